@@ -1,0 +1,1 @@
+"""What is searched: one file an approach, each with `suggest(trial)` and `REPORTED`."""

@@ -1,0 +1,16 @@
+"""Space of `alexnet`."""
+
+from __future__ import annotations
+
+from search_spaces.reported import Reported
+from search_spaces.shared import suggest_head as suggest
+
+__all__ = ["REPORTED", "suggest"]
+
+REPORTED = Reported(
+    params={"pooling": "full", "scaling": "none", "learning_rate": 1e-3, "weight_decay": 0.0, "steps": 30},
+    mean=85.5,
+    sd=1.7,
+    seeds=None,
+    note="a bar of its Figure 3, read to about 0.1; seeds and training not given",
+)

@@ -1,0 +1,16 @@
+"""Space of `cnn`."""
+
+from __future__ import annotations
+
+from search_spaces.reported import Reported
+from search_spaces.shared import suggest_cnn as suggest
+
+__all__ = ["REPORTED", "suggest"]
+
+REPORTED = Reported(
+    params={"normalisation": "fixed", "learning_rate": 1e-3, "weight_decay": 0.0, "steps": 50, "dropout": 0.15},
+    mean=None,
+    sd=None,
+    seeds=None,
+    note="the base of the report's augmented networks; it gives no number for it alone",
+)

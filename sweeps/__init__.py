@@ -1,0 +1,1 @@
+"""The road of a sweep: options, plan, search, confirmation, record, and what a person sees."""

@@ -1,0 +1,87 @@
+"""Frozen networks trained elsewhere: what they turn an image into.
+
+A frozen backbone is in eval mode and its output never changes, so the 2000 images of the protocol go through it once;
+every trial and seed then reads the table of features.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from trainables.vision import torchvision
+
+# Where torchvision's networks end and their own 1000-class classifier begins: the convolutions, pooled to this side.
+POOLED_SIDE = {"alexnet": 6, "vgg11": 7}
+POOLINGS = ("full", "mean")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSpec:
+    """One table of features: everything it depends on besides the images and the weights.
+
+    `pooling` "full" keeps the feature map as torchvision's classifier gets it, flattened channel by channel (AlexNet
+    256 x 6 x 6 = 9216, VGG11 512 x 7 x 7 = 25088 numbers); "mean" averages it over its positions (256, 512).
+    """
+
+    backbone: str
+    pooling: str
+    size_px: int = 224
+
+    @property
+    def name(self) -> str:
+        """The name of the view, and of the table's file."""
+        return f"{self.backbone}-{self.size_px}px-{self.pooling}"
+
+
+def new_backbone(name: str) -> nn.Module:
+    """torchvision's network of that name without its classifier, randomly initialised from a fixed seed, in eval mode.
+
+    Images (N, 3, S, S) -> feature maps (N, C, side, side).
+
+    Raises:
+        ValueError: No such backbone.
+    """
+    if name not in POOLED_SIDE:
+        raise ValueError(f"Expected a backbone from {', '.join(POOLED_SIDE)}; got {name!r}.")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = torchvision.models.get_model(name, weights=None)
+    backbone = nn.Sequential(network.features, nn.AdaptiveAvgPool2d(POOLED_SIDE[name]))
+    return backbone.eval().to(memory_format=torch.channels_last)
+
+
+def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names and values, 16 hexadecimal digits of it."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weights[name].contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def extractor(
+    backbone_name: str, weights: Mapping[str, Tensor], size_px: int
+) -> Callable[[Tensor], dict[str, Tensor]]:
+    """A function from uint8 images (N, 28, 28) to their features (N, D) for each pooling.
+
+    As in the report: upscaled to `size_px` (bilinear), grey repeated to three channels, Normalize(.5, .5).
+    """
+    backbone = new_backbone(backbone_name)
+    backbone.load_state_dict(dict(weights))
+
+    def extract(images_NHW: Tensor) -> dict[str, Tensor]:
+        with torch.inference_mode():
+            grey_N1SS = interpolate(
+                images_NHW[:, None].float() / 127.5 - 1, size=(size_px, size_px), mode="bilinear", align_corners=False
+            )
+            colour_N3SS = grey_N1SS.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+            map_NCYX = backbone(colour_N3SS).contiguous()
+            return {"full": map_NCYX.flatten(1), "mean": map_NCYX.mean((2, 3))}
+
+    return extract

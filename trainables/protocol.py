@@ -1,0 +1,250 @@
+"""The protocol every approach runs under, and the Ray Tune trainable that runs it.
+
+An approach says how to learn from ten images (`fit`); everything else is here: which ten, the random streams of a
+seed, the images to score, the metrics, and the steps that Ray Tune sees.
+
+The split of a seed s is the course's own: one `RandomState(s).permutation(1000)` for both classes; of each class (the
+first 1000 images of the *train* split, in file order) positions 0:5 train and 5:505 validate.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import ray
+import torch
+from ray import tune
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from trainables.backbones import FeatureSpec
+from trainables.metrics import score
+
+# Raise it in the commit that changes any result of any approach: sweeps begun with other numbers are not resumed.
+NUMBERS_VERSION = 1
+
+IMAGES_A_CLASS = 1000
+SHOTS_A_CLASS = 5
+VALIDATION_A_CLASS = 500
+PIXELS = "pixels"
+VALIDATION, TEST = "validation", "test"
+
+# A step returns after this long, so a lost worker costs at most one seed or this much, whichever is longer.
+STEP_SECONDS = 2.0
+# Batches of about 50 images stay in a CPU core's cache and score fastest; a fixed size keeps the bits the same everywhere.
+SCORING_BATCH = 50
+
+
+def split_of_seed(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the pool that train (10) and validate (1000) under this seed; class 0 before class 1 in both.
+
+    The pool holds 1000 images of class 0, then 1000 of class 1.
+    """
+    order = np.random.RandomState(seed).permutation(IMAGES_A_CLASS)
+    train = order[:SHOTS_A_CLASS]
+    validation = order[SHOTS_A_CLASS : SHOTS_A_CLASS + VALIDATION_A_CLASS]
+    return (
+        np.concatenate([train, IMAGES_A_CLASS + train]),
+        np.concatenate([validation, IMAGES_A_CLASS + validation]),
+    )
+
+
+class Streams:
+    """The random streams of one seed: independent of each other, and found by name, so adding one moves no other."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def integer(self, name: str) -> int:
+        """A number of 64 bits that starts the named stream in any library."""
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(zlib.crc32(name.encode()),))
+        return int(sequence.generate_state(1, np.uint64)[0])
+
+    def generator(self, name: str) -> torch.Generator:
+        """The named stream for torch functions that take a generator."""
+        return torch.Generator().manual_seed(self.integer(name))
+
+    @contextmanager
+    def torch_default(self, name: str) -> Iterator[None]:
+        """Within it, torch's own generator is the named stream (layer initialisation and dropout take no other)."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.integer(name))
+            yield
+
+
+@dataclass(frozen=True, kw_only=True)
+class Support:
+    """What an approach learns from: ten images in the approach's view, and their labels.
+
+    For pixels `images` is uint8 (10, 28, 28), for frozen features float32 (10, D). `labels` is float32 (10,), 0 or 1.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+
+# Images in the approach's view (N, ...) -> log-odds of pneumonia (N,). It has no memory of the batch's other images.
+Classifier = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSet:
+    """Labelled images in one or more views; a view is an array (N, ...) or Ray's reference to one."""
+
+    labels: np.ndarray
+    views: Mapping[str, np.ndarray | ray.ObjectRef]
+    # Views that were fetched from the object store in this process: zero-copy, and once.
+    _fetched: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+
+    def view(self, name: str) -> np.ndarray:
+        """The array of that view, (N, ...); read-only if it lies in Ray's object store."""
+        if name not in self._fetched:
+            stored = self.views[name]
+            self._fetched[name] = ray.get(stored) if isinstance(stored, ray.ObjectRef) else stored
+        return self._fetched[name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedResult:
+    """What one seed of one configuration gave on one split. Metrics are between 0 and 1, and None if it failed."""
+
+    seed: int
+    split: str
+    seconds: float
+    timestamp_ms: int
+    accuracy: float | None = None
+    balanced_accuracy: float | None = None
+    auroc: float | None = None
+    sensitivity: float | None = None
+    specificity: float | None = None
+    brier: float | None = None
+    error: str | None = None
+
+
+class SeedTrainable(tune.Trainable):
+    """A Ray Tune trainable that runs one configuration over seeds. An approach is a subclass with `fit` and `Config`.
+
+    The Tune configuration of a trial is a request: `params` (the hyperparameters), `blocks` (lists of seeds; a step
+    never runs past the end of one, so that the driver can stop a loser there) and `splits`.
+    A step reports `results` (a list of `SeedResult` as dictionaries) and `done`.
+
+    A configuration that raises or diverges is a result with its reason, and ends the trial; the actor lives on. The
+    same (approach, params, seed) gives the same bits in any process, in any order: nothing is kept between seeds.
+    """
+
+    # A frozen, keyword-only dataclass of the approach's hyperparameters.
+    Config: ClassVar[type]
+    # The frozen features `view` may name.
+    features: ClassVar[tuple[FeatureSpec, ...]] = ()
+
+    @classmethod
+    def fit(cls, config: Any, support: Support, streams: Streams) -> Classifier:
+        """Learn from the ten support images. Randomness comes from `streams` alone.
+
+        Args:
+            config: An instance of `cls.Config`.
+            support: The ten images and labels; the classifier gets images in the same view.
+            streams: The seed's named random streams.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def view(cls, config: Any) -> str:
+        """Which view of the images this configuration learns from: `PIXELS`, or the name of one of `cls.features`."""
+        return PIXELS
+
+    def setup(self, config: dict[str, Any], *, image_sets: Mapping[str, ImageSet]) -> None:
+        """Start an actor. `image_sets` holds the pool under "validation" and, in confirmation only, "test"."""
+        run_single_threaded()
+        self.image_sets = image_sets
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next request. It only assigns: Tune gives up on a trial for which this raises."""
+        self.request = new_config
+        self.blocks_left = [list(block) for block in new_config["blocks"]]
+        return True
+
+    def approach(self) -> type[SeedTrainable]:
+        """Whose `fit` this trial uses."""
+        return type(self)
+
+    def step(self) -> dict[str, Any]:
+        """Run seeds until the block ends, `STEP_SECONDS` pass or one fails."""
+        block = self.blocks_left[0]
+        until = time.monotonic() + STEP_SECONDS
+        results: list[SeedResult] = []
+        failed = False
+        while block and not failed and (not results or time.monotonic() < until):
+            results += run_seed(
+                self.approach(), self.request["params"], block.pop(0), self.image_sets, self.request["splits"]
+            )
+            failed = results[-1].error is not None
+        if not block:
+            self.blocks_left.pop(0)
+        return {"results": [asdict(result) for result in results], "done": failed or not self.blocks_left}
+
+
+def run_single_threaded() -> None:
+    """One thread for torch and BLAS in this process: a trial has one CPU, and the number of threads changes bits."""
+    torch.set_num_threads(1)
+    threadpool_limits(limits=1)
+
+
+def run_seed(
+    approach: type[SeedTrainable],
+    params: Mapping[str, Any],
+    seed: int,
+    image_sets: Mapping[str, ImageSet],
+    splits: Sequence[str] = (VALIDATION,),
+) -> list[SeedResult]:
+    """Train one configuration on one seed's ten images and score it on each of `splits`.
+
+    A failure is one result with `error` set, on the first split. `seconds` counts training and scoring; the second
+    split's counts only its scoring.
+    """
+    results: list[SeedResult] = []
+    begin = time.perf_counter()
+
+    def result(split: str, **found: Any) -> SeedResult:
+        seconds = time.perf_counter() - begin
+        return SeedResult(seed=seed, split=split, seconds=seconds, timestamp_ms=time.time_ns() // 1_000_000, **found)
+
+    try:
+        config = approach.Config(**params)
+        view = approach.view(config)
+        pool = image_sets[VALIDATION]
+        train_rows, validation_rows = split_of_seed(seed)
+        support = Support(
+            images=torch.from_numpy(pool.view(view)[train_rows]),
+            labels=torch.from_numpy(pool.labels[train_rows].astype(np.float32)),
+        )
+        classifier = approach.fit(config, support, Streams(seed))
+        for split in splits:
+            images = image_sets[split]
+            rows = validation_rows if split == VALIDATION else np.arange(len(images.labels))
+            logits = classify(classifier, images.view(view), rows)
+            results.append(result(split, **score(logits, images.labels[rows])))
+            begin = time.perf_counter()
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
+        return [result(splits[0], error=reason)]
+    return results
+
+
+def classify(classifier: Classifier, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Logits (N,) of these rows, in batches of `SCORING_BATCH`."""
+    with torch.inference_mode():
+        batches = [
+            classifier(torch.from_numpy(images[rows[start : start + SCORING_BATCH]]))
+            for start in range(0, len(rows), SCORING_BATCH)
+        ]
+    return torch.cat(batches).numpy()
