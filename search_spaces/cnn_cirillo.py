@@ -21,7 +21,7 @@ REPORTED = Reported(
     params={
         "normalisation": "fixed",
         "learning_rate": 1e-3,
-        "weight_decay": 0.0,
+        "weight_decay": 1e-6,
         "steps": 50,
         "dropout": 0.15,
         "gain_spread": 0.2,

@@ -22,7 +22,7 @@ REPORTED = Reported(
     params={
         "normalisation": "autocontrast",
         "learning_rate": 3e-4,
-        "weight_decay": 0.0,
+        "weight_decay": 1e-6,
         "steps": 50,
         "dropout": 0.15,
         "rotation_deg": 90.0,

@@ -6,7 +6,10 @@ from optuna import Trial
 
 
 def suggest_scratch_network(trial: Trial) -> None:
-    """Parameters of every network from scratch."""
+    """Parameters of every network from scratch.
+
+    The least weight decay is as good as none: AdamW multiplies it by the learning rate.
+    """
     trial.suggest_categorical("normalisation", ["none", "fixed", "zscore", "autocontrast"])  # Scientific.
     trial.suggest_float("learning_rate", 1e-4, 3e-2, log=True)  # Nuisance.
     trial.suggest_float("weight_decay", 1e-6, 1.0, log=True)  # Nuisance.
@@ -21,7 +24,7 @@ def suggest_cnn(trial: Trial) -> None:
 
 
 def suggest_head(trial: Trial) -> None:
-    """Parameters of every head on a frozen backbone."""
+    """Parameters of every head on a frozen backbone; on weight decay see `suggest_scratch_network`."""
     trial.suggest_categorical("pooling", ["full", "mean"])  # Scientific.
     trial.suggest_categorical("scaling", ["none", "length", "standardise"])  # Nuisance.
     trial.suggest_float("learning_rate", 1e-5, 1e-1, log=True)  # Nuisance.

@@ -21,7 +21,7 @@ REPORTED = Reported(
         "pooling": "full",
         "scaling": "none",
         "learning_rate": 1e-3,
-        "weight_decay": 0.0,
+        "weight_decay": 1e-6,
         "steps": 30,
         "width": 1500,
         "depth": 1,

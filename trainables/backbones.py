@@ -39,21 +39,29 @@ class FeatureSpec:
         return f"{self.backbone}-{self.size_px}px-{self.pooling}"
 
 
-def new_backbone(name: str) -> nn.Module:
-    """torchvision's network of that name without its classifier, randomly initialised from a fixed seed, in eval mode.
+def random_backbone(name: str) -> nn.Module:
+    """The backbone of that name, randomly initialised as torchvision does it, always from the same seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return _build(name)
 
-    Images (N, 3, S, S) -> feature maps (N, C, side, side).
+
+def empty_backbone(name: str) -> nn.Module:
+    """The backbone of that name without values, to be given some; skips the slow initialisation."""
+    with torch.device("meta"):
+        return _build(name)
+
+
+def _build(name: str) -> nn.Module:
+    """torchvision's network without its classifier: images (N, 3, S, S) -> feature maps (N, C, side, side).
 
     Raises:
         ValueError: No such backbone.
     """
     if name not in POOLED_SIDE:
         raise ValueError(f"Expected a backbone from {', '.join(POOLED_SIDE)}; got {name!r}.")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = torchvision.models.get_model(name, weights=None)
-    backbone = nn.Sequential(network.features, nn.AdaptiveAvgPool2d(POOLED_SIDE[name]))
-    return backbone.eval().to(memory_format=torch.channels_last)
+    network = torchvision.models.get_model(name, weights=None)
+    return nn.Sequential(network.features, nn.AdaptiveAvgPool2d(POOLED_SIDE[name])).eval()
 
 
 def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:
@@ -72,8 +80,9 @@ def extractor(
 
     As in the report: upscaled to `size_px` (bilinear), grey repeated to three channels, Normalize(.5, .5).
     """
-    backbone = new_backbone(backbone_name)
+    backbone = empty_backbone(backbone_name).to_empty(device="cpu")
     backbone.load_state_dict(dict(weights))
+    backbone.to(memory_format=torch.channels_last)
 
     def extract(images_NHW: Tensor) -> dict[str, Tensor]:
         with torch.inference_mode():

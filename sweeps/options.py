@@ -1,0 +1,182 @@
+"""The command line: what can be asked for, checked before anything starts."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sweeps.agenda import MOST_SEEDS
+from sweeps.challenge import Challenge
+from sweeps.record import BadInput
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions:
+    """What a person asked for; the defaults are those of the command line."""
+
+    num_samples: int = 20
+    approaches: tuple[str, ...] = ()
+    seeds: int = 10
+    confirm_seeds: int = 50
+    dataset: str = "auto"
+    weights: str = "auto"
+    name: str = ""
+    resume: str = ""
+    results_dir: str = "results"
+    tracking_uri: str | None = None
+    address: str | None = None
+    workers: int | None = None
+    time_budget: float | None = None
+    search_seed: int = 0
+    dry_run: bool = False
+    list: bool = False
+    smoke: bool = False
+
+
+# What `--smoke` takes instead of the defaults.
+SMOKE = {"num_samples": 2, "seeds": 2, "confirm_seeds": 3, "dataset": "phantom", "weights": "random"}
+# What a resumed sweep has from its last start, unless it is given anew.
+REMEMBERED = (
+    "num_samples",
+    "approaches",
+    "seeds",
+    "confirm_seeds",
+    "dataset",
+    "weights",
+    "tracking_uri",
+    "search_seed",
+    "smoke",
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(f"{message[0].upper()}{message[1:]}. `--help` shows all options.")
+
+
+def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    wanted = f"a whole number from {least} to {most}" if most is not None else f"a whole number of at least {least}"
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or int(text) < least or (most is not None and int(text) > most):
+            raise argparse.ArgumentTypeError(f"expected {wanted}; got {text!r}")
+        return int(text)
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]+)?)(s|m|h|)", text)
+    if not found or float(found[1]) <= 0:
+        raise argparse.ArgumentTypeError(f"expected a time such as 90s, 20m or 1.5h; got {text!r}")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", text):
+        raise argparse.ArgumentTypeError(f"expected letters, digits and _ . - (at most 100); got {text!r}")
+    return text
+
+
+def _text(text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise argparse.ArgumentTypeError(f"expected something; got {text!r}")
+    return text
+
+
+def parser(challenge: Challenge) -> argparse.ArgumentParser:
+    """The options of a challenge's command. An option that is not given is not in the result."""
+    default = SweepOptions()
+    parser = _Parser(
+        prog=f"{challenge.name}.py",
+        description=challenge.title,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    whole = _whole(1)
+    add("--num-samples", type=whole, help=f"configurations an approach (default: {default.num_samples})")
+    add("--approaches", nargs="+", metavar="NAME", help="approaches to compare, or all (default: all); --list names them")
+    add("--seeds", type=_whole(1, MOST_SEEDS), help=f"seeds a configuration (default: {default.seeds})")
+    add(
+        "--confirm-seeds",
+        type=_whole(1, MOST_SEEDS),
+        help=f"fresh seeds for each approach's best configuration (default: {default.confirm_seeds})",
+    )
+    add(
+        "--dataset",
+        type=_text,
+        help="pneumoniamnist, phantom (synthetic images), the path of an .npz file, or auto: PneumoniaMNIST if it is "
+        f"here or can be downloaded, else the phantom with a notice (default: {default.dataset})",
+    )
+    add(
+        "--weights",
+        type=_text,
+        help="imagenet, random, the path of a state dict (or a folder of <backbone>.pth), or auto: ImageNet's if they "
+        f"are here or can be downloaded, else random with a notice (default: {default.weights})",
+    )
+    add("--name", type=_name, help="name of the sweep and of its folder (default: challenge, date and time)")
+    add("--resume", type=_name, metavar="NAME", help="go on with that sweep; with a larger --num-samples, extend it")
+    add("--results-dir", type=_text, help=f"folder of all sweeps' folders (default: {default.results_dir})")
+    add(
+        "--tracking-uri",
+        type=_text,
+        help="MLflow's store or server (default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db, which `mlflow ui` finds)",
+    )
+    add("--address", type=_text, help="a Ray cluster's host:port, or auto (default: RAY_ADDRESS, else this machine alone)")
+    add("--workers", type=whole, help="trials at the same time, one CPU each (default: all CPUs)")
+    add("--time-budget", type=_seconds, help="after e.g. 90s, 20m or 1.5h start no more configurations (default: none)")
+    add("--search-seed", type=_whole(0, 2**32 - 1), help=f"seed of the search itself (default: {default.search_seed})")
+    add("--dry-run", action="store_true", help="print the plan and stop")
+    add("--list", action="store_true", help="say what each approach is and stop")
+    add("--smoke", action="store_true", help="everything tiny, about a minute: does it work here?")
+    return parser
+
+
+def parse(challenge: Challenge, arguments: Sequence[str] | None = None) -> dict[str, Any]:
+    """The options that were given, checked one by one.
+
+    Raises:
+        BadInput: One of them is not usable.
+    """
+    given = vars(parser(challenge).parse_args(arguments))
+    if "approaches" in given:
+        given["approaches"] = _approaches(challenge, given["approaches"])
+    if "name" in given and "resume" in given:
+        raise BadInput("Expected --name for a new sweep or --resume for an old one; got both. Leave one away.")
+    return given
+
+
+def _approaches(challenge: Challenge, words: list[str]) -> tuple[str, ...]:
+    names = [name for word in words for name in word.split(",") if name]
+    if not names:
+        raise BadInput("Expected --approaches with at least one name; got none. `--list` shows them.")
+    everything = names == ["all"]
+    try:
+        chosen = challenge.approaches if everything else challenge.named(names)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    return tuple(approach.name for approach in chosen)
+
+
+def complete(challenge: Challenge, given: dict[str, Any], remembered: dict[str, Any]) -> SweepOptions:
+    """All options: as given, else as remembered from the sweep's last start, else the default."""
+    everything = {"approaches": tuple(approach.name for approach in challenge.approaches)}
+    smoke = SMOKE if given.get("smoke") or remembered.get("smoke") else {}
+    kept = {key: value for key, value in remembered.items() if key in REMEMBERED}
+    options = SweepOptions(**{**everything, **smoke, **kept, **given})
+    return replace(options, approaches=tuple(options.approaches))
+
+
+def as_remembered(options: SweepOptions) -> dict[str, Any]:
+    """What the record keeps of the options."""
+    kept = {key: value for key, value in asdict(options).items() if key in REMEMBERED}
+    for key, words in (("dataset", ("auto", "pneumoniamnist", "phantom")), ("weights", ("auto", "imagenet", "random"))):
+        if kept[key] not in words:
+            # A relative path must mean the same file from another folder.
+            kept[key] = str(Path(kept[key]).expanduser().resolve())
+    return kept

@@ -1,0 +1,87 @@
+"""What a sweep is going to do, before it does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sweeps.agenda import BLOCK
+from sweeps.challenge import Approach, Challenge
+from sweeps.options import SweepOptions
+from sweeps.progress import duration
+from sweeps.resources import Weights
+from sweeps.tables import aligned
+from trainables.data import Dataset
+
+# Seconds of one CPU core to send one image through a backbone at 224 pixels.
+SECONDS_AN_IMAGE = {"alexnet": 0.008, "vgg11": 0.12}
+# Ray, its workers and MLflow together need about this long before the first seed.
+STARTUP_SECONDS = 10.0
+
+
+def text(
+    challenge: Challenge,
+    options: SweepOptions,
+    approaches: Sequence[Approach],
+    dataset: Dataset,
+    weights: Mapping[str, Weights],
+    images_to_compute: Mapping[str, int],
+    slots: int,
+    begun: Mapping[str, int],
+) -> str:
+    """The plan as a person reads it.
+
+    Args:
+        challenge: Whose title heads it.
+        options: What was asked for.
+        approaches: What is compared.
+        dataset: The images.
+        weights: Of each backbone.
+        images_to_compute: Images that still have to go through each backbone.
+        slots: Trials at the same time.
+        begun: Configurations already in the record, by approach.
+    """
+    rows = []
+    cpu_seconds = 0.0
+    for approach in approaches:
+        configurations = max(options.num_samples - begun.get(approach.name, 0), 0)
+        search = configurations * options.seeds
+        seconds = (search + options.confirm_seeds) * approach.seconds_a_seed
+        cpu_seconds += seconds
+        rows.append(
+            {
+                "approach": approach.name,
+                "configurations": f"{configurations}" + (f" more (of {options.num_samples})" if begun else ""),
+                "seeds each": str(options.seeds),
+                "fresh seeds": str(options.confirm_seeds),
+                "CPU time": f"about {duration(seconds)}",
+                "what it is": approach.about,
+            }
+        )
+    features = sum(count * SECONDS_AN_IMAGE[backbone] for backbone, count in images_to_compute.items())
+    lines = [
+        challenge.title,
+        "",
+        f"Images    {dataset.source} (fingerprint {dataset.fingerprint})",
+        *(f"Weights   {name}: {each.source} (fingerprint {each.fingerprint})" for name, each in weights.items()),
+        f"Slots     {slots} trials at the same time, one CPU each",
+        f"Racing    {racing(options.seeds)}",
+        "",
+        aligned(rows, left=("approach", "what it is")),
+        "",
+    ]
+    computed = [name for name, count in images_to_compute.items() if count]
+    if computed:
+        lines.append(f"Features of {' and '.join(computed)} first: about {duration(features / slots)}, once; then kept.")
+    budget = f", or what starts within {duration(options.time_budget)}" if options.time_budget else ""
+    whole = (cpu_seconds + features) / slots + STARTUP_SECONDS
+    lines.append(f"In all about {duration(whole)} here without racing{budget}; with racing less.")
+    return "\n".join(lines)
+
+
+def racing(seeds: int) -> str:
+    """When a configuration may be stopped early."""
+    looks = list(range(BLOCK, seeds, BLOCK))
+    if not looks:
+        return f"none: with {seeds} seeds every configuration runs them all (it needs more than {BLOCK})"
+    return f"a losing configuration is stopped after {', '.join(map(str, looks))} of {seeds} seeds"
+

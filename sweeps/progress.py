@@ -1,0 +1,59 @@
+"""The one line that is shown while a sweep runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from tqdm import tqdm
+
+# Where the line cannot be redrawn (a log file), a new one is printed this seldom.
+SECONDS_BETWEEN_LINES = 30.0
+
+
+class Progress:
+    """A bar over seeds or images, with what is left and the best so far; a context manager."""
+
+    def __init__(self, what: str, total: int, unit: str) -> None:
+        """Begin at 0 of `total` units."""
+        live = sys.stderr.isatty()
+        self._bar = tqdm(
+            desc=what,
+            total=total,
+            unit=unit,
+            file=sys.stderr,
+            leave=False,
+            dynamic_ncols=live,
+            mininterval=0.2 if live else SECONDS_BETWEEN_LINES,
+            maxinterval=10.0 if live else SECONDS_BETWEEN_LINES,
+            bar_format="{desc} {percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} {unit} in {elapsed}{postfix}",
+        )
+        self._begin = time.monotonic()
+        self._done_before = 0
+
+    def show(self, done: int, total: int, seconds_left: float | None = None, note: str = "") -> None:
+        """Set the position; `seconds_left` None means: at the pace so far."""
+        if seconds_left is None and done > self._done_before:
+            seconds_left = (time.monotonic() - self._begin) / done * (total - done)
+        parts = ([] if seconds_left is None else [f"about {duration(seconds_left)} left"]) + ([note] if note else [])
+        self._bar.total = total
+        self._bar.set_postfix_str(", ".join(parts), refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it: "40 s", "12 min", "3.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,214 @@
+"""The record of a sweep: one append-only Optuna journal, `results/<name>/study.journal`. It is the truth.
+
+It holds a study an approach (the search), a study `<approach> confirmed`, and a study `sweep` whose attributes say what
+the sweep is. A trial's user attributes hold every finished seed; a seed is there before anything else sees it. All
+else (tables, MLflow) is made from it and can be made again at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from filelock import FileLock, Timeout
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from trainables.protocol import VALIDATION, SeedResult
+
+JOURNAL = "study.journal"
+SEARCH, CONFIRM = "search", "confirm"
+STAGES = (SEARCH, CONFIRM)
+
+
+class BadInput(ValueError):
+    """Something a person gave is not usable. The message is one sentence: expected, got, what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """One configuration as the journal has it. `state` is Optuna's: RUNNING, COMPLETE, PRUNED (raced out) or FAIL.
+
+    In the confirm stage `of_trial` is the number of the search trial whose configuration this is.
+    """
+
+    approach: str
+    stage: str
+    number: int
+    state: str
+    params: dict[str, Any]
+    results: tuple[SeedResult, ...]
+    reason: str | None
+    of_trial: int | None
+    started_ms: int
+    ended_ms: int | None
+
+    def values(self, metric: str, split: str = VALIDATION) -> np.ndarray:
+        """One value of the metric a finished seed, in the order of the seeds."""
+        found = [r for r in self.results if r.split == split and r.error is None]
+        return np.array([getattr(r, metric) for r in sorted(found, key=lambda r: r.seed)], dtype=float)
+
+    @property
+    def seconds(self) -> float:
+        """CPU time spent on its seeds."""
+        return math.fsum(result.seconds for result in self.results)
+
+
+class Record:
+    """The journal of one sweep, opened for writing by one process at a time or for reading by any."""
+
+    def __init__(self, folder: Path, *, write: bool) -> None:
+        """Open the record in `folder`, which a writer makes if it is missing.
+
+        Raises:
+            BadInput: Another process is writing it, there is nothing to read, or it cannot be written.
+        """
+        self.folder = folder
+        self.path = folder / JOURNAL
+        self._lock = FileLock(folder / "lock")
+        if write:
+            self._begin_writing()
+        elif not self.path.is_file():
+            raise BadInput(f"Expected the record of a sweep at {self.path}; there is none. Check the name.")
+        try:
+            self._storage = JournalStorage(JournalFileBackend(str(self.path)))
+            self._sweep = optuna.create_study(study_name="sweep", storage=self._storage, load_if_exists=True)
+        except (json.JSONDecodeError, KeyError, UnicodeDecodeError) as error:
+            raise BadInput(f"Expected an Optuna journal at {self.path}; it is damaged ({error}).") from None
+
+    def _begin_writing(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(blocking=False)
+            self.path.touch()
+            _cut_torn_line(self.path)
+        except Timeout:
+            raise BadInput(
+                f"Expected to be the only one running this sweep; another process holds {self.folder / 'lock'}. "
+                "Wait for it or stop it."
+            ) from None
+        except OSError as error:
+            raise BadInput(f"Expected to write in {self.folder}; got {error}. Choose another --results-dir.") from None
+        # A writer that was killed in the middle of a line leaves Optuna's own lock, which would stall us for 30 s. We
+        # are the only writer, so it is nobody's.
+        for stale in self.folder.glob(f"{JOURNAL}.lock*"):
+            stale.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let another process write."""
+        self._lock.release()
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What was fixed when the sweep began; empty for a sweep that never did."""
+        spec: dict[str, Any] = self._sweep.user_attrs.get("spec", {})
+        return spec
+
+    @property
+    def starts(self) -> list[dict[str, Any]]:
+        """Every start and resumption: command, code, versions, time, notices."""
+        starts: list[dict[str, Any]] = self._sweep.user_attrs.get("starts", [])
+        return starts
+
+    def begin(self, spec: dict[str, Any], start: dict[str, Any]) -> None:
+        """Write what the sweep is, and that it starts now."""
+        if self.spec != spec:
+            self._sweep.set_user_attr("spec", spec)
+        self._sweep.set_user_attr("starts", [*self.starts, start])
+
+    def study(self, approach: str, stage: str = SEARCH) -> Study:
+        """The study of that approach and stage, made if there is none."""
+        return optuna.create_study(
+            study_name=_study_name(approach, stage),
+            storage=self._storage,
+            direction="maximize",
+            load_if_exists=True,
+        )
+
+    def trials(self, approaches: Iterable[str] | None = None) -> list[TrialRecord]:
+        """All configurations that were started, by approach, stage and number."""
+        existing = set(optuna.get_all_study_names(self._storage))
+        return [
+            trial_record(approach, stage, trial)
+            for approach in (self.approaches() if approaches is None else approaches)
+            for stage in STAGES
+            if _study_name(approach, stage) in existing
+            for trial in self.study(approach, stage).get_trials(deepcopy=False)
+            if trial.state != TrialState.WAITING
+        ]
+
+    def approaches(self) -> list[str]:
+        """The approaches that have a study, in the order in which they got one."""
+        ignored = f" {CONFIRM}ed"
+        names = optuna.get_all_study_names(self._storage)
+        return [name for name in names if name != "sweep" and not name.endswith(ignored)]
+
+
+def _study_name(approach: str, stage: str) -> str:
+    return approach if stage == SEARCH else f"{approach} {CONFIRM}ed"
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Cut a journal back to its last whole line; after a torn one Optuna could append but never read again."""
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+
+
+def write_seed(trial: Trial, result: SeedResult) -> None:
+    """Put one finished seed into the journal. Writing the same seed again changes nothing."""
+    key = f"seed:{result.seed}:{result.split}"
+    if key in trial.user_attrs:
+        return
+    trial.set_user_attr(key, asdict(result))
+    if result.split == VALIDATION and result.accuracy is not None:
+        # Optuna's pruner pairs by step, so a seed's own value is reported under the seed.
+        trial.report(result.accuracy, step=result.seed)
+
+
+def seeds_of(user_attrs: dict[str, Any]) -> tuple[SeedResult, ...]:
+    """The finished seeds in a trial's attributes."""
+    return tuple(SeedResult(**value) for key, value in user_attrs.items() if key.startswith("seed:"))
+
+
+def trial_record(approach: str, stage: str, trial: FrozenTrial) -> TrialRecord:
+    """The record of one trial."""
+    start, end = trial.datetime_start, trial.datetime_complete
+    return TrialRecord(
+        approach=approach,
+        stage=stage,
+        number=trial.number,
+        state=trial.state.name,
+        params=dict(trial.params),
+        results=seeds_of(trial.user_attrs),
+        reason=trial.user_attrs.get("reason"),
+        of_trial=trial.user_attrs.get("of_trial"),
+        started_ms=int(start.timestamp() * 1000) if start else 0,
+        ended_ms=int(end.timestamp() * 1000) if end else None,
+    )
+
+
+def best_complete(trials: Iterable[TrialRecord], approach: str) -> TrialRecord | None:
+    """The complete search trial of this approach with the greatest mean validation accuracy, the earliest of equals."""
+    complete = [t for t in trials if t.approach == approach and t.stage == SEARCH and t.state == "COMPLETE"]
+    return max(complete, key=lambda t: (t.values("accuracy").mean(), -t.number), default=None)
+
+
+def confirmed_results(trials: Iterable[TrialRecord], approach: str, number: int) -> tuple[SeedResult, ...]:
+    """Every confirmation seed of that search trial; two confirmations of the same one add up."""
+    return tuple(
+        result
+        for trial in trials
+        if trial.approach == approach and trial.stage == CONFIRM and trial.of_trial == number
+        for result in trial.results
+    )

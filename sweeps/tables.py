@@ -1,0 +1,208 @@
+"""What the record says, as tables: `trials.csv`, `seeds.csv`, `summary.json`, and the table a person sees.
+
+All of it is made from the journal alone. Accuracies are fractions in the files and per cent on the screen.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sweeps.challenge import Approach
+from sweeps.intervals import Estimate, estimate
+from sweeps.record import SEARCH, Record, TrialRecord, best_complete, confirmed_results
+from trainables.metrics import METRICS
+from trainables.protocol import TEST, VALIDATION, SeedResult
+
+SEED_COLUMNS = ["approach", "stage", "trial", "seed", "split", *METRICS, "seconds", "timestamp_ms", "error"]
+
+
+def seeds_frame(trials: Iterable[TrialRecord]) -> pd.DataFrame:
+    """One row a seed and split. In the confirm stage `trial` is the number of the search trial that was confirmed."""
+    rows = [
+        {
+            "approach": trial.approach,
+            "stage": trial.stage,
+            "trial": trial.number if trial.of_trial is None else trial.of_trial,
+            **asdict(result),
+        }
+        for trial in trials
+        for result in sorted(trial.results, key=lambda result: (result.seed, result.split != VALIDATION))
+    ]
+    return pd.DataFrame(rows, columns=SEED_COLUMNS)
+
+
+def trials_frame(trials: Iterable[TrialRecord]) -> pd.DataFrame:
+    """One row a configuration of the search: state, accuracy over its finished seeds, time, parameters."""
+    rows = []
+    for trial in trials:
+        if trial.stage != SEARCH:
+            continue
+        found = estimate(trial.values("accuracy"))
+        rows.append(
+            {
+                "approach": trial.approach,
+                "trial": trial.number,
+                "state": trial.state,
+                "seeds": found.n if found else 0,
+                "accuracy_mean": found.mean if found else None,
+                "accuracy_sd": found.sd if found else None,
+                "accuracy_low": found.low if found else None,
+                "accuracy_high": found.high if found else None,
+                "seconds": trial.seconds,
+                "reason": trial.reason,
+                **{f"param.{name}": value for name, value in trial.params.items()},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def summary(record: Record, approaches: Sequence[Approach]) -> dict[str, Any]:
+    """What the sweep is and what came out for each approach, best confirmed first."""
+    trials = record.trials([approach.name for approach in approaches])
+    rows = [_row(trials, approach) for approach in approaches]
+    rows.sort(key=lambda row: -(row["confirmed"]["mean"] if row["confirmed"] else -math.inf))
+    return {"sweep": record.folder.name, **record.spec, "starts": record.starts, "approaches": rows}
+
+
+def _row(trials: list[TrialRecord], approach: Approach) -> dict[str, Any]:
+    name = approach.name
+    own = [trial for trial in trials if trial.approach == name]
+    searched = [trial for trial in own if trial.stage == SEARCH]
+    states = [trial.state for trial in searched]
+    best = best_complete(own, name)
+    confirmed = confirmed_results(own, name, best.number) if best else ()
+    search = estimate(best.values("accuracy")) if best else None
+    validation = _estimates(confirmed, VALIDATION)
+    found = validation.get("accuracy")
+    broken = [result for result in confirmed if result.error]
+    all_results = [result for trial in own for result in trial.results]
+    opened = {trial.of_trial for trial in own if any(result.split == TEST for result in trial.results)}
+    reported = approach.reported
+    return {
+        "approach": name,
+        "about": approach.about,
+        "configurations": {
+            "complete": states.count("COMPLETE"),
+            "raced_out": states.count("PRUNED"),
+            "failed": states.count("FAIL"),
+            "unfinished": states.count("RUNNING"),
+        },
+        "best_trial": best.number if best else None,
+        "best_params": best.params if best else None,
+        "search": _dict(search),
+        "confirmed": _dict(found),
+        "confirmed_failure": broken[0].error if broken else None,
+        "optimism": search.mean - found.mean if search and found else None,
+        "confirmed_validation": {metric: _dict(value) for metric, value in validation.items()},
+        "test": {metric: _dict(value) for metric, value in _estimates(confirmed, TEST).items()},
+        "test_openings": len(opened),
+        "reported": {
+            "mean": reported.mean,
+            "sd": reported.sd,
+            "seeds": reported.seeds,
+            "params": dict(reported.params),
+            "note": reported.note,
+        },
+        "at_reported_setting": _dict(_at_reported_setting(searched, approach)),
+        "seeds_run": len({(r.seed, trial.stage, trial.number) for trial in own for r in trial.results}),
+        "cpu_seconds": math.fsum(result.seconds for result in all_results),
+        "seconds_a_seed": _median_seconds(all_results),
+    }
+
+
+def _estimates(results: Iterable[SeedResult], split: str) -> dict[str, Estimate]:
+    """Each metric over the seeds that have it."""
+    found = sorted((r for r in results if r.split == split and r.error is None), key=lambda r: r.seed)
+    estimates = {metric: estimate(np.array([getattr(r, metric) for r in found])) for metric in METRICS}
+    return {metric: value for metric, value in estimates.items() if value is not None}
+
+
+def _at_reported_setting(searched: list[TrialRecord], approach: Approach) -> Estimate | None:
+    """Ours at the published setting, on the search's seeds; it is the first configuration of every search."""
+    for trial in searched:
+        if trial.params == dict(approach.reported.params) and trial.state == "COMPLETE":
+            return estimate(trial.values("accuracy"))
+    return None
+
+
+def _median_seconds(results: list[SeedResult]) -> float | None:
+    seconds = [result.seconds for result in results if result.split == VALIDATION and result.error is None]
+    return float(np.median(seconds)) if seconds else None
+
+
+def _dict(value: Estimate | None) -> dict[str, Any] | None:
+    return asdict(value) if value else None
+
+
+def write_files(record: Record, approaches: Sequence[Approach]) -> dict[str, Any]:
+    """Write `trials.csv`, `seeds.csv` and `summary.json` beside the journal, whole or not at all; return the summary."""
+    trials = record.trials([approach.name for approach in approaches])
+    found = summary(record, approaches)
+    for name, text in (
+        ("seeds.csv", seeds_frame(trials).to_csv(index=False)),
+        ("trials.csv", trials_frame(trials).to_csv(index=False)),
+        ("summary.json", json.dumps(found, indent=2, allow_nan=False) + "\n"),
+    ):
+        unfinished = record.folder / f"{name}.tmp"
+        unfinished.write_text(text)
+        unfinished.replace(record.folder / name)
+    return found
+
+
+def printed(found: dict[str, Any]) -> str:
+    """The table of approaches, best confirmed first; accuracies in per cent."""
+    rows = [{"approach": row["approach"], **_printed_row(row)} for row in found["approaches"]]
+    return aligned(rows)
+
+
+def _printed_row(row: dict[str, Any]) -> dict[str, str]:
+    confirmed, search, test = row["confirmed"], row["search"], row["test"].get("balanced_accuracy")
+    count = row["configurations"]
+    return {
+        "confirmed": _mean_sd(confirmed) if not row["confirmed_failure"] else "failed",
+        "95 % interval": f"{_percent(confirmed['low'])} to {_percent(confirmed['high'])}"
+        if confirmed and confirmed["low"] is not None
+        else "",
+        "IQM": _percent(confirmed["iqm"]) if confirmed else "",
+        "in search": _mean_sd(search),
+        "optimism": f"{100 * row['optimism']:+.1f}" if row["optimism"] is not None else "",
+        "test bal. acc.": _mean_sd(test),
+        "reported": _reported(row["reported"]),
+        "ours so set": _mean_sd(row["at_reported_setting"]),
+        "complete/raced/failed": f"{count['complete']}/{count['raced_out']}/{count['failed']}",
+        "s a seed": f"{row['seconds_a_seed']:.2f}" if row["seconds_a_seed"] is not None else "",
+    }
+
+
+def _mean_sd(value: dict[str, Any] | None) -> str:
+    if value is None:
+        return ""
+    return _percent(value["mean"]) + (f" +- {_percent(value['sd'])}" if value["sd"] is not None else "")
+
+
+def _reported(reported: dict[str, Any]) -> str:
+    if reported["mean"] is None:
+        return "none"
+    return f"{reported['mean']:.1f} +- {reported['sd']:.1f}"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f}"
+
+
+def aligned(rows: Sequence[Mapping[str, str]], left: Sequence[str] = ("approach",)) -> str:
+    """Columns of text under their names: those in `left` to the left, the others to the right."""
+    frame = pd.DataFrame(rows)
+    for name in left:
+        width = max(len(name), *frame[name].map(len))
+        frame = frame.assign(**{name: frame[name].str.ljust(width)}).rename(columns={name: name.ljust(width)})
+    text: str = frame.to_string(index=False)
+    return "\n".join(line.rstrip() for line in text.splitlines())

@@ -1,0 +1,311 @@
+"""MLflow shows what the record holds. The only file that imports it.
+
+A thread of the driver writes each finished trial in one batch. Runs are found by their key before they are made, and
+metrics keep the record's time stamps, so writing again adds nothing. A tracking server that goes away stops nothing:
+the record keeps everything, and the next start writes what is missing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import socket
+import sqlite3
+import threading
+import time
+import urllib.parse
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeps.intervals import estimate
+from sweeps.record import CONFIRM, BadInput, TrialRecord
+from trainables.metrics import METRICS
+from trainables.protocol import TEST, VALIDATION
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+# MLflow's own defaults let one call hang for minutes.
+HTTP_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+DRAIN_SECONDS = 120.0
+
+
+def resolve_uri(option: str | None) -> str:
+    """The tracking URI: as given, else from the environment, else MLflow's own default."""
+    return option or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+
+
+def check_uri(uri: str) -> None:
+    """Refuse a store or server that cannot be used, without the seconds that importing MLflow takes.
+
+    Raises:
+        BadInput: Nothing answers there, or the database cannot be written.
+    """
+    parts = urllib.parse.urlsplit(uri)
+    if parts.scheme in ("http", "https"):
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            socket.create_connection((parts.hostname or "", port), timeout=3).close()
+        except OSError as error:
+            raise BadInput(
+                f"Expected an MLflow server at --tracking-uri {uri}; nothing answers there ({error}). Start it, or "
+                "leave the option away to log into mlflow.db."
+            ) from None
+    elif parts.scheme == "sqlite":
+        path = _sqlite_path(uri)
+        try:
+            if path.exists():
+                with sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=5) as database:
+                    database.execute("select name from sqlite_master limit 1").fetchall()
+            elif not os.access(path.parent, os.W_OK):
+                raise OSError(f"cannot write in {path.parent}")
+        except (OSError, sqlite3.Error) as error:
+            raise BadInput(f"Expected a writable MLflow database at --tracking-uri {uri}; got {error}.") from None
+    else:
+        raise BadInput(
+            f"Expected --tracking-uri as sqlite:///FILE or http(s)://HOST:PORT; got {uri!r}. MLflow 3 keeps runs in a "
+            "database or on a server."
+        )
+
+
+def _sqlite_path(uri: str) -> Path:
+    return Path(uri.removeprefix("sqlite:///")).absolute()
+
+
+class Tracking:
+    """Writes one sweep's trials to MLflow from a thread of its own."""
+
+    def __init__(self, uri: str, *, sweep: str, experiment: str, tags: Mapping[str, str], params: Mapping[str, Any]):
+        """Begin to write; returns at once.
+
+        Args:
+            uri: Where to, already checked.
+            sweep: The sweep's name.
+            experiment: Name of the challenge's experiment.
+            tags: Put on every run of the sweep.
+            params: Put on the sweep's own run.
+        """
+        self.uri = uri
+        self.sweep = sweep
+        self.experiment = experiment
+        self.tags = dict(tags)
+        self.params = dict(params)
+        self.experiment_id: str | None = None
+        self.trouble: str | None = None
+        self.written = 0
+        self.seconds = 0.0
+        self._queue: queue.Queue[TrialRecord | None] = queue.Queue()
+        self._finish: tuple[str, Mapping[str, float], str, list[Path]] | None = None
+        self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
+        self._thread.start()
+
+    def push(self, trial: TrialRecord) -> None:
+        """Have a finished trial written."""
+        self._queue.put(trial)
+
+    def close(self, status: str, metrics: Mapping[str, float], note: str, files: list[Path]) -> None:
+        """Write what is left and the sweep's own results, waiting at most `DRAIN_SECONDS`.
+
+        Args:
+            status: MLflow's status of the sweep's run: FINISHED, FAILED or KILLED.
+            metrics: Of the sweep's run.
+            note: Its description, in Markdown.
+            files: Its artifacts.
+        """
+        self._finish = (status, metrics, note, files)
+        self._queue.put(None)
+        self._thread.join(DRAIN_SECONDS)
+        if self._thread.is_alive():
+            self.trouble = self.trouble or f"it did not take everything within {DRAIN_SECONDS:.0f} s"
+
+    def link(self) -> str | None:
+        """The address, in a browser, of this sweep's configurations, best first; None if MLflow never answered."""
+        if self.experiment_id is None:
+            return None
+        base = self.uri.rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
+        query = urllib.parse.urlencode(
+            {
+                "workflowType": "machine_learning",
+                "searchFilter": f"tags.role = 'trial' AND tags.sweep = '{self.sweep}'",
+                "orderByKey": "metrics.`accuracy_mean`",
+                "orderByAsc": "false",
+            },
+            quote_via=urllib.parse.quote,
+        )
+        return f"{base}/#/experiments/{self.experiment_id}/runs?{query}"
+
+    def _run(self) -> None:
+        try:
+            for key, value in HTTP_LIMITS.items():
+                os.environ.setdefault(key, value)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._write_all()
+        except Exception as error:
+            first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.trouble = f"{type(error).__name__}: {first_line[:200]}"
+
+    def _write_all(self) -> None:
+        writer = _Writer(self)
+        while True:
+            trial = self._queue.get()
+            if trial is None:
+                break
+            begin = time.thread_time()
+            self.written += writer.write(trial)
+            self.seconds += time.thread_time() - begin
+        assert self._finish is not None
+        writer.finish(*self._finish)
+
+
+class _Writer:
+    """The MLflow side of `Tracking`, in its thread."""
+
+    def __init__(self, tracking: Tracking) -> None:
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        if tracking.uri.startswith("sqlite"):
+            _create_database(tracking.uri)
+        from mlflow import MlflowClient
+
+        self.tracking = tracking
+        self.client: MlflowClient = MlflowClient(tracking_uri=tracking.uri)
+        experiment = self.client.get_experiment_by_name(tracking.experiment)
+        self.experiment_id = (
+            experiment.experiment_id if experiment else self.client.create_experiment(tracking.experiment)
+        )
+        self.known = self._runs_of_sweep()
+        parent_tags = {"role": "sweep", "mlflow.runName": tracking.sweep}
+        self.parent, _ = self._run("sweep", parent_tags, int(time.time() * 1000))
+        self.client.update_run(self.parent, status="RUNNING")
+        self._log_params(self.parent, tracking.params)
+        tracking.experiment_id = self.experiment_id
+
+    def _runs_of_sweep(self) -> dict[str, tuple[str, str]]:
+        """Run id and status of every run of this sweep, by key."""
+        known: dict[str, tuple[str, str]] = {}
+        token: str | None = None
+        while True:
+            page = self.client.search_runs(
+                [self.experiment_id],
+                filter_string=f"tags.sweep = '{self.tracking.sweep}'",
+                max_results=1000,
+                page_token=token,
+            )
+            known |= {run.data.tags["sweep.key"]: (run.info.run_id, run.info.status) for run in page}
+            token = page.token
+            if not token:
+                return known
+
+    def _run(self, key: str, tags: Mapping[str, str], start_ms: int) -> tuple[str, str]:
+        """Id and status of the run with that key in this sweep, made if there is none."""
+        key = f"{self.tracking.sweep}:{key}"
+        if key not in self.known:
+            every = {"sweep": self.tracking.sweep, "sweep.key": key, **self.tracking.tags, **tags}
+            run = self.client.create_run(self.experiment_id, start_time=start_ms, tags=every)
+            self.known[key] = (run.info.run_id, "RUNNING")
+        return self.known[key]
+
+    def _log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
+        """Log parameters that the run does not have; MLflow refuses to change one."""
+        from mlflow.entities import Param
+
+        has = self.client.get_run(run_id).data.params
+        new = [Param(name, str(value)) for name, value in params.items() if name not in has]
+        if new:
+            self.client.log_batch(run_id, params=new)
+
+    def write(self, trial: TrialRecord) -> int:
+        """Write one trial unless it is there already; how many were written."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        is_confirm = trial.stage == CONFIRM
+        shown = trial.number if trial.of_trial is None else trial.of_trial
+        name = f"t{shown:03d}-{trial.approach}" + ("-confirmed" if is_confirm else "")
+        tags = {
+            "mlflow.runName": name,
+            "mlflow.parentRunId": self.parent,
+            "role": "confirmation" if is_confirm else "trial",
+            "approach": trial.approach,
+            "state": trial.state.lower(),
+        }
+        run_id, status = self._run(f"{trial.approach}:{trial.stage}:{trial.number}", tags, trial.started_ms)
+        if status in STATUS.values():
+            return 0
+        metrics = [
+            Metric(metric if result.split == VALIDATION else f"test_{metric}", value, result.timestamp_ms, result.seed)
+            for result in trial.results
+            for metric in (*METRICS, "seconds")
+            if (value := getattr(result, metric)) is not None and not (metric == "seconds" and result.split == TEST)
+        ]
+        ended = trial.ended_ms or trial.started_ms
+        metrics += [Metric(key, round(value, 4), ended, 0) for key, value in aggregates(trial).items()]
+        params = [Param("approach", trial.approach), *(Param(key, str(v)) for key, v in sorted(trial.params.items()))]
+        run_tags = [RunTag("reason", trial.reason)] if trial.reason else []
+        for start in range(0, max(len(metrics), 1), 900):
+            first = start == 0
+            self.client.log_batch(
+                run_id, metrics[start : start + 900], params if first else (), run_tags if first else ()
+            )
+        self.client.set_terminated(run_id, status=STATUS[trial.state], end_time=ended)
+        return 1
+
+    def finish(self, status: str, metrics: Mapping[str, float], note: str, files: list[Path]) -> None:
+        """Write the sweep's own run."""
+        from mlflow.entities import Metric, RunTag
+
+        now = int(time.time() * 1000)
+        self.client.log_batch(
+            self.parent,
+            [Metric(key, round(value, 4), now, 0) for key, value in metrics.items()],
+            tags=[RunTag("mlflow.note.content", note)],
+        )
+        for file in files:
+            self.client.log_artifact(self.parent, str(file))
+        self.client.set_terminated(self.parent, status=status)
+
+
+def aggregates(trial: TrialRecord) -> dict[str, float]:
+    """Mean, sd, 95 % interval and number of seeds of every metric.
+
+    Only a complete trial's are named `accuracy_mean` and so on: one that was raced out or failed has `partial_` before
+    them, so that nobody ranks five lucky seeds above ten.
+    """
+    prefix = "" if trial.state == "COMPLETE" else "partial_"
+    found: dict[str, float] = {}
+    for split, of_split in ((VALIDATION, ""), (TEST, "test_")):
+        for metric in METRICS:
+            value = estimate(trial.values(metric, split))
+            if value is None:
+                continue
+            name = f"{prefix}{of_split}{metric}"
+            found[f"{name}_mean"] = value.mean
+            if metric in ("accuracy", "balanced_accuracy") and value.sd is not None:
+                assert value.low is not None
+                assert value.high is not None
+                found |= {f"{name}_sd": value.sd, f"{name}_ci_low": value.low, f"{name}_ci_high": value.high}
+    found["n_seeds"] = float(len(trial.values("accuracy")))
+    found["cpu_seconds"] = trial.seconds
+    return found
+
+
+def _create_database(uri: str) -> None:
+    """Make MLflow's database under another name and put it in place whole; half a schema never opens again."""
+    path = _sqlite_path(uri)
+    if path.exists():
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        SqlAlchemyStore(f"sqlite:///{unfinished}", "mlruns")
+        if not path.exists():
+            unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
