@@ -92,6 +92,25 @@ class Agenda:
             self.live.append(task)
         return task
 
+    @property
+    def seeds_done(self) -> int:
+        """Seeds in the record, those of earlier starts included."""
+        return sum(tally.seeds_done for tally in self.tallies.values())
+
+    @property
+    def seeds_left(self) -> int:
+        """Seeds still to run if no configuration is stopped early any more."""
+        return sum(tally.seeds_left for tally in self.tallies.values())
+
+    @property
+    def seconds_left(self) -> float:
+        """CPU seconds that those will take."""
+        return sum(tally.seconds_left for tally in self.tallies.values())
+
+    def best_so_far(self) -> str:
+        """A word for the progress line."""
+        return ""
+
     def new_task(self) -> Task | None:
         """A task that was never handed out before."""
         return None
@@ -222,6 +241,7 @@ class SearchAgenda(Agenda):
         self.ends = None if time_budget is None else time.monotonic() + time_budget
         self.racing = racing
         self.started: dict[str, int] = {}
+        self.best: dict[str, float] = {}
         for name, approach in self.approaches.items():
             study = self.studies[name]
             study.pruner = racing_pruner(len(self.blocks) - 1)
@@ -236,6 +256,8 @@ class SearchAgenda(Agenda):
                 done = [r for r in seeds_of(frozen.user_attrs) if r.error is None]
                 self.tallies[name].seeds_done += len(done)
                 self.tallies[name].seconds_done += sum(r.seconds for r in done)
+                if frozen.value is not None and frozen.state == TrialState.COMPLETE:
+                    self.best[name] = max(frozen.value, self.best.get(name, frozen.value))
                 if frozen.state == TrialState.RUNNING:
                     self._take_up(approach, Trial(study, frozen._trial_id))
 
@@ -271,6 +293,11 @@ class SearchAgenda(Agenda):
     def _task(self, name: str, trial: Trial) -> Task:
         return Task(approach=name, trial=trial, params=trial.params, blocks=self.blocks, splits=(VALIDATION,))
 
+    def best_so_far(self) -> str:
+        """The best complete configuration of all approaches, on the search's own seeds."""
+        found = max(((mean, name) for name, mean in self.best.items()), default=None)
+        return f"best so far {found[1]} {100 * found[0]:.1f} %" if found else ""
+
     def is_losing(self, task: Task) -> bool:
         """Wilcoxon's test, at the end of each block but the last, so that the looks do not depend on timing."""
         done = len(seeds_of(task.trial.user_attrs))
@@ -287,9 +314,13 @@ class SearchAgenda(Agenda):
             reason = f"seed {failed.seed}: {failed.error}"
             self.tell(task.approach, task.trial, state=TrialState.FAIL, reason=reason)
         elif left:
-            self.tell(task.approach, task.trial, state=TrialState.PRUNED, reason="raced out: worse than the best so far")
+            self.tell(
+                task.approach, task.trial, state=TrialState.PRUNED, reason="raced out: worse than the best so far"
+            )
         else:
-            self.tell(task.approach, task.trial, value=mean_accuracy(task.trial))
+            mean = mean_accuracy(task.trial)
+            self.best[task.approach] = max(mean, self.best.get(task.approach, mean))
+            self.tell(task.approach, task.trial, value=mean)
 
 
 def sampler(search_seed: int, approach: str, number: int) -> TPESampler:
@@ -393,4 +424,3 @@ class ConfirmAgenda(Agenda):
             self.tell(approach, trial, state=TrialState.FAIL, reason=reason)
         else:
             self.tell(approach, trial, value=mean_accuracy(trial))
-

@@ -24,40 +24,18 @@ from ray.tune.search import Searcher
 
 from sweeps.agenda import Agenda, Task
 from sweeps.record import BadInput
+from trainables.any_approach import AnyApproach
 from trainables.protocol import ImageSet, SeedResult, SeedTrainable
 
 PACKAGES = ("trainables", "search_spaces", "sweeps")
 
 
-class AnyApproach(SeedTrainable):
-    """The trainable of a whole sweep: each request names its approach.
-
-    So one Tune run serves all approaches: no slot waits at the end of one, and actors, which cost seconds to start,
-    are used again by all.
-    """
-
-    def setup(
-        self,
-        config: dict[str, Any],
-        *,
-        image_sets: Mapping[str, ImageSet],
-        trainables: Mapping[str, type[SeedTrainable]],
-    ) -> None:
-        """Start an actor with the images and every approach's trainable."""
-        self.trainables = trainables
-        super().setup(config, image_sets=image_sets)
-
-    def approach(self) -> type[SeedTrainable]:
-        """The trainable that the request names."""
-        return self.trainables[self.request["approach"]]
-
-
-def start_ray(address: str | None, workers: int | None) -> int:
-    """Start Ray here, or connect to a running cluster, and return the number of slots (trials at the same time).
+def start_ray(address: str | None, workers: int | None) -> None:
+    """Start Ray here, or connect to a running cluster.
 
     Args:
         address: "host:port" of a cluster's head or "auto"; None is the one in RAY_ADDRESS, else this machine alone.
-        workers: At most this many slots; None is one for each CPU.
+        workers: CPUs to use here; None is all. A cluster has its own.
 
     Raises:
         BadInput: No cluster answers there.
@@ -67,18 +45,19 @@ def start_ray(address: str | None, workers: int | None) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if not address:
-            slots = workers or os.cpu_count() or 1
-            ray.init(address="local", num_cpus=slots, include_dashboard=False, **quiet)
-            return slots
+            ray.init(address="local", num_cpus=workers or os.cpu_count() or 1, include_dashboard=False, **quiet)
+            return
         check_address(address)
         try:
             ray.init(address=address, runtime_env=_runtime_env(), **quiet)
         except (ConnectionError, RuntimeError, ValueError) as error:
             first_line = str(error).strip().splitlines()[0]
             raise BadInput(f"Expected a Ray cluster at --address {address}; Ray says: {first_line}") from None
-    cpus = int(ray.cluster_resources().get("CPU", 0))
-    # A cluster that grows on demand may have no workers yet, so what is asked for counts.
-    return workers or max(cpus, 1)
+
+
+def slots(workers: int | None) -> int:
+    """Trials at the same time: as many as asked for, for a cluster may grow on demand, else one for each CPU."""
+    return workers or max(int(ray.cluster_resources().get("CPU", 0)), 1)
 
 
 def check_address(address: str) -> None:

@@ -19,76 +19,65 @@ from torch import Tensor
 
 from sweeps.progress import Progress
 from sweeps.resources import Weights
-from trainables.backbones import POOLINGS, FeatureSpec, extractor
+from trainables.backbones import FeatureSpec, extractor
 from trainables.protocol import NUMBERS_VERSION, run_single_threaded
 
 CHUNK = 50
 
 
 def load_or_compute(
-    specs: Sequence[FeatureSpec],
-    images: np.ndarray,
-    weights: Mapping[str, Weights],
-    folder: Path,
-    *,
-    size_px: int | None,
-    split: str,
-) -> dict[str, ray.ObjectRef]:
-    """Put the table of every spec into Ray's object store, under its name.
+    specs: Sequence[FeatureSpec], images: np.ndarray, weights: Mapping[str, Weights], folder: Path, split: str
+) -> dict[FeatureSpec, np.ndarray]:
+    """The table of every spec, float32 (N, D), memory-mapped from disk; computed by Ray's workers if it is not there.
 
     Args:
         specs: Which tables.
         images: uint8 (N, 28, 28).
         weights: Each backbone's.
         folder: Where tables are kept.
-        size_px: Input size instead of the spec's own, for quick checks; None is the spec's own.
         split: Whose images they are, for the progress line.
-
-    Returns:
-        References to float32 arrays (N, D).
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    for backbone, size_px in _missing(specs, images, weights, folder):
+        with Progress(f"{backbone} on {split} images", len(images), "images") as progress:
+            computed = _compute(backbone, size_px, images, weights[backbone], progress)
+        folder.mkdir(parents=True, exist_ok=True)
+        for pooling, table in computed.items():
+            spec = FeatureSpec(backbone=backbone, pooling=pooling, size_px=size_px)
+            _save(folder / _file_name(spec, images, weights), table)
     tables = {}
-    for backbone, size in sorted({(spec.backbone, size_px or spec.size_px) for spec in specs}):
-        paths = {
-            pooling: folder / _file_name(backbone, size, pooling, images, weights[backbone]) for pooling in POOLINGS
-        }
-        found = {pooling: _open(path, len(images)) for pooling, path in paths.items()}
-        if any(table is None for table in found.values()):
-            with Progress(f"{backbone} on {split} images", len(images), "images") as progress:
-                computed = _compute(backbone, size, images, weights[backbone], progress)
-            for pooling, path in paths.items():
-                _save(path, computed[pooling])
-            found = {pooling: _open(path, len(images)) for pooling, path in paths.items()}
-        for spec in specs:
-            if spec.backbone == backbone and (size_px or spec.size_px) == size:
-                tables[spec.name] = ray.put(np.asarray(found[spec.pooling]))
+    for spec in specs:
+        path = folder / _file_name(spec, images, weights)
+        table = _open(path, len(images))
+        if table is None:
+            raise OSError(f"{path} cannot be read back; is the disk full?")
+        tables[spec] = table
     return tables
 
 
 def images_to_compute(
-    specs: Sequence[FeatureSpec],
-    images: np.ndarray,
-    weights: Mapping[str, Weights],
-    folder: Path,
-    size_px: int | None,
+    specs: Sequence[FeatureSpec], images: np.ndarray, weights: Mapping[str, Weights], folder: Path
 ) -> dict[str, int]:
     """How many images still have to go through each backbone; 0 where the tables lie on disk."""
-    return {
-        backbone: 0
-        if all(
-            _open(folder / _file_name(backbone, size, pooling, images, weights[backbone]), len(images)) is not None
-            for pooling in POOLINGS
-        )
-        else len(images)
-        for backbone, size in sorted({(spec.backbone, size_px or spec.size_px) for spec in specs})
+    missing = [backbone for backbone, _ in _missing(specs, images, weights, folder)]
+    return {spec.backbone: missing.count(spec.backbone) * len(images) for spec in specs}
+
+
+def _missing(
+    specs: Sequence[FeatureSpec], images: np.ndarray, weights: Mapping[str, Weights], folder: Path
+) -> list[tuple[str, int]]:
+    """Backbones and input sizes of which a table is missing; one run through a backbone gives every pooling."""
+    missing = {
+        (spec.backbone, spec.size_px)
+        for spec in specs
+        if _open(folder / _file_name(spec, images, weights), len(images)) is None
     }
+    return sorted(missing)
 
 
-def _file_name(backbone: str, size_px: int, pooling: str, images: np.ndarray, weights: Weights) -> str:
-    key = hashlib.sha256(f"{NUMBERS_VERSION} {images.shape} {weights.fingerprint}".encode())
+def _file_name(spec: FeatureSpec, images: np.ndarray, weights: Mapping[str, Weights]) -> str:
+    key = hashlib.sha256(f"{NUMBERS_VERSION} {images.shape} {weights[spec.backbone].fingerprint}".encode())
     key.update(np.ascontiguousarray(images).tobytes())
-    return f"{backbone}-{size_px}px-{pooling}-{key.hexdigest()[:16]}.npy"
+    return f"{spec.name}-{key.hexdigest()[:16]}.npy"
 
 
 def _open(path: Path, rows: int) -> np.ndarray | None:
@@ -145,4 +134,6 @@ def _extract(
 @functools.lru_cache(maxsize=1)
 def _extractor(backbone: str, state: ray.ObjectRef, size_px: int) -> Callable[[Tensor], dict[str, Tensor]]:
     """A worker builds a backbone once, not once a chunk."""
-    return extractor(backbone, {name: torch.from_numpy(value.copy()) for name, value in ray.get(state).items()}, size_px)
+    return extractor(
+        backbone, {name: torch.from_numpy(value.copy()) for name, value in ray.get(state).items()}, size_px
+    )

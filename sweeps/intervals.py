@@ -25,7 +25,7 @@ class Estimate:
 
 
 def estimate(values_N: np.ndarray) -> Estimate | None:
-    """Summarise one value a seed; None if there is none. The interval is Student's t, which assumes independent seeds."""
+    """Summarise one value a seed; None if there is none. The interval is Student's t, cut to 0..1."""
     n = len(values_N)
     if n == 0:
         return None
@@ -34,4 +34,4 @@ def estimate(values_N: np.ndarray) -> Estimate | None:
         return Estimate(n=n, mean=mean, iqm=iqm, sd=None, low=None, high=None)
     sd = float(np.std(values_N, ddof=1))
     half = float(stats.t.ppf(0.975, n - 1)) * sd / np.sqrt(n)
-    return Estimate(n=n, mean=mean, iqm=iqm, sd=sd, low=mean - half, high=mean + half)
+    return Estimate(n=n, mean=mean, iqm=iqm, sd=sd, low=max(mean - half, 0.0), high=min(mean + half, 1.0))

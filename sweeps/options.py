@@ -53,12 +53,16 @@ REMEMBERED = (
 )
 
 
-class _Parser(argparse.ArgumentParser):
+class OneSentenceParser(argparse.ArgumentParser):
+    """A parser whose complaint is one sentence, without the usage before it."""
+
     def error(self, message: str) -> NoReturn:
+        """Raise instead of exiting."""
         raise BadInput(f"{message[0].upper()}{message[1:]}. `--help` shows all options.")
 
 
-def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """A type of option: a whole number within these limits."""
     wanted = f"a whole number from {least} to {most}" if most is not None else f"a whole number of at least {least}"
 
     def parse(text: str) -> int:
@@ -82,7 +86,8 @@ def _name(text: str) -> str:
     return text
 
 
-def _text(text: str) -> str:
+def non_empty(text: str) -> str:
+    """A type of option: any text that could be a path or a name."""
     if not text.strip() or "\0" in text:
         raise argparse.ArgumentTypeError(f"expected something; got {text!r}")
     return text
@@ -91,46 +96,59 @@ def _text(text: str) -> str:
 def parser(challenge: Challenge) -> argparse.ArgumentParser:
     """The options of a challenge's command. An option that is not given is not in the result."""
     default = SweepOptions()
-    parser = _Parser(
+    parser = OneSentenceParser(
         prog=f"{challenge.name}.py",
         description=challenge.title,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
     add = parser.add_argument
-    whole = _whole(1)
+    whole = whole_number(1)
     add("--num-samples", type=whole, help=f"configurations an approach (default: {default.num_samples})")
-    add("--approaches", nargs="+", metavar="NAME", help="approaches to compare, or all (default: all); --list names them")
-    add("--seeds", type=_whole(1, MOST_SEEDS), help=f"seeds a configuration (default: {default.seeds})")
+    add(
+        "--approaches",
+        nargs="+",
+        metavar="NAME",
+        help="approaches to compare, or all (default: all); --list names them",
+    )
+    add("--seeds", type=whole_number(1, MOST_SEEDS), help=f"seeds a configuration (default: {default.seeds})")
     add(
         "--confirm-seeds",
-        type=_whole(1, MOST_SEEDS),
+        type=whole_number(1, MOST_SEEDS),
         help=f"fresh seeds for each approach's best configuration (default: {default.confirm_seeds})",
     )
     add(
         "--dataset",
-        type=_text,
+        type=non_empty,
         help="pneumoniamnist, phantom (synthetic images), the path of an .npz file, or auto: PneumoniaMNIST if it is "
         f"here or can be downloaded, else the phantom with a notice (default: {default.dataset})",
     )
     add(
         "--weights",
-        type=_text,
+        type=non_empty,
         help="imagenet, random, the path of a state dict (or a folder of <backbone>.pth), or auto: ImageNet's if they "
         f"are here or can be downloaded, else random with a notice (default: {default.weights})",
     )
     add("--name", type=_name, help="name of the sweep and of its folder (default: challenge, date and time)")
     add("--resume", type=_name, metavar="NAME", help="go on with that sweep; with a larger --num-samples, extend it")
-    add("--results-dir", type=_text, help=f"folder of all sweeps' folders (default: {default.results_dir})")
+    add("--results-dir", type=non_empty, help=f"folder of all sweeps' folders (default: {default.results_dir})")
     add(
         "--tracking-uri",
-        type=_text,
+        type=non_empty,
         help="MLflow's store or server (default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db, which `mlflow ui` finds)",
     )
-    add("--address", type=_text, help="a Ray cluster's host:port, or auto (default: RAY_ADDRESS, else this machine alone)")
+    add(
+        "--address",
+        type=non_empty,
+        help="a Ray cluster's host:port, or auto (default: RAY_ADDRESS, else this machine alone)",
+    )
     add("--workers", type=whole, help="trials at the same time, one CPU each (default: all CPUs)")
     add("--time-budget", type=_seconds, help="after e.g. 90s, 20m or 1.5h start no more configurations (default: none)")
-    add("--search-seed", type=_whole(0, 2**32 - 1), help=f"seed of the search itself (default: {default.search_seed})")
+    add(
+        "--search-seed",
+        type=whole_number(0, 2**32 - 1),
+        help=f"seed of the search itself (default: {default.search_seed})",
+    )
     add("--dry-run", action="store_true", help="print the plan and stop")
     add("--list", action="store_true", help="say what each approach is and stop")
     add("--smoke", action="store_true", help="everything tiny, about a minute: does it work here?")

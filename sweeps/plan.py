@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from sweeps.answer import marked
 from sweeps.agenda import BLOCK
 from sweeps.challenge import Approach, Challenge
+from sweeps.materials import Materials
 from sweeps.options import SweepOptions
 from sweeps.progress import duration
-from sweeps.resources import Weights
 from sweeps.tables import aligned
-from trainables.data import Dataset
 
 # Seconds of one CPU core to send one image through a backbone at 224 pixels.
 SECONDS_AN_IMAGE = {"alexnet": 0.008, "vgg11": 0.12}
@@ -22,8 +22,7 @@ def text(
     challenge: Challenge,
     options: SweepOptions,
     approaches: Sequence[Approach],
-    dataset: Dataset,
-    weights: Mapping[str, Weights],
+    materials: Materials,
     images_to_compute: Mapping[str, int],
     slots: int,
     begun: Mapping[str, int],
@@ -34,8 +33,7 @@ def text(
         challenge: Whose title heads it.
         options: What was asked for.
         approaches: What is compared.
-        dataset: The images.
-        weights: Of each backbone.
+        materials: Images and weights.
         images_to_compute: Images that still have to go through each backbone.
         slots: Trials at the same time.
         begun: Configurations already in the record, by approach.
@@ -59,10 +57,13 @@ def text(
         )
     features = sum(count * SECONDS_AN_IMAGE[backbone] for backbone, count in images_to_compute.items())
     lines = [
-        challenge.title,
+        challenge.title + marked(materials.warnings),
         "",
-        f"Images    {dataset.source} (fingerprint {dataset.fingerprint})",
-        *(f"Weights   {name}: {each.source} (fingerprint {each.fingerprint})" for name, each in weights.items()),
+        f"Images    {materials.dataset.source} (fingerprint {materials.dataset.fingerprint})",
+        *(
+            f"Weights   {name}: {each.source} (fingerprint {each.fingerprint})"
+            for name, each in materials.weights.items()
+        ),
         f"Slots     {slots} trials at the same time, one CPU each",
         f"Racing    {racing(options.seeds)}",
         "",
@@ -71,7 +72,9 @@ def text(
     ]
     computed = [name for name, count in images_to_compute.items() if count]
     if computed:
-        lines.append(f"Features of {' and '.join(computed)} first: about {duration(features / slots)}, once; then kept.")
+        lines.append(
+            f"Features of {' and '.join(computed)} first: about {duration(features / slots)}, once; then kept."
+        )
     budget = f", or what starts within {duration(options.time_budget)}" if options.time_budget else ""
     whole = (cpu_seconds + features) / slots + STARTUP_SECONDS
     lines.append(f"In all about {duration(whole)} here without racing{budget}; with racing less.")
@@ -84,4 +87,3 @@ def racing(seeds: int) -> str:
     if not looks:
         return f"none: with {seeds} seeds every configuration runs them all (it needs more than {BLOCK})"
     return f"a losing configuration is stopped after {', '.join(map(str, looks))} of {seeds} seeds"
-

@@ -13,33 +13,37 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 class Progress:
-    """A bar over seeds or images, with what is left and the best so far; a context manager."""
+    """A bar over seeds or images, with what is left and a note; a context manager. In a log file, a line now and then."""
 
     def __init__(self, what: str, total: int, unit: str) -> None:
         """Begin at 0 of `total` units."""
-        live = sys.stderr.isatty()
+        self._begin = self._printed = time.monotonic()
+        self._what, self._unit = what, unit
         self._bar = tqdm(
             desc=what,
             total=total,
             unit=unit,
             file=sys.stderr,
+            disable=not sys.stderr.isatty(),
             leave=False,
-            dynamic_ncols=live,
-            mininterval=0.2 if live else SECONDS_BETWEEN_LINES,
-            maxinterval=10.0 if live else SECONDS_BETWEEN_LINES,
+            dynamic_ncols=True,
+            mininterval=0.2,
             bar_format="{desc} {percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} {unit} in {elapsed}{postfix}",
         )
-        self._begin = time.monotonic()
-        self._done_before = 0
 
     def show(self, done: int, total: int, seconds_left: float | None = None, note: str = "") -> None:
         """Set the position; `seconds_left` None means: at the pace so far."""
-        if seconds_left is None and done > self._done_before:
-            seconds_left = (time.monotonic() - self._begin) / done * (total - done)
-        parts = ([] if seconds_left is None else [f"about {duration(seconds_left)} left"]) + ([note] if note else [])
-        self._bar.total = total
-        self._bar.set_postfix_str(", ".join(parts), refresh=False)
-        self._bar.update(done - self._bar.n)
+        now = time.monotonic()
+        if seconds_left is None and done:
+            seconds_left = (now - self._begin) / done * (total - done)
+        parts = [*([] if seconds_left is None else [f"about {duration(seconds_left)} left"]), *([note] if note else [])]
+        if not self._bar.disable:
+            self._bar.total = total
+            self._bar.set_postfix_str(", ".join(parts), refresh=False)
+            self._bar.update(done - self._bar.n)
+        elif now - self._printed >= SECONDS_BETWEEN_LINES:
+            self._printed = now
+            print(", ".join([f"{self._what}: {done} of {total} {self._unit}", *parts]), file=sys.stderr, flush=True)
 
     def __enter__(self) -> Progress:
         return self

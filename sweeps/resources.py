@@ -17,7 +17,6 @@ from torch import Tensor
 from sweeps.record import BadInput
 from trainables.backbones import empty_backbone, random_backbone, weights_fingerprint
 from trainables.data import PHANTOM, Dataset, load_npz, phantom_dataset
-from trainables.vision import torchvision
 
 FILE = "pneumoniamnist.npz"
 AUTO, IMAGENET, RANDOM, PNEUMONIAMNIST = "auto", "imagenet", "random", "pneumoniamnist"
@@ -77,6 +76,9 @@ def _download_dataset(folder: Path) -> Path:
         OSError: It could not be downloaded or stored.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # medmnist downloads with torchvision, whose import it would not survive beside a CPU-only torch.
+    import trainables.vision  # noqa: F401
+
     with tempfile.TemporaryDirectory(dir=folder) as unfinished, _network_timeout():
         try:
             medmnist.PneumoniaMNIST(split="train", root=unfinished, download=True)
@@ -116,9 +118,7 @@ def find_weights(option: str, backbones: Sequence[str]) -> tuple[dict[str, Weigh
     except (OSError, RuntimeError) as error:
         why = f"ImageNet weights are not on this machine and cannot be downloaded ({error})"
         if option == IMAGENET:
-            raise BadInput(
-                f"{why}. Give a state dict's path with --weights, or use --weights {RANDOM}."
-            ) from None
+            raise BadInput(f"{why}. Give a state dict's path with --weights, or use --weights {RANDOM}.") from None
         return {name: _random_weights(name) for name in backbones}, (
             f"RANDOM WEIGHTS: {why}. The backbones are random projections instead of pretrained networks; no number "
             "below is about pretraining. Give a state dict's path with --weights."
@@ -135,6 +135,9 @@ def _random_weights(backbone: str) -> Weights:
 
 def _imagenet_weights(backbone: str) -> Weights:
     """torchvision's own weights, from its cache or downloaded and hash-checked."""
+    # Here and not above: importing torchvision takes a second, which sweeps from scratch need not spend.
+    from trainables.vision import torchvision
+
     published = torchvision.models.get_model_weights(backbone).IMAGENET1K_V1
     state = published.get_state_dict(progress=False, check_hash=True)
     return _weights(IMAGENET, _only_features(state))
@@ -142,9 +145,7 @@ def _imagenet_weights(backbone: str) -> Weights:
 
 def _only_features(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The convolutions of a torchvision state dict, under the names that our backbones give them."""
-    return {
-        "0" + name.removeprefix("features"): value for name, value in state.items() if name.startswith("features.")
-    }
+    return {"0" + name.removeprefix("features"): value for name, value in state.items() if name.startswith("features.")}
 
 
 def _weights_from_file(path: Path, backbone: str, backbones: int) -> Weights:

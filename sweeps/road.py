@@ -11,29 +11,33 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-import numpy as np
 import optuna
 import ray
 
-from sweeps import engine, features, options, plan, tables, tracking
+from sweeps import answer, engine, options, plan, tables, tracking
 from sweeps.agenda import Agenda, ConfirmAgenda, SearchAgenda
 from sweeps.challenge import Approach, Challenge
+from sweeps.materials import Materials
 from sweeps.options import SweepOptions
 from sweeps.progress import Progress, duration
-from sweeps.record import SEARCH, BadInput, Record, trial_record
-from sweeps.resources import Weights, find_dataset, find_weights
-from trainables.backbones import FeatureSpec
-from trainables.data import Dataset
-from trainables.protocol import NUMBERS_VERSION, PIXELS, TEST, VALIDATION, ImageSet
+from sweeps.record import JOURNAL, BadInput, Record, trial_record
+from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION
 
-SMOKE_FEATURE_PX = 64
 DISTRIBUTIONS = ("ray", "optuna", "mlflow", "torch", "torchvision", "numpy", "scikit-learn")
+# What a sweep's numbers depend on besides its materials, and what each is called on the command line.
+FIXED = {
+    "dataset_fingerprint": "images",
+    "smoke": "--smoke",
+    "seeds": "--seeds",
+    "search_seed": "--search-seed",
+    "numbers_version": "version of the training code",
+}
 
 
 class Terminated(BaseException):
@@ -41,22 +45,30 @@ class Terminated(BaseException):
 
 
 def main(challenge: Challenge, arguments: Sequence[str] | None = None) -> int:
-    """Run a challenge's command and return its exit code.
+    """Run a challenge's command and return its exit code, as `exit_code` has them."""
 
-    0 is done, 1 failed, 2 bad input (one sentence on stderr, nothing started), 130 after Ctrl-C and 143 after SIGTERM
-    (everything finished is saved, and the command that goes on is printed).
+    def run() -> int:
+        given = options.parse(challenge, arguments)
+        if given.get("list"):
+            print(answer.listing(challenge))
+            return 0
+        return Sweep.prepare(challenge, given).run()
+
+    return exit_code(challenge.name, run)
+
+
+def exit_code(command: str, run: Callable[[], int]) -> int:
+    """Run a command with our own lines as its only output.
+
+    0 is done, 1 failed, 2 bad input (one sentence on stderr, nothing started), 130 after Ctrl-C and 143 after SIGTERM.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        given = options.parse(challenge, arguments)
-        if given.get("list"):
-            print(listing(challenge))
-            return 0
-        return Sweep.prepare(challenge, given).run()
+        return run()
     except BadInput as error:
-        print(f"{challenge.name}: {error}", file=sys.stderr)
+        print(f"{command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -68,20 +80,6 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise Terminated
 
 
-def listing(challenge: Challenge) -> str:
-    """What each approach is, its published result, and the published setting."""
-    lines = [challenge.title]
-    for approach in challenge.approaches:
-        reported = approach.reported
-        result = "no published result"
-        if reported.mean is not None:
-            seeds = f" over {reported.seeds} seeds" if reported.seeds else ""
-            result = f"published {reported.mean} +- {reported.sd} %{seeds}"
-        setting = ", ".join(f"{name}={value}" for name, value in reported.params.items())
-        lines += ["", f"{approach.name}: {approach.about}", f"    {result}; {reported.note}", f"    {setting}"]
-    return "\n".join(lines)
-
-
 @dataclass(kw_only=True)
 class Sweep:
     """One sweep with everything it needs at hand."""
@@ -89,72 +87,46 @@ class Sweep:
     challenge: Challenge
     options: SweepOptions
     approaches: tuple[Approach, ...]
-    dataset: Dataset
-    weights: dict[str, Weights]
-    notices: list[str]
-    uri: str
-    begin: float = field(default_factory=time.monotonic)
-    slots: int = 0
+    materials: Materials
+    tracking_uri: str
+    # Whether losing configurations are stopped early; the benchmarks compare with and without.
     racing: bool = True
+    begin: float = field(default_factory=time.monotonic)
 
     @classmethod
     def prepare(cls, challenge: Challenge, given: dict[str, Any]) -> Sweep:
-        """Check everything that can be checked, and find the images and weights. Changes nothing.
+        """Check everything that can be checked, and find the images and weights. Starts and writes nothing.
 
         Raises:
             BadInput: Something that was asked for cannot be.
         """
         results = Path(given.get("results_dir", SweepOptions().results_dir)).expanduser()
-        remembered: dict[str, Any] = {}
-        if "resume" in given:
-            folder = results / given["resume"]
-            remembered = _remembered(challenge, given, folder)
-        elif "name" in given and (results / given["name"]).exists():
-            raise BadInput(
-                f"Expected a new --name; {results / given['name']} exists. Use --resume {given['name']} to go on with it."
-            )
+        remembered, spec = _remembered(challenge, given, results)
         asked = options.complete(challenge, given, remembered)
         uri = tracking.resolve_uri(asked.tracking_uri)
         tracking.check_uri(uri)
         if asked.address:
             engine.check_address(asked.address)
         approaches = challenge.named(list(asked.approaches))
-        dataset, image_notice = find_dataset(asked.dataset)
-        backbones = sorted({spec.backbone for approach in approaches for spec in approach.trainable.features})
-        weights, weight_notice = find_weights(asked.weights, backbones)
-        notices = [notice for notice in (image_notice, weight_notice) if notice]
-        if asked.smoke:
-            notices.append("SMOKE RUN: everything is tiny; it shows that the system works, and no number means anything.")
-        sweep = cls(
-            challenge=challenge,
-            options=asked,
-            approaches=approaches,
-            dataset=dataset,
-            weights=weights,
-            notices=notices,
-            uri=uri,
-        )
-        if remembered:
-            sweep.check_same(remembered["spec"])
+        materials = Materials.find(asked.dataset, asked.weights, approaches, results, smoke=asked.smoke)
+        sweep = cls(challenge=challenge, options=asked, approaches=approaches, materials=materials, tracking_uri=uri)
+        if spec:
+            sweep.check_same(spec)
         return sweep
 
     @property
-    def name(self) -> str:
-        """The sweep's name."""
-        return self.options.resume or self.options.name or time.strftime(f"{self.challenge.name}-%Y%m%d-%H%M%S")
+    def folder(self) -> Path:
+        """Where everything of this sweep lies."""
+        return Path(self.options.results_dir).expanduser() / (self.options.resume or self.options.name)
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What every number of the sweep depends on; it cannot change when the sweep is resumed."""
+        """What every number of the sweep depends on; it stays the same when the sweep is resumed."""
         return {
             "challenge": self.challenge.name,
-            "dataset": self.dataset.source,
-            "dataset_fingerprint": self.dataset.fingerprint,
-            "weights": {name: each.source for name, each in self.weights.items()},
-            "weights_fingerprint": {name: each.fingerprint for name, each in self.weights.items()},
+            **self.materials.spec(),
             "seeds": self.options.seeds,
             "search_seed": self.options.search_seed,
-            "smoke": self.options.smoke,
             "numbers_version": NUMBERS_VERSION,
         }
 
@@ -165,93 +137,70 @@ class Sweep:
             BadInput: Something that must stay the same does not.
         """
         now = self.spec
-        for key, what in (
-            ("dataset_fingerprint", "images"),
-            ("seeds", "--seeds"),
-            ("search_seed", "--search-seed"),
-            ("smoke", "--smoke"),
-            ("numbers_version", "version of the training code"),
-        ):
-            if before[key] != now[key]:
-                raise BadInput(
-                    f"Expected the {what} this sweep began with ({before[key]}); got {now[key]}. Begin a new sweep."
-                )
-        for name, fingerprint in now["weights_fingerprint"].items():
-            old = before["weights_fingerprint"].get(name, fingerprint)
-            if old != fingerprint:
-                raise BadInput(
-                    f"Expected the weights of {name} this sweep began with ({before['weights'][name]}, {old}); got "
-                    f"{now['weights'][name]}, {fingerprint}. Begin a new sweep."
-                )
+        pairs = [(what, before[key], now[key]) for key, what in FIXED.items()]
+        pairs += [
+            (f"weights of {name}", before["weights_fingerprint"].get(name, fingerprint), fingerprint)
+            for name, fingerprint in now["weights_fingerprint"].items()
+        ]
+        for what, old, new in pairs:
+            if old != new:
+                raise BadInput(f"Expected the {what} that this sweep began with ({old}); got {new}. Begin a new sweep.")
 
     def run(self) -> int:
         """Do it all and print the answer; returns the exit code."""
-        folder = Path(self.options.results_dir).expanduser() / self.name
-        record = None if self.options.dry_run else Record(folder, write=True)
-        for notice in self.notices:
-            print(_framed(notice))
-        print(self._plan(record))
-        if record is None:
+        for notice in self.materials.notices:
+            print(answer.framed(notice))
+        if self.options.dry_run:
+            print(self._plan({}))
             return 0
-        print(f"\nSweep {folder.name}: the record is {folder}\n", flush=True)
+        record = Record(self.folder, write=True)
+        print(self._plan(_begun(record)))
+        print(f"\nSweep {self.folder.name}: everything goes to {self.folder}\n", flush=True)
         start = self._start()
-        record.begin({**record.spec, **self.spec}, start)
-        tracker = self._tracker(folder.name, start)
-        code, status = 1, "FAILED"
+        record.begin(_merged(record.spec, self.spec), start)
+        tracker = self._tracker(start)
+        code = 1
         try:
-            self._push_all(record, tracker)
-            self._search(record, tracker)
-            self._confirm(record, tracker)
-            code, status = 0, "FINISHED"
+            self._search_and_confirm(record, tracker)
+            code = 0
         except KeyboardInterrupt:
-            code, status = 130, "KILLED"
+            code = 130
         except Terminated:
-            code, status = 143, "KILLED"
+            code = 143
         except BadInput:
+            code = 2
             raise
         except Exception as error:
             first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
             print(f"{self.challenge.name}: stopped by {type(error).__name__}: {first_line}", file=sys.stderr)
         finally:
+            # What is left is short; a second Ctrl-C must not tear it.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             if ray.is_initialized():
                 ray.shutdown()
-            self._show(record, tracker, status)
+            self._show(record, tracker, code)
             record.close()
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        if code:
-            print(f"\nEverything finished is saved. Go on with:\n    {self._resume_command(folder)}", file=sys.stderr)
         return code
 
-    def _plan(self, record: Record | None) -> str:
-        begun: dict[str, int] = {}
-        if record is not None and record.spec:
-            begun = {name: len(record.study(name).trials) for name in record.approaches()}
-        to_compute = features.images_to_compute(
-            self._feature_specs(), self.dataset.pool_images, self.weights, self._features_folder(), self._size_px()
-        )
-        slots = self.options.workers or os.cpu_count() or 1
-        return plan.text(
-            self.challenge, self.options, self.approaches, self.dataset, self.weights, to_compute, slots, begun
-        )
+    def _plan(self, begun: Mapping[str, int]) -> str:
+        slots = self.options.workers or (os.cpu_count() or 1)
+        to_compute = self.materials.images_to_compute(self.approaches)
+        return plan.text(self.challenge, self.options, self.approaches, self.materials, to_compute, slots, begun)
 
     def _start(self) -> dict[str, Any]:
         return {
-            "time_ms": int(time.time() * 1000),
+            "time_ms": time.time_ns() // 1_000_000,
             "command": shlex.join(["python", *sys.argv]),
             "git_revision": git_revision(),
             "versions": {"python": platform.python_version()}
             | {name: importlib.metadata.version(name) for name in DISTRIBUTIONS},
             "options": options.as_remembered(self.options),
-            "notices": self.notices,
+            "marks": self.materials.marks,
+            "notices": list(self.materials.notices),
         }
 
-    def _tracker(self, name: str, start: Mapping[str, Any]) -> tracking.Tracking:
-        marks = {"images": "phantom" if self.dataset.is_phantom else "real"}
-        if self.weights:
-            marks["weights"] = ", ".join(sorted({each.source for each in self.weights.values()}))
-        if self.options.smoke:
-            marks["smoke"] = "true"
+    def _tracker(self, start: Mapping[str, Any]) -> tracking.Tracking:
         params = {
             "command": start["command"],
             "git_revision": start["git_revision"],
@@ -259,170 +208,98 @@ class Sweep:
             "num_samples": self.options.num_samples,
             "confirm_seeds": self.options.confirm_seeds,
             **{key: value for key, value in self.spec.items() if not isinstance(value, dict)},
-            **{f"weights_fingerprint.{name}": each.fingerprint for name, each in self.weights.items()},
+            **{f"weights_fingerprint.{name}": each.fingerprint for name, each in self.materials.weights.items()},
         }
         return tracking.Tracking(
-            self.uri, sweep=name, experiment=f"seedsweep {self.challenge.name}", tags=marks, params=params
+            self.tracking_uri,
+            sweep=self.folder.name,
+            experiment=f"seedsweep {self.challenge.name}",
+            tags=self.materials.marks,
+            params=params,
         )
 
-    def _push_all(self, record: Record, tracker: tracking.Tracking) -> None:
-        """Give MLflow what earlier starts have finished; it skips what it has."""
+    def _search_and_confirm(self, record: Record, tracker: tracking.Tracking) -> None:
         for trial in record.trials():
+            # From earlier starts; MLflow is given only what it lacks.
             if trial.state != "RUNNING":
                 tracker.push(trial)
 
-    def _search(self, record: Record, tracker: tracking.Tracking) -> None:
-        agenda = SearchAgenda(
+        def on_closed(approach: str, stage: str, number: int) -> None:
+            tracker.push(
+                trial_record(approach, stage, record.study(approach, stage).get_trials(deepcopy=False)[number])
+            )
+
+        search = SearchAgenda(
             record,
             self.approaches,
-            self._on_closed(record, tracker),
+            on_closed,
             num_samples=self.options.num_samples,
             seeds=self.options.seeds,
             search_seed=self.options.search_seed,
             time_budget=self.options.time_budget,
             racing=self.racing,
         )
-        self._run(agenda, record, "Search", VALIDATION)
+        self._run(search, "Search", [VALIDATION])
+        confirm = ConfirmAgenda(record, self.approaches, on_closed, seeds=self.options.confirm_seeds)
+        self._run(confirm, "Confirm", [VALIDATION, TEST])
 
-    def _confirm(self, record: Record, tracker: tracking.Tracking) -> None:
-        agenda = ConfirmAgenda(
-            record, self.approaches, self._on_closed(record, tracker), seeds=self.options.confirm_seeds
-        )
-        self._run(agenda, record, "Confirm", VALIDATION, TEST)
-
-    def _on_closed(self, record: Record, tracker: tracking.Tracking) -> Any:
-        def on_closed(approach: str, stage: str, number: int) -> None:
-            frozen = record.study(approach, stage).get_trials(deepcopy=False)[number]
-            tracker.push(trial_record(approach, stage, frozen))
-
-        return on_closed
-
-    def _run(self, agenda: Agenda, record: Record, what: str, *splits: str) -> None:
+    def _run(self, agenda: Agenda, what: str, splits: Sequence[str]) -> None:
         """Run one stage, with the images of `splits` and no others within the workers' reach."""
         if agenda.is_finished():
             return
         if not ray.is_initialized():
-            self.slots = engine.start_ray(self.options.address, self.options.workers)
-        image_sets = self._image_sets(splits)
-        best: dict[str, float] = {}
-
-        with Progress(what, sum(tally.seeds_left for tally in agenda.tallies.values()), "seeds") as progress:
-            done_before = sum(tally.seeds_done for tally in agenda.tallies.values())
+            engine.start_ray(self.options.address, self.options.workers)
+        slots = engine.slots(self.options.workers)
+        image_sets = self.materials.image_sets(self.approaches, splits, in_store=True)
+        before = agenda.seeds_done
+        with Progress(what, agenda.seeds_left, "seeds") as progress:
 
             def watch() -> None:
-                done = sum(tally.seeds_done for tally in agenda.tallies.values()) - done_before
-                left = sum(tally.seeds_left for tally in agenda.tallies.values())
-                seconds = sum(tally.seconds_left for tally in agenda.tallies.values()) / self.slots
-                progress.show(done, done + left, seconds, self._best_note(record, agenda, best))
+                done = agenda.seeds_done - before
+                progress.show(done, done + agenda.seeds_left, agenda.seconds_left / slots, agenda.best_so_far())
 
-            trainables = {approach.name: approach.trainable for approach in self.approaches}
-            engine.run(agenda, trainables=trainables, image_sets=image_sets, slots=self.slots, watcher=watch)
-
-    def _best_note(self, record: Record, agenda: Agenda, best: dict[str, float]) -> str:
-        if agenda.stage != SEARCH:
-            return ""
-        for name, study in agenda.studies.items():
-            try:
-                best[name] = study.best_value
-            except ValueError:
-                continue
-        if not best:
-            return ""
-        name = max(best, key=lambda name: best[name])
-        return f"best so far {name} {100 * best[name]:.1f} %"
-
-    def _feature_specs(self) -> list[FeatureSpec]:
-        return [spec for approach in self.approaches for spec in approach.trainable.features]
-
-    def _features_folder(self) -> Path:
-        return Path(self.options.results_dir).expanduser() / "features"
-
-    def _size_px(self) -> int | None:
-        return SMOKE_FEATURE_PX if self.options.smoke else None
-
-    def _image_sets(self, splits: Sequence[str]) -> dict[str, ImageSet]:
-        """The splits' pixels and frozen features, in Ray's object store."""
-        sets = {}
-        specs = self._feature_specs()
-        for split in splits:
-            images = self.dataset.images()[split]
-            tables_of_split = features.load_or_compute(
-                specs, images, self.weights, self._features_folder(), size_px=self._size_px(), split=split
+            engine.run(
+                agenda,
+                trainables={approach.name: approach.trainable for approach in self.approaches},
+                image_sets=image_sets,
+                slots=slots,
+                watcher=watch,
             )
-            views: dict[str, np.ndarray | ray.ObjectRef] = {PIXELS: ray.put(images), **tables_of_split}
-            sets[split] = ImageSet(labels=self.dataset.labels()[split], views=views)
-        return sets
 
-    def _show(self, record: Record, tracker: tracking.Tracking, status: str) -> None:
+    def _show(self, record: Record, tracker: tracking.Tracking, code: int) -> None:
         """Write the files, finish MLflow, and print what a person wants to know."""
-        found = tables.write_files(record, self.approaches)
-        metrics, note = _of_sweep(found, self.notices)
-        files = [record.folder / name for name in ("summary.json", "trials.csv", "seeds.csv")]
-        tracker.close(status, metrics, note, files)
-        print(self._answer(found, record.folder, tracker))
-
-    def _answer(self, found: dict[str, Any], folder: Path, tracker: tracking.Tracking) -> str:
-        marks = _marks(self.notices)
-        seeds = self.options.confirm_seeds
-        lines = [
-            f"Validation accuracy in per cent, mean +- sd over seeds{marks}. Confirmed: the approach's best configuration "
-            f"on {seeds} fresh seeds;",
-            'optimism: how much better it looked in the search; "ours so set": the published setting, on the search\'s '
-            "seeds.",
-            "",
-            tables.printed(found),
-            "",
-        ]
-        best = found["approaches"][0]
-        if best["confirmed"] and not best["confirmed_failure"]:
-            confirmed, test = best["confirmed"], best["test"]["balanced_accuracy"]
-            interval = f" (95 % interval {100 * confirmed['low']:.1f} to {100 * confirmed['high']:.1f})"
-            lines += [
-                f"Best: {best['approach']} with {100 * confirmed['mean']:.1f} %"
-                + (interval if confirmed["low"] is not None else "")
-                + f"; on the official test split {100 * test['mean']:.1f} % balanced accuracy{marks}.",
-                "    " + ", ".join(f"{name}={value}" for name, value in best["best_params"].items()),
-                "One of its seeds again, here or elsewhere:",
-                f"    python sweeps/rerun.py {shlex.quote(str(folder))} --approach {best['approach']} "
-                f"--trial {best['best_trial']} --seed 2000",
-                "",
-            ]
-        reopened = [row["approach"] for row in found["approaches"] if row["test_openings"] > 1]
-        if reopened:
-            lines.append(
-                f"The test split was opened more than once for {', '.join(reopened)}: an extended search found a new best."
-            )
-        lines += [
-            f"Record  {folder / 'study.journal'} (all seeds: seeds.csv, all configurations: trials.csv, summary.json)",
-            f"Extend  python sweeps/{self.challenge.name}.py {self._where()}--resume {folder.name} "
-            f"--num-samples {2 * self.options.num_samples}",
-        ]
-        if tracker.link():
-            if not self.uri.startswith("http"):
-                lines.append(f"MLflow  mlflow ui --backend-store-uri {self.uri}, then open")
-                lines.append(f"        {tracker.link()}")
-            else:
-                lines.append(f"MLflow  {tracker.link()}")
+        found = tables.write_files(record, self.approaches, self.materials.marks)
+        metrics, note = answer.of_sweep(found, self.materials.warnings)
+        files = [self.folder / name for name in ("summary.json", "trials.csv", "seeds.csv")]
+        tracker.close({0: "FINISHED", 130: "KILLED", 143: "KILLED"}.get(code, "FAILED"), metrics, note, files)
+        print(answer.results(found, self.folder, self.materials.warnings), end="\n\n")
+        resume = answer.resume_command(self.challenge, self.options, self.folder)
+        lines = [*answer.whereabouts(self.challenge, self.options, self.folder), *tracker.where_to_look()]
         if tracker.trouble:
             lines.append(
                 f"MLflow did not take everything ({tracker.trouble}). The record has it all; once MLflow is back, this "
-                f"writes what is missing: {self._resume_command(folder)}"
+                f"writes what is missing: {resume}"
             )
         lines.append(f"Took    {duration(time.monotonic() - self.begin)}")
-        return "\n".join(lines)
-
-    def _where(self) -> str:
-        if self.options.results_dir == SweepOptions().results_dir:
-            return ""
-        return f"--results-dir {shlex.quote(self.options.results_dir)} "
-
-    def _resume_command(self, folder: Path) -> str:
-        return f"python sweeps/{self.challenge.name}.py {self._where()}--resume {folder.name}"
+        print("\n".join(lines), flush=True)
+        if code in (1, 130, 143):
+            print(f"\nNot finished; everything so far is saved. Go on with:\n    {resume}", file=sys.stderr)
 
 
-def _remembered(challenge: Challenge, given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The last start's options and the spec of the sweep to resume."""
-    if not (folder / "study.journal").is_file():
+def _remembered(challenge: Challenge, given: dict[str, Any], results: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The last start's options and the spec of the sweep to resume; both empty for a new one, which gets its name.
+
+    Raises:
+        BadInput: There is nothing of that name to resume, or something of that name where there must be nothing.
+    """
+    if "resume" not in given:
+        given.setdefault("name", time.strftime(f"{challenge.name}-%Y%m%d-%H%M%S"))
+        folder = results / given["name"]
+        if folder.exists():
+            raise BadInput(f"Expected a new --name; {folder} exists. Use --resume {given['name']} to go on with it.")
+        return {}, {}
+    folder = results / given["resume"]
+    if not (folder / JOURNAL).is_file():
         raise BadInput(
             f"Expected a sweep to resume at {folder}; there is none. Check --resume and --results-dir, or begin one "
             f"with --name {given['resume']}."
@@ -436,57 +313,30 @@ def _remembered(challenge: Challenge, given: Mapping[str, Any], folder: Path) ->
                 f"Expected a sweep of {challenge.name} at {folder}; it is one of {record.spec['challenge']}. "
                 f"Use sweeps/{record.spec['challenge']}.py."
             )
-        return {**record.starts[-1]["options"], "spec": record.spec}
+        return record.starts[-1]["options"], record.spec
     finally:
         record.close()
 
 
-def _of_sweep(found: dict[str, Any], notices: Sequence[str]) -> tuple[dict[str, float], str]:
-    """Metrics and description of the sweep's own run in MLflow."""
-    metrics = {}
-    for row in found["approaches"]:
-        for key, value in (
-            ("confirmed_accuracy", row["confirmed"]),
-            ("search_accuracy", row["search"]),
-            ("test_balanced_accuracy", row["test"].get("balanced_accuracy")),
-        ):
-            if value:
-                metrics[f"{row['approach']}.{key}_mean"] = value["mean"]
-                if value["low"] is not None:
-                    metrics[f"{row['approach']}.{key}_ci_low"] = value["low"]
-                    metrics[f"{row['approach']}.{key}_ci_high"] = value["high"]
-        if row["optimism"] is not None:
-            metrics[f"{row['approach']}.optimism"] = row["optimism"]
-    warned = "".join(f"**{notice}**\n\n" for notice in notices)
-    return metrics, f"{warned}```\n{tables.printed(found)}\n```"
+def _begun(record: Record) -> dict[str, int]:
+    """Configurations in the record, by approach."""
+    return {name: len(record.study(name).get_trials(deepcopy=False)) for name in record.approaches()}
 
 
-def _marks(notices: Sequence[str]) -> str:
-    """The notices' headings, for lines that are read alone."""
-    return f" [{'; '.join(notice.split(':')[0] for notice in notices)}]" if notices else ""
-
-
-def _framed(notice: str) -> str:
-    """A notice that cannot be missed."""
-    import textwrap
-
-    bar = "!" * 100
-    return "\n".join([bar, *textwrap.wrap(notice, 96, initial_indent="! ", subsequent_indent="! "), bar])
+def _merged(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec with the weights of approaches that a resumption left out."""
+    both = dict(now)
+    for key in ("weights", "weights_fingerprint"):
+        both[key] = {**before.get(key, {}), **now[key]}
+    return both
 
 
 def git_revision() -> str:
     """The commit of the code that runs, with a mark if it was changed since; "unknown" outside a checkout."""
     here = Path(__file__).resolve().parent.parent
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        found = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return found.stdout.strip()
-

@@ -21,6 +21,13 @@ from sweeps.record import SEARCH, Record, TrialRecord, best_complete, confirmed_
 from trainables.metrics import METRICS
 from trainables.protocol import TEST, VALIDATION, SeedResult
 
+# What the columns of the printed table are, for those who have not read the README.
+LEGEND = (
+    "confirmed: the best configuration on fresh seeds, with the 95 % interval of its mean and its interquartile mean",
+    "in search, optimism: how it looked on the search's seeds, and by how much that was too good",
+    "test bal. acc.: the confirmed models' balanced accuracy on the official test split (never compare with validation)",
+    "reported: the source's own number; ours so set: ours at its setting, on the search's seeds",
+)
 SEED_COLUMNS = ["approach", "stage", "trial", "seed", "split", *METRICS, "seconds", "timestamp_ms", "error"]
 
 
@@ -64,12 +71,18 @@ def trials_frame(trials: Iterable[TrialRecord]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def summary(record: Record, approaches: Sequence[Approach]) -> dict[str, Any]:
+def summary(record: Record, approaches: Sequence[Approach], marks: Mapping[str, str]) -> dict[str, Any]:
     """What the sweep is and what came out for each approach, best confirmed first."""
     trials = record.trials([approach.name for approach in approaches])
     rows = [_row(trials, approach) for approach in approaches]
     rows.sort(key=lambda row: -(row["confirmed"]["mean"] if row["confirmed"] else -math.inf))
-    return {"sweep": record.folder.name, **record.spec, "starts": record.starts, "approaches": rows}
+    return {
+        "sweep": record.folder.name,
+        "marks": dict(marks),
+        **record.spec,
+        "starts": record.starts,
+        "approaches": rows,
+    }
 
 
 def _row(trials: list[TrialRecord], approach: Approach) -> dict[str, Any]:
@@ -142,10 +155,10 @@ def _dict(value: Estimate | None) -> dict[str, Any] | None:
     return asdict(value) if value else None
 
 
-def write_files(record: Record, approaches: Sequence[Approach]) -> dict[str, Any]:
+def write_files(record: Record, approaches: Sequence[Approach], marks: Mapping[str, str]) -> dict[str, Any]:
     """Write `trials.csv`, `seeds.csv` and `summary.json` beside the journal, whole or not at all; return the summary."""
     trials = record.trials([approach.name for approach in approaches])
-    found = summary(record, approaches)
+    found = summary(record, approaches, marks)
     for name, text in (
         ("seeds.csv", seeds_frame(trials).to_csv(index=False)),
         ("trials.csv", trials_frame(trials).to_csv(index=False)),

@@ -139,6 +139,15 @@ class Tracking:
         )
         return f"{base}/#/experiments/{self.experiment_id}/runs?{query}"
 
+    def where_to_look(self) -> list[str]:
+        """What a person types and opens to see the sweep."""
+        link = self.link()
+        if link is None:
+            return []
+        if self.uri.startswith("http"):
+            return [f"MLflow  {link}"]
+        return [f"MLflow  mlflow ui --backend-store-uri {self.uri}, then open", f"        {link}"]
+
     def _run(self) -> None:
         try:
             for key, value in HTTP_LIMITS.items():
@@ -308,4 +317,3 @@ def _create_database(uri: str) -> None:
             unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-
-from trainables.vision import torchvision
 
 # Where torchvision's networks end and their own 1000-class classifier begins: the convolutions, pooled to this side.
 POOLED_SIDE = {"alexnet": 6, "vgg11": 7}
@@ -38,6 +36,10 @@ class FeatureSpec:
         """The name of the view, and of the table's file."""
         return f"{self.backbone}-{self.size_px}px-{self.pooling}"
 
+    def with_size(self, size_px: int) -> FeatureSpec:
+        """The same for another input size."""
+        return replace(self, size_px=size_px)
+
 
 def random_backbone(name: str) -> nn.Module:
     """The backbone of that name, randomly initialised as torchvision does it, always from the same seed."""
@@ -60,6 +62,9 @@ def _build(name: str) -> nn.Module:
     """
     if name not in POOLED_SIDE:
         raise ValueError(f"Expected a backbone from {', '.join(POOLED_SIDE)}; got {name!r}.")
+    # Importing torchvision takes a second, which trials that only read features need not spend.
+    from trainables.vision import torchvision
+
     network = torchvision.models.get_model(name, weights=None)
     return nn.Sequential(network.features, nn.AdaptiveAvgPool2d(POOLED_SIDE[name])).eval()
 
@@ -73,9 +78,7 @@ def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:16]
 
 
-def extractor(
-    backbone_name: str, weights: Mapping[str, Tensor], size_px: int
-) -> Callable[[Tensor], dict[str, Tensor]]:
+def extractor(backbone_name: str, weights: Mapping[str, Tensor], size_px: int) -> Callable[[Tensor], dict[str, Tensor]]:
     """A function from uint8 images (N, 28, 28) to their features (N, D) for each pooling.
 
     As in the report: upscaled to `size_px` (bilinear), grey repeated to three channels, Normalize(.5, .5).

@@ -1,0 +1,118 @@
+"""What a person is told when a sweep ends: the table, the best approach, and where everything is."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sweeps import tables
+from sweeps.agenda import CONFIRM_SEEDS_FROM
+from sweeps.challenge import Challenge
+from sweeps.options import SweepOptions
+
+
+def listing(challenge: Challenge) -> str:
+    """What each approach is, its published result, and the published setting."""
+    lines = [challenge.title]
+    for approach in challenge.approaches:
+        reported = approach.reported
+        result = "no published result"
+        if reported.mean is not None:
+            seeds = f" over {reported.seeds} seeds" if reported.seeds else ""
+            result = f"published {reported.mean} +- {reported.sd} %{seeds}"
+        setting = ", ".join(f"{name}={value}" for name, value in reported.params.items())
+        lines += ["", f"{approach.name}: {approach.about}", f"    {result}; {reported.note}", f"    {setting}"]
+    return "\n".join(lines)
+
+
+def framed(notice: str) -> str:
+    """A notice that cannot be missed."""
+    bar = "!" * 100
+    return "\n".join([bar, *textwrap.wrap(notice, 96, initial_indent="! ", subsequent_indent="! "), bar])
+
+
+def marked(warnings: Sequence[str]) -> str:
+    """The warnings behind a sentence that may be read alone."""
+    return f" [{', '.join(warnings)}]" if warnings else ""
+
+
+def results(found: dict[str, Any], folder: Path, warnings: Sequence[str]) -> str:
+    """The table of approaches and the best of them, from a summary."""
+    lines = [
+        f"Accuracy on balanced validation images in per cent, mean +- sd over seeds{marked(warnings)}",
+        "",
+        tables.printed(found),
+        "",
+        *tables.LEGEND,
+        "",
+    ]
+    best = found["approaches"][0]
+    if best["confirmed"] and not best["confirmed_failure"]:
+        confirmed, test = best["confirmed"], best["test"]["balanced_accuracy"]
+        interval = ""
+        if confirmed["low"] is not None:
+            interval = f" (95 % interval {100 * confirmed['low']:.1f} to {100 * confirmed['high']:.1f})"
+        lines += [
+            f"Best: {best['approach']} with {100 * confirmed['mean']:.1f} %{interval} on {confirmed['n']} fresh seeds; "
+            f"{100 * test['mean']:.1f} % balanced accuracy on the official test split{marked(warnings)}.",
+            *textwrap.wrap(
+                ", ".join(f"{name}={value}" for name, value in best["best_params"].items()),
+                110,
+                initial_indent="      ",
+                subsequent_indent="      ",
+            ),
+            "      Train one of its seeds again, here or elsewhere:",
+            f"      python sweeps/rerun.py {shlex.quote(str(folder))} --approach {best['approach']} "
+            f"--trial {best['best_trial']} --seed {CONFIRM_SEEDS_FROM}",
+            "",
+        ]
+    unfinished = sum(row["configurations"]["unfinished"] for row in found["approaches"])
+    if unfinished:
+        lines.append(f"{unfinished} configurations are not finished and not ranked.")
+    for row in found["approaches"]:
+        if row["confirmed_failure"]:
+            lines.append(f"{row['approach']}: its best configuration failed when confirmed: {row['confirmed_failure']}")
+        if row["test_openings"] > 1:
+            lines.append(
+                f"{row['approach']}: the test split was opened {row['test_openings']} times, since an extended search "
+                "found a new best configuration."
+            )
+    return "\n".join(lines).rstrip()
+
+
+def whereabouts(challenge: Challenge, options: SweepOptions, folder: Path) -> list[str]:
+    """Where the files are, and the command that extends the sweep."""
+    return [
+        f"Record  {folder / 'study.journal'}; from it seeds.csv, trials.csv and summary.json beside it",
+        f"Extend  {resume_command(challenge, options, folder)} --num-samples {2 * options.num_samples}",
+    ]
+
+
+def resume_command(challenge: Challenge, options: SweepOptions, folder: Path) -> str:
+    """The command that goes on with this sweep."""
+    where = ""
+    if options.results_dir != SweepOptions().results_dir:
+        where = f"--results-dir {shlex.quote(options.results_dir)} "
+    return f"python sweeps/{challenge.name}.py {where}--resume {folder.name}"
+
+
+def of_sweep(found: dict[str, Any], warnings: Sequence[str]) -> tuple[dict[str, float], str]:
+    """Metrics and Markdown description of the sweep's own run in MLflow."""
+    metrics = {}
+    for row in found["approaches"]:
+        for key, value in (
+            ("confirmed_accuracy", row["confirmed"]),
+            ("search_accuracy", row["search"]),
+            ("test_balanced_accuracy", row["test"].get("balanced_accuracy")),
+        ):
+            if value:
+                metrics[f"{row['approach']}.{key}_mean"] = value["mean"]
+                if value["low"] is not None:
+                    metrics[f"{row['approach']}.{key}_ci_low"] = value["low"]
+                    metrics[f"{row['approach']}.{key}_ci_high"] = value["high"]
+        if row["optimism"] is not None:
+            metrics[f"{row['approach']}.optimism"] = row["optimism"]
+    return metrics, f"**{marked(warnings).strip()}**\n\n```\n{tables.printed(found)}\n```".removeprefix("****\n\n")

@@ -1,0 +1,161 @@
+"""Train one seed of one configuration again and compare it with the record.
+
+python sweeps/rerun.py results/NAME --approach cnn_cirillo --trial 7 --seed 1003
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import ray
+
+from sweeps import challenge1, challenge2, engine
+from sweeps.agenda import CONFIRM_SEEDS_FROM
+from sweeps.materials import Materials
+from sweeps.options import OneSentenceParser, non_empty, whole_number
+from sweeps.record import SEARCH, BadInput, Record, TrialRecord, confirmed_results
+from sweeps.road import exit_code
+from sweeps.tables import aligned
+from trainables.metrics import METRICS
+from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION, SeedResult, run_seed, run_single_threaded
+
+CHALLENGES = {challenge.name: challenge for challenge in (challenge1.CHALLENGE, challenge2.CHALLENGE)}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0 if every number is the recorded one or there is none, 1 if one differs, 2 for bad input."""
+    return exit_code("rerun", lambda: rerun(_parser().parse_args(arguments)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneSentenceParser(prog="rerun.py", description="Train one seed of one configuration again.")
+    add = parser.add_argument
+    add("folder", type=non_empty, help="the sweep's folder, such as results/NAME")
+    add("--approach", type=non_empty, required=True, help="the approach")
+    add("--trial", type=whole_number(0), required=True, help="number of the configuration, as in trials.csv")
+    add(
+        "--seed",
+        type=whole_number(0, 2**32 - 1),
+        required=True,
+        help="the seed; from 1000 the search's, from 2000 the confirmation's, which are scored on the test split too; "
+        "any other is trained without anything to compare with",
+    )
+    add("--dataset", type=non_empty, help="where the images are, if not where they were")
+    add("--weights", type=non_empty, help="where the weights are, if not where they were")
+    return parser
+
+
+def rerun(options: argparse.Namespace) -> int:
+    """Train the seed and print its numbers beside the recorded ones.
+
+    Raises:
+        BadInput: There is no such configuration, or its images or weights are not at hand.
+    """
+    record = Record(Path(options.folder).expanduser(), write=False)
+    spec = record.spec
+    if spec.get("challenge") not in CHALLENGES:
+        raise BadInput(f"Expected a sweep that has begun in {options.folder}; got one without a beginning.")
+    if spec["numbers_version"] != NUMBERS_VERSION:
+        raise BadInput(
+            f"Expected training code of version {spec['numbers_version']}, which made this sweep; got "
+            f"{NUMBERS_VERSION}. Check out {record.starts[-1]['git_revision']}."
+        )
+    challenge = CHALLENGES[spec["challenge"]]
+    trials = record.trials()
+    trial = _find(trials, options.approach, options.trial)
+    approach = challenge.named([options.approach])[0]
+    weights = set(spec["weights"].values())
+    materials = Materials.find(
+        options.dataset or spec["dataset"],
+        options.weights or (_one_option(weights) if approach.trainable.features else "random"),
+        [approach],
+        record.folder.parent,
+        smoke=spec["smoke"],
+    )
+    _check_same(spec, materials)
+    splits = [VALIDATION, TEST] if options.seed >= CONFIRM_SEEDS_FROM else [VALIDATION]
+    if any(materials.images_to_compute([approach], split).values() for split in splits):
+        engine.start_ray(None, None)
+    image_sets = materials.image_sets([approach], splits, in_store=False)
+    if ray.is_initialized():
+        ray.shutdown()
+    run_single_threaded()
+    found = run_seed(approach.trainable, trial.params, options.seed, image_sets, splits)
+    before = trial.results if trial.stage == SEARCH else ()
+    before += confirmed_results(trials, trial.approach, trial.number)
+    recorded = [result for result in before if result.seed == options.seed]
+    print(_compared(found, recorded))
+    return 0 if not recorded or _same(found, recorded) else 1
+
+
+def _find(trials: Sequence[TrialRecord], approach: str, number: int) -> TrialRecord:
+    known = sorted({trial.approach for trial in trials})
+    own = [trial for trial in trials if trial.approach == approach and trial.stage == SEARCH]
+    if not own:
+        raise BadInput(f"Expected --approach from {', '.join(known)}; got {approach!r}.")
+    for trial in own:
+        if trial.number == number:
+            return trial
+    raise BadInput(f"Expected --trial from 0 to {len(own) - 1} for {approach}; got {number}.")
+
+
+def _one_option(sources: set[str]) -> str:
+    """What `--weights` must be to find these sources again."""
+    source = min(sources)
+    return source if source in ("imagenet", "random") else str(Path(source).parent if len(sources) > 1 else source)
+
+
+def _check_same(spec: dict[str, object], materials: Materials) -> None:
+    now = materials.spec()
+    if now["dataset_fingerprint"] != spec["dataset_fingerprint"]:
+        raise BadInput(
+            f"Expected the images with fingerprint {spec['dataset_fingerprint']}; got {now['dataset_fingerprint']} from "
+            f"{now['dataset']}. Give the right file with --dataset."
+        )
+    before = spec["weights_fingerprint"]
+    assert isinstance(before, dict)
+    for name, fingerprint in now["weights_fingerprint"].items():
+        if before.get(name) != fingerprint:
+            raise BadInput(
+                f"Expected weights of {name} with fingerprint {before.get(name)}; got {fingerprint} from "
+                f"{now['weights'][name]}. Give the right ones with --weights."
+            )
+
+
+def _same(found: Sequence[SeedResult], recorded: Sequence[SeedResult]) -> bool:
+    by_split = {result.split: result for result in recorded}
+    return all(
+        getattr(result, metric) == getattr(by_split[result.split], metric)
+        for result in found
+        if result.split in by_split
+        for metric in METRICS
+    )
+
+
+def _compared(found: Sequence[SeedResult], recorded: Sequence[SeedResult]) -> str:
+    """A row a split and metric: recorded, now."""
+    by_split = {result.split: result for result in recorded}
+    rows = []
+    for result in found:
+        if result.error:
+            return f"Failed: {result.error}"
+        before = by_split.get(result.split)
+        for metric in METRICS:
+            now, then = getattr(result, metric), getattr(before, metric, None)
+            rows.append(
+                {
+                    "split": result.split,
+                    "metric": metric,
+                    "recorded": "none" if then is None else repr(then),
+                    "now": repr(now),
+                    "": "" if then is None else "same" if now == then else "DIFFERENT",
+                }
+            )
+    return aligned(rows, left=("split", "metric"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
