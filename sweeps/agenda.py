@@ -324,7 +324,7 @@ class SearchAgenda(Agenda):
 
 
 def sampler(search_seed: int, approach: str, number: int) -> TPESampler:
-    """TPE with every argument that acts stated; its randomness is a function of the search seed, approach and number."""
+    """TPE with every argument that acts stated, and randomness that the search seed, approach and number decide."""
     seed = np.random.SeedSequence([search_seed, zlib.crc32(approach.encode()), number]).generate_state(1)[0]
     return TPESampler(
         n_startup_trials=10,  # Random ones first, the published setting among them.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,8 +14,10 @@ from trainables.protocol import SeedTrainable
 class Space(Protocol):
     """A module of `search_spaces`."""
 
-    suggest: Callable[[Trial], None]
     REPORTED: Reported
+
+    def suggest(self, trial: Trial) -> None:
+        """Suggest every parameter of one configuration."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,7 @@ def start_ray(address: str | None, workers: int | None) -> None:
         BadInput: No cluster answers there.
     """
     address = address or os.environ.get("RAY_ADDRESS")
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if not address:

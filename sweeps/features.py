@@ -47,10 +47,10 @@ def load_or_compute(
     tables = {}
     for spec in specs:
         path = folder / _file_name(spec, images, weights)
-        table = _open(path, len(images))
-        if table is None:
+        found = _open(path, len(images))
+        if found is None:
             raise OSError(f"{path} cannot be read back; is the disk full?")
-        tables[spec] = table
+        tables[spec] = found
     return tables
 
 

@@ -135,7 +135,7 @@ def parser(challenge: Challenge) -> argparse.ArgumentParser:
     add(
         "--tracking-uri",
         type=non_empty,
-        help="MLflow's store or server (default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db, which `mlflow ui` finds)",
+        help="MLflow's store or server (default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db; `mlflow ui` finds it)",
     )
     add(
         "--address",

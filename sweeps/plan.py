@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sweeps.answer import marked
 from sweeps.agenda import BLOCK
+from sweeps.answer import marked
 from sweeps.challenge import Approach, Challenge
 from sweeps.materials import Materials
 from sweeps.options import SweepOptions

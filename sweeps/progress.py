@@ -13,7 +13,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 class Progress:
-    """A bar over seeds or images, with what is left and a note; a context manager. In a log file, a line now and then."""
+    """A bar over seeds or images, with what is left and a note; in a log file, a line now and then."""
 
     def __init__(self, what: str, total: int, unit: str) -> None:
         """Begin at 0 of `total` units."""

@@ -112,8 +112,8 @@ def _check_same(spec: dict[str, object], materials: Materials) -> None:
     now = materials.spec()
     if now["dataset_fingerprint"] != spec["dataset_fingerprint"]:
         raise BadInput(
-            f"Expected the images with fingerprint {spec['dataset_fingerprint']}; got {now['dataset_fingerprint']} from "
-            f"{now['dataset']}. Give the right file with --dataset."
+            f"Expected the images with fingerprint {spec['dataset_fingerprint']}; got {now['dataset_fingerprint']} "
+            f"from {now['dataset']}. Give the right file with --dataset."
         )
     before = spec["weights_fingerprint"]
     assert isinstance(before, dict)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -79,7 +82,7 @@ def _download_dataset(folder: Path) -> Path:
     # medmnist downloads with torchvision, whose import it would not survive beside a CPU-only torch.
     import trainables.vision  # noqa: F401
 
-    with tempfile.TemporaryDirectory(dir=folder) as unfinished, _network_timeout():
+    with tempfile.TemporaryDirectory(dir=folder) as unfinished, _downloading("PneumoniaMNIST"):
         try:
             medmnist.PneumoniaMNIST(split="train", root=unfinished, download=True)
         except RuntimeError:
@@ -89,11 +92,14 @@ def _download_dataset(folder: Path) -> Path:
 
 
 @contextmanager
-def _network_timeout() -> Iterator[None]:
+def _downloading(what: str) -> Iterator[None]:
+    """Say what is being fetched, in our words instead of the library's, and do not wait for ever."""
+    print(f"Fetching {what}, once ...", file=sys.stderr, flush=True)
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
     try:
-        yield
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            yield
     finally:
         socket.setdefaulttimeout(before)
 
@@ -113,8 +119,7 @@ def find_weights(option: str, backbones: Sequence[str]) -> tuple[dict[str, Weigh
     if option not in (AUTO, IMAGENET):
         return {name: _weights_from_file(Path(option).expanduser(), name, len(backbones)) for name in backbones}, None
     try:
-        with _network_timeout():
-            return {name: _imagenet_weights(name) for name in backbones}, None
+        return {name: _imagenet_weights(name) for name in backbones}, None
     except (OSError, RuntimeError) as error:
         why = f"ImageNet weights are not on this machine and cannot be downloaded ({error})"
         if option == IMAGENET:
@@ -134,12 +139,14 @@ def _random_weights(backbone: str) -> Weights:
 
 
 def _imagenet_weights(backbone: str) -> Weights:
-    """torchvision's own weights, from its cache or downloaded and hash-checked."""
+    """ImageNet weights as torchvision publishes them, from its cache or downloaded and hash-checked."""
     # Here and not above: importing torchvision takes a second, which sweeps from scratch need not spend.
     from trainables.vision import torchvision
 
     published = torchvision.models.get_model_weights(backbone).IMAGENET1K_V1
-    state = published.get_state_dict(progress=False, check_hash=True)
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rpartition("/")[2]
+    with contextlib.nullcontext() if cached.is_file() else _downloading(f"ImageNet weights of {backbone}"):
+        state = published.get_state_dict(progress=False, check_hash=True)
     return _weights(IMAGENET, _only_features(state))
 
 
@@ -158,7 +165,7 @@ def _weights_from_file(path: Path, backbone: str, backbones: int) -> Weights:
         path = path / f"{backbone}.pth"
     elif backbones > 1:
         raise BadInput(
-            f"Expected --weights as a folder with <backbone>.pth for each of {backbones} backbones; got the file {path}."
+            f"Expected --weights as a folder with <backbone>.pth for each of {backbones} backbones; got {path}."
         )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

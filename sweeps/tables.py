@@ -9,7 +9,6 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from trainables.protocol import TEST, VALIDATION, SeedResult
 LEGEND = (
     "confirmed: the best configuration on fresh seeds, with the 95 % interval of its mean and its interquartile mean",
     "in search, optimism: how it looked on the search's seeds, and by how much that was too good",
-    "test bal. acc.: the confirmed models' balanced accuracy on the official test split (never compare with validation)",
+    "test bal. acc.: the same models on the official test split, whose images are another mixture than validation's",
     "reported: the source's own number; ours so set: ours at its setting, on the search's seeds",
 )
 SEED_COLUMNS = ["approach", "stage", "trial", "seed", "split", *METRICS, "seconds", "timestamp_ms", "error"]
@@ -156,7 +155,7 @@ def _dict(value: Estimate | None) -> dict[str, Any] | None:
 
 
 def write_files(record: Record, approaches: Sequence[Approach], marks: Mapping[str, str]) -> dict[str, Any]:
-    """Write `trials.csv`, `seeds.csv` and `summary.json` beside the journal, whole or not at all; return the summary."""
+    """Write `trials.csv`, `seeds.csv` and `summary.json` beside the journal, each whole; return the summary."""
     trials = record.trials([approach.name for approach in approaches])
     found = summary(record, approaches, marks)
     for name, text in (

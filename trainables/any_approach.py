@@ -15,7 +15,7 @@ class AnyApproach(SeedTrainable):
     are used again by all.
     """
 
-    def setup(
+    def setup(  # type: ignore[override]
         self,
         config: dict[str, Any],
         *,

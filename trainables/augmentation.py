@@ -18,7 +18,7 @@ def _uniform(count: int, low: float, high: float, generator: torch.Generator) ->
 def random_intensity(
     images_NHW: Tensor, *, gain_spread: float, gamma_spread: float, generator: torch.Generator
 ) -> Tensor:
-    """gain * x^gamma, with gain ~ U(1 +- gain_spread) and gamma ~ U(1 +- gamma_spread) for each image.
+    """Change x to gain * x^gamma, with gain ~ U(1 +- gain_spread) and gamma ~ U(1 +- gamma_spread) for each image.
 
     Cirillo et al. 2021, who use a spread of 0.2 for both.
     """

@@ -55,7 +55,7 @@ def empty_backbone(name: str) -> nn.Module:
 
 
 def _build(name: str) -> nn.Module:
-    """torchvision's network without its classifier: images (N, 3, S, S) -> feature maps (N, C, side, side).
+    """The network without torchvision's classifier: images (N, 3, S, S) -> feature maps (N, C, side, side).
 
     Raises:
         ValueError: No such backbone.
@@ -85,7 +85,7 @@ def extractor(backbone_name: str, weights: Mapping[str, Tensor], size_px: int) -
     """
     backbone = empty_backbone(backbone_name).to_empty(device="cpu")
     backbone.load_state_dict(dict(weights))
-    backbone.to(memory_format=torch.channels_last)
+    backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def extract(images_NHW: Tensor) -> dict[str, Tensor]:
         with torch.inference_mode():

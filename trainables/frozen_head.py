@@ -56,7 +56,7 @@ def scale(name: str, features_ND: Tensor, support_ND: Tensor) -> Tensor:
 class FrozenHead(SeedTrainable):
     """A head trained on one frozen backbone's features; a subclass names the backbone."""
 
-    Config: type = LinearConfig
+    Config: ClassVar[type] = LinearConfig
     backbone: ClassVar[str]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -4,7 +4,8 @@ They have the form of PneumoniaMNIST and nothing of its medicine: a bright body 
 for class 1 pale blurred patches inside the lungs. Body, position, exposure and noise vary from image to image, so that
 z-score and nearest centroid find 70 to 90 % from ten images.
 
-Only uniform draws and elementwise + - * / are used, which IEEE 754 fixes to the bit: every machine makes the same images.
+Only uniform draws and elementwise + - * / are used, which IEEE 754 fixes to the bit, so every machine makes the same
+images.
 """
 
 from __future__ import annotations

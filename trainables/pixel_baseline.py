@@ -17,7 +17,7 @@ from torch import Tensor
 from trainables.normalisation import normalise, unit
 from trainables.protocol import Classifier, SeedTrainable, Streams, Support
 
-# Vectors (M, D) -> log-odds of pneumonia (M,); those that have no probabilities give a margin that is 0 at their border.
+# Vectors (M, D) -> log-odds of pneumonia (M,); a classifier without probabilities gives a margin, 0 at its border.
 Decision = Callable[[np.ndarray], np.ndarray]
 
 

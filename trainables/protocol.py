@@ -38,7 +38,7 @@ VALIDATION, TEST = "validation", "test"
 
 # A step returns after this long, so a lost worker costs at most one seed or this much, whichever is longer.
 STEP_SECONDS = 2.0
-# Batches of about 50 images stay in a CPU core's cache and score fastest; a fixed size keeps the bits the same everywhere.
+# About 50 images stay in a CPU core's cache and score fastest; a fixed size keeps the bits the same everywhere.
 SCORING_BATCH = 50
 
 
@@ -160,7 +160,9 @@ class SeedTrainable(tune.Trainable):
         """Which view of the images this configuration learns from: `PIXELS`, or the name of one of `cls.features`."""
         return PIXELS
 
-    def setup(self, config: dict[str, Any], *, image_sets: Mapping[str, ImageSet]) -> None:
+    def setup(  # type: ignore[override]
+        self, config: dict[str, Any], *, image_sets: Mapping[str, ImageSet]
+    ) -> None:
         """Start an actor. `image_sets` holds the pool under "validation" and, in confirmation only, "test"."""
         run_single_threaded()
         self.image_sets = image_sets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from trainables.augmentation import random_affine, random_elastic, random_intensity
 from trainables.normalisation import normalise, unit
 from trainables.protocol import Classifier, SeedTrainable, Streams, Support
-from trainables.training import classifier_of, train
+from trainables.training import channels_last, classifier_of, train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ class ScratchNetwork(SeedTrainable):
             return normalised_NHW[:, None].contiguous(memory_format=torch.channels_last)
 
         with streams.torch_default("initialisation"):
-            model = cls.network(config).to(memory_format=torch.channels_last)
+            model = channels_last(cls.network(config))
         # All steps' augmentations in one call: 500 images at once cost little more than ten.
         copies_NHW = unit(support.images).repeat(config.steps, 1, 1)
         augmented_NHW = cls.augment(config, copies_NHW, streams.generator("augmentation"))
@@ -92,7 +92,7 @@ class ScratchNetwork(SeedTrainable):
 
 
 class StarterCNN(ScratchNetwork):
-    """The course's starter network ("test bed"): four unpadded convolutions, two of them strided, and a linear layer."""
+    """The course's starter network ("test bed"): four convolutions without padding, two of them strided."""
 
     Config = StarterConfig
 
@@ -111,7 +111,7 @@ class StarterCNN(ScratchNetwork):
 class CNN(ScratchNetwork):
     """The report's custom network, without augmentation."""
 
-    Config: type = CnnConfig
+    Config: ClassVar[type] = CnnConfig
 
     @classmethod
     def network(cls, config: CnnConfig) -> nn.Module:
