@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from trainables.data import phantom_dataset
+
+
+@pytest.fixture(scope="session")
+def phantom():
+    return phantom_dataset()
+
+
+@pytest.fixture(scope="session")
+def good_arrays():
+    # The first two pixels of each image hold its row, so that a test can tell which image it got.
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, counts in {"train": (1003, 1010), "val": (0, 0), "test": (2, 5)}.items():
+        labels = rng.permutation(np.repeat(np.array([0, 1], np.uint8), counts))
+        images = np.zeros((len(labels), 28, 28), np.uint8)
+        images[:, 0, 0], images[:, 0, 1] = np.divmod(np.arange(len(labels)), 256)
+        arrays |= {f"{split}_images": images, f"{split}_labels": labels[:, None]}
+    return arrays
+
+
+@pytest.fixture(scope="session")
+def good_npz(good_arrays, tmp_path_factory):
+    path = tmp_path_factory.mktemp("images") / "good.npz"
+    np.savez(path, **good_arrays)
+    return path

@@ -1,0 +1,249 @@
+import pickle
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trainables.data import load_npz
+
+
+def complaint_about(path):
+    with pytest.raises(ValueError, match=r"^Expected ") as caught:
+        load_npz(path)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert str(path) in text
+    assert re.search("; got |; there is none|; NumPy says", text)
+    return text
+
+
+def saved(tmp_path, arrays):
+    np.savez(tmp_path / "images.npz", **arrays)
+    return tmp_path / "images.npz"
+
+
+def test_pool_is_the_first_1000_of_each_class_in_file_order(good_npz, good_arrays):
+    expected = []
+    for label in (0, 1):
+        of_class = [row for row, (found,) in enumerate(good_arrays["train_labels"]) if found == label]
+        expected += of_class[:1000]
+    pool = load_npz(good_npz).pool_images
+    assert [int(image[0, 0]) * 256 + int(image[0, 1]) for image in pool] == expected
+
+
+def test_pool_has_the_labels_it_says(good_npz):
+    assert load_npz(good_npz).labels()["validation"].tolist() == [0] * 1000 + [1] * 1000
+
+
+def test_test_split_comes_as_it_is(good_npz, good_arrays):
+    dataset = load_npz(good_npz)
+    assert np.array_equal(dataset.test_images, good_arrays["test_images"])
+    assert dataset.test_labels.dtype == np.int64
+    assert dataset.test_labels.tolist() == good_arrays["test_labels"].ravel().tolist()
+
+
+def test_pixel_sets_hold_both_splits(good_npz):
+    dataset = load_npz(good_npz)
+    sets = dataset.pixel_sets()
+    assert set(sets) == {"validation", "test"}
+    assert np.array_equal(sets["validation"].view("pixels"), dataset.pool_images)
+    assert np.array_equal(sets["test"].labels, dataset.test_labels)
+
+
+def test_a_file_is_no_phantom_and_the_phantom_is(good_npz, phantom):
+    assert not load_npz(good_npz).is_phantom
+    assert phantom.is_phantom
+
+
+def test_source_is_the_absolute_path(good_npz, monkeypatch):
+    monkeypatch.chdir(good_npz.parent)
+    assert load_npz(Path(good_npz.name)).source == str(good_npz.resolve())
+
+
+def test_compressed_and_with_flat_labels_is_read_too(tmp_path, good_arrays):
+    flat = {key: value.ravel() if "labels" in key else value for key, value in good_arrays.items()}
+    np.savez_compressed(tmp_path / "images.npz", **flat)
+    dataset = load_npz(tmp_path / "images.npz")
+    assert dataset.pool_images.shape == (2000, 28, 28)
+    assert dataset.test_labels.shape == (7,)
+
+
+def test_signed_labels_and_extra_keys_are_no_problem(tmp_path, good_npz, good_arrays):
+    more = {**good_arrays, "train_labels": good_arrays["train_labels"].astype(np.int64), "notes": np.zeros(3)}
+    assert np.array_equal(load_npz(saved(tmp_path, more)).pool_images, load_npz(good_npz).pool_images)
+
+
+def test_fingerprint_is_of_the_arrays_and_not_of_the_file(tmp_path, good_npz, good_arrays):
+    np.savez_compressed(tmp_path / "images.npz", **good_arrays)
+    assert load_npz(tmp_path / "images.npz").fingerprint == load_npz(good_npz).fingerprint
+
+
+@pytest.mark.parametrize("key", ["train_images", "test_images", "train_labels", "test_labels"])
+def test_fingerprint_changes_with_one_value(tmp_path, good_npz, good_arrays, key):
+    changed = {name: value.copy() for name, value in good_arrays.items()}
+    changed[key].flat[-1] ^= 1
+    assert load_npz(saved(tmp_path, changed)).fingerprint != load_npz(good_npz).fingerprint
+
+
+def test_missing_file(tmp_path):
+    assert "there is none" in complaint_about(tmp_path / "no.npz")
+
+
+def test_directory(tmp_path):
+    complaint_about(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0",
+        b"PK\x03\x04",
+        b"label,pixel\n1,0\n",
+        b"<!DOCTYPE html><html><body>404 Not Found</body></html>",
+        b"\x89PNG\r\n\x1a\n" + bytes(100),
+        bytes(1000),
+    ],
+    ids=["empty", "one_byte", "zip_header_only", "text", "html", "png", "zeros"],
+)
+def test_file_of_another_kind(tmp_path, content):
+    path = tmp_path / "images.npz"
+    path.write_bytes(content)
+    complaint_about(path)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_truncated_file(tmp_path, good_npz, share):
+    content = good_npz.read_bytes()
+    path = tmp_path / "images.npz"
+    path.write_bytes(content[: int(len(content) * share)])
+    complaint_about(path)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_file_with_damaged_bytes(tmp_path, good_arrays, save):
+    path = tmp_path / "images.npz"
+    save(path, **good_arrays)
+    content = bytearray(path.read_bytes())
+    # Inside the first array's data, behind its headers.
+    content[200:400] = bytes(byte ^ 0xFF for byte in content[200:400])
+    path.write_bytes(content)
+    complaint_about(path)
+
+
+def test_single_array(tmp_path):
+    path = tmp_path / "images.npy"
+    np.save(path, np.zeros((3, 28, 28), np.uint8))
+    complaint_about(path)
+
+
+def test_zip_of_something_else(tmp_path):
+    path = tmp_path / "images.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    complaint_about(path)
+
+
+def test_empty_zip(tmp_path):
+    path = tmp_path / "images.npz"
+    np.savez(path)
+    assert "got nothing" in complaint_about(path)
+
+
+def test_entries_that_are_not_arrays(tmp_path, good_arrays):
+    path = tmp_path / "images.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for key in good_arrays:
+            archive.writestr(f"{key}.npy", "hello")
+    complaint_about(path)
+
+
+class Hostile:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (self.marker,)
+
+
+def test_pickle_is_refused_and_not_executed(tmp_path):
+    path = tmp_path / "images.npz"
+    path.write_bytes(pickle.dumps(Hostile(tmp_path / "executed")))
+    complaint_about(path)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_object_array_is_refused_and_not_executed(tmp_path, good_arrays):
+    objects = np.array([Hostile(tmp_path / "executed")], dtype=object)
+    complaint_about(saved(tmp_path, {**good_arrays, "train_images": objects}))
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("key", ["train_images", "val_labels", "test_labels"])
+def test_missing_key(tmp_path, good_arrays, key):
+    text = complaint_about(saved(tmp_path, {name: value for name, value in good_arrays.items() if name != key}))
+    expected, got = text.split("; got ")
+    assert key in expected
+    assert key not in got
+
+
+BAD_ARRAYS = {
+    "images_of_another_size": (
+        "train_images",
+        lambda images: np.zeros((len(images), 64, 64), np.uint8),
+        "(N, 28, 28)",
+        "uint8 (2013, 64, 64)",
+    ),
+    "flattened_images": ("train_images", lambda images: images.reshape(-1, 784), "(N, 28, 28)", "(2013, 784)"),
+    "three_channel_images": (
+        "test_images",
+        lambda images: np.repeat(images[..., None], 3, axis=-1),
+        "(N, 28, 28)",
+        "(7, 28, 28, 3)",
+    ),
+    "images_of_another_split": ("val_images", lambda images: np.float32(images), "uint8", "float32"),
+    "float_images": ("train_images", lambda images: images / 255, "uint8", "float64"),
+    "signed_images": ("train_images", lambda images: images.astype(np.int64), "uint8", "int64"),
+    "no_images": ("train_images", lambda images: np.uint8(0), "(N, 28, 28)", "()"),
+    "float_labels": ("train_labels", lambda labels: labels.astype(float), "integers", "float64"),
+    "text_labels": ("train_labels", lambda labels: np.where(labels == 1, "sick", "well"), "integers", "<U4"),
+    "boolean_labels": ("train_labels", lambda labels: labels == 1, "integers", "bool"),
+    "labels_outside_0_and_1": ("train_labels", lambda labels: labels + np.uint8(1), "0 and 1", "[2]"),
+    "negative_labels": ("test_labels", lambda labels: -labels.astype(int), "0 and 1", "[-1]"),
+    "one_label_too_few": ("train_labels", lambda labels: labels[:-1], "(2013, 1)", "(2012, 1)"),
+    "labels_for_several_diseases": (
+        "train_labels",
+        lambda labels: np.repeat(labels, 14, axis=1),
+        "(2013, 1)",
+        "(2013, 14)",
+    ),
+    "single_class_in_test": ("test_labels", np.ones_like, "at least 1 images of class 0", "got 0"),
+}
+
+
+@pytest.mark.parametrize(("key", "change", "expected", "got"), BAD_ARRAYS.values(), ids=BAD_ARRAYS)
+def test_array_of_another_form(tmp_path, good_arrays, key, change, expected, got):
+    text = complaint_about(saved(tmp_path, {**good_arrays, key: change(good_arrays[key])}))
+    assert key.split("_")[0] in text
+    before, after = text.split("; ", 1)
+    assert expected in before
+    assert got in after
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_training_image_too_few_of_a_class(tmp_path, good_arrays, label):
+    labels = good_arrays["train_labels"].ravel()
+    rows = np.flatnonzero(labels != label).tolist() + np.flatnonzero(labels == label)[:999].tolist()
+    fewer = {f"train_{part}": good_arrays[f"train_{part}"][rows] for part in ("images", "labels")}
+    text = complaint_about(saved(tmp_path, {**good_arrays, **fewer}))
+    assert f"at least 1000 images of class {label}" in text
+    assert "got 999" in text
+
+
+def test_exactly_1000_of_each_class_are_enough(tmp_path, good_arrays):
+    labels = good_arrays["train_labels"].ravel()
+    rows = np.concatenate([np.flatnonzero(labels == label)[:1000] for label in (1, 0)])
+    exact = {f"train_{part}": good_arrays[f"train_{part}"][rows] for part in ("images", "labels")}
+    assert load_npz(saved(tmp_path, {**good_arrays, **exact})).pool_images.shape == (2000, 28, 28)
