@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import optuna
 from optuna.pruners import WilcoxonPruner
-from optuna.samplers import TPESampler
+from optuna.samplers import PartialFixedSampler, TPESampler
 from optuna.study import Study
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from sweeps.challenge import Approach
 from sweeps.record import CONFIRM, SEARCH, Record, best_complete, confirmed_results, seeds_of, write_seed
@@ -58,11 +59,12 @@ class Tally:
     seeds_done: int = 0
     seconds_done: float = 0.0
 
-    def count(self, result: SeedResult) -> None:
-        """One more seed is done."""
-        self.seeds_done += 1
-        self.seeds_left -= 1
+    def count(self, result: SeedResult, *, is_last: bool) -> None:
+        """A result came in; the last one of a seed ends it."""
         self.seconds_done += result.seconds
+        if is_last:
+            self.seeds_done += 1
+            self.seeds_left -= 1
 
     @property
     def seconds_left(self) -> float:
@@ -128,8 +130,7 @@ class Agenda:
         if f"seed:{result.seed}:{result.split}" in task.trial.user_attrs:
             return
         write_seed(task.trial, result)
-        if result.split == task.splits[0]:
-            self.tallies[task.approach].count(result)
+        self.tallies[task.approach].count(result, is_last=ends_seed(task, result))
 
     def is_losing(self, task: Task) -> bool:
         """Whether this configuration need not go on. Asked after each step."""
@@ -152,8 +153,8 @@ class Agenda:
 
     def missing(self, task: Task) -> Task:
         """The same task without the seeds that are in the record."""
-        done = {(result.seed, result.split) for result in seeds_of(task.trial.user_attrs)}
-        blocks = [[seed for seed in block if (seed, task.splits[-1]) not in done] for block in task.blocks]
+        done = {result.seed for result in seeds_of(task.trial.user_attrs) if ends_seed(task, result)}
+        blocks = [[seed for seed in block if seed not in done] for block in task.blocks]
         return Task(
             approach=task.approach,
             trial=task.trial,
@@ -181,6 +182,11 @@ class Agenda:
             trial.set_user_attr("reason", reason)
         self.studies[approach].tell(trial, value, state)
         self.on_closed(approach, self.stage, trial.number)
+
+
+def ends_seed(task: Task, result: SeedResult) -> bool:
+    """Whether no other result of this seed follows."""
+    return result.split == task.splits[-1] or result.error is not None
 
 
 def failure(trial: Trial) -> SeedResult | None:
@@ -259,10 +265,20 @@ class SearchAgenda(Agenda):
                 if frozen.value is not None and frozen.state == TrialState.COMPLETE:
                     self.best[name] = max(frozen.value, self.best.get(name, frozen.value))
                 if frozen.state == TrialState.RUNNING:
-                    self._take_up(approach, Trial(study, frozen._trial_id))
+                    self._take_up(approach, frozen)
 
-    def _take_up(self, approach: Approach, trial: Trial) -> None:
-        """A trial whose driver died: it may have nothing left but to be told."""
+    def _take_up(self, approach: Approach, frozen: FrozenTrial) -> None:
+        """A trial whose driver died: it may have nothing left but to be told, or not even all its parameters."""
+        study = self.studies[approach.name]
+        # Parameters that are missing are drawn as they would have been, which takes the draws before them too.
+        rehearsal = optuna.create_study(
+            direction="maximize", sampler=sampler(self.search_seed, approach.name, frozen.number)
+        )
+        rehearsal.add_trials([trial for trial in study.get_trials() if trial.number < frozen.number])
+        rehearsed = rehearsal.ask()
+        approach.suggest(rehearsed)
+        study.sampler = PartialFixedSampler(rehearsed.params, sampler(self.search_seed, approach.name, frozen.number))
+        trial = Trial(study, frozen._trial_id)
         approach.suggest(trial)
         task = self.missing(self._task(approach.name, trial))
         self.tallies[approach.name].seeds_left += task.seeds
@@ -404,6 +420,7 @@ class ConfirmAgenda(Agenda):
     def close(self, task: Task) -> None:
         """End the trial when its last task is through; after a failure the tasks that wait are dropped."""
         super().close(task)
+        self.tallies[task.approach].seeds_left -= self.missing(task).seeds
         if failure(task.trial):
             for other in [t for t in self.waiting if t.trial is task.trial]:
                 self.waiting.remove(other)

@@ -23,7 +23,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from sweeps.agenda import Agenda, Task
-from sweeps.record import BadInput
+from sweeps.bad_input import BadInput
 from trainables.any_approach import AnyApproach
 from trainables.protocol import ImageSet, SeedResult, SeedTrainable
 

@@ -6,12 +6,11 @@ import argparse
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, NoReturn
 
 from sweeps.agenda import MOST_SEEDS
+from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Challenge
-from sweeps.record import BadInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +57,8 @@ class OneSentenceParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of exiting."""
-        raise BadInput(f"{message[0].upper()}{message[1:]}. `--help` shows all options.")
+        sentence = " ".join(message.split())
+        raise BadInput(f"{sentence[0].upper()}{sentence[1:]}. `--help` shows all options.")
 
 
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -173,9 +173,10 @@ def _approaches(challenge: Challenge, words: list[str]) -> tuple[str, ...]:
     names = [name for word in words for name in word.split(",") if name]
     if not names:
         raise BadInput("Expected --approaches with at least one name; got none. `--list` shows them.")
-    everything = names == ["all"]
+    if "all" in names and len(names) > 1:
+        raise BadInput("Expected --approaches as names or as all; got both. Leave the names away.")
     try:
-        chosen = challenge.approaches if everything else challenge.named(names)
+        chosen = challenge.approaches if names == ["all"] else challenge.named(names)
     except ValueError as error:
         raise BadInput(str(error)) from None
     return tuple(approach.name for approach in chosen)
@@ -196,5 +197,5 @@ def as_remembered(options: SweepOptions) -> dict[str, Any]:
     for key, words in (("dataset", ("auto", "pneumoniamnist", "phantom")), ("weights", ("auto", "imagenet", "random"))):
         if kept[key] not in words:
             # A relative path must mean the same file from another folder.
-            kept[key] = str(Path(kept[key]).expanduser().resolve())
+            kept[key] = str(path_of(kept[key]).resolve())
     return kept

@@ -7,7 +7,6 @@ else (tables, MLflow) is made from it and can be made again at any time.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -22,15 +21,12 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from sweeps.bad_input import BadInput
 from trainables.protocol import VALIDATION, SeedResult
 
 JOURNAL = "study.journal"
 SEARCH, CONFIRM = "search", "confirm"
 STAGES = (SEARCH, CONFIRM)
-
-
-class BadInput(ValueError):
-    """Something a person gave is not usable. The message is one sentence: expected, got, what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +77,7 @@ class Record:
         try:
             self._storage = JournalStorage(JournalFileBackend(str(self.path)))
             self._sweep = optuna.create_study(study_name="sweep", storage=self._storage, load_if_exists=True)
-        except (json.JSONDecodeError, KeyError, UnicodeDecodeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"Expected an Optuna journal at {self.path}; it is damaged ({error}).") from None
 
     def _begin_writing(self) -> None:

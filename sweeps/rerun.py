@@ -14,9 +14,10 @@ import ray
 
 from sweeps import challenge1, challenge2, engine
 from sweeps.agenda import CONFIRM_SEEDS_FROM
+from sweeps.bad_input import BadInput, path_of
 from sweeps.materials import Materials
 from sweeps.options import OneSentenceParser, non_empty, whole_number
-from sweeps.record import SEARCH, BadInput, Record, TrialRecord, confirmed_results
+from sweeps.record import SEARCH, Record, TrialRecord, confirmed_results
 from sweeps.road import exit_code
 from sweeps.tables import aligned
 from trainables.metrics import METRICS
@@ -54,7 +55,7 @@ def rerun(options: argparse.Namespace) -> int:
     Raises:
         BadInput: There is no such configuration, or its images or weights are not at hand.
     """
-    record = Record(Path(options.folder).expanduser(), write=False)
+    record = Record(path_of(options.folder), write=False)
     spec = record.spec
     if spec.get("challenge") not in CHALLENGES:
         raise BadInput(f"Expected a sweep that has begun in {options.folder}; got one without a beginning.")

@@ -17,7 +17,7 @@ import medmnist
 import torch
 from torch import Tensor
 
-from sweeps.record import BadInput
+from sweeps.bad_input import BadInput, path_of
 from trainables.backbones import empty_backbone, random_backbone, weights_fingerprint
 from trainables.data import PHANTOM, Dataset, load_npz, phantom_dataset
 
@@ -50,13 +50,13 @@ def find_dataset(option: str) -> tuple[Dataset, str | None]:
         if option == PHANTOM:
             return phantom_dataset(), None
         if option not in (AUTO, PNEUMONIAMNIST):
-            return load_npz(Path(option).expanduser()), None
-        home = Path(os.environ.get("MEDMNIST_ROOT") or medmnist.INFO["pneumoniamnist"].get("root", "~/.medmnist"))
-        for folder in (home.expanduser(), Path("~/.medmnist").expanduser()):
+            return load_npz(path_of(option)), None
+        home = path_of(os.environ.get("MEDMNIST_ROOT") or "~/.medmnist")
+        for folder in (home, path_of("~/.medmnist")):
             if (folder / FILE).is_file():
                 return load_npz(folder / FILE), None
         try:
-            return load_npz(_download_dataset(home.expanduser())), None
+            return load_npz(_download_dataset(home)), None
         except OSError as error:
             why = f"PneumoniaMNIST is not on this machine and cannot be downloaded ({error})"
             how = f"Put {FILE} into ~/.medmnist, or give its path with --dataset"
@@ -117,7 +117,7 @@ def find_weights(option: str, backbones: Sequence[str]) -> tuple[dict[str, Weigh
     if option == RANDOM:
         return {name: _random_weights(name) for name in backbones}, None
     if option not in (AUTO, IMAGENET):
-        return {name: _weights_from_file(Path(option).expanduser(), name, len(backbones)) for name in backbones}, None
+        return {name: _weights_from_file(path_of(option), name, len(backbones)) for name in backbones}, None
     try:
         return {name: _imagenet_weights(name) for name in backbones}, None
     except (OSError, RuntimeError) as error:
@@ -172,10 +172,19 @@ def _weights_from_file(path: Path, backbone: str, backbones: int) -> Weights:
     except FileNotFoundError:
         raise BadInput(f"Expected the weights of {backbone} at {path}; there is no such file.") from None
     except Exception as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BadInput(f"Expected a state dict of tensors at {path}; torch says: {first_line}") from None
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise BadInput(f"Expected a state dict (names to tensors) at {path}; got {type(state).__name__}.")
+        raise BadInput(
+            f"Expected a state dict of tensors at {path}; torch cannot read it as one ({type(error).__name__}). "
+            "Save it with torch.save(network.state_dict(), path)."
+        ) from None
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        # As training frameworks save it, among other things.
+        state = state["state_dict"]
+    if not isinstance(state, Mapping) or not all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()
+    ):
+        raise BadInput(
+            f"Expected a state dict (names to tensors) at {path}; got {type(state).__name__} of other things."
+        )
     found = _only_features(state)
     wanted = empty_backbone(backbone).state_dict()
     for name, tensor in wanted.items():
@@ -186,4 +195,7 @@ def _weights_from_file(path: Path, backbone: str, backbones: int) -> Weights:
                 f"Expected {key} of shape {tuple(tensor.shape)} for {backbone} in {path}; "
                 f"got {'none' if shape is None else shape}."
             )
-    return _weights(str(path.resolve()), {name: found[name].to(wanted[name].dtype) for name in wanted})
+    state = {name: found[name].detach().to(wanted[name].dtype) for name in wanted}
+    if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
+        raise BadInput(f"Expected finite weights of {backbone} in {path}; some are NaN or infinite.")
+    return _weights(str(path.resolve()), state)

@@ -22,11 +22,12 @@ import ray
 
 from sweeps import answer, engine, options, plan, tables, tracking
 from sweeps.agenda import Agenda, ConfirmAgenda, SearchAgenda
+from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Approach, Challenge
 from sweeps.materials import Materials
 from sweeps.options import SweepOptions
 from sweeps.progress import Progress, duration
-from sweeps.record import JOURNAL, BadInput, Record, trial_record
+from sweeps.record import JOURNAL, Record, trial_record
 from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION
 
 DISTRIBUTIONS = ("ray", "optuna", "mlflow", "torch", "torchvision", "numpy", "scikit-learn")
@@ -100,7 +101,7 @@ class Sweep:
         Raises:
             BadInput: Something that was asked for cannot be.
         """
-        results = Path(given.get("results_dir", SweepOptions().results_dir)).expanduser()
+        results = path_of(given.get("results_dir", SweepOptions().results_dir))
         remembered, spec = _remembered(challenge, given, results)
         asked = options.complete(challenge, given, remembered)
         uri = tracking.resolve_uri(asked.tracking_uri)
@@ -117,7 +118,7 @@ class Sweep:
     @property
     def folder(self) -> Path:
         """Where everything of this sweep lies."""
-        return Path(self.options.results_dir).expanduser() / (self.options.resume or self.options.name)
+        return path_of(self.options.results_dir) / (self.options.resume or self.options.name)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -249,6 +250,8 @@ class Sweep:
             return
         if not ray.is_initialized():
             engine.start_ray(self.options.address, self.options.workers)
+            # Ray has put its own in the place of ours, which would end us without a word.
+            signal.signal(signal.SIGTERM, _terminate)
         slots = engine.slots(self.options.workers)
         image_sets = self.materials.image_sets(self.approaches, splits, in_store=True)
         before = agenda.seeds_done

@@ -20,8 +20,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeps.bad_input import BadInput
 from sweeps.intervals import estimate
-from sweeps.record import CONFIRM, BadInput, TrialRecord
+from sweeps.record import CONFIRM, TrialRecord
 from trainables.metrics import METRICS
 from trainables.protocol import TEST, VALIDATION
 

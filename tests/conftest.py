@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import sweeps  # noqa: F401  # Before Ray, whose settings it makes.
 from trainables.data import phantom_dataset
 
 

@@ -250,7 +250,10 @@ def test_a_long_block_is_reported_in_parts(image_sets, monkeypatch):
 
 def test_a_failed_seed_ends_the_trial_with_its_reason(image_sets):
     step = stepwise(image_sets, [[1, 2, 3], [4]], fail_at=2).step()
-    assert [result["error"] and result["error"].split(" (")[0] for result in step["results"]] == [None, "RuntimeError: no luck"]
+    assert [result["error"] and result["error"].split(" (")[0] for result in step["results"]] == [
+        None,
+        "RuntimeError: no luck",
+    ]
     assert step["done"]
 
 

@@ -15,7 +15,7 @@ def complaint_about(path):
     text = str(caught.value)
     assert "\n" not in text
     assert str(path) in text
-    assert re.search("; got |; there is none|; NumPy says", text)
+    assert re.search("; got |; there is none|; NumPy gives", text)
     return text
 
 
@@ -179,6 +179,11 @@ def test_object_array_is_refused_and_not_executed(tmp_path, good_arrays):
     objects = np.array([Hostile(tmp_path / "executed")], dtype=object)
     complaint_about(saved(tmp_path, {**good_arrays, "train_images": objects}))
     assert not (tmp_path / "executed").exists()
+
+
+def test_complaint_about_pickled_objects_is_a_whole_sentence(tmp_path, good_arrays):
+    objects = np.array([{}], dtype=object)
+    assert complaint_about(saved(tmp_path, {**good_arrays, "train_images": objects})).endswith(".")
 
 
 @pytest.mark.parametrize("key", ["train_images", "val_labels", "test_labels"])

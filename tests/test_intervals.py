@@ -24,7 +24,9 @@ def test_agrees_with_scipy(n, seed):
 
 
 def test_iqm_of_eight_is_the_mean_of_the_middle_four():
-    assert estimate(np.array([0.9, 0.1, 0.5, 0.6, 0.7, 0.8, 0.0, 1.0])).iqm == pytest.approx((0.5 + 0.6 + 0.7 + 0.8) / 4)
+    assert estimate(np.array([0.9, 0.1, 0.5, 0.6, 0.7, 0.8, 0.0, 1.0])).iqm == pytest.approx(
+        (0.5 + 0.6 + 0.7 + 0.8) / 4
+    )
 
 
 def test_of_nothing_is_none():

@@ -16,8 +16,8 @@ def with_ties(seed):
 SECOND_OPINIONS = {
     "accuracy": lambda labels, logits: sk.accuracy_score(labels, expit(logits) >= 0.5),
     "balanced_accuracy": lambda labels, logits: sk.balanced_accuracy_score(labels, expit(logits) >= 0.5),
-    "auroc": lambda labels, logits: (
-        np.mean([np.sign(a - b) / 2 + 0.5 for a in logits[labels == 1] for b in logits[labels == 0]])
+    "auroc": lambda labels, logits: np.mean(
+        [np.sign(a - b) / 2 + 0.5 for a in logits[labels == 1] for b in logits[labels == 0]]
     ),
     "sensitivity": lambda labels, logits: sk.recall_score(labels, expit(logits) >= 0.5, pos_label=1),
     "specificity": lambda labels, logits: sk.recall_score(labels, expit(logits) >= 0.5, pos_label=0),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,10 @@ from trainables.protocol import IMAGES_A_CLASS, PIXELS, TEST, VALIDATION, ImageS
 PHANTOM = "phantom"
 # What each split must hold of either class: the protocol draws from the first 1000 of each, and AUROC needs both.
 LEAST_OF_A_CLASS = {"train": IMAGES_A_CLASS, "val": 0, "test": 1}
+
+
+class MisfitError(ValueError):
+    """A file of images is not as the protocol needs it; the message says what was expected and what came."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +65,7 @@ def load_npz(path: Path) -> Dataset:
     """Read and check a file of MedMNIST's form.
 
     Raises:
-        ValueError: It cannot be read or has another form; the message says what was expected and what came.
+        MisfitError: It cannot be read or has another form; the message says what was expected and what came.
     """
     wanted = [f"{split}_{part}" for split in LEAST_OF_A_CLASS for part in ("images", "labels")]
     try:
@@ -70,41 +73,42 @@ def load_npz(path: Path) -> Dataset:
             missing = [key for key in wanted if key not in file.files]
             if missing:
                 found = ", ".join(file.files) or "nothing"
-                raise ValueError(f"Expected {', '.join(wanted)} in {path}; got {found}. Give a MedMNIST .npz file.")
+                raise MisfitError(f"Expected {', '.join(wanted)} in {path}; got {found}. Give a MedMNIST .npz file.")
             arrays = {key: file[key] for key in wanted}
     except FileNotFoundError:
-        raise ValueError(f"Expected an .npz file of images at {path}; there is none.") from None
-    except (OSError, EOFError, zipfile.BadZipFile, AttributeError, KeyError) as error:
-        raise ValueError(
-            f"Expected a readable .npz file at {path}; got {type(error).__name__}: {error}. Copy or download it again."
+        raise MisfitError(f"Expected an .npz file of images at {path}; there is none.") from None
+    except MisfitError:
+        raise
+    except Exception as error:
+        # Text, a torn zip, flipped bits, pickled objects and a lone array are each another exception.
+        raise MisfitError(
+            f"Expected a readable .npz file of plain arrays at {path}; NumPy gives {type(error).__name__}. "
+            "Copy or download it again."
         ) from None
-    except ValueError as error:
-        if "Expected" in str(error):
-            raise
-        # What NumPy says of text and of pickled objects.
-        raise ValueError(f"Expected a readable .npz file of plain arrays at {path}; NumPy says: {error}") from None
     for split, least in LEAST_OF_A_CLASS.items():
         _check_split(path, split, arrays[f"{split}_images"], arrays[f"{split}_labels"], least)
     return _dataset(str(path.resolve()), arrays)
 
 
 def _check_split(path: Path, split: str, images: np.ndarray, labels: np.ndarray, least: int) -> None:
+    if not isinstance(images, np.ndarray) or not isinstance(labels, np.ndarray):
+        raise MisfitError(f"Expected arrays as {split}_images and {split}_labels in {path}; got other entries.")
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
-        raise ValueError(
+        raise MisfitError(
             f"Expected {split}_images of uint8 and shape (N, 28, 28) in {path}; got {images.dtype} {images.shape}."
         )
     if labels.dtype.kind not in "iu" or labels.shape not in ((len(images),), (len(images), 1)):
-        raise ValueError(
+        raise MisfitError(
             f"Expected {split}_labels of integers and shape ({len(images)}, 1) in {path}; "
             f"got {labels.dtype} {labels.shape}."
         )
     other = sorted(set(np.unique(labels).tolist()) - {0, 1})
     if other:
-        raise ValueError(f"Expected the labels 0 and 1 in {split}_labels of {path}; got also {other[:5]}.")
+        raise MisfitError(f"Expected the labels 0 and 1 in {split}_labels of {path}; got also {other[:5]}.")
     for label in (0, 1):
         count = int(np.count_nonzero(labels == label))
         if count < least:
-            raise ValueError(
+            raise MisfitError(
                 f"Expected at least {least} images of class {label} in {split}_images of {path}; got {count}."
             )
 

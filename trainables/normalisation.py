@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 Normalisation = Callable[[Tensor], Tensor]
@@ -26,7 +27,9 @@ def fixed(unit_NHW: Tensor) -> Tensor:
 def zscore(unit_NHW: Tensor) -> Tensor:
     """Each image to mean 0 and standard deviation 1 over its own pixels; a constant image becomes 0."""
     sd_N11 = unit_NHW.std((-2, -1), keepdim=True, correction=0)
-    return (unit_NHW - unit_NHW.mean((-2, -1), keepdim=True)) / sd_N11.clamp_min(1e-6)
+    centred_NHW = unit_NHW - unit_NHW.mean((-2, -1), keepdim=True)
+    # A constant image's mean is off by a rounding error, which must not be divided by next to nothing.
+    return torch.where(sd_N11 > 1e-6, centred_NHW / sd_N11, 0.0)
 
 
 def autocontrast(unit_NHW: Tensor) -> Tensor:

@@ -249,4 +249,7 @@ def classify(classifier: Classifier, images: np.ndarray, rows: np.ndarray) -> np
             classifier(torch.from_numpy(images[rows[start : start + SCORING_BATCH]]))
             for start in range(0, len(rows), SCORING_BATCH)
         ]
-    return torch.cat(batches).numpy()
+    logits = torch.cat(batches).numpy()
+    if logits.shape != rows.shape:
+        raise ValueError(f"Expected one logit an image, shape {rows.shape}; the classifier gives {logits.shape}.")
+    return logits

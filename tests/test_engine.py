@@ -1,0 +1,197 @@
+"""Tasks on real Ray workers: what they report is recorded, and nothing a configuration does stops the sweep."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+import types
+
+import numpy as np
+import optuna
+import pytest
+import ray
+
+from search_spaces.reported import Reported
+from sweeps import engine
+from sweeps.agenda import ConfirmAgenda, SearchAgenda
+from sweeps.challenge import Approach
+from sweeps.record import BadInput, Record
+from trainables.protocol import PIXELS, TEST, VALIDATION, ImageSet, SeedTrainable
+
+pytestmark = pytest.mark.slow
+
+
+class Odd(SeedTrainable):
+    """Thresholds the mean grey value; misbehaves as its configuration says."""
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Config:
+        behaviour: str
+        once: str = ""
+
+    @classmethod
+    def fit(cls, config, support, streams):
+        if config.behaviour == "raise":
+            raise RuntimeError("no luck")
+        if config.behaviour == "diverge":
+            return lambda images: images.float().mean((1, 2)) * float("nan")
+        if config.behaviour == "die" and streams.seed == 1003:
+            # Only the first time: the file remembers.
+            try:
+                os.close(os.open(config.once, os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                pass
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
+        if config.behaviour == "always die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        border = support.images.float().mean()
+        return lambda images: images.float().mean((1, 2)) - border
+
+
+def approach(name, behaviours=("fine",), **params):
+    def suggest(trial):
+        trial.suggest_categorical("behaviour", list(behaviours))
+        for key, value in params.items():
+            trial.suggest_categorical(key, [value])
+
+    reported = Reported(params={"behaviour": behaviours[0], **params}, mean=None, sd=None, seeds=None, note="made up")
+    space = types.SimpleNamespace(suggest=suggest, REPORTED=reported)
+    return Approach(name=name, trainable=Odd, space=space, seconds_a_seed=0.01)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_workers():
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    engine.start_ray(None, 2)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def record(tmp_path):
+    record = Record(tmp_path / "sweep", write=True)
+    yield record
+    record.close()
+
+
+@pytest.fixture(scope="module")
+def image_sets():
+    rng = np.random.default_rng(0)
+    sets = {}
+    for split, labels in ((VALIDATION, np.repeat([0, 1], 1000)), (TEST, np.repeat([0, 1], 100))):
+        images = rng.integers(0, 200, size=(len(labels), 28, 28), dtype=np.uint8)
+        images[labels == 1] += 10
+        sets[split] = ImageSet(labels=labels, views={PIXELS: images})
+    return sets
+
+
+def run(record, approaches, image_sets, agenda=None, num_samples=1, seeds=6, slots=2):
+    agenda = agenda or SearchAgenda(
+        record, approaches, lambda *who: None, num_samples=num_samples, seeds=seeds, search_seed=0
+    )
+    engine.run(
+        agenda,
+        trainables={each.name: each.trainable for each in approaches},
+        image_sets={VALIDATION: image_sets[VALIDATION]} if agenda.stage == "search" else image_sets,
+        slots=slots,
+        watcher=lambda: None,
+    )
+    return {f"{trial.approach}/{trial.stage}": trial for trial in record.trials()}
+
+
+def seeds_of(trial):
+    return [result.seed for result in trial.results]
+
+
+def test_every_kind_of_failure_is_recorded_and_the_sweep_goes_on(record, image_sets, tmp_path, capfd):
+    approaches = [
+        approach("fine"),
+        approach("raises", behaviours=["raise"]),
+        approach("diverges", behaviours=["diverge"]),
+        approach("dies_once", behaviours=["die"], once=str(tmp_path / "died")),
+        approach("always_dies", behaviours=["always die"]),
+        approach("fine_too"),
+    ]
+    found = run(record, approaches, image_sets)
+    assert {name.split("/")[0]: trial.state for name, trial in found.items()} == {
+        "fine": "COMPLETE",
+        "raises": "FAIL",
+        "diverges": "FAIL",
+        "dies_once": "COMPLETE",
+        "always_dies": "FAIL",
+        "fine_too": "COMPLETE",
+    }
+    assert found["raises/search"].reason.startswith("seed 1000: RuntimeError: no luck")
+    assert "not finite" in found["diverges/search"].reason
+    assert found["always_dies/search"].reason == "its worker was lost 3 times"
+    assert (tmp_path / "died").exists()
+    assert seeds_of(found["dies_once/search"]) == list(range(1000, 1006))
+    same = [found[f"{name}/search"].values("brier").tolist() for name in ("fine", "dies_once", "fine_too")]
+    assert same[0] == same[1] == same[2]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_search_workers_cannot_reach_the_test_split_and_confirmation_s_can(record, image_sets):
+    fine = [approach("fine")]
+    prying = SearchAgenda(record, fine, lambda *who: None, num_samples=1, seeds=1, search_seed=0)
+    honest = prying.new_task
+    prying.new_task = lambda: (task := honest()) and dataclasses.replace(task, splits=(TEST,))
+    found = run(record, fine, image_sets, prying)
+    assert "KeyError: 'test'" in found["fine/search"].reason
+    run(record, fine, image_sets, num_samples=2, seeds=1)
+    found = run(record, fine, image_sets, ConfirmAgenda(record, fine, lambda *who: None, seeds=7))
+    confirmed = found["fine/confirm"]
+    assert confirmed.state == "COMPLETE"
+    assert len(confirmed.values("accuracy", TEST)) == len(confirmed.values("accuracy")) == 7
+
+
+def test_numbers_do_not_depend_on_the_number_of_workers(tmp_path, image_sets):
+    found = []
+    for slots in (1, 2):
+        record = Record(tmp_path / str(slots), write=True)
+        fine = [approach("fine"), approach("fine_too", behaviours=["fine", "also fine"])]
+        run(record, fine, image_sets, num_samples=4, slots=slots)
+        trials = sorted(record.trials(), key=lambda trial: (trial.approach, trial.number))
+        found.append([(t.approach, t.number, t.values("brier").tolist()) for t in trials])
+        record.close()
+    assert found[0] == found[1]
+
+
+def test_an_error_of_the_record_stops_the_sweep_instead_of_failing_configurations(record, image_sets, monkeypatch):
+    def full(trial, result):
+        if result.seed == 1002:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sweeps.agenda.write_seed", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(record, [approach("fine")], image_sets)
+    assert [trial.state for trial in record.trials()] == ["RUNNING"]
+
+
+def test_nothing_is_left_behind(record, image_sets, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    run(record, [approach("fine")], image_sets)
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "address", ["nowhere", "host:", ":123", "127.0.0.1:1", "127.0.0.1:99999", "no.such.host.invalid:1"]
+)
+def test_an_address_without_a_cluster_is_refused_at_once(address):
+    with pytest.raises(BadInput, match="Expected"):
+        engine.check_address(address)
+
+
+def test_workers_import_only_what_they_train():
+    @ray.remote
+    def modules():
+        import trainables.any_approach  # noqa: F401
+
+        return [name for name in sys.modules if name.split(".")[0] in ("sweeps", "optuna", "mlflow", "torchvision")]
+
+    assert ray.get(modules.remote()) == []

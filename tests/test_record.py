@@ -1,0 +1,170 @@
+"""The journal: what is written is there, once, whatever happened to the writer."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from optuna.trial import Trial, TrialState
+
+from sweeps.record import (
+    CONFIRM,
+    BadInput,
+    Record,
+    TrialRecord,
+    best_complete,
+    confirmed_results,
+    write_seed,
+)
+from trainables.protocol import TEST, VALIDATION, SeedResult
+
+
+def result(seed, accuracy=0.8, split=VALIDATION, **more):
+    return SeedResult(seed=seed, split=split, seconds=0.5, timestamp_ms=1, accuracy=accuracy, **more)
+
+
+def trial(number, accuracies, state="COMPLETE", **more):
+    results = tuple(result(1000 + i, accuracy) for i, accuracy in enumerate(accuracies))
+    common = {"approach": "a", "stage": "search", "params": {}, "reason": None, "of_trial": None}
+    return TrialRecord(**{**common, **more}, number=number, state=state, results=results, started_ms=0, ended_ms=None)
+
+
+@pytest.fixture
+def record(tmp_path):
+    record = Record(tmp_path / "sweep", write=True)
+    yield record
+    record.close()
+
+
+def test_seeds_survive_the_writer(record):
+    asked = record.study("a").ask()
+    asked.suggest_float("x", 0, 1)
+    write_seed(asked, result(1000, 0.75, brier=0.125))
+    (found,) = Record(record.folder, write=False).trials()
+    assert (found.state, found.params) == ("RUNNING", asked.params)
+    assert found.results == (result(1000, 0.75, brier=0.125),)
+
+
+def test_the_same_seed_is_written_once(record):
+    asked = record.study("a").ask()
+    write_seed(asked, result(1000, 0.75))
+    write_seed(asked, result(1000, 0.25))
+    (found,) = record.trials()
+    assert found.values("accuracy").tolist() == [0.75]
+
+
+def test_pruner_sees_each_seed_s_own_value(record):
+    asked = record.study("a").ask()
+    for seed, accuracy in ((1000, 0.75), (1001, 0.5)):
+        write_seed(asked, result(seed, accuracy))
+    write_seed(asked, result(1000, 0.9, split=TEST))
+    assert record.study("a").trials[0].intermediate_values == {1000: 0.75, 1001: 0.5}
+
+
+def test_a_running_trial_goes_on_under_its_number_with_its_parameters(record):
+    """Optuna does not promise this: it is why its version is pinned."""
+    first = record.study("a").ask()
+    x = first.suggest_float("x", 0, 1)
+    write_seed(first, result(1000))
+    record.close()
+    again = Record(record.folder, write=True)
+    study = again.study("a")
+    (frozen,) = study.get_trials(states=(TrialState.RUNNING,))
+    taken_up = Trial(study, frozen._trial_id)
+    assert taken_up.number == first.number
+    assert taken_up.suggest_float("x", 0, 1) == x
+    assert taken_up.suggest_int("y", 0, 9) in range(10)
+    write_seed(taken_up, result(1001))
+    study.tell(taken_up, 0.8)
+    assert [r.seed for r in again.trials()[0].results] == [1000, 1001]
+    again.close()
+
+
+def test_a_torn_last_line_is_cut_and_everything_before_it_kept(record):
+    asked = record.study("a").ask()
+    write_seed(asked, result(1000))
+    record.close()
+    with record.path.open("ab") as journal:
+        journal.write(b'{"op_code": 8, "worker_id": "half a li')
+    again = Record(record.folder, write=True)
+    write_seed(again.study("a").ask(), result(1001))
+    again.close()
+    assert [len(found.results) for found in Record(record.folder, write=False).trials()] == [1, 1]
+    assert all(json.loads(line) for line in record.path.read_text().splitlines())
+
+
+def test_a_lock_left_by_a_killed_writer_stalls_nobody(record):
+    record.close()
+    (record.folder / "study.journal.lock").symlink_to(record.path)
+    again = Record(record.folder, write=True)
+    again.study("a").ask()
+    again.close()
+
+
+def test_one_writer_at_a_time(record):
+    with pytest.raises(BadInput, match="another process holds"):
+        Record(record.folder, write=True)
+    assert Record(record.folder, write=False).trials() == []
+    record.close()
+    Record(record.folder, write=True).close()
+
+
+@pytest.mark.parametrize("content", [b"not a journal\n", b"\xff\xfe\n", b"[]\n"])
+def test_a_damaged_journal_is_refused(tmp_path, content):
+    (tmp_path / "study.journal").write_bytes(content)
+    with pytest.raises(BadInput, match="damaged"):
+        Record(tmp_path, write=True)
+
+
+def test_nothing_to_read_is_refused(tmp_path):
+    with pytest.raises(BadInput, match="there is none"):
+        Record(tmp_path, write=False)
+
+
+def test_an_unwritable_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(BadInput, match="Expected to write"):
+        Record(tmp_path / "file" / "sweep", write=True)
+
+
+def test_only_complete_trials_are_ranked():
+    trials = [
+        trial(0, [0.7, 0.7]),
+        trial(1, [0.9], state="PRUNED"),
+        trial(2, [0.99, 0.99], state="FAIL"),
+        trial(3, [0.95, 0.95], state="RUNNING"),
+        trial(4, [0.8, 0.8]),
+        trial(5, [0.8, 0.8]),
+        trial(6, [0.99, 0.99], stage=CONFIRM),
+    ]
+    assert best_complete(trials, "a").number == 4
+    assert best_complete(trials[1:4], "a") is None
+
+
+def test_confirmations_of_the_same_trial_add_up():
+    trials = [
+        trial(0, [0.7], stage=CONFIRM, of_trial=3),
+        trial(1, [0.9], stage=CONFIRM, of_trial=4),
+        trial(2, [0.8], stage=CONFIRM, of_trial=3),
+    ]
+    assert [found.accuracy for found in confirmed_results(trials, "a", 3)] == [0.7, 0.8]
+
+
+def test_values_are_in_the_order_of_the_seeds_and_without_failures():
+    results = (result(1002, 0.3), result(1000, 0.1), result(1001, None, error="no luck"), result(1000, 0.9, split=TEST))
+    found = TrialRecord(
+        approach="a",
+        stage="search",
+        number=0,
+        state="FAIL",
+        params={},
+        results=results,
+        reason="no luck",
+        of_trial=None,
+        started_ms=0,
+        ended_ms=None,
+    )
+    assert np.array_equal(found.values("accuracy"), [0.1, 0.3])
+    assert found.values("accuracy", TEST).tolist() == [0.9]
+    assert found.seconds == 2.0

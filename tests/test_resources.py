@@ -1,0 +1,342 @@
+import os
+import socket
+from pathlib import Path
+
+import medmnist
+import numpy as np
+import pytest
+import torch
+
+from sweeps import resources
+from sweeps.record import BadInput
+from sweeps.resources import find_dataset, find_weights
+from trainables.backbones import random_backbone, weights_fingerprint
+from trainables.vision import torchvision
+
+
+def no_network(*arguments):
+    raise OSError("no route to host")
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch, tmp_path, phantom):
+    """An empty home, no network: nothing is found but what a test puts there."""
+    # Made once for all tests; it takes half a second.
+    monkeypatch.setattr(resources, "phantom_dataset", lambda: phantom)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MEDMNIST_ROOT", raising=False)
+    monkeypatch.setattr(resources, "_download_dataset", no_network)
+    monkeypatch.setattr(resources, "_imagenet_weights", no_network)
+
+
+def refused(find, *arguments):
+    with pytest.raises(BadInput) as caught:
+        find(*arguments)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def put(good_npz, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pneumoniamnist.npz").write_bytes(good_npz.read_bytes())
+    return str((folder / "pneumoniamnist.npz").resolve())
+
+
+def test_phantom_is_the_phantom_without_a_notice(phantom):
+    dataset, notice = find_dataset("phantom")
+    assert dataset.fingerprint == phantom.fingerprint
+    assert notice is None
+
+
+def test_auto_falls_back_on_the_phantom_and_says_so_loudly():
+    dataset, notice = find_dataset("auto")
+    assert dataset.is_phantom
+    assert "SYNTHETIC" in notice
+    assert "no route to host" in notice
+    assert "--dataset" in notice
+
+
+def test_pneumoniamnist_by_name_is_never_replaced():
+    text = refused(find_dataset, "pneumoniamnist")
+    assert "no route to host" in text
+    assert "--dataset phantom" in text
+    assert text.endswith(".")
+
+
+@pytest.mark.parametrize("option", ["auto", "pneumoniamnist"])
+def test_data_set_at_home_is_found(good_npz, tmp_path, option):
+    here = put(good_npz, tmp_path / "home" / ".medmnist")
+    dataset, notice = find_dataset(option)
+    assert (dataset.source, notice) == (here, None)
+
+
+def test_medmnist_root_goes_before_home(good_npz, tmp_path, monkeypatch):
+    put(good_npz, tmp_path / "home" / ".medmnist")
+    there = put(good_npz, tmp_path / "elsewhere")
+    monkeypatch.setenv("MEDMNIST_ROOT", str(tmp_path / "elsewhere"))
+    assert find_dataset("auto")[0].source == there
+
+
+def test_medmnist_root_may_start_with_a_tilde_and_home_is_the_second_choice(good_npz, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDMNIST_ROOT", "~/data")
+    at_home = put(good_npz, tmp_path / "home" / ".medmnist")
+    assert find_dataset("auto")[0].source == at_home
+    at_root = put(good_npz, tmp_path / "home" / "data")
+    assert find_dataset("auto")[0].source == at_root
+
+
+def test_a_broken_file_at_home_is_not_passed_over_in_silence(tmp_path):
+    folder = tmp_path / "home" / ".medmnist"
+    folder.mkdir(parents=True)
+    (folder / "pneumoniamnist.npz").write_bytes(b"PK\x03\x04")
+    assert str(folder) in refused(find_dataset, "auto")
+
+
+def test_a_file_by_its_path(good_npz, monkeypatch, tmp_path):
+    dataset, notice = find_dataset(str(good_npz))
+    assert (dataset.source, notice) == (str(good_npz.resolve()), None)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "mine.npz").write_bytes(good_npz.read_bytes())
+    assert find_dataset("~/mine.npz")[0].fingerprint == dataset.fingerprint
+
+
+@pytest.mark.parametrize("option", ["nowhere.npz", "pneumonia-mnist", "PHANTOM"])
+def test_a_path_where_nothing_is(option):
+    assert "there is none" in refused(find_dataset, option)
+
+
+def test_the_home_of_an_unknown_user_is_bad_input_for_images():
+    refused(find_dataset, "~no-such-user/x.npz")
+
+
+def test_the_home_of_an_unknown_user_is_bad_input_for_weights():
+    refused(find_weights, "~no-such-user/x.pth", ["alexnet"])
+
+
+@pytest.fixture
+def real_download(monkeypatch, nowhere, phantom):
+    """The download itself, up to the point where medmnist goes to the network."""
+    monkeypatch.undo()
+
+    def prepared(home, fake):
+        monkeypatch.setattr(resources, "phantom_dataset", lambda: phantom)
+        monkeypatch.setenv("HOME", str(home))
+        monkeypatch.delenv("MEDMNIST_ROOT", raising=False)
+        monkeypatch.setattr(medmnist, "PneumoniaMNIST", fake)
+
+    return prepared
+
+
+def test_a_download_is_put_in_place_and_found_from_then_on(good_npz, tmp_path, real_download):
+    asked = []
+
+    def fake(split, root, download):
+        asked.append(socket.getdefaulttimeout())
+        assert download
+        (Path(root) / "pneumoniamnist.npz").write_bytes(good_npz.read_bytes())
+
+    real_download(tmp_path, fake)
+    first, notice = find_dataset("auto")
+    second, _ = find_dataset("pneumoniamnist")
+    assert notice is None
+    assert first.source == second.source == str((tmp_path / ".medmnist" / "pneumoniamnist.npz").resolve())
+    assert asked == [resources.DOWNLOAD_TIMEOUT_S]
+    assert socket.getdefaulttimeout() is None
+
+
+def test_half_a_download_leaves_nothing(tmp_path, real_download):
+    def fake(split, root, download):
+        (Path(root) / "pneumoniamnist.npz").write_bytes(b"PK")
+        raise RuntimeError("a page\nof advice")
+
+    real_download(tmp_path, fake)
+    dataset, notice = find_dataset("auto")
+    assert dataset.is_phantom
+    assert "\n" not in notice
+    assert list((tmp_path / ".medmnist").iterdir()) == []
+
+
+def test_a_home_that_cannot_be_written_falls_back_too(tmp_path, real_download):
+    (tmp_path / ".medmnist").write_text("a file where a folder should be")
+    real_download(tmp_path, no_network)
+    dataset, notice = find_dataset("auto")
+    assert dataset.is_phantom
+    assert "SYNTHETIC" in notice
+
+
+@pytest.fixture(scope="module")
+def alexnet():
+    return random_backbone("alexnet").state_dict()
+
+
+@pytest.fixture(scope="module")
+def users_state(alexnet):
+    """A state dict of torchvision's form with values of its own; the classifier in it is of no use."""
+    state = {"features" + name.removeprefix("0"): tensor + 0.25 for name, tensor in alexnet.items()}
+    return {**state, "classifier.6.bias": torch.zeros(1000)}
+
+
+def saved(path, state):
+    torch.save(state, path)
+    return str(path)
+
+
+def test_no_backbone_needs_no_weights():
+    assert find_weights("imagenet", []) == ({}, None)
+
+
+def test_random_weights_are_always_the_same():
+    first, notice = find_weights("random", ["alexnet"])
+    second, _ = find_weights("random", ["alexnet"])
+    assert notice is None
+    assert first["alexnet"].is_random
+    assert first["alexnet"].fingerprint == second["alexnet"].fingerprint
+
+
+def test_auto_falls_back_on_random_weights_and_says_so_loudly():
+    found, notice = find_weights("auto", ["alexnet"])
+    assert found["alexnet"].is_random
+    assert "RANDOM WEIGHTS" in notice
+    assert "no route to host" in notice
+    assert "--weights" in notice
+
+
+def test_imagenet_by_name_is_never_replaced():
+    text = refused(find_weights, "imagenet", ["alexnet"])
+    assert "no route to host" in text
+    assert "--weights random" in text
+    assert text.endswith(".")
+
+
+def test_no_mixture_of_imagenet_and_random_weights(monkeypatch, alexnet):
+    def alexnet_alone(name):
+        return resources._weights("imagenet", alexnet) if name == "alexnet" else no_network()
+
+    monkeypatch.setattr(resources, "_imagenet_weights", alexnet_alone)
+    # VGG11 takes a second to initialise, and its values do not matter here.
+    monkeypatch.setattr(resources, "random_backbone", lambda name: random_backbone("alexnet"))
+    found, _ = find_weights("auto", ["alexnet", "vgg11"])
+    assert [each.source for each in found.values()] == ["random", "random"]
+
+
+def test_file_is_taken_as_it_is(tmp_path, users_state):
+    found, notice = find_weights(saved(tmp_path / "mine.pth", users_state), ["alexnet"])
+    weights = found["alexnet"]
+    assert notice is None
+    assert not weights.is_random
+    assert weights.source == str((tmp_path / "mine.pth").resolve())
+    backbone = random_backbone("alexnet")
+    backbone.load_state_dict(dict(weights.state))
+    assert torch.equal(backbone[0][0].weight, users_state["features.0.weight"])
+    assert weights.fingerprint == weights_fingerprint(backbone.state_dict())
+
+
+def test_names_and_shapes_are_torchvision_s_own(tmp_path):
+    with torch.device("meta"):
+        published = torchvision.models.alexnet().state_dict()
+    state = {name: torch.full(tensor.shape, 0.5) for name, tensor in published.items() if "features" in name}
+    found, _ = find_weights(saved(tmp_path / "mine.pth", state), ["alexnet"])
+    assert len(found["alexnet"].state) == len(state)
+    assert all((tensor == 0.5).all() for tensor in found["alexnet"].state.values())
+
+
+def test_folder_has_a_file_a_backbone(tmp_path, users_state):
+    saved(tmp_path / "alexnet.pth", users_state)
+    found, _ = find_weights(str(tmp_path), ["alexnet"])
+    assert found["alexnet"].source == str((tmp_path / "alexnet.pth").resolve())
+    assert "vgg11.pth" in refused(find_weights, str(tmp_path), ["alexnet", "vgg11"])
+
+
+def test_one_file_is_not_enough_for_two_backbones(tmp_path, users_state):
+    text = refused(find_weights, saved(tmp_path / "mine.pth", users_state), ["alexnet", "vgg11"])
+    assert "folder" in text
+
+
+def test_half_precision_is_brought_to_the_backbone_s(tmp_path, users_state):
+    half = {name: tensor.half() for name, tensor in users_state.items()}
+    found, _ = find_weights(saved(tmp_path / "mine.pth", half), ["alexnet"])
+    assert {tensor.dtype for tensor in found["alexnet"].state.values()} == {torch.float32}
+
+
+def test_parameters_are_taken_like_tensors(tmp_path, users_state):
+    parameters = {name: torch.nn.Parameter(tensor) for name, tensor in users_state.items()}
+    found, _ = find_weights(saved(tmp_path / "mine.pth", parameters), ["alexnet"])
+    plain, _ = find_weights(saved(tmp_path / "plain.pth", users_state), ["alexnet"])
+    assert found["alexnet"].fingerprint == plain["alexnet"].fingerprint
+
+
+def test_missing_file(tmp_path):
+    assert "there is no such file" in refused(find_weights, str(tmp_path / "no.pth"), ["alexnet"])
+
+
+def test_wrong_shape(tmp_path, users_state):
+    other = {**users_state, "features.3.weight": torch.zeros(192, 64, 3, 3)}
+    text = refused(find_weights, saved(tmp_path / "mine.pth", other), ["alexnet"])
+    assert "features.3.weight of shape (192, 64, 5, 5)" in text
+    assert "got (192, 64, 3, 3)" in text
+
+
+def test_missing_key(tmp_path, users_state):
+    fewer = {name: tensor for name, tensor in users_state.items() if name != "features.10.bias"}
+    text = refused(find_weights, saved(tmp_path / "mine.pth", fewer), ["alexnet"])
+    assert "features.10.bias of shape (256,)" in text
+    assert "got none" in text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        torch.zeros(3),
+        [torch.zeros(3)],
+        {"epoch": 3},
+        {"state_dict": {"features.0.weight": torch.zeros(3)}},
+        {0: torch.zeros(3)},
+        {},
+        None,
+    ],
+    ids=["tensor", "list", "numbers", "nested", "keys_that_are_no_names", "empty", "none"],
+)
+def test_not_a_state_dict(tmp_path, content):
+    refused(find_weights, saved(tmp_path / "mine.pth", content), ["alexnet"])
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04", b"\x80\x02"], ids=["empty", "text", "zip", "pickle"])
+def test_file_of_another_kind(tmp_path, content):
+    (tmp_path / "mine.pth").write_bytes(content)
+    assert str(tmp_path) in refused(find_weights, str(tmp_path / "mine.pth"), ["alexnet"])
+
+
+class Hostile:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
+
+
+@pytest.mark.parametrize("old_format", [False, True])
+def test_a_hostile_pickle_is_not_executed(tmp_path, users_state, old_format):
+    path, marker = tmp_path / "mine.pth", tmp_path / "executed"
+    hostile = {**users_state, "extra": Hostile(str(marker))}
+    torch.save(hostile, path, _use_new_zipfile_serialization=not old_format)
+    refused(find_weights, str(path), ["alexnet"])
+    assert not marker.exists()
+
+
+def test_whole_network_is_refused(tmp_path):
+    refused(find_weights, saved(tmp_path / "mine.pth", torch.nn.Linear(2, 2)), ["alexnet"])
+
+
+def test_an_array_file_is_not_a_state_dict(tmp_path):
+    np.savez(tmp_path / "mine.npz", weight=np.zeros(3))
+    refused(find_weights, str(tmp_path / "mine.npz"), ["alexnet"])
+
+
+@pytest.mark.parametrize("content", ["text", "network"])
+def test_complaint_about_a_file_of_another_kind_is_a_plain_whole_sentence(tmp_path, content):
+    path = tmp_path / "mine.pth"
+    path.write_text("hello") if content == "text" else torch.save(torch.nn.Linear(2, 2), path)
+    text = refused(find_weights, str(path), ["alexnet"])
+    assert text.isprintable()
+    assert text.endswith(".")

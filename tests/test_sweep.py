@@ -1,0 +1,339 @@
+"""Whole sweeps as a person starts them: real processes, real Ray, a real MLflow database, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from sweeps.record import Record
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parent.parent
+METRICS = ["accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity", "brier"]
+TINY = shlex.split(
+    "--dataset phantom --approaches pixel_baseline starter_cnn --num-samples 5 --seeds 6 --confirm-seeds 5"
+)
+
+
+def environment(home):
+    kept = {name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "MEDMNIST_ROOT")}
+    return kept | {"HOME": str(home), "TORCH_HOME": str(home), "COLUMNS": "200"}
+
+
+def command(script, *arguments):
+    return [sys.executable, str(ROOT / "sweeps" / f"{script}.py"), *map(str, arguments)]
+
+
+def run(folder, script, *arguments):
+    return subprocess.run(
+        command(script, *arguments), cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=300
+    )
+
+
+def start(folder, script, *arguments):
+    return subprocess.Popen(
+        command(script, *arguments),
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def seeds(folder, name="sweep"):
+    """All numbers of a sweep, in an order that does not depend on who finished first."""
+    frame = pd.read_csv(folder / "results" / name / "seeds.csv")
+    keys = ["approach", "stage", "trial", "seed", "split"]
+    return frame.sort_values(keys)[keys + METRICS].reset_index(drop=True)
+
+
+def rows(frame, **columns):
+    """The rows that have these values."""
+    for name, value in columns.items():
+        frame = frame[frame[name] == value]
+    return frame
+
+
+def wait_for_seeds(folder, count, name="sweep"):
+    """Until the journal of a running sweep holds so many."""
+    path = folder / "results" / name / "study.journal"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if path.exists() and path.read_bytes().count(b'"seed:') >= count:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no {count} seeds within two minutes")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """An undisturbed sweep: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("finished")
+    done = run(folder, "challenge1", *TINY, "--name", "sweep", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_prints_plan_table_and_where_everything_is(finished):
+    _, done = finished
+    for words in (
+        "Challenge 1: from scratch, ten training images [PHANTOM IMAGES]",
+        "1 trials at the same time",
+        "a losing configuration is stopped after 5 of 6 seeds",
+        "Best: ",
+        "python sweeps/rerun.py results/sweep --approach",
+        "python sweeps/challenge1.py --resume sweep --num-samples 10",
+        "results/sweep/study.journal",
+        "mlflow ui --backend-store-uri sqlite:///mlflow.db",
+    ):
+        assert words in done.stdout
+    table = [line.split() for line in done.stdout.splitlines() if re.match(r"(pixel_baseline|starter_cnn) ", line)]
+    assert len(table) == 4
+    assert done.stderr == ""
+    assert "Warning" not in done.stdout
+
+
+def test_every_seed_is_in_the_tables(finished):
+    folder, _ = finished
+    frame = seeds(folder)
+    assert not frame.duplicated(["approach", "stage", "trial", "seed", "split"]).any()
+    trials = pd.read_csv(folder / "results/sweep/trials.csv")
+    assert sorted(trials["state"].unique()) in (["COMPLETE"], ["COMPLETE", "PRUNED"])
+    assert trials.groupby("approach").size().to_dict() == {"pixel_baseline": 5, "starter_cnn": 5}
+    for row in trials.itertuples():
+        own = rows(frame, approach=row.approach, stage="search", trial=row.trial)
+        assert own["seed"].tolist() == list(range(1000, 1006 if row.state == "COMPLETE" else 1005))
+        assert row.accuracy_mean == pytest.approx(own["accuracy"].mean())
+    confirmed = rows(frame, stage="confirm")
+    assert confirmed.groupby(["approach", "split"])["seed"].apply(list).tolist() == [list(range(2000, 2005))] * 4
+
+
+def test_summary_follows_from_the_seeds(finished):
+    folder, _ = finished
+    summary = json.loads((folder / "results/sweep/summary.json").read_text())
+    frame = seeds(folder)
+    assert summary["marks"]["images"] == "phantom"
+    for row in summary["approaches"]:
+        own = rows(frame, approach=row["approach"], trial=row["best_trial"])
+        fresh = rows(own, stage="confirm", split="validation")["accuracy"]
+        searched = rows(own, stage="search")["accuracy"]
+        assert row["confirmed"]["mean"] == pytest.approx(fresh.mean())
+        assert row["confirmed"]["sd"] == pytest.approx(fresh.std())
+        assert row["optimism"] == pytest.approx(searched.mean() - fresh.mean())
+        test = rows(own, split="test")["balanced_accuracy"]
+        assert row["test"]["balanced_accuracy"]["mean"] == pytest.approx(test.mean())
+        assert row["test_openings"] == 1
+    means = [row["confirmed"]["mean"] for row in summary["approaches"]]
+    assert means == sorted(means, reverse=True)
+
+
+def test_mlflow_has_one_run_a_configuration_with_seeds_as_steps(finished):
+    folder, _ = finished
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("seedsweep challenge1")
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    by_role = {}
+    for each in runs:
+        by_role.setdefault(each.data.tags["role"], []).append(each)
+        assert each.data.tags["images"] == "phantom"
+    assert {role: len(found) for role, found in by_role.items()} == {"sweep": 1, "trial": 10, "confirmation": 2}
+    (parent,) = by_role["sweep"]
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params["dataset_fingerprint"]
+    assert parent.data.params["git_revision"]
+    assert "--num-samples 5" in parent.data.params["command"]
+    assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {
+        "seeds.csv",
+        "trials.csv",
+        "summary.json",
+    }
+    frame = seeds(folder)
+    for each in by_role["trial"] + by_role["confirmation"]:
+        tags = each.data.tags
+        assert tags["mlflow.parentRunId"] == parent.info.run_id
+        number = int(re.match(r"t(\d+)-", tags["mlflow.runName"])[1])
+        stage = "confirm" if tags["role"] == "confirmation" else "search"
+        own = rows(frame, approach=tags["approach"], stage=stage, trial=number)
+        history = client.get_metric_history(each.info.run_id, "accuracy")
+        expected = rows(own, split="validation")
+        assert [(m.step, m.value) for m in sorted(history, key=lambda m: m.step)] == list(
+            zip(expected["seed"], expected["accuracy"], strict=True)
+        )
+        assert ("accuracy_mean" in each.data.metrics) == (tags["state"] == "complete")
+        assert each.data.params
+
+
+def test_mlflow_ui_link_names_the_experiment_and_the_sweep(finished):
+    _, done = finished
+    assert re.search(r"http://127\.0\.0\.1:5000/#/experiments/\d+/runs\?\S*sweep", done.stdout)
+
+
+def test_one_seed_again_gives_the_same_numbers(finished):
+    folder, done = finished
+    printed = re.search(r"python (sweeps/rerun\.py .*)", done.stdout)[1]
+    again = run(folder, "rerun", *shlex.split(printed)[1:])
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count(" same") == 12
+    assert "DIFFERENT" not in again.stdout
+
+
+def test_a_number_that_was_changed_is_noticed(finished, tmp_path):
+    folder, _ = finished
+    path = tmp_path / "results" / "sweep"
+    path.mkdir(parents=True)
+    journal = (folder / "results/sweep/study.journal").read_text()
+    (path / "study.journal").write_text(re.sub(r'"brier": ?0\.\d+', '"brier": 0.5', journal))
+    again = run(tmp_path, "rerun", path, "--approach", "pixel_baseline", "--trial", 0, "--seed", 1000)
+    assert again.returncode == 1
+    assert again.stdout.count("DIFFERENT") == 1
+
+
+def test_files_are_made_from_the_journal_alone(finished, tmp_path):
+    folder, _ = finished
+    path = tmp_path / "results" / "sweep"
+    path.mkdir(parents=True)
+    (path / "study.journal").write_bytes((folder / "results/sweep/study.journal").read_bytes())
+    again = run(tmp_path, "challenge1", "--resume", "sweep")
+    assert again.returncode == 0, again.stderr
+    assert seeds(tmp_path).equals(seeds(folder))
+    # And MLflow too: a new database gets every run.
+    runs = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"], max_results=100)
+    assert len(runs) == 13
+
+
+def test_resuming_a_finished_sweep_adds_nothing(finished):
+    folder, _ = finished
+    database = folder / "mlflow.db"
+
+    def counted():
+        with sqlite3.connect(database) as opened:
+            return [opened.execute(f"select count(*) from {table}").fetchone() for table in ("runs", "metrics")]
+
+    before, numbers = counted(), seeds(folder)
+    again = run(folder, "challenge1", "--resume", "sweep")
+    assert again.returncode == 0, again.stderr
+    assert seeds(folder).equals(numbers)
+    runs, metrics = counted()
+    assert runs == before[0]
+    # The sweep's own results are written once more, with the time of this start.
+    assert metrics[0] - before[1][0] <= 20
+
+
+def test_same_numbers_with_more_workers_and_after_kill_9_twice(finished, tmp_path):
+    """Random start-up trials do not depend on the order of results, and with 5 of them there are no others."""
+    folder, _ = finished
+    for seeds_before in (5, 30):
+        options = ["--name", "sweep", *TINY] if seeds_before == 5 else ["--resume", "sweep"]
+        driver = start(tmp_path, "challenge1", *options, "--workers", "2")
+        wait_for_seeds(tmp_path, seeds_before)
+        os.killpg(driver.pid, signal.SIGKILL)
+        driver.communicate()
+    states = {trial.state for trial in Record(tmp_path / "results/sweep", write=False).trials()}
+    assert "RUNNING" in states
+    done = run(tmp_path, "challenge1", "--resume", "sweep", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    found, expected = seeds(tmp_path), seeds(folder)
+    # Racing looks at the best so far, which depends on the order; what ran has the same numbers.
+    both = found.merge(expected, on=["approach", "stage", "trial", "seed", "split"], suffixes=("", "_expected"))
+    assert len(both) >= 0.9 * len(expected)
+    for metric in METRICS:
+        assert (both[metric] == both[f"{metric}_expected"]).all()
+    assert not found.duplicated(["approach", "stage", "trial", "seed", "split"]).any()
+    trials = pd.read_csv(tmp_path / "results/sweep/trials.csv")
+    assert trials.groupby("approach")["trial"].apply(list).tolist() == [list(range(5))] * 2
+    runs = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"], max_results=100)
+    assert len(runs) == len({each.data.tags["sweep.key"] for each in runs}) == 13
+    assert {each.info.status for each in runs} <= {"FINISHED", "KILLED"}
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_sweep_says_how_to_go_on(tmp_path, sent, code):
+    driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY)
+    wait_for_seeds(tmp_path, 8)
+    driver.send_signal(sent)
+    printed, complaint = driver.communicate(timeout=60)
+    assert driver.returncode == code
+    assert complaint == (
+        "\nNot finished; everything so far is saved. Go on with:\n    python sweeps/challenge1.py --resume sweep\n"
+    )
+    assert "Traceback" not in printed
+    assert len(seeds(tmp_path)) >= 8
+
+
+def test_an_extended_sweep_has_more_configurations(finished, tmp_path):
+    folder, _ = finished
+    path = tmp_path / "results" / "sweep"
+    path.mkdir(parents=True)
+    (path / "study.journal").write_bytes((folder / "results/sweep/study.journal").read_bytes())
+    extended = run(tmp_path, "challenge1", "--resume", "sweep", "--num-samples", "6", "--approaches", "pixel_baseline")
+    assert extended.returncode == 0, extended.stderr
+    trials = pd.read_csv(path / "trials.csv")
+    assert trials["trial"].tolist() == list(range(6))
+    assert "1 more (of 6)" in extended.stdout
+
+
+def test_an_unreachable_tracking_server_starts_nothing(tmp_path):
+    refused = run(tmp_path, "challenge1", *TINY, "--tracking-uri", "http://127.0.0.1:9")
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "nothing answers there" in refused.stderr
+    assert list(tmp_path.glob("results/*")) == []
+
+
+BAD = {
+    "unknown approach": "--approaches resnet99",
+    "no configurations": "--num-samples 0",
+    "negative seeds": "--seeds -3",
+    "not a number": "--workers two",
+    "too many seeds": "--confirm-seeds 1001",
+    "nothing to resume": "--resume nothing",
+    "a name with a slash": "--name a/b",
+    "both": "--name a --resume b",
+    "no such file": "--dataset missing.npz",
+    "no images": "--dataset notes.txt",
+    "unknown option": "--epochs 5",
+    "unusable time": "--time-budget soon",
+    "no cluster": "--address 127.0.0.1:9",
+    "no such weights": "--weights missing.pth",
+    "not a database": "--tracking-uri sqlite:///notes.txt",
+    "no such store": "--tracking-uri mlruns",
+    "a file for a folder": "--results-dir notes.txt",
+    "used name": "--name used",
+}
+
+
+@pytest.mark.parametrize("arguments", BAD.values(), ids=BAD.keys())
+def test_bad_input_is_one_sentence_and_starts_nothing(tmp_path, arguments):
+    (tmp_path / "notes.txt").write_text("Only words.\n" * 100)
+    (tmp_path / "results" / "used").mkdir(parents=True)
+    script = "challenge2" if "weights" in arguments else "challenge1"
+    given = ["--dataset", "phantom", *(["--weights", "random"] if script == "challenge2" else [])]
+    refused = run(tmp_path, script, *given, *shlex.split(arguments))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.count("\n") == 1, refused.stderr
+    assert refused.stderr.endswith(".\n")
+    assert list(tmp_path.glob("results/*/*")) == []
+
+
+def test_list_and_dry_run_write_nothing(tmp_path):
+    listed = run(tmp_path, "challenge1", "--list")
+    planned = run(tmp_path, "challenge1", *TINY, "--dry-run")
+    assert (listed.returncode, planned.returncode) == (0, 0)
+    assert "published 82.75 +- 3.63 % over 50 seeds" in listed.stdout
+    assert "In all about" in planned.stdout
+    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "mlflow.db").exists()
