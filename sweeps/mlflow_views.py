@@ -29,6 +29,9 @@ MAX_PARAMS = 8
 BEST_FIRST = "metrics.`accuracy_mean`"
 # Searched over decades. MLflow's axes are linear and would squeeze nearly all values of these into one point.
 LOGARITHMIC = ("learning_rate", "weight_decay")
+# A seed's own metrics stand apart from the aggregates, of which a run's page shows the last value as the run's own.
+SEED_PREFIX = "seed/"
+SEED_ACCURACY = f"{SEED_PREFIX}accuracy"
 METRIC_COLUMNS = ("accuracy_mean", "accuracy_ci_low", "accuracy_ci_high", "n_seeds")
 
 
@@ -86,10 +89,9 @@ def trials_filter(sweep: str) -> str:
 
 
 def common_params(trials: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
-    """Which parameters to show as columns and which as axes, given the parameters of every trial of the search.
+    """Which parameters to show as columns and which as axes, given the parameters of a trial of each approach.
 
-    Columns are the parameters that most trials have. Axes are those that exactly the same trials have as have the first
-    column: the parallel coordinates leave out a trial that lacks an axis, so each further one would cost trials.
+    Columns are the parameters that most of them have. Axes are those that the same trials have as the first column: the parallel coordinates leave out a trial that lacks an axis, so each further one would cost trials.
     """
     owners: dict[str, set[int]] = {}
     for number, params in enumerate(trials):
@@ -165,8 +167,8 @@ def _charts(sweep: str, section: str, axes: Sequence[str]) -> list[dict[str, Any
         **shown,
         "uuid": _uuid(sweep, "seeds"),
         "type": "LINE",
-        "metricKey": "accuracy",
-        "selectedMetricKeys": ["accuracy"],
+        "metricKey": SEED_ACCURACY,
+        "selectedMetricKeys": [SEED_ACCURACY],
         "lineSmoothness": 0,
         "xAxisKey": "step",
         "xAxisScaleType": "linear",

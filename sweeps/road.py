@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import importlib.metadata
 import os
 import platform
@@ -156,7 +157,8 @@ class Sweep:
             return 0
         record = Record(self.folder, write=True)
         print(self._plan(_begun(record)))
-        print(f"\nSweep {self.folder.name}: everything goes to {self.folder}\n", flush=True)
+        print(f"\nSweep {self.folder.name}: everything goes to {self.folder}")
+        print(f"Watch it meanwhile with: {tracking.ui_command(self.tracking_uri)}\n", flush=True)
         start = self._start()
         record.begin(_merged(record.spec, self.spec), start)
         tracker = self._tracker(start)
@@ -213,10 +215,11 @@ class Sweep:
         }
         return tracking.Tracking(
             self.tracking_uri,
-            sweep=self.folder.name,
+            folder=self.folder,
             experiment=f"seedsweep {self.challenge.name}",
-            tags=self.materials.marks,
+            tags={**self.materials.marks, **_source(start)},
             params=params,
+            examples=[approach.reported.params for approach in self.approaches],
         )
 
     def _search_and_confirm(self, record: Record, tracker: tracking.Tracking) -> None:
@@ -319,6 +322,16 @@ def _remembered(challenge: Challenge, given: dict[str, Any], results: Path) -> t
         return record.starts[-1]["options"], record.spec
     finally:
         record.close()
+
+
+def _source(start: Mapping[str, Any]) -> dict[str, str]:
+    """MLflow's own tags for where a run comes from, which its tables show."""
+    return {
+        "mlflow.source.name": start["command"],
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": start["git_revision"],
+        "mlflow.user": getpass.getuser(),
+    }
 
 
 def _begun(record: Record) -> dict[str, int]:

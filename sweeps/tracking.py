@@ -16,10 +16,11 @@ import threading
 import time
 import urllib.parse
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeps import mlflow_views
 from sweeps.bad_input import BadInput
 from sweeps.intervals import estimate
 from sweeps.record import CONFIRM, TrialRecord
@@ -34,6 +35,8 @@ STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 # MLflow's own defaults let one call hang for minutes.
 HTTP_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 DRAIN_SECONDS = 120.0
+# Where `mlflow ui` serves by default.
+LOCAL_UI = "http://127.0.0.1:5000"
 
 
 def resolve_uri(option: str | None) -> str:
@@ -78,24 +81,44 @@ def _sqlite_path(uri: str) -> Path:
     return Path(uri.removeprefix("sqlite:///")).absolute()
 
 
+def ui_command(uri: str) -> str:
+    """What shows a database in a browser; a server shows itself."""
+    if uri.startswith("http"):
+        return f"open {uri}"
+    return "mlflow ui" if uri == DEFAULT_URI else f"mlflow ui --backend-store-uri {uri}"
+
+
 class Tracking:
     """Writes one sweep's trials to MLflow from a thread of its own."""
 
-    def __init__(self, uri: str, *, sweep: str, experiment: str, tags: Mapping[str, str], params: Mapping[str, Any]):
+    def __init__(
+        self,
+        uri: str,
+        *,
+        folder: Path,
+        experiment: str,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
+        examples: Sequence[Mapping[str, Any]],
+    ) -> None:
         """Begin to write; returns at once.
 
         Args:
             uri: Where to, already checked.
-            sweep: The sweep's name.
+            folder: The sweep's, whose name is the sweep's.
             experiment: Name of the challenge's experiment.
             tags: Put on every run of the sweep.
             params: Put on the sweep's own run.
+            examples: A configuration of each approach, from which the saved view takes its columns.
         """
         self.uri = uri
-        self.sweep = sweep
+        self.folder = folder
+        self.sweep = folder.name
         self.experiment = experiment
         self.tags = dict(tags)
         self.params = dict(params)
+        self.examples = examples
+        self.view: mlflow_views.SavedView | None = None
         self.experiment_id: str | None = None
         self.trouble: str | None = None
         self.written = 0
@@ -124,30 +147,20 @@ class Tracking:
         if self._thread.is_alive():
             self.trouble = self.trouble or f"it did not take everything within {DRAIN_SECONDS:.0f} s"
 
-    def link(self) -> str | None:
-        """The address, in a browser, of this sweep's configurations, best first; None if MLflow never answered."""
-        if self.experiment_id is None:
-            return None
-        base = self.uri.rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
-        query = urllib.parse.urlencode(
-            {
-                "workflowType": "machine_learning",
-                "searchFilter": f"tags.role = 'trial' AND tags.sweep = '{self.sweep}'",
-                "orderByKey": "metrics.`accuracy_mean`",
-                "orderByAsc": "false",
-            },
-            quote_via=urllib.parse.quote,
-        )
-        return f"{base}/#/experiments/{self.experiment_id}/runs?{query}"
-
     def where_to_look(self) -> list[str]:
-        """What a person types and opens to see the sweep."""
-        link = self.link()
-        if link is None:
+        """What a person types and opens to see the sweep; nothing if MLflow never answered."""
+        if self.experiment_id is None:
             return []
-        if self.uri.startswith("http"):
-            return [f"MLflow  {link}"]
-        return [f"MLflow  mlflow ui --backend-store-uri {self.uri}, then open", f"        {link}"]
+        is_server = self.uri.startswith("http")
+        start = f"{self.uri.rstrip('/') if is_server else LOCAL_UI}/#/experiments/{self.experiment_id}/"
+        lines = [] if is_server else [f"MLflow  {ui_command(self.uri)}"]
+        if self.view is None:
+            return [*lines, f"        best first: {start}{mlflow_views.plain_suffix(self.sweep)}"]
+        return [
+            *lines,
+            f"        best first: {start}{self.view.table}",
+            f"        charts:     {start}{self.view.charts}",
+        ]
 
     def _run(self) -> None:
         try:
@@ -195,6 +208,20 @@ class _Writer:
         self.client.update_run(self.parent, status="RUNNING")
         self._log_params(self.parent, tracking.params)
         tracking.experiment_id = self.experiment_id
+        self._save_view()
+
+    def _save_view(self) -> None:
+        """Columns and charts for the sweep's trials. Its form is undocumented, so a failure costs only the view."""
+        from mlflow.exceptions import MlflowException
+
+        columns, axes = mlflow_views.common_params(self.tracking.examples)
+        begun_ms = self.client.get_run(self.parent).info.start_time
+        try:
+            view = mlflow_views.saved_view(self.tracking.sweep, columns, axes, begun_ms)
+            self.client.set_experiment_tag(self.experiment_id, view.tag, view.value)
+        except (ValueError, MlflowException):
+            return
+        self.tracking.view = view
 
     def _runs_of_sweep(self) -> dict[str, tuple[str, str]]:
         """Run id and status of every run of this sweep, by key."""
@@ -248,15 +275,26 @@ class _Writer:
         if status in STATUS.values():
             return 0
         metrics = [
-            Metric(metric if result.split == VALIDATION else f"test_{metric}", value, result.timestamp_ms, result.seed)
+            Metric(
+                f"{mlflow_views.SEED_PREFIX}{'test_' if result.split == TEST else ''}{metric}",
+                round(value, 6),
+                result.timestamp_ms,
+                result.seed,
+            )
             for result in trial.results
             for metric in (*METRICS, "seconds")
             if (value := getattr(result, metric)) is not None and not (metric == "seconds" and result.split == TEST)
         ]
         ended = trial.ended_ms or trial.started_ms
         metrics += [Metric(key, round(value, 4), ended, 0) for key, value in aggregates(trial).items()]
-        params = [Param("approach", trial.approach), *(Param(key, str(v)) for key, v in sorted(trial.params.items()))]
-        run_tags = [RunTag("reason", trial.reason)] if trial.reason else []
+        shown_params = {
+            "approach": trial.approach,
+            **{name: readable(value) for name, value in trial.params.items()},
+            **mlflow_views.logarithms(trial.params),
+        }
+        params = [Param(name, value) for name, value in shown_params.items()]
+        run_tags = [RunTag("mlflow.note.content", self._note(trial))]
+        run_tags += [RunTag("reason", trial.reason)] if trial.reason else []
         for start in range(0, max(len(metrics), 1), 900):
             first = start == 0
             self.client.log_batch(
@@ -264,6 +302,18 @@ class _Writer:
             )
         self.client.set_terminated(run_id, status=STATUS[trial.state], end_time=ended)
         return 1
+
+    def _note(self, trial: TrialRecord) -> str:
+        """The description on a run's page."""
+        found = estimate(trial.values("accuracy"))
+        of_seeds = f"over {found.n} seeds: {100 * found.mean:.1f} %" if found else "no seed finished"
+        number = trial.number if trial.of_trial is None else trial.of_trial
+        seed = trial.results[0].seed if trial.results else 0
+        return (
+            f"{trial.approach}, configuration {number}: {trial.state.lower()}. Mean validation accuracy {of_seeds}."
+            f"{' ' + trial.reason + '.' if trial.reason else ''}\n\nOne seed again: `python sweeps/rerun.py "
+            f"{self.tracking.folder} --approach {trial.approach} --trial {number} --seed {seed}`"
+        )
 
     def finish(self, status: str, metrics: Mapping[str, float], note: str, files: list[Path]) -> None:
         """Write the sweep's own run."""
@@ -278,6 +328,11 @@ class _Writer:
         for file in files:
             self.client.log_artifact(self.parent, str(file))
         self.client.set_terminated(self.parent, status=status)
+
+
+def readable(value: Any) -> str:
+    """A parameter's value with as many digits as one reads; the record has all of them."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def aggregates(trial: TrialRecord) -> dict[str, float]:

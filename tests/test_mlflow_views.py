@@ -93,7 +93,7 @@ def test_the_charts_stand_in_the_section_that_is_open(state: dict[str, Any]):
     assert parallel["metricSectionId"] == seeds["metricSectionId"] == section
     assert parallel["selectedParams"] == ["approach", *AXES]
     assert parallel["selectedMetrics"] == ["accuracy_mean"]
-    assert seeds["metricKey"] == "accuracy"
+    assert seeds["metricKey"] == "seed/accuracy"
 
 
 def test_the_plain_link_filters_and_sorts():

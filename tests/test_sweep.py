@@ -98,7 +98,7 @@ def test_prints_plan_table_and_where_everything_is(finished):
         "python sweeps/rerun.py results/sweep --approach",
         "python sweeps/challenge1.py --resume sweep --num-samples 10",
         "results/sweep/study.journal",
-        "mlflow ui --backend-store-uri sqlite:///mlflow.db",
+        "Watch it meanwhile with: mlflow ui\n",
     ):
         assert words in done.stdout
     table = [line.split() for line in done.stdout.splitlines() if re.match(r"(pixel_baseline|starter_cnn) ", line)]
@@ -168,7 +168,7 @@ def test_mlflow_has_one_run_a_configuration_with_seeds_as_steps(finished):
         number = int(re.match(r"t(\d+)-", tags["mlflow.runName"])[1])
         stage = "confirm" if tags["role"] == "confirmation" else "search"
         own = rows(frame, approach=tags["approach"], stage=stage, trial=number)
-        history = client.get_metric_history(each.info.run_id, "accuracy")
+        history = client.get_metric_history(each.info.run_id, "seed/accuracy")
         expected = rows(own, split="validation")
         assert [(m.step, m.value) for m in sorted(history, key=lambda m: m.step)] == list(
             zip(expected["seed"], expected["accuracy"], strict=True)
@@ -177,9 +177,13 @@ def test_mlflow_has_one_run_a_configuration_with_seeds_as_steps(finished):
         assert each.data.params
 
 
-def test_mlflow_ui_link_names_the_experiment_and_the_sweep(finished):
-    _, done = finished
-    assert re.search(r"http://127\.0\.0\.1:5000/#/experiments/\d+/runs\?\S*sweep", done.stdout)
+def test_printed_links_open_a_view_that_mlflow_has(finished):
+    folder, done = finished
+    links = re.findall(r"http://127\.0\.0\.1:5000/#/experiments/(\d+)/runs\?\S*viewStateShareKey=(\w+)", done.stdout)
+    assert len(links) == 2
+    for experiment, key in links:
+        tags = MlflowClient(f"sqlite:///{folder}/mlflow.db").get_experiment(experiment).tags
+        assert "sweep" in tags[f"mlflow.sharedViewState.{key}"]
 
 
 def test_one_seed_again_gives_the_same_numbers(finished):
