@@ -91,7 +91,8 @@ def trials_filter(sweep: str) -> str:
 def common_params(trials: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
     """Which parameters to show as columns and which as axes, given the parameters of a trial of each approach.
 
-    Columns are the parameters that most of them have. Axes are those that the same trials have as the first column: the parallel coordinates leave out a trial that lacks an axis, so each further one would cost trials.
+    Columns are the parameters that most of them have. Axes are those that the same trials have as the first column:
+    the parallel coordinates leave out a trial that lacks an axis, so each further one would cost trials.
     """
     owners: dict[str, set[int]] = {}
     for number, params in enumerate(trials):
