@@ -30,6 +30,11 @@ from trainables.protocol import ImageSet, SeedResult, SeedTrainable
 PACKAGES = ("trainables", "search_spaces", "sweeps")
 
 
+def cluster_address(option: str | None) -> str | None:
+    """Where the cluster is: as asked for, else as the environment says; None is this machine alone."""
+    return option or os.environ.get("RAY_ADDRESS")
+
+
 def start_ray(address: str | None, workers: int | None) -> None:
     """Start Ray here, or connect to a running cluster.
 
@@ -40,7 +45,7 @@ def start_ray(address: str | None, workers: int | None) -> None:
     Raises:
         BadInput: No cluster answers there.
     """
-    address = address or os.environ.get("RAY_ADDRESS")
+    address = cluster_address(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -104,48 +104,74 @@ def parser(challenge: Challenge) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     whole = whole_number(1)
-    add("--num-samples", type=whole, help=f"configurations an approach (default: {default.num_samples})")
+    add("--num-samples", metavar="N", type=whole, help=f"configurations an approach (default: {default.num_samples})")
     add(
         "--approaches",
         nargs="+",
         metavar="NAME",
         help="approaches to compare, or all (default: all); --list names them",
     )
-    add("--seeds", type=whole_number(1, MOST_SEEDS), help=f"seeds a configuration (default: {default.seeds})")
+    add(
+        "--seeds",
+        metavar="N",
+        type=whole_number(1, MOST_SEEDS),
+        help=f"seeds a configuration (default: {default.seeds})",
+    )
     add(
         "--confirm-seeds",
+        metavar="N",
         type=whole_number(1, MOST_SEEDS),
         help=f"fresh seeds for each approach's best configuration (default: {default.confirm_seeds})",
     )
     add(
         "--dataset",
+        metavar="WHAT",
         type=non_empty,
         help="pneumoniamnist, phantom (synthetic images), the path of an .npz file, or auto: PneumoniaMNIST if it is "
         f"here or can be downloaded, else the phantom with a notice (default: {default.dataset})",
     )
     add(
         "--weights",
+        metavar="WHAT",
         type=non_empty,
         help="imagenet, random, the path of a state dict (or a folder of <backbone>.pth), or auto: ImageNet's if they "
         f"are here or can be downloaded, else random with a notice (default: {default.weights})",
     )
-    add("--name", type=_name, help="name of the sweep and of its folder (default: challenge, date and time)")
+    add(
+        "--name",
+        metavar="NAME",
+        type=_name,
+        help="name of the sweep and of its folder (default: challenge, date and time)",
+    )
     add("--resume", type=_name, metavar="NAME", help="go on with that sweep; with a larger --num-samples, extend it")
-    add("--results-dir", type=non_empty, help=f"folder of all sweeps' folders (default: {default.results_dir})")
+    add(
+        "--results-dir",
+        metavar="PATH",
+        type=non_empty,
+        help=f"folder of all sweeps' folders (default: {default.results_dir})",
+    )
     add(
         "--tracking-uri",
+        metavar="URI",
         type=non_empty,
         help="MLflow's store or server (default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db; `mlflow ui` finds it)",
     )
     add(
         "--address",
+        metavar="HOST:PORT",
         type=non_empty,
         help="a Ray cluster's host:port, or auto (default: RAY_ADDRESS, else this machine alone)",
     )
-    add("--workers", type=whole, help="trials at the same time, one CPU each (default: all CPUs)")
-    add("--time-budget", type=_seconds, help="after e.g. 90s, 20m or 1.5h start no more configurations (default: none)")
+    add("--workers", metavar="N", type=whole, help="trials at the same time, one CPU each (default: all CPUs)")
+    add(
+        "--time-budget",
+        metavar="TIME",
+        type=_seconds,
+        help="after e.g. 90s, 20m or 1.5h start no more configurations (default: none)",
+    )
     add(
         "--search-seed",
+        metavar="N",
         type=whole_number(0, 2**32 - 1),
         help=f"seed of the search itself (default: {default.search_seed})",
     )

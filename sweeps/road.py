@@ -155,6 +155,9 @@ class Sweep:
         if self.options.dry_run:
             print(self._plan({}))
             return 0
+        if engine.cluster_address(self.options.address):
+            # Whether a cluster is there is known only by connecting, which should be before anything is written.
+            self._start_ray()
         record = Record(self.folder, write=True)
         print(self._plan(_begun(record)))
         print(f"\nSweep {self.folder.name}: everything goes to {self.folder}")
@@ -252,9 +255,7 @@ class Sweep:
         if agenda.is_finished():
             return
         if not ray.is_initialized():
-            engine.start_ray(self.options.address, self.options.workers)
-            # Ray has put its own in the place of ours, which would end us without a word.
-            signal.signal(signal.SIGTERM, _terminate)
+            self._start_ray()
         slots = engine.slots(self.options.workers)
         image_sets = self.materials.image_sets(self.approaches, splits, in_store=True)
         before = agenda.seeds_done
@@ -271,6 +272,11 @@ class Sweep:
                 slots=slots,
                 watcher=watch,
             )
+
+    def _start_ray(self) -> None:
+        engine.start_ray(self.options.address, self.options.workers)
+        # Ray has put its own in the place of ours, which would end us without a word.
+        signal.signal(signal.SIGTERM, _terminate)
 
     def _show(self, record: Record, tracker: tracking.Tracking, code: int) -> None:
         """Write the files, finish MLflow, and print what a person wants to know."""

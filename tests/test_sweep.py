@@ -17,7 +17,10 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from sweeps.challenge1 import CHALLENGE as CHALLENGE1
+from sweeps.challenge2 import CHALLENGE as CHALLENGE2
 from sweeps.record import Record
+from sweeps.road import main
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parent.parent
@@ -321,15 +324,18 @@ BAD = {
 
 
 @pytest.mark.parametrize("arguments", BAD.values(), ids=BAD.keys())
-def test_bad_input_is_one_sentence_and_starts_nothing(tmp_path, arguments):
+def test_bad_input_is_one_sentence_and_starts_nothing(tmp_path, arguments, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr("ray.init", None)
     (tmp_path / "notes.txt").write_text("Only words.\n" * 100)
     (tmp_path / "results" / "used").mkdir(parents=True)
-    script = "challenge2" if "weights" in arguments else "challenge1"
-    given = ["--dataset", "phantom", *(["--weights", "random"] if script == "challenge2" else [])]
-    refused = run(tmp_path, script, *given, *shlex.split(arguments))
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.count("\n") == 1, refused.stderr
-    assert refused.stderr.endswith(".\n")
+    challenge = CHALLENGE2 if "weights" in arguments else CHALLENGE1
+    code = main(challenge, ["--dataset", "phantom", *shlex.split(arguments)])
+    printed, complaint = capfd.readouterr()
+    assert (code, printed) == (2, "")
+    assert complaint.count("\n") == 1, complaint
+    assert complaint.endswith(".\n")
     assert list(tmp_path.glob("results/*/*")) == []
 
 
