@@ -57,7 +57,10 @@ def start_ray(address: str | None, workers: int | None) -> None:
             ray.init(address=address, runtime_env=_runtime_env(), **quiet)
         except (ConnectionError, RuntimeError, ValueError) as error:
             first_line = str(error).strip().splitlines()[0]
-            raise BadInput(f"Expected a Ray cluster at --address {address}; Ray says: {first_line}") from None
+            raise BadInput(
+                f"Expected a Ray cluster at --address {address}; Ray says: {first_line.rstrip('.')}. "
+                "RAY_AUTH_MODE must be the same here as where the cluster was started."
+            ) from None
 
 
 def slots(workers: int | None) -> int:

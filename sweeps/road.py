@@ -190,7 +190,8 @@ class Sweep:
         return code
 
     def _plan(self, begun: Mapping[str, int]) -> str:
-        slots = self.options.workers or (os.cpu_count() or 1)
+        connected = ray.is_initialized()
+        slots = engine.slots(self.options.workers) if connected else self.options.workers or os.cpu_count() or 1
         to_compute = self.materials.images_to_compute(self.approaches)
         return plan.text(self.challenge, self.options, self.approaches, self.materials, to_compute, slots, begun)
 
