@@ -16,6 +16,7 @@ import threading
 import time
 import urllib.parse
 import warnings
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,9 @@ DEFAULT_URI = "sqlite:///mlflow.db"
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 # MLflow's own defaults let one call hang for minutes.
 HTTP_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-DRAIN_SECONDS = 120.0
+DRAIN_SECONDS = 60.0
+# After a failure MLflow is left alone for so long; what came in meanwhile is written then, or at the end.
+RETRY_SECONDS = 30.0
 # Where `mlflow ui` serves by default.
 LOCAL_UI = "http://127.0.0.1:5000"
 
@@ -153,7 +156,7 @@ class Tracking:
             return []
         is_server = self.uri.startswith("http")
         start = f"{self.uri.rstrip('/') if is_server else LOCAL_UI}/#/experiments/{self.experiment_id}/"
-        lines = [] if is_server else [f"MLflow  {ui_command(self.uri)}"]
+        lines = [f"MLflow  {ui_command(self.uri)}"]
         if self.view is None:
             return [*lines, f"        best first: {start}{mlflow_views.plain_suffix(self.sweep)}"]
         return [
@@ -163,27 +166,36 @@ class Tracking:
         ]
 
     def _run(self) -> None:
-        try:
-            for key, value in HTTP_LIMITS.items():
-                os.environ.setdefault(key, value)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                self._write_all()
-        except Exception as error:
-            first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self.trouble = f"{type(error).__name__}: {first_line[:200]}"
-
-    def _write_all(self) -> None:
-        writer = _Writer(self)
-        while True:
+        for key, value in HTTP_LIMITS.items():
+            os.environ.setdefault(key, value)
+        waiting: deque[TrialRecord] = deque()
+        writer: _Writer | None = None
+        not_before = 0.0
+        is_last = False
+        while not is_last:
             trial = self._queue.get()
-            if trial is None:
-                break
+            is_last = trial is None
+            if trial is not None:
+                waiting.append(trial)
+            if time.monotonic() < not_before and not is_last:
+                continue
             begin = time.thread_time()
-            self.written += writer.write(trial)
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    writer = writer or _Writer(self)
+                    while waiting:
+                        self.written += writer.write(waiting[0])
+                        waiting.popleft()
+                    if is_last:
+                        assert self._finish is not None
+                        writer.finish(*self._finish)
+                self.trouble = None
+            except Exception as error:
+                first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+                self.trouble = f"{type(error).__name__}: {first_line[:160]}"
+                not_before = time.monotonic() + RETRY_SECONDS
             self.seconds += time.thread_time() - begin
-        assert self._finish is not None
-        writer.finish(*self._finish)
 
 
 class _Writer:

@@ -1,0 +1,116 @@
+"""Feature tables: the same numbers as without them, computed once, and again only if a file is not right."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import optuna
+import pytest
+import ray
+import torch
+
+from sweeps import engine, features
+from sweeps.features import images_to_compute, load_or_compute
+from sweeps.resources import find_weights
+from trainables.backbones import FeatureSpec, empty_backbone, random_backbone
+from trainables.vision import torchvision
+
+pytestmark = pytest.mark.slow
+SPECS = [FeatureSpec(backbone="alexnet", pooling=pooling, size_px=64) for pooling in ("full", "mean")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_workers():
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    engine.start_ray(None, 2)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return find_weights("random", ["alexnet"])[0]
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, size=(120, 28, 28), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def finished(weights, images, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("features")
+    return folder, load_or_compute(SPECS, images, weights, folder, "validation")
+
+
+def one_by_one(images, weights):
+    """AlexNet as torchvision has it, one image at a time, without any of our shapes and layouts."""
+    network = torchvision.models.alexnet(weights=None).eval()
+    network.features.load_state_dict({name.removeprefix("0."): v for name, v in weights["alexnet"].state.items()})
+    rows = []
+    with torch.inference_mode():
+        for image in images:
+            grey = torchvision.transforms.functional.to_tensor(image)
+            large = torch.nn.functional.interpolate(grey[None], size=(64, 64), mode="bilinear", align_corners=False)
+            colour = torchvision.transforms.functional.normalize(large.repeat(1, 3, 1, 1), [0.5] * 3, [0.5] * 3)
+            rows.append(network.avgpool(network.features(colour))[0])
+    return torch.stack(rows)
+
+
+def test_tables_hold_what_the_network_gives(finished, weights, images):
+    expected = one_by_one(images[:7], weights)
+    _, tables = finished
+    np.testing.assert_allclose(tables[SPECS[0]][:7], expected.flatten(1).numpy(), atol=1e-4)
+    np.testing.assert_allclose(tables[SPECS[1]][:7], expected.mean((2, 3)).numpy(), atol=1e-4)
+
+
+def test_sizes(finished, images):
+    _, tables = finished
+    assert [table.shape for table in tables.values()] == [(len(images), 9216), (len(images), 256)]
+    assert {table.dtype for table in tables.values()} == {np.dtype(np.float32)}
+
+
+def test_a_second_time_nothing_is_computed(finished, weights, images, monkeypatch):
+    folder, tables = finished
+    assert images_to_compute(SPECS, images, weights, folder) == {"alexnet": 0}
+    monkeypatch.setattr(features, "_compute", None)
+    again = load_or_compute(SPECS, images, weights, folder, "validation")
+    assert all(np.array_equal(again[spec], tables[spec]) for spec in SPECS)
+
+
+@pytest.mark.parametrize("damage", ["torn", "empty", "foreign", "text"])
+def test_a_file_that_is_not_right_is_computed_again(finished, weights, images, tmp_path, damage):
+    folder, tables = finished
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        (tmp_path / path.name).write_bytes({"torn": content[:-1], "empty": b"", "text": b"words"}.get(damage, content))
+        if damage == "foreign":
+            np.save(tmp_path / path.name, np.zeros((3, 3), dtype=np.float32))
+    assert images_to_compute(SPECS, images, weights, tmp_path) == {"alexnet": len(images)}
+    again = load_or_compute(SPECS, images, weights, tmp_path, "validation")
+    assert all(np.array_equal(again[spec], tables[spec]) for spec in SPECS)
+
+
+def test_other_images_weights_and_sizes_have_other_tables(finished, weights, images):
+    folder, _ = finished
+    other = find_weights("random", ["alexnet"])[0]["alexnet"]
+    state = {name: value + 1 for name, value in other.state.items()}
+    changed = {"alexnet": type(other)(source="changed", fingerprint="another", state=state)}
+    assert images_to_compute(SPECS, images[::-1], weights, folder) == {"alexnet": len(images)}
+    assert images_to_compute(SPECS, images, changed, folder) == {"alexnet": len(images)}
+    larger = [spec.with_size(96) for spec in SPECS]
+    assert images_to_compute(larger, images, weights, folder) == {"alexnet": len(images)}
+
+
+def test_nothing_unfinished_is_left(finished):
+    folder, _ = finished
+    assert {path.suffix for path in folder.iterdir()} == {".npy"}
+
+
+def test_a_backbone_without_values_has_the_form_of_one_with(weights):
+    for name in ("alexnet", "vgg11"):
+        shapes = {key: value.shape for key, value in empty_backbone(name).state_dict().items()}
+        assert shapes == {key: value.shape for key, value in random_backbone(name).state_dict().items()}
+        assert not random_backbone(name).training
