@@ -12,7 +12,6 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # CSV, JSON an
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")  # Snapshots that nothing reads.
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C is ours, and says how to resume.
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")  # Ray's own words about a lost worker.
-os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")  # Warnings of its C++ side.
 os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -9,7 +9,7 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,17 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from sweeps.challenge import Approach
-from sweeps.record import CONFIRM, SEARCH, Record, best_complete, confirmed_results, seeds_of, write_seed
+from sweeps.record import (
+    CONFIRM,
+    SEARCH,
+    Record,
+    TrialRecord,
+    best_complete,
+    confirmed_results,
+    seeds_of,
+    trial_record,
+    write_seed,
+)
 from trainables.protocol import TEST, VALIDATION, SeedResult
 
 SEARCH_SEEDS_FROM = 1000
@@ -28,10 +38,13 @@ CONFIRM_SEEDS_FROM = 2000
 MOST_SEEDS = 1000
 # Seeds between two looks at whether a configuration is losing. With fewer than 4 the test cannot reject at all.
 BLOCK = 5
-# Chance, per configuration, that racing stops one that is as good as the best; shared among the looks (Bonferroni).
-RACING_ERROR = 0.1
+# Wilcoxon's p-value below which a configuration is stopped, shared among the looks at it (Bonferroni). It is nominal:
+# the rival is the best so far on these very seeds, so one that is as good in truth is stopped more often than that.
+RACING_ERROR = 0.05
 # A task whose worker was lost this often is given up.
 MOST_ATTEMPTS = 3
+# When so many workers are lost without a seed finished in between, it is not the configurations' fault.
+MOST_LOSSES_IN_A_ROW = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +56,8 @@ class Task:
     params: dict[str, Any]
     blocks: list[list[int]]
     splits: tuple[str, ...]
+    # How often its worker was lost.
+    attempts: int = 0
 
     @property
     def seeds(self) -> int:
@@ -78,14 +93,14 @@ class Agenda:
 
     stage: str
 
-    def __init__(self, record: Record, approaches: Sequence[Approach], on_closed: Callable[[str, str, int], None]):
-        """Begin with nothing to do. `on_closed` gets (approach, stage, trial number) of each finished trial."""
-        self.record_of_sweep = record
+    def __init__(self, record: Record, approaches: Sequence[Approach], on_closed: Callable[[TrialRecord], None]):
+        """Begin with nothing to do. `on_closed` gets each finished trial."""
         self.on_closed = on_closed
         self.studies = {approach.name: record.study(approach.name, self.stage) for approach in approaches}
         self.tallies: dict[str, Tally] = {}
         self.waiting: deque[Task] = deque()
         self.live: list[Task] = []
+        self.losses_in_a_row = 0
 
     def next_task(self) -> Task | None:
         """The next task, or None while there is nothing to start."""
@@ -127,10 +142,9 @@ class Agenda:
 
     def take(self, task: Task, result: SeedResult) -> None:
         """Write a finished seed into the record; one that is there already is not counted twice."""
-        if f"seed:{result.seed}:{result.split}" in task.trial.user_attrs:
-            return
-        write_seed(task.trial, result)
-        self.tallies[task.approach].count(result, is_last=ends_seed(task, result))
+        if write_seed(task.trial, result):
+            self.losses_in_a_row = 0
+            self.tallies[task.approach].count(result, is_last=ends_seed(task, result))
 
     def is_losing(self, task: Task) -> bool:
         """Whether this configuration need not go on. Asked after each step."""
@@ -142,26 +156,21 @@ class Agenda:
 
     def lost(self, task: Task) -> None:
         """The task's worker died: it goes back in front of the queue with the seeds that are still missing."""
+        self.losses_in_a_row += 1
+        if self.losses_in_a_row >= MOST_LOSSES_IN_A_ROW:
+            raise RuntimeError(f"{self.losses_in_a_row} workers were lost in a row without a finished seed")
         self.live.remove(task)
-        trial = task.trial
-        attempts = trial.user_attrs.get("attempts", 0) + 1
-        trial.set_user_attr("attempts", attempts)
-        if attempts < MOST_ATTEMPTS:
-            self.waiting.appendleft(self.missing(task))
+        again = replace(self.missing(task), attempts=task.attempts + 1)
+        if again.attempts < MOST_ATTEMPTS:
+            self.waiting.appendleft(again)
         else:
-            self.give_up(task, f"its worker was lost {attempts} times")
+            self.give_up(again, f"its worker was lost {again.attempts} times")
 
     def missing(self, task: Task) -> Task:
         """The same task without the seeds that are in the record."""
         done = {result.seed for result in seeds_of(task.trial.user_attrs) if ends_seed(task, result)}
         blocks = [[seed for seed in block if seed not in done] for block in task.blocks]
-        return Task(
-            approach=task.approach,
-            trial=task.trial,
-            params=task.params,
-            blocks=[block for block in blocks if block],
-            splits=task.splits,
-        )
+        return replace(task, blocks=[block for block in blocks if block])
 
     def give_up(self, task: Task, reason: str) -> None:
         """Fail the trial; drop what it still asks for."""
@@ -180,8 +189,9 @@ class Agenda:
         """End a trial in the record, and say so."""
         if reason:
             trial.set_user_attr("reason", reason)
-        self.studies[approach].tell(trial, value, state)
-        self.on_closed(approach, self.stage, trial.number)
+        study = self.studies[approach]
+        study.tell(trial, value, state)
+        self.on_closed(trial_record(approach, self.stage, study.get_trials(deepcopy=False)[trial.number]))
 
 
 def ends_seed(task: Task, result: SeedResult) -> bool:
@@ -214,12 +224,14 @@ class SearchAgenda(Agenda):
     """
 
     stage = SEARCH
+    # What ended early by our own decision, as (approach, trial number).
+    raced_out: set[tuple[str, int]]
 
     def __init__(
         self,
         record: Record,
         approaches: Sequence[Approach],
-        on_closed: Callable[[str, str, int], None],
+        on_closed: Callable[[TrialRecord], None],
         *,
         num_samples: int,
         seeds: int,
@@ -245,12 +257,13 @@ class SearchAgenda(Agenda):
         self.blocks = in_blocks(range(SEARCH_SEEDS_FROM, SEARCH_SEEDS_FROM + seeds))
         self.search_seed = search_seed
         self.ends = None if time_budget is None else time.monotonic() + time_budget
-        self.racing = racing
+        self.looks = racing_looks(seeds) if racing else []
+        self.raced_out = set()
         self.started: dict[str, int] = {}
         self.best: dict[str, float] = {}
         for name, approach in self.approaches.items():
             study = self.studies[name]
-            study.pruner = racing_pruner(len(self.blocks) - 1)
+            study.pruner = racing_pruner(self.looks)
             trials = study.get_trials(deepcopy=False)
             if not trials:
                 study.enqueue_trial(dict(approach.reported.params))
@@ -280,9 +293,13 @@ class SearchAgenda(Agenda):
         study.sampler = PartialFixedSampler(rehearsed.params, sampler(self.search_seed, approach.name, frozen.number))
         trial = Trial(study, frozen._trial_id)
         approach.suggest(trial)
+        for result in seeds_of(frozen.user_attrs):
+            # It may also have died between writing a seed and reporting it to the pruner.
+            if result.accuracy is not None and result.seed not in frozen.intermediate_values:
+                trial.report(result.accuracy, step=result.seed)
         task = self.missing(self._task(approach.name, trial))
         self.tallies[approach.name].seeds_left += task.seeds
-        if task.blocks and not failure(trial):
+        if task.blocks and not failure(trial) and not self.is_losing(task):
             self.waiting.append(task)
         else:
             self.live.append(task)
@@ -315,21 +332,31 @@ class SearchAgenda(Agenda):
         return f"best so far {found[1]} {100 * found[0]:.1f} %" if found else ""
 
     def is_losing(self, task: Task) -> bool:
-        """Wilcoxon's test, at the end of each block but the last, so that the looks do not depend on timing."""
-        done = len(seeds_of(task.trial.user_attrs))
-        at_a_look = done % BLOCK == 0 and done < sum(map(len, self.blocks))
-        return self.racing and at_a_look and task.trial.should_prune()
+        """Wilcoxon's test after fixed numbers of seeds, so that the looks do not depend on timing.
+
+        The published setting always runs to its end: it is what a person compares with.
+        """
+        at_a_look = len(seeds_of(task.trial.user_attrs)) in self.looks
+        if task.trial.number == 0 or not at_a_look or not task.trial.should_prune():
+            return False
+        self.raced_out.add((task.approach, task.trial.number))
+        return True
 
     def close(self, task: Task) -> None:
         """Tell Optuna: failed, raced out, or complete with the mean over all seeds."""
-        super().close(task)
         left = self.missing(self._task(task.approach, task.trial)).seeds
-        self.tallies[task.approach].seeds_left -= left
         failed = failure(task.trial)
+        is_raced_out = (task.approach, task.trial.number) in self.raced_out
+        if left and not failed and not is_raced_out:
+            # Nobody of us has ended it.
+            self.lost(task)
+            return
+        super().close(task)
+        self.tallies[task.approach].seeds_left -= left
         if failed:
             reason = f"seed {failed.seed}: {failed.error}"
             self.tell(task.approach, task.trial, state=TrialState.FAIL, reason=reason)
-        elif left:
+        elif is_raced_out:
             self.tell(
                 task.approach, task.trial, state=TrialState.PRUNED, reason="raced out: worse than the best so far"
             )
@@ -340,7 +367,7 @@ class SearchAgenda(Agenda):
 
 
 def sampler(search_seed: int, approach: str, number: int) -> TPESampler:
-    """TPE with every argument that acts stated, and randomness that the search seed, approach and number decide."""
+    """TPE with every argument that is not deprecated stated; search seed, approach and number decide its draws."""
     seed = np.random.SeedSequence([search_seed, zlib.crc32(approach.encode()), number]).generate_state(1)[0]
     return TPESampler(
         n_startup_trials=10,  # Random ones first, the published setting among them.
@@ -353,9 +380,20 @@ def sampler(search_seed: int, approach: str, number: int) -> TPESampler:
     )
 
 
-def racing_pruner(looks: int) -> WilcoxonPruner:
-    """Optuna's pruner for `looks` looks at a configuration."""
-    return WilcoxonPruner(p_threshold=RACING_ERROR / max(looks, 1), n_startup_steps=BLOCK)
+def racing_looks(seeds: int) -> list[int]:
+    """After how many of `seeds` seeds to look whether a configuration is losing: at the ends of blocks.
+
+    Looks at which even the clearest loss could not be told are left out: with n seeds the least p-value is 2^-n.
+    """
+    looks = list(range(BLOCK, seeds, BLOCK))
+    while looks and 2.0 ** -looks[0] >= RACING_ERROR / len(looks):
+        looks.pop(0)
+    return looks
+
+
+def racing_pruner(looks: Sequence[int]) -> WilcoxonPruner:
+    """Optuna's pruner for these looks at a configuration."""
+    return WilcoxonPruner(p_threshold=RACING_ERROR / max(len(looks), 1), n_startup_steps=BLOCK)
 
 
 class ConfirmAgenda(Agenda):
@@ -367,7 +405,7 @@ class ConfirmAgenda(Agenda):
         self,
         record: Record,
         approaches: Sequence[Approach],
-        on_closed: Callable[[str, str, int], None],
+        on_closed: Callable[[TrialRecord], None],
         *,
         seeds: int,
     ) -> None:
@@ -421,7 +459,7 @@ class ConfirmAgenda(Agenda):
         """End the trial when its last task is through; after a failure the tasks that wait are dropped."""
         super().close(task)
         self.tallies[task.approach].seeds_left -= self.missing(task).seeds
-        if failure(task.trial):
+        if failure(task.trial) or "reason" in task.trial.user_attrs:
             for other in [t for t in self.waiting if t.trial is task.trial]:
                 self.waiting.remove(other)
                 self.tallies[task.approach].seeds_left -= other.seeds

@@ -50,7 +50,7 @@ def results(found: dict[str, Any], folder: Path, warnings: Sequence[str]) -> str
         "",
     ]
     best = found["approaches"][0]
-    if best["confirmed"] and not best["confirmed_failure"]:
+    if best["is_confirmed"]:
         confirmed, test = best["confirmed"], best["test"]["balanced_accuracy"]
         interval = ""
         if confirmed["low"] is not None:
@@ -74,7 +74,7 @@ def results(found: dict[str, Any], folder: Path, warnings: Sequence[str]) -> str
         lines.append(f"{unfinished} configurations are not finished and not ranked.")
     for row in found["approaches"]:
         if row["confirmed_failure"]:
-            lines.append(f"{row['approach']}: its best configuration failed when confirmed: {row['confirmed_failure']}")
+            lines.append(f"{row['approach']}: its confirmation failed, so it is not ranked: {row['confirmed_failure']}")
         if row["test_openings"] > 1:
             lines.append(
                 f"{row['approach']}: the test split was opened {row['test_openings']} times, since an extended search "
@@ -93,10 +93,13 @@ def whereabouts(challenge: Challenge, options: SweepOptions, folder: Path) -> li
 
 def resume_command(challenge: Challenge, options: SweepOptions, folder: Path) -> str:
     """The command that goes on with this sweep."""
-    where = ""
-    if options.results_dir != SweepOptions().results_dir:
-        where = f"--results-dir {shlex.quote(options.results_dir)} "
-    return f"python sweeps/{challenge.name}.py {where}--resume {folder.name}"
+    given = {
+        "--results-dir": None if options.results_dir == SweepOptions().results_dir else options.results_dir,
+        "--address": options.address,
+        "--workers": options.workers,
+    }
+    extra = "".join(f"{name} {shlex.quote(str(value))} " for name, value in given.items() if value is not None)
+    return f"python sweeps/{challenge.name}.py {extra}--resume {folder.name}"
 
 
 def of_sweep(found: dict[str, Any], warnings: Sequence[str]) -> tuple[dict[str, float], str]:

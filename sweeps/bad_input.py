@@ -13,9 +13,11 @@ def path_of(text: str) -> Path:
     """The path a person means; `~` is their home.
 
     Raises:
-        BadInput: It names the home of a user who does not exist.
+        BadInput: It names the home of a user who does not exist, or cannot be a path at all.
     """
     try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise BadInput(f"Expected a path; got {text!r}, the home of an unknown user.") from None
+        path = Path(text).expanduser()
+        path.exists()
+    except (RuntimeError, OSError, ValueError) as error:
+        raise BadInput(f"Expected a path; got {text[:60]!r} ({error}).") from None
+    return path

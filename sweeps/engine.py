@@ -14,7 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import ray
 from ray import tune
@@ -81,7 +81,7 @@ def check_address(address: str) -> None:
         raise BadInput(f'Expected --address as host:port or "auto"; got {address!r}.')
     try:
         socket.create_connection((host, int(port)), timeout=3).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         raise BadInput(
             f"Expected a Ray cluster at --address {address}; nothing answers there ({error}). "
             "Start one with `ray start --head`, or leave the option away to use this machine."
@@ -96,17 +96,10 @@ def _runtime_env() -> dict[str, Any]:
     return {"py_modules": [str(here / package) for package in PACKAGES], "env_vars": {"RAY_CHDIR_TO_TRIAL_DIR": "0"}}
 
 
-class Watcher(Protocol):
-    """Who is told that something has happened."""
-
-    def __call__(self) -> None:
-        """Look at the agenda again."""
-
-
 class _Desk:
     """Between Tune's identities and the agenda's tasks; keeps the first error of the agenda, which ends the run."""
 
-    def __init__(self, agenda: Agenda, watcher: Watcher) -> None:
+    def __init__(self, agenda: Agenda, watcher: Callable[[], None]) -> None:
         self.agenda = agenda
         self.watcher = watcher
         self.tasks: dict[str, Task] = {}
@@ -115,7 +108,7 @@ class _Desk:
     def take(self, trial_id: str, report: Mapping[str, Any]) -> None:
         """Record every seed of a report."""
         task = self.tasks.get(trial_id)
-        if task is None or self.error:
+        if task is None:
             return
         for result in report.get("results", ()):
             self.agenda.take(task, SeedResult(**result))
@@ -144,8 +137,13 @@ class _Search(Searcher):
         super().__init__()
         self.desk = desk
 
-    @_guarded
     def suggest(self, trial_id: str) -> Any:
+        config = self._next(trial_id)
+        # Told that there is something to wait for, Tune would wait for minutes before it looks at our error.
+        return Searcher.FINISHED if self.desk.error else config
+
+    @_guarded
+    def _next(self, trial_id: str) -> Any:
         task = self.desk.agenda.next_task()
         if task is None:
             return Searcher.FINISHED if self.desk.agenda.is_finished() else None
@@ -214,7 +212,7 @@ def run(
     trainables: Mapping[str, type[SeedTrainable]],
     image_sets: Mapping[str, ImageSet],
     slots: int,
-    watcher: Watcher,
+    watcher: Callable[[], None],
 ) -> None:
     """Run the agenda's tasks until it is finished.
 

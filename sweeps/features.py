@@ -20,7 +20,7 @@ from torch import Tensor
 from sweeps.progress import Progress
 from sweeps.resources import Weights
 from trainables.backbones import FeatureSpec, extractor
-from trainables.protocol import NUMBERS_VERSION, run_single_threaded
+from trainables.protocol import NUMBERS_VERSION, prepare_worker
 
 CHUNK = 50
 
@@ -126,7 +126,7 @@ def _compute(
 def _extract(
     backbone: str, state_in_store: list[ray.ObjectRef], size_px: int, images: np.ndarray
 ) -> dict[str, np.ndarray]:
-    run_single_threaded()
+    prepare_worker()
     features = _extractor(backbone, state_in_store[0], size_px)(torch.from_numpy(images.copy()))
     return {pooling: table.numpy() for pooling, table in features.items()}
 

@@ -11,7 +11,7 @@ import ray
 
 from sweeps import features
 from sweeps.challenge import Approach
-from sweeps.resources import Weights, find_dataset, find_weights
+from sweeps.resources import IMAGENET, RANDOM, Weights, find_dataset, find_weights
 from trainables.backbones import FeatureSpec
 from trainables.data import Dataset
 from trainables.protocol import PIXELS, VALIDATION, ImageSet
@@ -50,6 +50,14 @@ class Materials:
             smoke=smoke,
             notices=tuple(notice for notice in (image_notice, weight_notice) if notice),
         )
+
+    def found(self) -> dict[str, str]:
+        """The options `--dataset` and `--weights` that find the same materials again."""
+        found = {"dataset": self.dataset.source}
+        sources = {each.source for each in self.weights.values()}
+        if len(sources) == 1 and sources <= {RANDOM, IMAGENET}:
+            found["weights"] = next(iter(sources))
+        return found
 
     @property
     def marks(self) -> dict[str, str]:

@@ -217,11 +217,10 @@ def complete(challenge: Challenge, given: dict[str, Any], remembered: dict[str, 
     return replace(options, approaches=tuple(options.approaches))
 
 
-def as_remembered(options: SweepOptions) -> dict[str, Any]:
-    """What the record keeps of the options."""
+def as_remembered(options: SweepOptions, **found: str) -> dict[str, Any]:
+    """What the record keeps of the options, with what was found in the place of "auto" and of relative paths."""
     kept = {key: value for key, value in asdict(options).items() if key in REMEMBERED}
     for key, words in (("dataset", ("auto", "pneumoniamnist", "phantom")), ("weights", ("auto", "imagenet", "random"))):
         if kept[key] not in words:
-            # A relative path must mean the same file from another folder.
             kept[key] = str(path_of(kept[key]).resolve())
-    return kept
+    return {**kept, **found}

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sweeps.agenda import BLOCK
+from sweeps.agenda import BLOCK, racing_looks
 from sweeps.answer import marked
 from sweeps.challenge import Approach, Challenge
 from sweeps.materials import Materials
 from sweeps.options import SweepOptions
 from sweeps.progress import duration
 from sweeps.tables import aligned
+from trainables.backbones import BACKBONES
 
-# Seconds of one CPU core to send one image through a backbone at 224 pixels.
-SECONDS_AN_IMAGE = {"alexnet": 0.008, "vgg11": 0.12}
 # Ray, its workers and MLflow together need about this long before the first seed.
 STARTUP_SECONDS = 10.0
 
@@ -51,11 +50,11 @@ def text(
                 "configurations": f"{configurations}" + (f" more (of {options.num_samples})" if begun else ""),
                 "seeds each": str(options.seeds),
                 "fresh seeds": str(options.confirm_seeds),
-                "CPU time": f"about {duration(seconds)}",
+                "on one CPU": f"about {duration(seconds)}",
                 "what it is": approach.about,
             }
         )
-    features = sum(count * SECONDS_AN_IMAGE[backbone] for backbone, count in images_to_compute.items())
+    features = sum(count * BACKBONES[backbone].seconds_an_image for backbone, count in images_to_compute.items())
     lines = [
         challenge.title + marked(materials.warnings),
         "",
@@ -83,7 +82,7 @@ def text(
 
 def racing(seeds: int) -> str:
     """When a configuration may be stopped early."""
-    looks = list(range(BLOCK, seeds, BLOCK))
+    looks = racing_looks(seeds)
     if not looks:
         return f"none: with {seeds} seeds every configuration runs them all (it needs more than {BLOCK})"
     return f"a losing configuration is stopped after {', '.join(map(str, looks))} of {seeds} seeds"

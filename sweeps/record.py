@@ -8,6 +8,7 @@ else (tables, MLflow) is made from it and can be made again at any time.
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ class TrialRecord:
 
     @property
     def seconds(self) -> float:
-        """CPU time spent on its seeds."""
+        """What its seeds took, each on one CPU."""
         return math.fsum(result.seconds for result in self.results)
 
 
@@ -76,7 +77,12 @@ class Record:
             raise BadInput(f"Expected the record of a sweep at {self.path}; there is none. Check the name.")
         try:
             self._storage = JournalStorage(JournalFileBackend(str(self.path)))
-            self._sweep = optuna.create_study(study_name="sweep", storage=self._storage, load_if_exists=True)
+            known = optuna.get_all_study_names(self._storage)
+            if not write and "sweep" not in known:
+                raise BadInput(f"Expected the record of a sweep at {self.path}; got one that has not begun.")
+            self._sweep = self._load("sweep")
+        except BadInput:
+            raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"Expected an Optuna journal at {self.path}; it is damaged ({error}).") from None
 
@@ -109,6 +115,12 @@ class Record:
         return spec
 
     @property
+    def id(self) -> str:
+        """What tells this sweep from any other of the same name."""
+        found: str = self._sweep.user_attrs["id"]
+        return found
+
+    @property
     def starts(self) -> list[dict[str, Any]]:
         """Every start and resumption: command, code, versions, time, notices."""
         starts: list[dict[str, Any]] = self._sweep.user_attrs.get("starts", [])
@@ -116,18 +128,21 @@ class Record:
 
     def begin(self, spec: dict[str, Any], start: dict[str, Any]) -> None:
         """Write what the sweep is, and that it starts now."""
+        if "id" not in self._sweep.user_attrs:
+            self._sweep.set_user_attr("id", uuid.uuid4().hex[:12])
         if self.spec != spec:
             self._sweep.set_user_attr("spec", spec)
         self._sweep.set_user_attr("starts", [*self.starts, start])
 
     def study(self, approach: str, stage: str = SEARCH) -> Study:
         """The study of that approach and stage, made if there is none."""
-        return optuna.create_study(
-            study_name=_study_name(approach, stage),
-            storage=self._storage,
-            direction="maximize",
-            load_if_exists=True,
-        )
+        return self._load(_study_name(approach, stage))
+
+    def _load(self, name: str) -> Study:
+        # Optuna writes a line even for a study that exists, so it is made only if it does not: a reader writes nothing.
+        if name in optuna.get_all_study_names(self._storage):
+            return optuna.load_study(study_name=name, storage=self._storage)
+        return optuna.create_study(study_name=name, storage=self._storage, direction="maximize")
 
     def trials(self, approaches: Iterable[str] | None = None) -> list[TrialRecord]:
         """All configurations that were started, by approach, stage and number."""
@@ -161,15 +176,16 @@ def _cut_torn_line(path: Path) -> None:
             file.truncate(whole)
 
 
-def write_seed(trial: Trial, result: SeedResult) -> None:
-    """Put one finished seed into the journal. Writing the same seed again changes nothing."""
+def write_seed(trial: Trial, result: SeedResult) -> bool:
+    """Put one finished seed into the journal, unless it is there; whether it was new."""
     key = f"seed:{result.seed}:{result.split}"
     if key in trial.user_attrs:
-        return
+        return False
     trial.set_user_attr(key, asdict(result))
     if result.split == VALIDATION and result.accuracy is not None:
         # Optuna's pruner pairs by step, so a seed's own value is reported under the seed.
         trial.report(result.accuracy, step=result.seed)
+    return True
 
 
 def seeds_of(user_attrs: dict[str, Any]) -> tuple[SeedResult, ...]:

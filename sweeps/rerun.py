@@ -13,7 +13,6 @@ from pathlib import Path
 import ray
 
 from sweeps import challenge1, challenge2, engine
-from sweeps.agenda import CONFIRM_SEEDS_FROM
 from sweeps.bad_input import BadInput, path_of
 from sweeps.materials import Materials
 from sweeps.options import OneSentenceParser, non_empty, whole_number
@@ -21,7 +20,7 @@ from sweeps.record import SEARCH, Record, TrialRecord, confirmed_results
 from sweeps.road import exit_code
 from sweeps.tables import aligned
 from trainables.metrics import METRICS
-from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION, SeedResult, run_seed, run_single_threaded
+from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION, SeedResult, prepare_worker, run_seed
 
 CHALLENGES = {challenge.name: challenge for challenge in (challenge1.CHALLENGE, challenge2.CHALLENGE)}
 
@@ -41,8 +40,8 @@ def _parser() -> argparse.ArgumentParser:
         "--seed",
         type=whole_number(0, 2**32 - 1),
         required=True,
-        help="the seed; from 1000 the search's, from 2000 the confirmation's, which are scored on the test split too; "
-        "any other is trained without anything to compare with",
+        help="the seed: from 1000 the search's, from 2000 the confirmation's; any other is trained without anything to "
+        "compare with",
     )
     add("--dataset", type=non_empty, help="where the images are, if not where they were")
     add("--weights", type=non_empty, help="where the weights are, if not where they were")
@@ -68,26 +67,27 @@ def rerun(options: argparse.Namespace) -> int:
     trials = record.trials()
     trial = _find(trials, options.approach, options.trial)
     approach = challenge.named([options.approach])[0]
-    weights = set(spec["weights"].values())
+    backbones = {each.backbone for each in approach.trainable.features}
+    weights = {source for backbone, source in spec["weights"].items() if backbone in backbones}
     materials = Materials.find(
         options.dataset or spec["dataset"],
-        options.weights or (_one_option(weights) if approach.trainable.features else "random"),
+        options.weights or (_one_option(weights) if weights else "random"),
         [approach],
         record.folder.parent,
         smoke=spec["smoke"],
     )
     _check_same(spec, materials)
-    splits = [VALIDATION, TEST] if options.seed >= CONFIRM_SEEDS_FROM else [VALIDATION]
+    before = trial.results + confirmed_results(trials, trial.approach, trial.number)
+    recorded = [result for result in before if result.seed == options.seed]
+    # The test split is opened only where it was opened before.
+    splits = [VALIDATION, TEST] if any(result.split == TEST for result in recorded) else [VALIDATION]
     if any(materials.images_to_compute([approach], split).values() for split in splits):
         engine.start_ray(None, None)
     image_sets = materials.image_sets([approach], splits, in_store=False)
     if ray.is_initialized():
         ray.shutdown()
-    run_single_threaded()
+    prepare_worker()
     found = run_seed(approach.trainable, trial.params, options.seed, image_sets, splits)
-    before = trial.results if trial.stage == SEARCH else ()
-    before += confirmed_results(trials, trial.approach, trial.number)
-    recorded = [result for result in before if result.seed == options.seed]
     print(_compared(found, recorded))
     return 0 if not recorded or _same(found, recorded) else 1
 

@@ -120,8 +120,10 @@ def find_weights(option: str, backbones: Sequence[str]) -> tuple[dict[str, Weigh
         return {name: _weights_from_file(path_of(option), name, len(backbones)) for name in backbones}, None
     try:
         return {name: _imagenet_weights(name) for name in backbones}, None
-    except (OSError, RuntimeError) as error:
-        why = f"ImageNet weights are not on this machine and cannot be downloaded ({error})"
+    except Exception as error:
+        # No connection, a wrong hash and a damaged file in the cache are each another exception.
+        found = str(error) or type(error).__name__
+        why = f"ImageNet weights are not on this machine and cannot be downloaded ({found})"
         if option == IMAGENET:
             raise BadInput(f"{why}. Give a state dict's path with --weights, or use --weights {RANDOM}.") from None
         return {name: _random_weights(name) for name in backbones}, (

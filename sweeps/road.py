@@ -28,8 +28,8 @@ from sweeps.challenge import Approach, Challenge
 from sweeps.materials import Materials
 from sweeps.options import SweepOptions
 from sweeps.progress import Progress, duration
-from sweeps.record import JOURNAL, Record, trial_record
-from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION
+from sweeps.record import JOURNAL, Record
+from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION, ImageSet
 
 DISTRIBUTIONS = ("ray", "optuna", "mlflow", "torch", "torchvision", "numpy", "scikit-learn")
 # What a sweep's numbers depend on besides its materials, and what each is called on the command line.
@@ -94,6 +94,8 @@ class Sweep:
     # Whether losing configurations are stopped early; the benchmarks compare with and without.
     racing: bool = True
     begin: float = field(default_factory=time.monotonic)
+    # What is in Ray's object store so far.
+    image_sets: dict[str, ImageSet] = field(default_factory=dict)
 
     @classmethod
     def prepare(cls, challenge: Challenge, given: dict[str, Any]) -> Sweep:
@@ -159,14 +161,15 @@ class Sweep:
             # Whether a cluster is there is known only by connecting, which should be before anything is written.
             self._start_ray()
         record = Record(self.folder, write=True)
-        print(self._plan(_begun(record)))
-        print(f"\nSweep {self.folder.name}: everything goes to {self.folder}")
-        print(f"Watch it meanwhile with: {tracking.ui_command(self.tracking_uri)}\n", flush=True)
-        start = self._start()
-        record.begin(_merged(record.spec, self.spec), start)
-        tracker = self._tracker(start)
+        tracker: tracking.Tracking | None = None
         code = 1
         try:
+            print(self._plan(_begun(record)))
+            print(f"\nSweep {self.folder.name}: everything goes to {self.folder}")
+            print(f"Watch it meanwhile with: {tracking.ui_command(self.tracking_uri)}\n", flush=True)
+            start = self._start()
+            record.begin(_merged(record.spec, self.spec), start)
+            tracker = self._tracker(record, start)
             self._search_and_confirm(record, tracker)
             code = 0
         except KeyboardInterrupt:
@@ -180,11 +183,13 @@ class Sweep:
             first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
             print(f"{self.challenge.name}: stopped by {type(error).__name__}: {first_line}", file=sys.stderr)
         finally:
-            # What is left is short; a second Ctrl-C must not tear it.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            # What is left is short; another signal must not tear it.
+            for each in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(each, signal.SIG_IGN)
             if ray.is_initialized():
                 ray.shutdown()
-            self._show(record, tracker, code)
+            if tracker is not None:
+                code = self._show(record, tracker, code)
             record.close()
             signal.signal(signal.SIGINT, signal.default_int_handler)
         return code
@@ -192,7 +197,10 @@ class Sweep:
     def _plan(self, begun: Mapping[str, int]) -> str:
         connected = ray.is_initialized()
         slots = engine.slots(self.options.workers) if connected else self.options.workers or os.cpu_count() or 1
-        to_compute = self.materials.images_to_compute(self.approaches)
+        to_compute: dict[str, int] = {}
+        for split in (VALIDATION, TEST):
+            for backbone, count in self.materials.images_to_compute(self.approaches, split).items():
+                to_compute[backbone] = to_compute.get(backbone, 0) + count
         return plan.text(self.challenge, self.options, self.approaches, self.materials, to_compute, slots, begun)
 
     def _start(self) -> dict[str, Any]:
@@ -202,26 +210,31 @@ class Sweep:
             "git_revision": git_revision(),
             "versions": {"python": platform.python_version()}
             | {name: importlib.metadata.version(name) for name in DISTRIBUTIONS},
-            "options": options.as_remembered(self.options),
+            "options": options.as_remembered(self.options, **self.materials.found()),
             "marks": self.materials.marks,
             "notices": list(self.materials.notices),
         }
 
-    def _tracker(self, start: Mapping[str, Any]) -> tracking.Tracking:
-        params = {
+    def _tracker(self, record: Record, start: Mapping[str, Any]) -> tracking.Tracking:
+        sweep_tags = {
             "command": start["command"],
             "git_revision": start["git_revision"],
             "approaches": ", ".join(self.options.approaches),
-            "num_samples": self.options.num_samples,
-            "confirm_seeds": self.options.confirm_seeds,
+            "num_samples": str(self.options.num_samples),
+            "confirm_seeds": str(self.options.confirm_seeds),
+        }
+        params = {
             **{key: value for key, value in self.spec.items() if not isinstance(value, dict)},
             **{f"weights_fingerprint.{name}": each.fingerprint for name, each in self.materials.weights.items()},
         }
         return tracking.Tracking(
             self.tracking_uri,
             folder=self.folder,
+            sweep_id=record.id,
+            begun_ms=record.starts[0]["time_ms"],
             experiment=f"seedsweep {self.challenge.name}",
             tags={**self.materials.marks, **_source(start)},
+            sweep_tags=sweep_tags,
             params=params,
             examples=[approach.reported.params for approach in self.approaches],
         )
@@ -232,15 +245,10 @@ class Sweep:
             if trial.state != "RUNNING":
                 tracker.push(trial)
 
-        def on_closed(approach: str, stage: str, number: int) -> None:
-            tracker.push(
-                trial_record(approach, stage, record.study(approach, stage).get_trials(deepcopy=False)[number])
-            )
-
         search = SearchAgenda(
             record,
             self.approaches,
-            on_closed,
+            tracker.push,
             num_samples=self.options.num_samples,
             seeds=self.options.seeds,
             search_seed=self.options.search_seed,
@@ -248,7 +256,7 @@ class Sweep:
             racing=self.racing,
         )
         self._run(search, "Search", [VALIDATION])
-        confirm = ConfirmAgenda(record, self.approaches, on_closed, seeds=self.options.confirm_seeds)
+        confirm = ConfirmAgenda(record, self.approaches, tracker.push, seeds=self.options.confirm_seeds)
         self._run(confirm, "Confirm", [VALIDATION, TEST])
 
     def _run(self, agenda: Agenda, what: str, splits: Sequence[str]) -> None:
@@ -258,7 +266,9 @@ class Sweep:
         if not ray.is_initialized():
             self._start_ray()
         slots = engine.slots(self.options.workers)
-        image_sets = self.materials.image_sets(self.approaches, splits, in_store=True)
+        for split in splits:
+            if split not in self.image_sets:
+                self.image_sets |= self.materials.image_sets(self.approaches, [split], in_store=True)
         before = agenda.seeds_done
         with Progress(what, agenda.seeds_left, "seeds") as progress:
 
@@ -269,7 +279,7 @@ class Sweep:
             engine.run(
                 agenda,
                 trainables={approach.name: approach.trainable for approach in self.approaches},
-                image_sets=image_sets,
+                image_sets={split: self.image_sets[split] for split in splits},
                 slots=slots,
                 watcher=watch,
             )
@@ -279,15 +289,31 @@ class Sweep:
         # Ray has put its own in the place of ours, which would end us without a word.
         signal.signal(signal.SIGTERM, _terminate)
 
-    def _show(self, record: Record, tracker: tracking.Tracking, code: int) -> None:
-        """Write the files, finish MLflow, and print what a person wants to know."""
-        found = tables.write_files(record, self.approaches, self.materials.marks)
+    def _show(self, record: Record, tracker: tracking.Tracking, code: int) -> int:
+        """Write the files, finish MLflow, and print what a person wants to know; returns the exit code."""
+        names = {*self.options.approaches, *record.approaches()}
+        everything = [approach for approach in self.challenge.approaches if approach.name in names]
+        try:
+            found = tables.write_files(record, everything, self.materials.marks)
+        except OSError as error:
+            print(f"{self.challenge.name}: the tables could not be written ({error})", file=sys.stderr)
+            found = tables.summary(record, everything, self.materials.marks)
+            code = code or 1
+        if code == 0 and not any(row["configurations"]["complete"] for row in found["approaches"]):
+            print(f"{self.challenge.name}: no configuration completed; see the reasons in trials.csv", file=sys.stderr)
+            code = 1
         metrics, note = answer.of_sweep(found, self.materials.warnings)
-        files = [self.folder / name for name in ("summary.json", "trials.csv", "seeds.csv")]
-        tracker.close({0: "FINISHED", 130: "KILLED", 143: "KILLED"}.get(code, "FAILED"), metrics, note, files)
+        files = [path for name in tables.FILES if (path := self.folder / name).is_file()]
+        status = {0: "FINISHED", 130: "KILLED", 143: "KILLED"}.get(code, "FAILED")
+        patience = tracking.DRAIN_SECONDS if code == 0 else tracking.HURRIED_DRAIN_SECONDS
+        tracker.close(status, metrics, note, files, ended_ms=_last_ms(record), patience=patience)
         print(answer.results(found, self.folder, self.materials.warnings), end="\n\n")
         resume = answer.resume_command(self.challenge, self.options, self.folder)
         lines = [*answer.whereabouts(self.challenge, self.options, self.folder), *tracker.where_to_look()]
+        begun = _begun(record)
+        short = [name for name in self.options.approaches if begun.get(name, 0) < self.options.num_samples]
+        if code == 0 and short:
+            lines.append(f"The time budget ended before all configurations of {', '.join(short)}; go on with: {resume}")
         if tracker.trouble:
             lines.append(
                 f"MLflow did not take everything ({tracker.trouble}). The record has it all; once MLflow is back, this "
@@ -297,6 +323,7 @@ class Sweep:
         print("\n".join(lines), flush=True)
         if code in (1, 130, 143):
             print(f"\nNot finished; everything so far is saved. Go on with:\n    {resume}", file=sys.stderr)
+        return code
 
 
 def _remembered(challenge: Challenge, given: dict[str, Any], results: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -317,33 +344,41 @@ def _remembered(challenge: Challenge, given: dict[str, Any], results: Path) -> t
             f"Expected a sweep to resume at {folder}; there is none. Check --resume and --results-dir, or begin one "
             f"with --name {given['resume']}."
         )
-    record = Record(folder, write=True)
-    try:
-        if not record.starts:
-            raise BadInput(f"Expected a sweep to resume at {folder}; it had not begun. Delete it and begin anew.")
-        if record.spec["challenge"] != challenge.name:
-            raise BadInput(
-                f"Expected a sweep of {challenge.name} at {folder}; it is one of {record.spec['challenge']}. "
-                f"Use sweeps/{record.spec['challenge']}.py."
-            )
-        return record.starts[-1]["options"], record.spec
-    finally:
-        record.close()
+    record = Record(folder, write=False)
+    if not record.starts:
+        raise BadInput(f"Expected a sweep to resume at {folder}; it had not begun. Delete it and begin anew.")
+    if record.spec["challenge"] != challenge.name:
+        raise BadInput(
+            f"Expected a sweep of {challenge.name} at {folder}; it is one of {record.spec['challenge']}. "
+            f"Use sweeps/{record.spec['challenge']}.py."
+        )
+    return record.starts[-1]["options"], record.spec
 
 
 def _source(start: Mapping[str, Any]) -> dict[str, str]:
     """MLflow's own tags for where a run comes from, which its tables show."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number without a name.
+        user = "unknown"
     return {
         "mlflow.source.name": start["command"],
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": start["git_revision"],
-        "mlflow.user": getpass.getuser(),
+        "mlflow.user": user,
     }
 
 
 def _begun(record: Record) -> dict[str, int]:
     """Configurations in the record, by approach."""
     return {name: len(record.study(name).get_trials(deepcopy=False)) for name in record.approaches()}
+
+
+def _last_ms(record: Record) -> int:
+    """When the last seed in the record finished, else when the sweep began."""
+    stamps = [result.timestamp_ms for trial in record.trials() for result in trial.results]
+    return max(stamps, default=int(record.starts[0]["time_ms"]))
 
 
 def _merged(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from sweeps.challenge import Approach
 from sweeps.intervals import Estimate, estimate
-from sweeps.record import SEARCH, Record, TrialRecord, best_complete, confirmed_results
+from sweeps.record import CONFIRM, SEARCH, Record, TrialRecord, best_complete, confirmed_results
 from trainables.metrics import METRICS
 from trainables.protocol import TEST, VALIDATION, SeedResult
 
@@ -27,6 +27,7 @@ LEGEND = (
     "test bal. acc.: the same models on the official test split, whose images are another mixture than validation's",
     "reported: the source's own number; ours so set: ours at its setting, on the search's seeds",
 )
+FILES = ("summary.json", "trials.csv", "seeds.csv")
 SEED_COLUMNS = ["approach", "stage", "trial", "seed", "split", *METRICS, "seconds", "timestamp_ms", "error"]
 
 
@@ -73,8 +74,9 @@ def trials_frame(trials: Iterable[TrialRecord]) -> pd.DataFrame:
 def summary(record: Record, approaches: Sequence[Approach], marks: Mapping[str, str]) -> dict[str, Any]:
     """What the sweep is and what came out for each approach, best confirmed first."""
     trials = record.trials([approach.name for approach in approaches])
-    rows = [_row(trials, approach) for approach in approaches]
-    rows.sort(key=lambda row: -(row["confirmed"]["mean"] if row["confirmed"] else -math.inf))
+    wanted = record.starts[-1]["options"]["confirm_seeds"] if record.starts else 0
+    rows = [_row(trials, approach, wanted) for approach in approaches]
+    rows.sort(key=lambda row: (not row["is_confirmed"], -(row["confirmed"]["mean"] if row["confirmed"] else 0)))
     return {
         "sweep": record.folder.name,
         "marks": dict(marks),
@@ -84,7 +86,7 @@ def summary(record: Record, approaches: Sequence[Approach], marks: Mapping[str, 
     }
 
 
-def _row(trials: list[TrialRecord], approach: Approach) -> dict[str, Any]:
+def _row(trials: list[TrialRecord], approach: Approach, wanted: int) -> dict[str, Any]:
     name = approach.name
     own = [trial for trial in trials if trial.approach == name]
     searched = [trial for trial in own if trial.stage == SEARCH]
@@ -94,7 +96,7 @@ def _row(trials: list[TrialRecord], approach: Approach) -> dict[str, Any]:
     search = estimate(best.values("accuracy")) if best else None
     validation = _estimates(confirmed, VALIDATION)
     found = validation.get("accuracy")
-    broken = [result for result in confirmed if result.error]
+    failed = [t.reason for t in own if t.stage == CONFIRM and best and t.of_trial == best.number and t.state == "FAIL"]
     all_results = [result for trial in own for result in trial.results]
     opened = {trial.of_trial for trial in own if any(result.split == TEST for result in trial.results)}
     reported = approach.reported
@@ -111,7 +113,9 @@ def _row(trials: list[TrialRecord], approach: Approach) -> dict[str, Any]:
         "best_params": best.params if best else None,
         "search": _dict(search),
         "confirmed": _dict(found),
-        "confirmed_failure": broken[0].error if broken else None,
+        # Only what has all its fresh seeds is ranked.
+        "is_confirmed": bool(found and found.n >= wanted and not failed),
+        "confirmed_failure": failed[0] if failed else None,
         "optimism": search.mean - found.mean if search and found else None,
         "confirmed_validation": {metric: _dict(value) for metric, value in validation.items()},
         "test": {metric: _dict(value) for metric, value in _estimates(confirmed, TEST).items()},
@@ -125,7 +129,7 @@ def _row(trials: list[TrialRecord], approach: Approach) -> dict[str, Any]:
         },
         "at_reported_setting": _dict(_at_reported_setting(searched, approach)),
         "seeds_run": len({(r.seed, trial.stage, trial.number) for trial in own for r in trial.results}),
-        "cpu_seconds": math.fsum(result.seconds for result in all_results),
+        "seconds": math.fsum(result.seconds for result in all_results),
         "seconds_a_seed": _median_seconds(all_results),
     }
 
@@ -179,7 +183,8 @@ def _printed_row(row: dict[str, Any]) -> dict[str, str]:
     confirmed, search, test = row["confirmed"], row["search"], row["test"].get("balanced_accuracy")
     count = row["configurations"]
     return {
-        "confirmed": _mean_sd(confirmed) if not row["confirmed_failure"] else "failed",
+        "confirmed": _mean_sd(confirmed)
+        + ("" if row["is_confirmed"] or not confirmed else f" ({confirmed['n']} seeds)"),
         "95 % interval": f"{_percent(confirmed['low'])} to {_percent(confirmed['high'])}"
         if confirmed and confirmed["low"] is not None
         else "",

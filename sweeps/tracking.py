@@ -7,6 +7,7 @@ the record keeps everything, and the next start writes what is missing.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
@@ -36,6 +37,8 @@ STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 # MLflow's own defaults let one call hang for minutes.
 HTTP_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 DRAIN_SECONDS = 60.0
+# And at most so long when a person has pressed Ctrl-C or something failed.
+HURRIED_DRAIN_SECONDS = 10.0
 # After a failure MLflow is left alone for so long; what came in meanwhile is written then, or at the end.
 RETRY_SECONDS = 30.0
 # Where `mlflow ui` serves by default.
@@ -55,10 +58,10 @@ def check_uri(uri: str) -> None:
     """
     parts = urllib.parse.urlsplit(uri)
     if parts.scheme in ("http", "https"):
-        port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
+            port = parts.port or (443 if parts.scheme == "https" else 80)
             socket.create_connection((parts.hostname or "", port), timeout=3).close()
-        except OSError as error:
+        except (OSError, ValueError, OverflowError) as error:
             raise BadInput(
                 f"Expected an MLflow server at --tracking-uri {uri}; nothing answers there ({error}). Start it, or "
                 "leave the option away to log into mlflow.db."
@@ -69,8 +72,8 @@ def check_uri(uri: str) -> None:
             if path.exists():
                 with sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=5) as database:
                     database.execute("select name from sqlite_master limit 1").fetchall()
-            elif not os.access(path.parent, os.W_OK):
-                raise OSError(f"cannot write in {path.parent}")
+            if not os.access(path if path.exists() else path.parent, os.W_OK):
+                raise OSError("no permission to write")
         except (OSError, sqlite3.Error) as error:
             raise BadInput(f"Expected a writable MLflow database at --tracking-uri {uri}; got {error}.") from None
     else:
@@ -99,8 +102,11 @@ class Tracking:
         uri: str,
         *,
         folder: Path,
+        sweep_id: str,
+        begun_ms: int,
         experiment: str,
         tags: Mapping[str, str],
+        sweep_tags: Mapping[str, str],
         params: Mapping[str, Any],
         examples: Sequence[Mapping[str, Any]],
     ) -> None:
@@ -109,16 +115,22 @@ class Tracking:
         Args:
             uri: Where to, already checked.
             folder: The sweep's, whose name is the sweep's.
+            sweep_id: What tells it from another sweep of that name.
+            begun_ms: When it first began.
             experiment: Name of the challenge's experiment.
             tags: Put on every run of the sweep.
-            params: Put on the sweep's own run.
+            sweep_tags: Put on the sweep's own run; they may change from start to start.
+            params: Put on the sweep's own run; MLflow never changes them.
             examples: A configuration of each approach, from which the saved view takes its columns.
         """
         self.uri = uri
         self.folder = folder
         self.sweep = folder.name
+        self.sweep_id = sweep_id
+        self.begun_ms = begun_ms
         self.experiment = experiment
         self.tags = dict(tags)
+        self.sweep_tags = dict(sweep_tags)
         self.params = dict(params)
         self.examples = examples
         self.view: mlflow_views.SavedView | None = None
@@ -127,7 +139,7 @@ class Tracking:
         self.written = 0
         self.seconds = 0.0
         self._queue: queue.Queue[TrialRecord | None] = queue.Queue()
-        self._finish: tuple[str, Mapping[str, float], str, list[Path]] | None = None
+        self._finish: tuple[str, Mapping[str, float], str, list[Path], int] | None = None
         self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
         self._thread.start()
 
@@ -135,20 +147,31 @@ class Tracking:
         """Have a finished trial written."""
         self._queue.put(trial)
 
-    def close(self, status: str, metrics: Mapping[str, float], note: str, files: list[Path]) -> None:
-        """Write what is left and the sweep's own results, waiting at most `DRAIN_SECONDS`.
+    def close(
+        self,
+        status: str,
+        metrics: Mapping[str, float],
+        note: str,
+        files: list[Path],
+        *,
+        ended_ms: int,
+        patience: float = DRAIN_SECONDS,
+    ) -> None:
+        """Write what is left and the sweep's own results.
 
         Args:
             status: MLflow's status of the sweep's run: FINISHED, FAILED or KILLED.
             metrics: Of the sweep's run.
             note: Its description, in Markdown.
             files: Its artifacts.
+            ended_ms: Time stamp of the metrics.
+            patience: Seconds to wait at most.
         """
-        self._finish = (status, metrics, note, files)
+        self._finish = (status, metrics, note, files, ended_ms)
         self._queue.put(None)
-        self._thread.join(DRAIN_SECONDS)
+        self._thread.join(patience)
         if self._thread.is_alive():
-            self.trouble = self.trouble or f"it did not take everything within {DRAIN_SECONDS:.0f} s"
+            self.trouble = self.trouble or f"it was not ready within {patience:.0f} s"
 
     def where_to_look(self) -> list[str]:
         """What a person types and opens to see the sweep; nothing if MLflow never answered."""
@@ -173,10 +196,13 @@ class Tracking:
         not_before = 0.0
         is_last = False
         while not is_last:
-            trial = self._queue.get()
-            is_last = trial is None
-            if trial is not None:
-                waiting.append(trial)
+            # The first round waits for nothing: importing MLflow and making its database take seconds that Ray hides
+            # by starting meanwhile.
+            if writer is not None or self.trouble:
+                trial = self._queue.get()
+                is_last = trial is None
+                if trial is not None:
+                    waiting.append(trial)
             if time.monotonic() < not_before and not is_last:
                 continue
             begin = time.thread_time()
@@ -216,8 +242,10 @@ class _Writer:
         )
         self.known = self._runs_of_sweep()
         parent_tags = {"role": "sweep", "mlflow.runName": tracking.sweep}
-        self.parent, _ = self._run("sweep", parent_tags, int(time.time() * 1000))
+        self.parent, _ = self._run("sweep", parent_tags, tracking.begun_ms)
         self.client.update_run(self.parent, status="RUNNING")
+        for key, value in tracking.sweep_tags.items():
+            self.client.set_tag(self.parent, key, value)
         self._log_params(self.parent, tracking.params)
         tracking.experiment_id = self.experiment_id
         self._save_view()
@@ -227,9 +255,8 @@ class _Writer:
         from mlflow.exceptions import MlflowException
 
         columns, axes = mlflow_views.common_params(self.tracking.examples)
-        begun_ms = self.client.get_run(self.parent).info.start_time
         try:
-            view = mlflow_views.saved_view(self.tracking.sweep, columns, axes, begun_ms)
+            view = mlflow_views.saved_view(self.tracking.sweep, columns, axes, self.tracking.begun_ms)
             self.client.set_experiment_tag(self.experiment_id, view.tag, view.value)
         except (ValueError, MlflowException):
             return
@@ -242,7 +269,7 @@ class _Writer:
         while True:
             page = self.client.search_runs(
                 [self.experiment_id],
-                filter_string=f"tags.sweep = '{self.tracking.sweep}'",
+                filter_string=f"tags.`sweep.id` = '{self.tracking.sweep_id}'",
                 max_results=1000,
                 page_token=token,
             )
@@ -253,9 +280,10 @@ class _Writer:
 
     def _run(self, key: str, tags: Mapping[str, str], start_ms: int) -> tuple[str, str]:
         """Id and status of the run with that key in this sweep, made if there is none."""
-        key = f"{self.tracking.sweep}:{key}"
+        key = f"{self.tracking.sweep_id}:{key}"
         if key not in self.known:
-            every = {"sweep": self.tracking.sweep, "sweep.key": key, **self.tracking.tags, **tags}
+            own = {"sweep": self.tracking.sweep, "sweep.id": self.tracking.sweep_id, "sweep.key": key}
+            every = {**own, **self.tracking.tags, **tags}
             run = self.client.create_run(self.experiment_id, start_time=start_ms, tags=every)
             self.known[key] = (run.info.run_id, "RUNNING")
         return self.known[key]
@@ -327,14 +355,13 @@ class _Writer:
             f"{self.tracking.folder} --approach {trial.approach} --trial {number} --seed {seed}`"
         )
 
-    def finish(self, status: str, metrics: Mapping[str, float], note: str, files: list[Path]) -> None:
+    def finish(self, status: str, metrics: Mapping[str, float], note: str, files: list[Path], ended_ms: int) -> None:
         """Write the sweep's own run."""
         from mlflow.entities import Metric, RunTag
 
-        now = int(time.time() * 1000)
         self.client.log_batch(
             self.parent,
-            [Metric(key, round(value, 4), now, 0) for key, value in metrics.items()],
+            [Metric(key, round(value, 4), ended_ms, 0) for key, value in metrics.items()],
             tags=[RunTag("mlflow.note.content", note)],
         )
         for file in files:
@@ -348,7 +375,7 @@ def readable(value: Any) -> str:
 
 
 def aggregates(trial: TrialRecord) -> dict[str, float]:
-    """Mean, sd, 95 % interval and number of seeds of every metric.
+    """Means of all metrics, sd and 95 % interval of the accuracies, number of seeds, and what they took.
 
     Only a complete trial's are named `accuracy_mean` and so on: one that was raced out or failed has `partial_` before
     them, so that nobody ranks five lucky seeds above ten.
@@ -367,7 +394,7 @@ def aggregates(trial: TrialRecord) -> dict[str, float]:
                 assert value.high is not None
                 found |= {f"{name}_sd": value.sd, f"{name}_ci_low": value.low, f"{name}_ci_high": value.high}
     found["n_seeds"] = float(len(trial.values("accuracy")))
-    found["cpu_seconds"] = trial.seconds
+    found["seconds"] = trial.seconds
     return found
 
 
@@ -381,7 +408,8 @@ def _create_database(uri: str) -> None:
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         SqlAlchemyStore(f"sqlite:///{unfinished}", "mlruns")
-        if not path.exists():
-            unfinished.replace(path)
+        # A link instead of a move, so that of two that begin at the same time one database stays.
+        with contextlib.suppress(FileExistsError):
+            os.link(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -20,8 +20,8 @@ from trainables.protocol import (
     SeedTrainable,
     Streams,
     Support,
+    prepare_worker,
     run_seed,
-    run_single_threaded,
     split_of_seed,
 )
 
@@ -30,7 +30,7 @@ APPROACHES = CHALLENGE1.approaches + CHALLENGE2.approaches
 
 @pytest.fixture(params=APPROACHES, ids=lambda approach: approach.name)
 def approach(request):
-    run_single_threaded()
+    prepare_worker()
     return request.param
 
 
@@ -192,7 +192,7 @@ GOLDEN = {
 
 @pytest.mark.parametrize("name", sorted(GOLDEN))
 def test_golden_numbers(name, image_sets):
-    run_single_threaded()
+    prepare_worker()
     approach = next(each for each in APPROACHES if each.name == name)
     found = [run_seed(approach.trainable, approach.reported.params, seed, image_sets)[0].brier for seed in (0, 1)]
     assert found == pytest.approx(GOLDEN[name], abs=0.005)

@@ -172,6 +172,14 @@ def test_an_error_of_the_record_stops_the_sweep_instead_of_failing_configuration
     assert [trial.state for trial in record.trials()] == ["RUNNING"]
 
 
+def test_an_error_while_choosing_parameters_stops_the_sweep_at_once(record, image_sets):
+    broken = approach("broken")
+    agenda = SearchAgenda(record, [broken], lambda *who: None, num_samples=1, seeds=1, search_seed=0)
+    broken.space.suggest = lambda trial: trial.suggest_flaot("x")
+    with pytest.raises(AttributeError, match="suggest_flaot"):
+        run(record, [broken], image_sets, agenda)
+
+
 def test_nothing_is_left_behind(record, image_sets, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()

@@ -48,8 +48,8 @@ def test_seeds_survive_the_writer(record):
 
 def test_the_same_seed_is_written_once(record):
     asked = record.study("a").ask()
-    write_seed(asked, result(1000, 0.75))
-    write_seed(asked, result(1000, 0.25))
+    assert write_seed(asked, result(1000, 0.75))
+    assert not write_seed(asked, result(1000, 0.25))
     (found,) = record.trials()
     assert found.values("accuracy").tolist() == [0.75]
 
@@ -115,6 +115,15 @@ def test_a_damaged_journal_is_refused(tmp_path, content):
     (tmp_path / "study.journal").write_bytes(content)
     with pytest.raises(BadInput, match="damaged"):
         Record(tmp_path, write=True)
+
+
+def test_a_reader_writes_nothing(record):
+    write_seed(record.study("a").ask(), result(1000))
+    before = record.path.read_bytes()
+    reader = Record(record.folder, write=False)
+    assert len(reader.trials()) == 1
+    assert reader.approaches() == ["a"]
+    assert record.path.read_bytes() == before
 
 
 def test_nothing_to_read_is_refused(tmp_path):

@@ -99,7 +99,7 @@ def test_prints_plan_table_and_where_everything_is(finished):
         "a losing configuration is stopped after 5 of 6 seeds",
         "Best: ",
         "python sweeps/rerun.py results/sweep --approach",
-        "python sweeps/challenge1.py --resume sweep --num-samples 10",
+        "python sweeps/challenge1.py --workers 1 --resume sweep --num-samples 10",
         "results/sweep/study.journal",
         "Watch it meanwhile with: mlflow ui\n",
     ):
@@ -157,8 +157,8 @@ def test_mlflow_has_one_run_a_configuration_with_seeds_as_steps(finished):
     (parent,) = by_role["sweep"]
     assert parent.info.status == "FINISHED"
     assert parent.data.params["dataset_fingerprint"]
-    assert parent.data.params["git_revision"]
-    assert "--num-samples 5" in parent.data.params["command"]
+    assert parent.data.tags["git_revision"]
+    assert "--num-samples 5" in parent.data.tags["command"]
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {
         "seeds.csv",
         "trials.csv",
@@ -198,6 +198,14 @@ def test_one_seed_again_gives_the_same_numbers(finished):
     assert "DIFFERENT" not in again.stdout
 
 
+def test_a_seed_that_was_not_confirmed_does_not_open_the_test_split(finished):
+    folder, _ = finished
+    options = ("results/sweep", "--approach", "starter_cnn", "--trial", 0, "--seed", 2500)
+    again = run(folder, "rerun", *options)
+    assert again.returncode == 0, again.stderr
+    assert "test" not in again.stdout
+
+
 def test_a_number_that_was_changed_is_noticed(finished, tmp_path):
     folder, _ = finished
     path = tmp_path / "results" / "sweep"
@@ -234,10 +242,7 @@ def test_resuming_a_finished_sweep_adds_nothing(finished):
     again = run(folder, "challenge1", "--resume", "sweep")
     assert again.returncode == 0, again.stderr
     assert seeds(folder).equals(numbers)
-    runs, metrics = counted()
-    assert runs == before[0]
-    # The sweep's own results are written once more, with the time of this start.
-    assert metrics[0] - before[1][0] <= 20
+    assert counted() == before
 
 
 def test_same_numbers_with_more_workers_and_after_kill_9_twice(finished, tmp_path):
@@ -256,9 +261,12 @@ def test_same_numbers_with_more_workers_and_after_kill_9_twice(finished, tmp_pat
     found, expected = seeds(tmp_path), seeds(folder)
     # Racing looks at the best so far, which depends on the order; what ran has the same numbers.
     both = found.merge(expected, on=["approach", "stage", "trial", "seed", "split"], suffixes=("", "_expected"))
-    assert len(both) >= 0.9 * len(expected)
+    assert len(both) >= min(len(found), len(expected)) - 10
     for metric in METRICS:
         assert (both[metric] == both[f"{metric}_expected"]).all()
+    for row in pd.read_csv(tmp_path / "results/sweep/trials.csv").itertuples():
+        own = rows(found, approach=row.approach, stage="search", trial=row.trial)["seed"].tolist()
+        assert own == list(range(1000, 1006 if row.state == "COMPLETE" else 1005))
     assert not found.duplicated(["approach", "stage", "trial", "seed", "split"]).any()
     trials = pd.read_csv(tmp_path / "results/sweep/trials.csv")
     assert trials.groupby("approach")["trial"].apply(list).tolist() == [list(range(5))] * 2
@@ -289,8 +297,45 @@ def test_an_extended_sweep_has_more_configurations(finished, tmp_path):
     extended = run(tmp_path, "challenge1", "--resume", "sweep", "--num-samples", "6", "--approaches", "pixel_baseline")
     assert extended.returncode == 0, extended.stderr
     trials = pd.read_csv(path / "trials.csv")
-    assert trials["trial"].tolist() == list(range(6))
+    assert trials.groupby("approach")["trial"].apply(list).to_dict() == {
+        "pixel_baseline": list(range(6)),
+        "starter_cnn": list(range(5)),
+    }
     assert "1 more (of 6)" in extended.stdout
+    # What the extension left out is still there, to the last digit.
+    left_out = rows(seeds(tmp_path), approach="starter_cnn").reset_index(drop=True)
+    assert left_out.equals(rows(seeds(folder), approach="starter_cnn").reset_index(drop=True))
+
+
+def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
+    done = run(tmp_path, "challenge2", "--smoke", "--approaches", "alexnet", "--name", "sweep")
+    assert done.returncode == 0, done.stderr
+    assert "[PHANTOM IMAGES, RANDOM WEIGHTS, SMOKE RUN]" in done.stdout
+    summary = json.loads((tmp_path / "results/sweep/summary.json").read_text())
+    assert summary["marks"] == {"images": "phantom", "weights": "random", "smoke": "true"}
+    printed = re.search(r"python (sweeps/rerun\.py .*)", done.stdout)[1]
+    again = run(tmp_path, "rerun", *shlex.split(printed)[1:])
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count(" same") == 12
+    resumed = run(tmp_path, "challenge2", "--resume", "sweep", "--num-samples", "3")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "Features of" not in resumed.stdout
+    torn = next((tmp_path / "results/features").glob("*full*"))
+    torn.write_bytes(torn.read_bytes()[:-4])
+    again = run(tmp_path, "rerun", *shlex.split(printed)[1:])
+    assert (again.returncode, again.stdout.count(" same")) == (0, 12)
+
+
+def test_an_error_of_ours_ends_with_a_sentence_and_the_way_on(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("sweeps.agenda.mean_accuracy", None)
+    broken = ["--dataset", "phantom", "--approaches", "pixel_baseline", "--num-samples", "1", "--seeds", "1"]
+    assert main(CHALLENGE1, [*broken, "--name", "sweep"]) == 1
+    complaint = capfd.readouterr().err
+    assert complaint.startswith("challenge1: stopped by TypeError")
+    assert "Go on with" in complaint
+    monkeypatch.undo()
 
 
 def test_an_unreachable_tracking_server_starts_nothing(tmp_path):
@@ -320,6 +365,11 @@ BAD = {
     "no such store": "--tracking-uri mlruns",
     "a file for a folder": "--results-dir notes.txt",
     "used name": "--name used",
+    "a port that is none": "--tracking-uri http://host:abc",
+    "a host that is none": "--tracking-uri http://a..b:80",
+    "a cluster that is none": "--address a..b:6379",
+    "too long a folder": f"--results-dir {'x' * 300}",
+    "nobody's home": "--dataset ~nobody-of-that-name/images.npz",
 }
 
 

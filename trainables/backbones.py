@@ -14,8 +14,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-# Where torchvision's networks end and their own 1000-class classifier begins: the convolutions, pooled to this side.
-POOLED_SIDE = {"alexnet": 6, "vgg11": 7}
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """Where torchvision's network ends and its own 1000-class classifier begins, and what it costs.
+
+    `pooled_side` is the side of the feature map that the classifier gets; `seconds_an_image` is for one CPU core and
+    224 pixels, for the plan.
+    """
+
+    pooled_side: int
+    seconds_an_image: float
+
+
+BACKBONES = {
+    "alexnet": Backbone(pooled_side=6, seconds_an_image=0.008),
+    "vgg11": Backbone(pooled_side=7, seconds_an_image=0.14),
+}
 POOLINGS = ("full", "mean")
 
 
@@ -60,13 +75,13 @@ def _build(name: str) -> nn.Module:
     Raises:
         ValueError: No such backbone.
     """
-    if name not in POOLED_SIDE:
-        raise ValueError(f"Expected a backbone from {', '.join(POOLED_SIDE)}; got {name!r}.")
+    if name not in BACKBONES:
+        raise ValueError(f"Expected a backbone from {', '.join(BACKBONES)}; got {name!r}.")
     # Importing torchvision takes a second, which trials that only read features need not spend.
     from trainables.vision import torchvision
 
     network = torchvision.models.get_model(name, weights=None)
-    return nn.Sequential(network.features, nn.AdaptiveAvgPool2d(POOLED_SIDE[name])).eval()
+    return nn.Sequential(network.features, nn.AdaptiveAvgPool2d(BACKBONES[name].pooled_side)).eval()
 
 
 def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:

@@ -1,0 +1,125 @@
+"""How fast seeds are trained: the project's own loop against a notebook's.
+
+python benchmarks/training.py [--dataset PATH] [--seeds 50]
+
+Both train `cnn` and `cnn_cirillo` with the reported setting on seeds 0, 1, 2 and so on and validate on 1000 images. The
+notebook's loop (benchmarks/notebook.py) runs in this process with torch's default number of threads, which is all
+cores. Ours runs as in a sweep: one single-threaded process a core, each taking the next seed. Before the clock starts
+either side has imported everything and trained a seed in each of its processes. The two take turns, a chunk of seeds
+each, so that whatever else the machine does hits both; the last column is the median of the chunks' own ratios, with
+the least and the greatest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from functools import partial
+from multiprocessing.pool import Pool
+from typing import Any
+
+import torch
+from notebook import train_and_validate
+
+from search_spaces import cnn, cnn_cirillo
+from sweeps.resources import find_dataset
+from sweeps.tables import aligned
+from trainables.protocol import VALIDATION, ImageSet, SeedTrainable, prepare_worker, run_seed
+from trainables.small_cnn import CNN, CNNCirillo
+
+CHUNK = 10
+# A worker that is not ready by then has failed.
+WARM_UP_SECONDS = 120.0
+SYSTEMS: dict[str, tuple[type[SeedTrainable], dict[str, Any]]] = {
+    "cnn": (CNN, dict(cnn.REPORTED.params)),
+    "cnn_cirillo": (CNNCirillo, dict(cnn_cirillo.REPORTED.params)),
+}
+
+# Of a worker process: what its seeds are drawn from.
+_image_sets: dict[str, ImageSet] = {}
+
+
+def start_worker(image_sets: dict[str, ImageSet], ready: Any) -> None:
+    """Prepare a worker as the sweep's are, train a seed, and wait until all the others have done so."""
+    prepare_worker()
+    _image_sets.update(image_sets)
+    for system in SYSTEMS:
+        accuracy_of_ours(system, 0)
+    ready.wait(WARM_UP_SECONDS)
+
+
+def accuracy_of_ours(system: str, seed: int) -> float:
+    """Validation accuracy of one seed, in a worker."""
+    trainable, params = SYSTEMS[system]
+    result = run_seed(trainable, params, seed, _image_sets)[0]
+    if result.accuracy is None:
+        raise RuntimeError(f"Seed {seed} of {system} failed: {result.error}.")
+    return result.accuracy
+
+
+def compared(system: str, seeds: Sequence[int], pool: Pool, images: ImageSet) -> list[dict[str, str]]:
+    """The two rows of a system in the table."""
+    params = SYSTEMS[system][1] | {"weight_decay": 0.0}  # The default of `torch.optim.Adam`.
+    array = images.view("pixels")
+    train_and_validate(params, 0, array, images.labels)
+    seconds: dict[str, list[float]] = {"notebook": [], "ours": []}
+    accuracies: dict[str, list[float]] = {"notebook": [], "ours": []}
+    for start in range(0, len(seeds), CHUNK):
+        chunk = seeds[start : start + CHUNK]
+        begin = time.perf_counter()
+        accuracies["notebook"] += [train_and_validate(params, seed, array, images.labels) for seed in chunk]
+        middle = time.perf_counter()
+        accuracies["ours"] += pool.map(partial(accuracy_of_ours, system), chunk, chunksize=1)
+        seconds["notebook"].append(middle - begin)
+        seconds["ours"].append(time.perf_counter() - middle)
+    total = {side: sum(times) for side, times in seconds.items()}
+    ratios = [theirs / own for theirs, own in zip(seconds["notebook"], seconds["ours"], strict=True)]
+    return [
+        {
+            "approach": system,
+            "loop": side,
+            "seconds": f"{total[side]:.1f}",
+            "a seed": f"{total[side] / len(seeds):.3f}",
+            "accuracy, %": spread(accuracies[side]),
+            "ratio": f"{total['notebook'] / total[side]:.1f}",
+            "of chunks": f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
+            if side == "ours"
+            else "",
+        }
+        for side in total
+    ]
+
+
+def spread(accuracies: Sequence[float]) -> str:
+    """Mean and standard deviation over seeds, in per cent."""
+    sd = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
+    return f"{100 * statistics.mean(accuracies):.1f} +- {100 * sd:.1f}"
+
+
+def main() -> None:
+    """Run both sides and print the table."""
+    parser = argparse.ArgumentParser(description="Seconds a seed of training: a notebook's loop against ours.")
+    parser.add_argument("--dataset", default="phantom", help="path of an .npz file (default: the built-in phantom)")
+    parser.add_argument("--seeds", type=int, default=50, help="seeds of each approach (default: 50)")
+    options = parser.parse_args()
+    dataset, _ = find_dataset(options.dataset)
+    images = dataset.pixel_sets()[VALIDATION]
+    workers = os.cpu_count() or 1
+    print(
+        f"{options.seeds} seeds on {'the phantom' if dataset.is_phantom else 'real images'}; notebook: 1 process of "
+        f"{torch.get_num_threads()} threads; ours: {workers} processes of 1 thread\n"
+    )
+    spawn = multiprocessing.get_context("spawn")
+    ready = spawn.Barrier(workers + 1)
+    with spawn.Pool(workers, start_worker, ({VALIDATION: images}, ready)) as pool:
+        ready.wait(WARM_UP_SECONDS)
+        rows = [row for system in SYSTEMS for row in compared(system, range(options.seeds), pool, images)]
+    print(aligned(rows, left=("approach", "loop")))
+
+
+if __name__ == "__main__":
+    main()
