@@ -16,7 +16,7 @@ CHALLENGE = Challenge(
     approaches=(
         Approach(name="alexnet", trainable=AlexNetLinear, space=alexnet, seconds_a_seed=0.1),
         Approach(name="vgg11", trainable=VGG11Linear, space=vgg11, seconds_a_seed=0.15),
-        Approach(name="vgg11_mlp", trainable=VGG11MLP, space=vgg11_mlp, seconds_a_seed=2.0),
+        Approach(name="vgg11_mlp", trainable=VGG11MLP, space=vgg11_mlp, seconds_a_seed=1.5),
     ),
 )
 

@@ -13,8 +13,10 @@ from sweeps.progress import duration
 from sweeps.tables import aligned
 from trainables.backbones import BACKBONES
 
-# Ray, its workers and MLflow together need about this long before the first seed.
-STARTUP_SECONDS = 10.0
+# Ray and its workers, which are started for the search and again for the confirmation, take about this long.
+STARTUP_SECONDS = 15.0
+# A confirmation seed is scored on the test split too.
+CONFIRM_FACTOR = 1.4
 
 
 def text(
@@ -42,7 +44,7 @@ def text(
     for approach in approaches:
         configurations = max(options.num_samples - begun.get(approach.name, 0), 0)
         search = configurations * options.seeds
-        seconds = (search + options.confirm_seeds) * approach.seconds_a_seed
+        seconds = (search + CONFIRM_FACTOR * options.confirm_seeds) * approach.seconds_a_seed
         cpu_seconds += seconds
         rows.append(
             {

@@ -1,0 +1,21 @@
+"""The benchmarks start; what they measure is for a quiet machine, not for a test."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["training", "stock_tune"])
+def test_benchmark_says_what_it_compares(name):
+    told = subprocess.run(
+        [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"], capture_output=True, text=True, timeout=60
+    )
+    assert told.returncode == 0, told.stderr
+    assert "--dataset" in told.stdout
