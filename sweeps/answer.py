@@ -59,7 +59,7 @@ def results(found: dict[str, Any], folder: Path, warnings: Sequence[str]) -> str
             f"Best: {best['approach']} with {100 * confirmed['mean']:.1f} %{interval} on {confirmed['n']} fresh seeds; "
             f"{100 * test['mean']:.1f} % balanced accuracy on the official test split{marked(warnings)}.",
             *textwrap.wrap(
-                ", ".join(f"{name}={value}" for name, value in best["best_params"].items()),
+                ", ".join(f"{name}={tables.readable(value)}" for name, value in best["best_params"].items()),
                 110,
                 initial_indent="      ",
                 subsequent_indent="      ",
@@ -83,12 +83,9 @@ def results(found: dict[str, Any], folder: Path, warnings: Sequence[str]) -> str
     return "\n".join(lines).rstrip()
 
 
-def whereabouts(challenge: Challenge, options: SweepOptions, folder: Path) -> list[str]:
-    """Where the files are, and the command that extends the sweep."""
-    return [
-        f"Record  {folder / 'study.journal'}; from it seeds.csv, trials.csv and summary.json beside it",
-        f"Extend  {resume_command(challenge, options, folder)} --num-samples {2 * options.num_samples}",
-    ]
+def record_line(folder: Path) -> str:
+    """Where the files are."""
+    return f"Record  {folder / 'study.journal'}; from it seeds.csv, trials.csv and summary.json beside it"
 
 
 def resume_command(challenge: Challenge, options: SweepOptions, folder: Path) -> str:

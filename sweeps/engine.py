@@ -10,7 +10,9 @@ import logging
 import os
 import shutil
 import socket
+import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +29,7 @@ from sweeps.bad_input import BadInput
 from trainables.any_approach import AnyApproach
 from trainables.protocol import ImageSet, SeedResult, SeedTrainable
 
+STOP_SECONDS = 15.0
 PACKAGES = ("trainables", "search_spaces", "sweeps")
 
 
@@ -61,6 +64,23 @@ def start_ray(address: str | None, workers: int | None) -> None:
                 f"Expected a Ray cluster at --address {address}; Ray says: {first_line.rstrip('.')}. "
                 "RAY_AUTH_MODE must be the same here as where the cluster was started."
             ) from None
+
+
+def stop_ray(code: int) -> None:
+    """Shut Ray down if it runs.
+
+    A signal to the whole process group has killed it already, and Ray would wait a minute for itself and then abort. So
+    after `STOP_SECONDS` the process ends here and now, with the exit code it was about to have.
+    """
+    if not ray.is_initialized():
+        return
+    stopping = threading.Thread(target=ray.shutdown, daemon=True)
+    stopping.start()
+    stopping.join(STOP_SECONDS)
+    if stopping.is_alive():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def slots(workers: int | None) -> int:

@@ -167,7 +167,8 @@ def parser(challenge: Challenge) -> argparse.ArgumentParser:
         "--time-budget",
         metavar="TIME",
         type=_seconds,
-        help="after e.g. 90s, 20m or 1.5h start no more configurations (default: none)",
+        help="after e.g. 90s, 20m or 1.5h start no more configurations; those running and the confirmation still "
+        "finish (default: none)",
     )
     add(
         "--search-seed",

@@ -78,7 +78,8 @@ def text(
         )
     budget = f", or what starts within {duration(options.time_budget)}" if options.time_budget else ""
     whole = (cpu_seconds + features) / slots + STARTUP_SECONDS
-    lines.append(f"In all about {duration(whole)} here without racing{budget}; with racing less.")
+    less = "; racing will save some of it" if racing_looks(options.seeds) else ""
+    lines.append(f"In all about {duration(whole)} here{budget}{less}.")
     return "\n".join(lines)
 
 

@@ -89,6 +89,10 @@ def rerun(options: argparse.Namespace) -> int:
     prepare_worker()
     found = run_seed(approach.trainable, trial.params, options.seed, image_sets, splits)
     print(_compared(found, recorded))
+    if not recorded:
+        print(f"Seed {options.seed} is not in the record of this configuration; there is nothing to compare with.")
+    else:
+        print("The same numbers as in the record." if _same(found, recorded) else "NOT the numbers in the record.")
     return 0 if not recorded or _same(found, recorded) else 1
 
 

@@ -94,7 +94,7 @@ def _download_dataset(folder: Path) -> Path:
 @contextmanager
 def _downloading(what: str) -> Iterator[None]:
     """Say what is being fetched, in our words instead of the library's, and do not wait for ever."""
-    print(f"Fetching {what}, once ...", file=sys.stderr, flush=True)
+    print(f"Fetching {what} ...", file=sys.stderr, flush=True)
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
     try:
@@ -112,6 +112,10 @@ def find_weights(option: str, backbones: Sequence[str]) -> tuple[dict[str, Weigh
     Raises:
         BadInput: They were asked for by name and cannot be had, or a file does not fit.
     """
+    if option not in (AUTO, IMAGENET, RANDOM) and not path_of(option).exists():
+        raise BadInput(
+            f"Expected --weights as imagenet, random, auto or a path; there is no such file or folder as {option}."
+        )
     if not backbones:
         return {}, None
     if option == RANDOM:

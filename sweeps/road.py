@@ -186,11 +186,10 @@ class Sweep:
             # What is left is short; another signal must not tear it.
             for each in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(each, signal.SIG_IGN)
-            if ray.is_initialized():
-                ray.shutdown()
             if tracker is not None:
                 code = self._show(record, tracker, code)
             record.close()
+            engine.stop_ray(code)
             signal.signal(signal.SIGINT, signal.default_int_handler)
         return code
 
@@ -307,9 +306,12 @@ class Sweep:
         status = {0: "FINISHED", 130: "KILLED", 143: "KILLED"}.get(code, "FAILED")
         patience = tracking.DRAIN_SECONDS if code == 0 else tracking.HURRIED_DRAIN_SECONDS
         tracker.close(status, metrics, note, files, ended_ms=_last_ms(record), patience=patience)
+        print(flush=True)
         print(answer.results(found, self.folder, self.materials.warnings), end="\n\n")
         resume = answer.resume_command(self.challenge, self.options, self.folder)
-        lines = [*answer.whereabouts(self.challenge, self.options, self.folder), *tracker.where_to_look()]
+        lines = [answer.record_line(self.folder), *tracker.where_to_look()]
+        if code == 0:
+            lines.append(f"Extend  {resume} --num-samples {2 * self.options.num_samples}")
         begun = _begun(record)
         short = [name for name in self.options.approaches if begun.get(name, 0) < self.options.num_samples]
         if code == 0 and short:

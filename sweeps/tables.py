@@ -215,6 +215,11 @@ def _percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}"
 
 
+def readable(value: Any) -> str:
+    """A parameter's value with as many digits as one reads; the record has all of them."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def aligned(rows: Sequence[Mapping[str, str]], left: Sequence[str] = ("approach",)) -> str:
     """Columns of text under their names: those in `left` to the left, the others to the right."""
     frame = pd.DataFrame(rows)

@@ -26,6 +26,7 @@ from sweeps import mlflow_views
 from sweeps.bad_input import BadInput
 from sweeps.intervals import estimate
 from sweeps.record import CONFIRM, TrialRecord
+from sweeps.tables import readable
 from trainables.metrics import METRICS
 from trainables.protocol import TEST, VALIDATION
 
@@ -367,11 +368,6 @@ class _Writer:
         for file in files:
             self.client.log_artifact(self.parent, str(file))
         self.client.set_terminated(self.parent, status=status)
-
-
-def readable(value: Any) -> str:
-    """A parameter's value with as many digits as one reads; the record has all of them."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def aggregates(trial: TrialRecord) -> dict[str, float]:
