@@ -96,6 +96,8 @@ class Sweep:
     begin: float = field(default_factory=time.monotonic)
     # What is in Ray's object store so far.
     image_sets: dict[str, ImageSet] = field(default_factory=dict)
+    # The signal that came, as the exception it means.
+    interrupted: type[BaseException] | None = None
 
     @classmethod
     def prepare(cls, challenge: Challenge, given: dict[str, Any]) -> Sweep:
@@ -152,6 +154,7 @@ class Sweep:
 
     def run(self) -> int:
         """Do it all and print the answer; returns the exit code."""
+        self._listen()
         for notice in self.materials.notices:
             print(answer.framed(notice))
         if self.options.dry_run:
@@ -191,6 +194,7 @@ class Sweep:
             record.close()
             engine.stop_ray(code)
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         return code
 
     def _plan(self, begun: Mapping[str, int]) -> str:
@@ -272,6 +276,7 @@ class Sweep:
         with Progress(what, agenda.seeds_left, "seeds") as progress:
 
             def watch() -> None:
+                self._stop_if_interrupted()
                 done = agenda.seeds_done - before
                 progress.show(done, done + agenda.seeds_left, agenda.seconds_left / slots, agenda.best_so_far())
 
@@ -282,11 +287,25 @@ class Sweep:
                 slots=slots,
                 watcher=watch,
             )
+        self._stop_if_interrupted()
 
     def _start_ray(self) -> None:
         engine.start_ray(self.options.address, self.options.workers)
-        # Ray has put its own in the place of ours, which would end us without a word.
-        signal.signal(signal.SIGTERM, _terminate)
+        # Ray has put its own handler in the place of ours, which would end us without a word.
+        self._listen()
+
+    def _listen(self) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> NoReturn:
+        """Stop now, and again at the next report: the exception is lost if it meets one of Ray's callbacks."""
+        self.interrupted = KeyboardInterrupt if number == signal.SIGINT else Terminated
+        raise self.interrupted
+
+    def _stop_if_interrupted(self) -> None:
+        if self.interrupted:
+            raise self.interrupted
 
     def _show(self, record: Record, tracker: tracking.Tracking, code: int) -> int:
         """Write the files, finish MLflow, and print what a person wants to know; returns the exit code."""
