@@ -324,7 +324,7 @@ def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
     torn = next((tmp_path / "results/features").glob("*full*"))
     torn.write_bytes(torn.read_bytes()[:-4])
     again = run(tmp_path, "rerun", *shlex.split(printed)[1:])
-    assert (again.returncode, again.stdout.count(" same")) == (0, 12)
+    assert (again.returncode, again.stdout.count(" same\n")) == (0, 12)
 
 
 def test_an_error_of_ours_ends_with_a_sentence_and_the_way_on(tmp_path, monkeypatch, capfd):
