@@ -36,7 +36,7 @@ from trainables.protocol import TEST, VALIDATION, SeedResult
 SEARCH_SEEDS_FROM = 1000
 CONFIRM_SEEDS_FROM = 2000
 MOST_SEEDS = 1000
-# Seeds between two looks at whether a configuration is losing. With fewer than 4 the test cannot reject at all.
+# Seeds between two looks at whether a configuration is losing. With fewer than 5 the test cannot reject at all.
 BLOCK = 5
 # Wilcoxon's p-value below which a configuration is stopped, shared among the looks at it (Bonferroni). It is nominal:
 # the rival is the best so far on these very seeds, so one that is as good in truth is stopped more often than that.
