@@ -71,8 +71,9 @@ def ours(dataset: str, configurations: int) -> Measured:
     from search_spaces import cnn
     from sweeps.agenda import Agenda
     from sweeps.challenge import Approach, Challenge
+    from sweeps.endings import exit_code
     from sweeps.record import Record
-    from sweeps.road import Sweep, exit_code
+    from sweeps.road import Sweep
     from sweeps.tracking import Tracking
     from trainables.small_cnn import CNN
 

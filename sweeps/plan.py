@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sweeps.agenda import BLOCK, racing_looks
+from sweeps.agenda import BLOCK
 from sweeps.answer import marked
 from sweeps.challenge import Approach, Challenge
 from sweeps.materials import Materials
 from sweeps.options import SweepOptions
 from sweeps.progress import duration
+from sweeps.search import racing_looks
 from sweeps.tables import aligned
 from trainables.backbones import BACKBONES
 

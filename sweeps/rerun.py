@@ -14,10 +14,10 @@ import ray
 
 from sweeps import challenge1, challenge2, engine
 from sweeps.bad_input import BadInput, path_of
+from sweeps.endings import exit_code
 from sweeps.materials import Materials
 from sweeps.options import OneSentenceParser, non_empty, whole_number
 from sweeps.record import SEARCH, Record, TrialRecord, confirmed_results
-from sweeps.road import exit_code
 from sweeps.tables import aligned
 from trainables.metrics import METRICS
 from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION, SeedResult, prepare_worker, run_seed

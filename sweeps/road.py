@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import getpass
-import importlib.metadata
 import os
-import platform
-import shlex
-import signal
-import subprocess
 import sys
 import time
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
-import optuna
 import ray
 
-from sweeps import answer, engine, options, plan, tables, tracking
-from sweeps.agenda import Agenda, ConfirmAgenda, SearchAgenda
+from sweeps import answer, engine, mlflow_uri, options, plan, provenance, tables, tracking
+from sweeps.agenda import Agenda
 from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Approach, Challenge
+from sweeps.confirm import ConfirmAgenda
+from sweeps.endings import Signals, Terminated, exit_code
 from sweeps.materials import Materials
 from sweeps.options import SweepOptions
 from sweeps.progress import Progress, duration
 from sweeps.record import JOURNAL, Record
+from sweeps.search import SearchAgenda
 from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION, ImageSet
 
-DISTRIBUTIONS = ("ray", "optuna", "mlflow", "torch", "torchvision", "numpy", "scikit-learn")
 # What a sweep's numbers depend on besides its materials, and what each is called on the command line.
 FIXED = {
     "dataset_fingerprint": "images",
@@ -40,10 +33,6 @@ FIXED = {
     "search_seed": "--search-seed",
     "numbers_version": "version of the training code",
 }
-
-
-class Terminated(BaseException):
-    """SIGTERM: stop as for Ctrl-C. Not an Exception, so that nothing takes it for a configuration's failure."""
 
 
 def main(challenge: Challenge, arguments: Sequence[str] | None = None) -> int:
@@ -57,29 +46,6 @@ def main(challenge: Challenge, arguments: Sequence[str] | None = None) -> int:
         return Sweep.prepare(challenge, given).run()
 
     return exit_code(challenge.name, run)
-
-
-def exit_code(command: str, run: Callable[[], int]) -> int:
-    """Run a command with our own lines as its only output.
-
-    0 is done, 1 failed, 2 bad input (one sentence on stderr, nothing started), 130 after Ctrl-C and 143 after SIGTERM.
-    """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        return run()
-    except BadInput as error:
-        print(f"{command}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    except Terminated:
-        return 143
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
 
 
 @dataclass(kw_only=True)
@@ -96,8 +62,7 @@ class Sweep:
     begin: float = field(default_factory=time.monotonic)
     # What is in Ray's object store so far.
     image_sets: dict[str, ImageSet] = field(default_factory=dict)
-    # The signal that came, as the exception it means.
-    interrupted: type[BaseException] | None = None
+    signals: Signals = field(default_factory=Signals)
 
     @classmethod
     def prepare(cls, challenge: Challenge, given: dict[str, Any]) -> Sweep:
@@ -109,8 +74,8 @@ class Sweep:
         results = path_of(given.get("results_dir", SweepOptions().results_dir))
         remembered, spec = _remembered(challenge, given, results)
         asked = options.complete(challenge, given, remembered)
-        uri = tracking.resolve_uri(asked.tracking_uri)
-        tracking.check_uri(uri)
+        uri = mlflow_uri.resolve_uri(asked.tracking_uri)
+        mlflow_uri.check_uri(uri)
         if asked.address:
             engine.check_address(asked.address)
         approaches = challenge.named(list(asked.approaches))
@@ -154,7 +119,7 @@ class Sweep:
 
     def run(self) -> int:
         """Do it all and print the answer; returns the exit code."""
-        self._listen()
+        self.signals.listen()
         for notice in self.materials.notices:
             print(answer.framed(notice))
         if self.options.dry_run:
@@ -169,7 +134,7 @@ class Sweep:
         try:
             print(self._plan(_begun(record)))
             print(f"\nSweep {self.folder.name}: everything goes to {self.folder}")
-            print(f"Watch it meanwhile with: {tracking.ui_command(self.tracking_uri)}\n", flush=True)
+            print(f"Watch it meanwhile with: {mlflow_uri.ui_command(self.tracking_uri)}\n", flush=True)
             start = self._start()
             record.begin(_merged(record.spec, self.spec), start)
             tracker = self._tracker(record, start)
@@ -187,14 +152,12 @@ class Sweep:
             print(f"{self.challenge.name}: stopped by {type(error).__name__}: {first_line}", file=sys.stderr)
         finally:
             # What is left is short; another signal must not tear it.
-            for each in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(each, signal.SIG_IGN)
+            self.signals.ignore()
             if tracker is not None:
                 code = self._show(record, tracker, code)
             record.close()
             engine.stop_ray(code)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            self.signals.restore()
         return code
 
     def _plan(self, begun: Mapping[str, int]) -> str:
@@ -208,11 +171,7 @@ class Sweep:
 
     def _start(self) -> dict[str, Any]:
         return {
-            "time_ms": time.time_ns() // 1_000_000,
-            "command": shlex.join(["python", *sys.argv]),
-            "git_revision": git_revision(),
-            "versions": {"python": platform.python_version()}
-            | {name: importlib.metadata.version(name) for name in DISTRIBUTIONS},
+            **provenance.of_this_start(),
             "options": options.as_remembered(self.options, **self.materials.found()),
             "marks": self.materials.marks,
             "notices": list(self.materials.notices),
@@ -236,7 +195,7 @@ class Sweep:
             sweep_id=record.id,
             begun_ms=record.starts[0]["time_ms"],
             experiment=f"seedsweep {self.challenge.name}",
-            tags={**self.materials.marks, **_source(start)},
+            tags={**self.materials.marks, **provenance.mlflow_tags(start)},
             sweep_tags=sweep_tags,
             params=params,
             examples=[approach.reported.params for approach in self.approaches],
@@ -276,7 +235,7 @@ class Sweep:
         with Progress(what, agenda.seeds_left, "seeds") as progress:
 
             def watch() -> None:
-                self._stop_if_interrupted()
+                self.signals.stop_if_one_came()
                 done = agenda.seeds_done - before
                 progress.show(done, done + agenda.seeds_left, agenda.seconds_left / slots, agenda.best_so_far())
 
@@ -287,25 +246,12 @@ class Sweep:
                 slots=slots,
                 watcher=watch,
             )
-        self._stop_if_interrupted()
+        self.signals.stop_if_one_came()
 
     def _start_ray(self) -> None:
         engine.start_ray(self.options.address, self.options.workers)
         # Ray has put its own handler in the place of ours, which would end us without a word.
-        self._listen()
-
-    def _listen(self) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, self._on_signal)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> NoReturn:
-        """Stop now, and again at the next report: the exception is lost if it meets one of Ray's callbacks."""
-        self.interrupted = KeyboardInterrupt if number == signal.SIGINT else Terminated
-        raise self.interrupted
-
-    def _stop_if_interrupted(self) -> None:
-        if self.interrupted:
-            raise self.interrupted
+        self.signals.listen()
 
     def _show(self, record: Record, tracker: tracking.Tracking, code: int) -> int:
         """Write the files, finish MLflow, and print what a person wants to know; returns the exit code."""
@@ -376,21 +322,6 @@ def _remembered(challenge: Challenge, given: dict[str, Any], results: Path) -> t
     return record.starts[-1]["options"], record.spec
 
 
-def _source(start: Mapping[str, Any]) -> dict[str, str]:
-    """MLflow's own tags for where a run comes from, which its tables show."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        # A container may run under a number without a name.
-        user = "unknown"
-    return {
-        "mlflow.source.name": start["command"],
-        "mlflow.source.type": "LOCAL",
-        "mlflow.source.git.commit": start["git_revision"],
-        "mlflow.user": user,
-    }
-
-
 def _begun(record: Record) -> dict[str, int]:
     """Configurations in the record, by approach."""
     return {name: len(record.study(name).get_trials(deepcopy=False)) for name in record.approaches()}
@@ -408,14 +339,3 @@ def _merged(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]
     for key in ("weights", "weights_fingerprint"):
         both[key] = {**before.get(key, {}), **now[key]}
     return both
-
-
-def git_revision() -> str:
-    """The commit of the code that runs, with a mark if it was changed since; "unknown" outside a checkout."""
-    here = Path(__file__).resolve().parent.parent
-    command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    try:
-        found = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return found.stdout.strip()

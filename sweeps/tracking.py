@@ -11,30 +11,21 @@ import contextlib
 import logging
 import os
 import queue
-import socket
-import sqlite3
 import threading
 import time
-import urllib.parse
 import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeps import mlflow_views
-from sweeps.bad_input import BadInput
-from sweeps.intervals import estimate
-from sweeps.record import CONFIRM, TrialRecord
-from sweeps.tables import readable
-from trainables.metrics import METRICS
-from trainables.protocol import TEST, VALIDATION
+from sweeps import mlflow_runs, mlflow_views
+from sweeps.mlflow_uri import sqlite_path, ui_command
+from sweeps.record import TrialRecord
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-DEFAULT_URI = "sqlite:///mlflow.db"
-STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 # MLflow's own defaults let one call hang for minutes.
 HTTP_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 DRAIN_SECONDS = 60.0
@@ -44,55 +35,6 @@ HURRIED_DRAIN_SECONDS = 10.0
 RETRY_SECONDS = 30.0
 # Where `mlflow ui` serves by default.
 LOCAL_UI = "http://127.0.0.1:5000"
-
-
-def resolve_uri(option: str | None) -> str:
-    """The tracking URI: as given, else from the environment, else MLflow's own default."""
-    return option or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
-
-
-def check_uri(uri: str) -> None:
-    """Refuse a store or server that cannot be used, without the seconds that importing MLflow takes.
-
-    Raises:
-        BadInput: Nothing answers there, or the database cannot be written.
-    """
-    parts = urllib.parse.urlsplit(uri)
-    if parts.scheme in ("http", "https"):
-        try:
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-            socket.create_connection((parts.hostname or "", port), timeout=3).close()
-        except (OSError, ValueError, OverflowError) as error:
-            raise BadInput(
-                f"Expected an MLflow server at --tracking-uri {uri}; nothing answers there ({error}). Start it, or "
-                "leave the option away to log into mlflow.db."
-            ) from None
-    elif parts.scheme == "sqlite":
-        path = _sqlite_path(uri)
-        try:
-            if path.exists():
-                with sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=5) as database:
-                    database.execute("select name from sqlite_master limit 1").fetchall()
-            if not os.access(path if path.exists() else path.parent, os.W_OK):
-                raise OSError("no permission to write")
-        except (OSError, sqlite3.Error) as error:
-            raise BadInput(f"Expected a writable MLflow database at --tracking-uri {uri}; got {error}.") from None
-    else:
-        raise BadInput(
-            f"Expected --tracking-uri as sqlite:///FILE or http(s)://HOST:PORT; got {uri!r}. MLflow 3 keeps runs in a "
-            "database or on a server."
-        )
-
-
-def _sqlite_path(uri: str) -> Path:
-    return Path(uri.removeprefix("sqlite:///")).absolute()
-
-
-def ui_command(uri: str) -> str:
-    """What shows a database in a browser; a server shows itself."""
-    if uri.startswith("http"):
-        return f"open {uri}"
-    return "mlflow ui" if uri == DEFAULT_URI else f"mlflow ui --backend-store-uri {uri}"
 
 
 class Tracking:
@@ -302,59 +244,21 @@ class _Writer:
         """Write one trial unless it is there already; how many were written."""
         from mlflow.entities import Metric, Param, RunTag
 
-        is_confirm = trial.stage == CONFIRM
-        shown = trial.number if trial.of_trial is None else trial.of_trial
-        name = f"t{shown:03d}-{trial.approach}" + ("-confirmed" if is_confirm else "")
-        tags = {
-            "mlflow.runName": name,
-            "mlflow.parentRunId": self.parent,
-            "role": "confirmation" if is_confirm else "trial",
-            "approach": trial.approach,
-            "state": trial.state.lower(),
-        }
+        tags = {"mlflow.parentRunId": self.parent, **mlflow_runs.tags(trial)}
         run_id, status = self._run(f"{trial.approach}:{trial.stage}:{trial.number}", tags, trial.started_ms)
-        if status in STATUS.values():
+        if status in mlflow_runs.STATUS.values():
             return 0
-        metrics = [
-            Metric(
-                f"{mlflow_views.SEED_PREFIX}{'test_' if result.split == TEST else ''}{metric}",
-                round(value, 6),
-                result.timestamp_ms,
-                result.seed,
-            )
-            for result in trial.results
-            for metric in (*METRICS, "seconds")
-            if (value := getattr(result, metric)) is not None and not (metric == "seconds" and result.split == TEST)
-        ]
-        ended = trial.ended_ms or trial.started_ms
-        metrics += [Metric(key, round(value, 4), ended, 0) for key, value in aggregates(trial).items()]
-        shown_params = {
-            "approach": trial.approach,
-            **{name: readable(value) for name, value in trial.params.items()},
-            **mlflow_views.logarithms(trial.params),
-        }
-        params = [Param(name, value) for name, value in shown_params.items()]
-        run_tags = [RunTag("mlflow.note.content", self._note(trial))]
+        metrics = [Metric(*each) for each in mlflow_runs.metrics(trial)]
+        params = [Param(name, value) for name, value in mlflow_runs.params(trial).items()]
+        run_tags = [RunTag("mlflow.note.content", mlflow_runs.note(trial, self.tracking.folder))]
         run_tags += [RunTag("reason", trial.reason)] if trial.reason else []
         for start in range(0, max(len(metrics), 1), 900):
             first = start == 0
             self.client.log_batch(
                 run_id, metrics[start : start + 900], params if first else (), run_tags if first else ()
             )
-        self.client.set_terminated(run_id, status=STATUS[trial.state], end_time=ended)
+        self.client.set_terminated(run_id, status=mlflow_runs.STATUS[trial.state], end_time=mlflow_runs.ended_ms(trial))
         return 1
-
-    def _note(self, trial: TrialRecord) -> str:
-        """The description on a run's page."""
-        found = estimate(trial.values("accuracy"))
-        of_seeds = f"over {found.n} seeds: {100 * found.mean:.1f} %" if found else "no seed finished"
-        number = trial.number if trial.of_trial is None else trial.of_trial
-        seed = trial.results[0].seed if trial.results else 0
-        return (
-            f"{trial.approach}, configuration {number}: {trial.state.lower()}. Mean validation accuracy {of_seeds}."
-            f"{' ' + trial.reason + '.' if trial.reason else ''}\n\nOne seed again: `python sweeps/rerun.py "
-            f"{self.tracking.folder} --approach {trial.approach} --trial {number} --seed {seed}`"
-        )
 
     def finish(self, status: str, metrics: Mapping[str, float], note: str, files: list[Path], ended_ms: int) -> None:
         """Write the sweep's own run."""
@@ -370,33 +274,9 @@ class _Writer:
         self.client.set_terminated(self.parent, status=status)
 
 
-def aggregates(trial: TrialRecord) -> dict[str, float]:
-    """Means of all metrics, sd and 95 % interval of the accuracies, number of seeds, and what they took.
-
-    Only a complete trial's are named `accuracy_mean` and so on: one that was raced out or failed has `partial_` before
-    them, so that nobody ranks five lucky seeds above ten.
-    """
-    prefix = "" if trial.state == "COMPLETE" else "partial_"
-    found: dict[str, float] = {}
-    for split, of_split in ((VALIDATION, ""), (TEST, "test_")):
-        for metric in METRICS:
-            value = estimate(trial.values(metric, split))
-            if value is None:
-                continue
-            name = f"{prefix}{of_split}{metric}"
-            found[f"{name}_mean"] = value.mean
-            if metric in ("accuracy", "balanced_accuracy") and value.sd is not None:
-                assert value.low is not None
-                assert value.high is not None
-                found |= {f"{name}_sd": value.sd, f"{name}_ci_low": value.low, f"{name}_ci_high": value.high}
-    found["n_seeds"] = float(len(trial.values("accuracy")))
-    found["seconds"] = trial.seconds
-    return found
-
-
 def _create_database(uri: str) -> None:
     """Make MLflow's database under another name and put it in place whole; half a schema never opens again."""
-    path = _sqlite_path(uri)
+    path = sqlite_path(uri)
     if path.exists():
         return
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore

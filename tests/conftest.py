@@ -1,7 +1,9 @@
 import numpy as np
+import optuna
 import pytest
 
-import sweeps  # noqa: F401  # Before Ray, whose settings it makes.
+from sweeps import engine  # Before Ray, whose settings `sweeps` makes; so nothing above may import Ray.
+from sweeps.record import Record
 from trainables.data import phantom_dataset
 
 
@@ -28,3 +30,22 @@ def good_npz(good_arrays, tmp_path_factory):
     path = tmp_path_factory.mktemp("images") / "good.npz"
     np.savez(path, **good_arrays)
     return path
+
+
+@pytest.fixture
+def record(tmp_path):
+    record = Record(tmp_path / "sweep", write=True)
+    yield record
+    record.close()
+
+
+@pytest.fixture(scope="module")
+def two_workers(request):
+    import ray
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    # The workers cannot import a file of tests.
+    ray.cloudpickle.register_pickle_by_value(request.module)
+    engine.start_ray(None, 2)
+    yield
+    ray.shutdown()

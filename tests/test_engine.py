@@ -9,18 +9,18 @@ import sys
 import types
 
 import numpy as np
-import optuna
 import pytest
 import ray
 
 from search_spaces.reported import Reported
 from sweeps import engine
-from sweeps.agenda import ConfirmAgenda, SearchAgenda
 from sweeps.challenge import Approach
+from sweeps.confirm import ConfirmAgenda
 from sweeps.record import BadInput, Record
+from sweeps.search import SearchAgenda
 from trainables.protocol import PIXELS, TEST, VALIDATION, ImageSet, SeedTrainable
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("two_workers")]
 
 
 class Odd(SeedTrainable):
@@ -60,22 +60,6 @@ def approach(name, behaviours=("fine",), **params):
     reported = Reported(params={"behaviour": behaviours[0], **params}, mean=None, sd=None, seeds=None, note="made up")
     space = types.SimpleNamespace(suggest=suggest, REPORTED=reported)
     return Approach(name=name, trainable=Odd, space=space, seconds_a_seed=0.01)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def two_workers():
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    engine.start_ray(None, 2)
-    yield
-    ray.shutdown()
-
-
-@pytest.fixture
-def record(tmp_path):
-    record = Record(tmp_path / "sweep", write=True)
-    yield record
-    record.close()
 
 
 @pytest.fixture(scope="module")

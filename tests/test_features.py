@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
-import optuna
 import pytest
-import ray
 import torch
 
-from sweeps import engine, features
+from sweeps import features
 from sweeps.features import images_to_compute, load_or_compute
 from sweeps.resources import find_weights
 from trainables.backbones import FeatureSpec, empty_backbone, random_backbone
 from trainables.vision import torchvision
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("two_workers")]
 SPECS = [FeatureSpec(backbone="alexnet", pooling=pooling, size_px=64) for pooling in ("full", "mean")]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def two_workers():
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    engine.start_ray(None, 2)
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture(scope="module")

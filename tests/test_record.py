@@ -30,13 +30,6 @@ def trial(number, accuracies, state="COMPLETE", **more):
     return TrialRecord(**{**common, **more}, number=number, state=state, results=results, started_ms=0, ended_ms=None)
 
 
-@pytest.fixture
-def record(tmp_path):
-    record = Record(tmp_path / "sweep", write=True)
-    yield record
-    record.close()
-
-
 def test_seeds_survive_the_writer(record):
     asked = record.study("a").ask()
     asked.suggest_float("x", 0, 1)

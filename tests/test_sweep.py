@@ -329,7 +329,7 @@ def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
 
 def test_an_error_of_ours_ends_with_a_sentence_and_the_way_on(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sweeps.agenda.mean_accuracy", None)
+    monkeypatch.setattr("sweeps.search.mean_accuracy", None)
     broken = ["--dataset", "phantom", "--approaches", "pixel_baseline", "--num-samples", "1", "--seeds", "1"]
     assert main(CHALLENGE1, [*broken, "--name", "sweep"]) == 1
     complaint = capfd.readouterr().err

@@ -8,8 +8,7 @@ import sqlite3
 import pytest
 from mlflow import MlflowClient
 
-from sweeps import tracking
-from sweeps.bad_input import BadInput
+from sweeps import mlflow_runs, tracking
 from sweeps.record import TrialRecord
 from trainables.protocol import TEST, VALIDATION, SeedResult
 
@@ -117,11 +116,11 @@ def test_another_sweep_of_the_same_name_has_its_own_runs(tmp_path):
 
 
 def test_a_run_cut_off_in_the_middle_is_completed_without_doubles(tmp_path, monkeypatch):
-    whole = dict(tracking.STATUS)
-    monkeypatch.setattr(tracking, "STATUS", {})
+    whole = dict(mlflow_runs.STATUS)
+    monkeypatch.setattr(mlflow_runs, "STATUS", {})
     cut = track(tmp_path, trial())
     assert cut.trouble
-    monkeypatch.setattr(tracking, "STATUS", whole)
+    monkeypatch.setattr(mlflow_runs, "STATUS", whole)
     assert track(tmp_path, trial()).trouble is None
     (run,) = runs(tmp_path)
     assert run.info.status == "FINISHED"
@@ -151,8 +150,8 @@ def test_trouble_is_said_and_stops_nothing(tmp_path):
 
 
 def test_a_number_that_is_not_finite_never_reaches_mlflow():
-    assert all(math.isfinite(value) for value in tracking.aggregates(trial(seeds=1)).values())
-    assert tracking.aggregates(trial(seeds=0)) == {"n_seeds": 0.0, "seconds": 0.0}
+    assert all(math.isfinite(value) for value in mlflow_runs.aggregates(trial(seeds=1)).values())
+    assert mlflow_runs.aggregates(trial(seeds=0)) == {"n_seeds": 0.0, "seconds": 0.0}
 
 
 def test_confirmation_has_test_metrics_under_their_own_names(tmp_path):
@@ -163,19 +162,3 @@ def test_confirmation_has_test_metrics_under_their_own_names(tmp_path):
     (run,) = runs(tmp_path, "confirmation")
     assert run.data.tags["mlflow.runName"] == "t007-a-confirmed"
     assert (run.data.metrics["accuracy_mean"], run.data.metrics["test_accuracy_mean"]) == (0.8, 0.5)
-
-
-@pytest.mark.parametrize(
-    "uri", ["mlruns", "postgres//x", "http://127.0.0.1:9", "http://", "sqlite:////no/such/folder/x.db"]
-)
-def test_a_store_that_cannot_be_used_is_refused(uri):
-    with pytest.raises(BadInput, match="Expected"):
-        tracking.check_uri(uri)
-
-
-def test_uri_is_as_given_or_from_the_environment_or_the_default(monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///from_environment.db")
-    assert tracking.resolve_uri("sqlite:///given.db") == "sqlite:///given.db"
-    assert tracking.resolve_uri(None) == "sqlite:///from_environment.db"
-    monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert tracking.resolve_uri(None) == "sqlite:///mlflow.db"

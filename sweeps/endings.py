@@ -1,0 +1,78 @@
+"""How a command ends: its exit codes, and what Ctrl-C and SIGTERM do."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+import optuna
+
+from sweeps.bad_input import BadInput
+
+
+class Terminated(BaseException):
+    """SIGTERM: stop as for Ctrl-C. Not an Exception, so that nothing takes it for a configuration's failure."""
+
+
+def exit_code(command: str, run: Callable[[], int]) -> int:
+    """Run a command with our own lines as its only output.
+
+    0 is done, 1 failed, 2 bad input (one sentence on stderr, nothing started), 130 after Ctrl-C and 143 after SIGTERM.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return run()
+    except BadInput as error:
+        print(f"{command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except Terminated:
+        return 143
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+class Signals:
+    """Ctrl-C and SIGTERM while a sweep runs."""
+
+    def __init__(self) -> None:
+        # The signal that came, as the exception it means.
+        self.came: type[BaseException] | None = None
+
+    def listen(self) -> None:
+        """Let them stop the sweep. To be called again when somebody else has put handlers in the place of ours."""
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, self._take)
+
+    def _take(self, number: int, frame: FrameType | None) -> NoReturn:
+        """Stop now, and again at the next report: the exception is lost if it meets one of Ray's callbacks."""
+        self.came = KeyboardInterrupt if number == signal.SIGINT else Terminated
+        raise self.came
+
+    def stop_if_one_came(self) -> None:
+        """Raise again what may have been lost.
+
+        Raises:
+            BaseException: KeyboardInterrupt or Terminated, whichever the signal means.
+        """
+        if self.came:
+            raise self.came
+
+    def ignore(self) -> None:
+        """Let them do nothing."""
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+
+    def restore(self) -> None:
+        """Let them do what they do in any Python program."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,63 @@
+"""Where MLflow keeps a sweep: its address, checked without the seconds that importing MLflow takes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import urllib.parse
+from pathlib import Path
+
+from sweeps.bad_input import BadInput
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+
+
+def resolve_uri(option: str | None) -> str:
+    """The tracking URI: as given, else from the environment, else MLflow's own default."""
+    return option or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+
+
+def check_uri(uri: str) -> None:
+    """Refuse a store or server that cannot be used.
+
+    Raises:
+        BadInput: Nothing answers there, or the database cannot be written.
+    """
+    parts = urllib.parse.urlsplit(uri)
+    if parts.scheme in ("http", "https"):
+        try:
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+            socket.create_connection((parts.hostname or "", port), timeout=3).close()
+        except (OSError, ValueError, OverflowError) as error:
+            raise BadInput(
+                f"Expected an MLflow server at --tracking-uri {uri}; nothing answers there ({error}). Start it, or "
+                "leave the option away to log into mlflow.db."
+            ) from None
+    elif parts.scheme == "sqlite":
+        path = sqlite_path(uri)
+        try:
+            if path.exists():
+                with sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=5) as database:
+                    database.execute("select name from sqlite_master limit 1").fetchall()
+            if not os.access(path if path.exists() else path.parent, os.W_OK):
+                raise OSError("no permission to write")
+        except (OSError, sqlite3.Error) as error:
+            raise BadInput(f"Expected a writable MLflow database at --tracking-uri {uri}; got {error}.") from None
+    else:
+        raise BadInput(
+            f"Expected --tracking-uri as sqlite:///FILE or http(s)://HOST:PORT; got {uri!r}. MLflow 3 keeps runs in a "
+            "database or on a server."
+        )
+
+
+def sqlite_path(uri: str) -> Path:
+    """The file of a database."""
+    return Path(uri.removeprefix("sqlite:///")).absolute()
+
+
+def ui_command(uri: str) -> str:
+    """What shows a database in a browser; a server shows itself."""
+    if uri.startswith("http"):
+        return f"open {uri}"
+    return "mlflow ui" if uri == DEFAULT_URI else f"mlflow ui --backend-store-uri {uri}"

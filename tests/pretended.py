@@ -1,0 +1,77 @@
+"""A worker that trains nothing, and a search for it to do: what the tests of the agendas share."""
+
+from __future__ import annotations
+
+import types
+
+import numpy as np
+
+from search_spaces.reported import Reported
+from sweeps.challenge import Approach
+from sweeps.search import SearchAgenda
+from trainables.protocol import SeedResult, SeedTrainable
+
+
+class Nothing(SeedTrainable):
+    """Trained by nobody."""
+
+
+def suggest(trial):
+    trial.suggest_float("x", 0.0, 1.0)
+    if trial.suggest_categorical("kind", ["plain", "odd"]) == "odd":
+        trial.suggest_int("only_odd", 1, 3)
+
+
+def approach(name="a", published=0.5):
+    reported = Reported(params={"x": published, "kind": "plain"}, mean=None, sd=None, seeds=None, note="made up")
+    space = types.SimpleNamespace(suggest=suggest, REPORTED=reported)
+    return Approach(name=name, trainable=Nothing, space=space, seconds_a_seed=1.0)
+
+
+def accuracy(params, seed):
+    """Best at x = .8; noise that all configurations share, as the draw of ten images is."""
+    noise = np.random.default_rng(seed).normal(0, 0.04) + np.random.default_rng([seed, 1]).normal(0, 0.005)
+    return float(np.clip(0.85 - (params["x"] - 0.8) ** 2 + noise, 0, 1))
+
+
+def search(record, approaches=None, num_samples=6, seeds=10, closed=None, **more):
+    told = [] if closed is None else closed
+    return SearchAgenda(
+        record,
+        approaches or [approach()],
+        lambda *who: told.append(who),
+        num_samples=num_samples,
+        seeds=seeds,
+        search_seed=0,
+        **more,
+    )
+
+
+def outcome(task, seed, split, error=None):
+    value = None if error else accuracy(task.params, seed)
+    return SeedResult(seed=seed, split=split, seconds=1.0, timestamp_ms=seed, accuracy=value, error=error)
+
+
+def work(agenda, task, fails=lambda task, seed: None, stop_after=None):
+    """Run a task as the engine does; `stop_after` seeds the worker is lost."""
+    ran = 0
+    for block in task.blocks:
+        for seed in block:
+            if ran == stop_after:
+                agenda.lost(task)
+                return
+            error = fails(task, seed)
+            for split in task.splits if not error else task.splits[:1]:
+                agenda.take(task, outcome(task, seed, split, error))
+            ran += 1
+            if error:
+                agenda.close(task)
+                return
+        if agenda.is_losing(task):
+            break
+    agenda.close(task)
+
+
+def finish(agenda, **how):
+    while not agenda.is_finished():
+        work(agenda, agenda.next_task(), **how)

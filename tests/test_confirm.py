@@ -1,0 +1,94 @@
+"""What is run of the winners: real Optuna, a real journal, a pretended worker, no Ray."""
+
+from __future__ import annotations
+
+from pretended import approach, finish, outcome, search, work
+from sweeps.agenda import MOST_ATTEMPTS
+from sweeps.confirm import ConfirmAgenda
+from sweeps.record import best_complete, confirmed_results
+from trainables.protocol import TEST, VALIDATION
+
+
+def confirm(record, approaches=None, seeds=8):
+    return ConfirmAgenda(record, approaches or [approach()], lambda *who: None, seeds=seeds)
+
+
+def test_the_winner_is_confirmed_on_fresh_seeds_and_the_test_split(record):
+    finish(search(record))
+    best = best_complete(record.trials(), "a")
+    finish(confirm(record))
+    results = confirmed_results(record.trials(), "a", best.number)
+    assert {(r.seed, r.split) for r in results} == {(s, p) for s in range(2000, 2008) for p in (VALIDATION, TEST)}
+    (trial,) = [trial for trial in record.trials() if trial.stage == "confirm"]
+    assert (trial.state, trial.params, trial.of_trial) == ("COMPLETE", best.params, best.number)
+
+
+def test_confirming_again_does_nothing_and_more_seeds_add_up(record):
+    finish(search(record))
+    finish(confirm(record, seeds=8))
+    assert confirm(record, seeds=8).is_finished()
+    finish(confirm(record, seeds=11))
+    best = best_complete(record.trials(), "a")
+    seeds = [r.seed for r in confirmed_results(record.trials(), "a", best.number) if r.split == TEST]
+    assert sorted(seeds) == list(range(2000, 2011))
+
+
+def test_confirmation_goes_on_where_the_driver_died(record):
+    finish(search(record))
+    agenda = confirm(record)
+    task = agenda.next_task()
+    for split in (VALIDATION, TEST):
+        agenda.take(task, outcome(task, 2000, split))
+    agenda.take(task, outcome(task, 2001, VALIDATION))
+    again = confirm(record)
+    queued = [seed for task in again.waiting for block in task.blocks for seed in block]
+    assert queued == list(range(2001, 2008))
+    finish(again)
+    assert [trial.state for trial in record.trials() if trial.stage == "confirm"] == ["COMPLETE"]
+
+
+def test_many_workers_lost_at_once_do_not_fail_a_confirmation(record):
+    finish(search(record))
+    agenda = confirm(record, seeds=30)
+    tasks = [agenda.next_task() for _ in range(6)]
+    for task in tasks:
+        agenda.lost(task)
+    finish(agenda)
+    (trial,) = [trial for trial in record.trials() if trial.stage == "confirm"]
+    assert (trial.state, len(trial.values("accuracy"))) == ("COMPLETE", 30)
+    assert agenda.seeds_left == 0
+
+
+def test_a_confirmation_that_always_loses_its_worker_is_given_up_at_once(record):
+    finish(search(record))
+    agenda = confirm(record, seeds=30)
+    for _ in range(MOST_ATTEMPTS):
+        work(agenda, agenda.next_task(), stop_after=0)
+    assert agenda.is_finished()
+    (trial,) = [trial for trial in record.trials() if trial.stage == "confirm"]
+    assert (trial.state, trial.reason) == ("FAIL", "its worker was lost 3 times")
+
+
+def test_a_new_best_configuration_is_confirmed_anew(record):
+    finish(search(record, [approach(published=0.1)], num_samples=1))
+    confirm(record, [approach(published=0.1)]).next_task()
+    finish(search(record, [approach(published=0.1)], num_samples=12))
+    best = best_complete(record.trials(), "a")
+    assert best.number != 0
+    finish(confirm(record))
+    states = {trial.of_trial: trial.state for trial in record.trials() if trial.stage == "confirm"}
+    assert states == {0: "FAIL", best.number: "COMPLETE"}
+
+
+def test_a_winner_that_fails_when_confirmed_is_said_to(record):
+    finish(search(record))
+    agenda = confirm(record)
+    finish(agenda, fails=lambda task, seed: "diverged" if seed == 2003 else None)
+    (trial,) = [trial for trial in record.trials() if trial.stage == "confirm"]
+    assert (trial.state, trial.reason) == ("FAIL", "seed 2003: diverged")
+    assert agenda.seeds_left == 0
+
+
+def test_an_approach_without_a_complete_trial_is_not_confirmed(record):
+    finish(search(record, num_samples=2), fails=lambda task, seed: "NaN")
+    assert confirm(record).is_finished()

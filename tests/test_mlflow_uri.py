@@ -1,0 +1,24 @@
+"""Which stores are refused before a sweep begins, and which is taken if none is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from sweeps import mlflow_uri
+from sweeps.bad_input import BadInput
+
+
+@pytest.mark.parametrize(
+    "uri", ["mlruns", "postgres//x", "http://127.0.0.1:9", "http://", "sqlite:////no/such/folder/x.db"]
+)
+def test_a_store_that_cannot_be_used_is_refused(uri):
+    with pytest.raises(BadInput, match="Expected"):
+        mlflow_uri.check_uri(uri)
+
+
+def test_uri_is_as_given_or_from_the_environment_or_the_default(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///from_environment.db")
+    assert mlflow_uri.resolve_uri("sqlite:///given.db") == "sqlite:///given.db"
+    assert mlflow_uri.resolve_uri(None) == "sqlite:///from_environment.db"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert mlflow_uri.resolve_uri(None) == "sqlite:///mlflow.db"

@@ -1,0 +1,228 @@
+"""Which configurations are searched, and which are stopped: real Optuna, a real journal, a pretended worker, no Ray."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import types
+
+import numpy as np
+import pytest
+from optuna.trial import TrialState
+
+from pretended import accuracy, approach, finish, outcome, search, suggest, work
+from sweeps.agenda import BLOCK
+from sweeps.record import Record, best_complete
+from sweeps.search import RACING_ERROR, SearchAgenda, racing_looks, racing_pruner
+from trainables.protocol import VALIDATION
+
+
+def test_the_published_setting_comes_first(record):
+    task = search(record).next_task()
+    assert task.params == {"x": 0.5, "kind": "plain"}
+    assert [seed for block in task.blocks for seed in block] == list(range(1000, 1010))
+    assert task.splits == (VALIDATION,)
+
+
+def test_every_approach_gets_its_configurations_in_turn(record):
+    agenda = search(record, [approach("a"), approach("b")], num_samples=3, seeds=2)
+    order = []
+    while not agenda.is_finished():
+        task = agenda.next_task()
+        order.append(task.approach)
+        work(agenda, task)
+    assert order == ["a", "b"] * 3
+    assert [len(record.study(name).trials) for name in "ab"] == [3, 3]
+
+
+def test_complete_trials_have_the_mean_over_all_seeds(record):
+    finish(search(record, racing=False))
+    for trial in record.trials():
+        assert trial.state == "COMPLETE"
+        expected = np.mean([accuracy(trial.params, seed) for seed in range(1000, 1010)])
+        assert record.study("a").trials[trial.number].value == pytest.approx(expected)
+
+
+def test_losers_are_raced_out_and_never_ranked(record):
+    agenda = search(record, num_samples=25)
+    finish(agenda)
+    raced = [trial for trial in record.trials() if trial.state == "PRUNED"]
+    best = best_complete(record.trials(), "a")
+    assert raced
+    assert all(len(trial.results) == BLOCK and "raced out" in trial.reason for trial in raced)
+    full = {trial.number: np.mean([accuracy(trial.params, s) for s in range(1000, 1010)]) for trial in record.trials()}
+    assert best.number == max(full, key=full.get)
+    assert agenda.seeds_left == 0
+
+
+def test_the_published_setting_is_never_stopped(record):
+    agenda = search(record, [approach(published=0.0)], num_samples=2)
+    published, other = agenda.next_task(), agenda.next_task()
+    work(agenda, other)
+    work(agenda, published)
+    assert record.trials()[0].state == "COMPLETE"
+
+
+def test_without_racing_everything_runs(record):
+    finish(search(record, num_samples=25, racing=False))
+    assert {trial.state for trial in record.trials()} == {"COMPLETE"}
+
+
+def test_repeated_looks_share_the_chance_of_error():
+    assert racing_pruner([5])._p_threshold == RACING_ERROR
+    assert racing_pruner([10, 15])._p_threshold == RACING_ERROR / 2
+
+
+@pytest.mark.parametrize(("seeds", "looks"), [(1, []), (5, []), (6, [5]), (10, [5]), (20, [10, 15]), (11, [10])])
+def test_looks_are_where_the_test_can_tell(seeds, looks):
+    assert racing_looks(seeds) == looks
+
+
+def test_racing_seldom_stops_a_configuration_as_good_as_the_best(record):
+    """Against a rival that was not chosen on these seeds, the error is at most the nominal one."""
+    study = record.study("race")
+    study.pruner = racing_pruner([10, 15])
+    rng = np.random.default_rng(0)
+    best = study.ask()
+    for seed in range(20):
+        best.report(rng.normal(), seed)
+    study.tell(best, 0.0)
+    stopped = 0
+    for _ in range(200):
+        trial = study.ask()
+        for seed in range(20):
+            trial.report(study.best_trial.intermediate_values[seed] + rng.normal(), seed)
+            if seed + 1 in (10, 15) and trial.should_prune():
+                stopped += 1
+                break
+        study.tell(trial, state=TrialState.FAIL)
+    assert stopped / 200 <= RACING_ERROR * 1.3
+
+
+def test_a_failed_seed_fails_the_trial_with_its_reason_and_the_sweep_goes_on(record):
+    finish(search(record), fails=lambda task, seed: "NaN" if task.trial.number == 1 and seed == 1002 else None)
+    failed = record.trials()[1]
+    assert (failed.state, failed.reason) == ("FAIL", "seed 1002: NaN")
+    assert [trial.state for trial in record.trials()].count("FAIL") == 1
+    assert len(record.trials()) == 6
+
+
+def test_a_task_that_ends_for_no_reason_of_ours_is_run_again(record):
+    agenda = search(record, num_samples=1)
+    task = agenda.next_task()
+    agenda.take(task, outcome(task, 1000, VALIDATION))
+    agenda.close(task)
+    finish(agenda)
+    assert [(trial.state, len(trial.results)) for trial in record.trials()] == [("COMPLETE", 10)]
+
+
+def undisturbed(tmp_path, num_samples):
+    record = Record(tmp_path / "undisturbed", write=True)
+    finish(search(record, num_samples=num_samples))
+    found = [(t.number, t.state, t.params, t.results, t.reason) for t in record.trials()]
+    record.close()
+    return found
+
+
+@pytest.mark.parametrize("seeds_before_death", [0, 3, 5, 9, 10, 15, 20, 25, 27, 30, 35, 40])
+def test_a_dead_driver_s_sweep_goes_on_to_the_same_end(tmp_path, record, seeds_before_death):
+    agenda = search(record, num_samples=15)
+    left = seeds_before_death
+    while left > 0:
+        task = agenda.next_task()
+        for seed in [seed for block in task.blocks for seed in block][:left]:
+            agenda.take(task, outcome(task, seed, VALIDATION))
+            left -= 1
+            if len(task.trial.user_attrs) == BLOCK and left and agenda.is_losing(task):
+                break
+        if left > 0:
+            agenda.close(task)
+    if not agenda.live:
+        agenda.next_task()
+    # Dead: nothing was told of the live task. Its record is opened anew.
+    finish(search(record, num_samples=15))
+    found = [(t.number, t.state, t.params, t.results, t.reason) for t in record.trials()]
+    assert found == undisturbed(tmp_path, 15)
+
+
+def test_resuming_a_finished_sweep_does_nothing_and_a_larger_number_extends_it(record):
+    finish(search(record, num_samples=4))
+    assert search(record, num_samples=4).is_finished()
+    finish(search(record, num_samples=7))
+    assert [trial.number for trial in record.trials()] == list(range(7))
+
+
+def test_a_driver_that_died_while_choosing_parameters(record):
+    record.study("a").enqueue_trial({"x": 0.5, "kind": "plain"})
+    half = record.study("a").ask()
+    half.suggest_float("x", 0.0, 1.0)
+    finish(search(record, num_samples=2, racing=False))
+    assert [trial.state for trial in record.trials()] == ["COMPLETE", "COMPLETE"]
+    assert record.trials()[0].params == {"x": 0.5, "kind": "plain"}
+
+
+@pytest.mark.parametrize("chosen", [0, 1, 2])
+def test_a_driver_that_died_while_choosing_parameters_goes_on_to_the_same_ones(tmp_path, record, chosen):
+    class KilledError(BaseException):
+        pass
+
+    def killed_while_suggesting(trial):
+        left = [chosen]
+
+        def next_one(suggest):
+            def suggest_or_die(*arguments):
+                if trial.number == 3 and left[0] == 0:
+                    raise KilledError
+                left[0] -= 1
+                return suggest(*arguments)
+
+            return suggest_or_die
+
+        names = ("suggest_float", "suggest_categorical", "suggest_int")
+        suggest(types.SimpleNamespace(**{name: next_one(getattr(trial, name)) for name in names}))
+
+    dying = approach()
+    dying.space.suggest = killed_while_suggesting
+    with contextlib.suppress(KilledError):
+        finish(search(record, [dying], num_samples=8))
+    assert [trial.state for trial in record.trials()][-1] == "RUNNING"
+    finish(search(record, num_samples=8))
+    found = [(t.number, t.state, t.params, t.results, t.reason) for t in record.trials()]
+    assert found == undisturbed(tmp_path, 8)
+
+
+def test_after_the_time_budget_no_configuration_is_started_and_running_ones_finish(record, monkeypatch):
+    clock = types.SimpleNamespace(now=0.0)
+    monkeypatch.setattr("sweeps.search.time.monotonic", lambda: clock.now)
+    agenda = search(record, num_samples=100, time_budget=60)
+    first = agenda.next_task()
+    clock.now = 61
+    assert agenda.next_task() is None
+    assert not agenda.is_finished()
+    work(agenda, first)
+    assert agenda.is_finished()
+    assert record.trials()[0].state == "COMPLETE"
+
+
+def test_suggestions_depend_on_search_seed_approach_and_number_alone(tmp_path):
+    def suggestions(name, search_seed):
+        record = Record(tmp_path / f"{name}{search_seed}{np.random.randint(10**9)}", write=True)
+        agenda = SearchAgenda(
+            record, [approach(name)], lambda *who: None, num_samples=5, seeds=2, search_seed=search_seed
+        )
+        finish(agenda)
+        record.close()
+        return [trial.params for trial in record.trials()]
+
+    assert suggestions("a", 0) == suggestions("a", 0)
+    assert suggestions("a", 0)[1:] != suggestions("a", 1)[1:]
+    assert suggestions("a", 0)[1:] != suggestions("b", 0)[1:]
+
+
+def test_a_driver_that_died_between_a_seed_and_its_report_to_the_pruner(record):
+    agenda = search(record, num_samples=1)
+    task = agenda.next_task()
+    agenda.take(task, outcome(task, 1000, VALIDATION))
+    task.trial.set_user_attr("seed:1001:validation", dataclasses.asdict(outcome(task, 1001, VALIDATION)))
+    finish(search(record, num_samples=1))
+    assert sorted(record.study("a").trials[0].intermediate_values) == list(range(1000, 1010))
