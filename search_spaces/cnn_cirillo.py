@@ -5,16 +5,13 @@ from __future__ import annotations
 from optuna import Trial
 
 from search_spaces.reported import Reported
-from search_spaces.shared import suggest_cnn
+from search_spaces.shared import suggest_cirillo, suggest_cnn
 
 
 def suggest(trial: Trial) -> None:
     """The network's parameters, and how far grey values and shapes are changed."""
     suggest_cnn(trial)
-    trial.suggest_float("gain_spread", 0.0, 0.6)  # Scientific.
-    trial.suggest_float("gamma_spread", 0.0, 0.6)  # Scientific.
-    trial.suggest_float("elastic_sigma_px", 0.0, 3.0)  # Scientific.
-    trial.suggest_categorical("elastic_points", [3, 4, 5])  # Scientific.
+    suggest_cirillo(trial)
 
 
 REPORTED = Reported(

@@ -5,17 +5,13 @@ from __future__ import annotations
 from optuna import Trial
 
 from search_spaces.reported import Reported
-from search_spaces.shared import suggest_cnn
+from search_spaces.shared import suggest_cnn, suggest_satoto
 
 
 def suggest(trial: Trial) -> None:
     """The network's parameters, and how far images are turned, sheared and shrunk."""
     suggest_cnn(trial)
-    trial.suggest_float("rotation_deg", 0.0, 90.0)  # Scientific.
-    trial.suggest_float("shear_x_deg", 0.0, 45.0)  # Scientific.
-    trial.suggest_float("shear_y_deg", 0.0, 60.0)  # Scientific.
-    trial.suggest_float("least_scale", 0.5, 1.0)  # Scientific.
-    trial.suggest_categorical("reflect", [False, True])  # Scientific.
+    suggest_satoto(trial)
 
 
 REPORTED = Reported(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from optuna import Trial
 
 
-def suggest_scratch_network(trial: Trial) -> None:
+def suggest_scratch_network(trial: Trial, *, least_learning_rate: float = 1e-4) -> None:
     """Parameters of every network from scratch.
 
     The least weight decay is as good as none: AdamW multiplies it by the learning rate.
     """
     trial.suggest_categorical("normalisation", ["none", "fixed", "zscore", "autocontrast"])  # Scientific.
-    trial.suggest_float("learning_rate", 1e-4, 3e-2, log=True)  # Nuisance.
+    trial.suggest_float("learning_rate", least_learning_rate, 3e-2, log=True)  # Nuisance.
     trial.suggest_float("weight_decay", 1e-6, 1.0, log=True)  # Nuisance.
     # Nuisance. Below about 30 steps BatchNorm's running statistics still hold part of their start.
     trial.suggest_int("steps", 30, 120, log=True)
@@ -21,6 +21,60 @@ def suggest_cnn(trial: Trial) -> None:
     """Parameters of the report's custom network."""
     suggest_scratch_network(trial)
     trial.suggest_float("dropout", 0.0, 0.6)  # Nuisance.
+
+
+def suggest_cirillo(trial: Trial) -> None:
+    """How far Cirillo's augmentation changes grey values and shapes."""
+    trial.suggest_float("gain_spread", 0.0, 0.6)  # Scientific.
+    trial.suggest_float("gamma_spread", 0.0, 0.6)  # Scientific.
+    trial.suggest_float("elastic_sigma_px", 0.0, 3.0)  # Scientific.
+    trial.suggest_categorical("elastic_points", [3, 4, 5])  # Scientific.
+
+
+def suggest_satoto(trial: Trial) -> None:
+    """How far Satoto's augmentation turns, shears and shrinks, and whether it mirrors."""
+    trial.suggest_float("rotation_deg", 0.0, 90.0)  # Scientific.
+    trial.suggest_float("shear_x_deg", 0.0, 45.0)  # Scientific.
+    trial.suggest_float("shear_y_deg", 0.0, 60.0)  # Scientific.
+    trial.suggest_float("least_scale", 0.5, 1.0)  # Scientific.
+    trial.suggest_categorical("reflect", [False, True])  # Scientific.
+
+
+def suggest_augmentation(trial: Trial) -> None:
+    """One of the augmentations, both or none, and how far it goes."""
+    augmentation = trial.suggest_categorical("augmentation", ["none", "cirillo", "satoto", "both"])  # Scientific.
+    if augmentation in ("cirillo", "both"):
+        suggest_cirillo(trial)
+    if augmentation in ("satoto", "both"):
+        suggest_satoto(trial)
+
+
+def suggest_attention(trial: Trial) -> None:
+    """The kind of attention and what is around it."""
+    kind = trial.suggest_categorical("kind", ["self", "channel", "spatial", "dual"])  # Scientific.
+    trial.suggest_categorical("residual", [False, True])  # Scientific.
+    trial.suggest_categorical("layer_norm", [False, True])  # Scientific.
+    if kind == "self":
+        trial.suggest_categorical("heads", [1, 2, 4])  # Scientific.
+        trial.suggest_categorical("positional", ["none", "learned", "sinusoidal"])  # Scientific.
+
+
+def suggest_resnet18(trial: Trial) -> None:
+    """The shape of a ResNet18: its stem and channels in one choice.
+
+    The 3 x 3 stem keeps four times as many positions, so its wide networks would take 10 s a seed and more.
+    """
+    trial.suggest_categorical("shape", ["7x7-64", "7x7-32", "7x7-16", "7x7-8", "3x3-16", "3x3-8"])  # Scientific.
+
+
+def suggest_siamese(trial: Trial) -> None:
+    """The embedding of a Siamese network, its training, augmentation, and how an image is compared with a class."""
+    # The report's learning rate leaves the network as it was initialised, which is a baseline of its own.
+    suggest_scratch_network(trial, least_learning_rate=1e-6)
+    trial.suggest_float("dropout", 0.0, 0.6)  # Nuisance.
+    suggest_augmentation(trial)
+    trial.suggest_int("embedding_size", 8, 128, log=True)  # Scientific.
+    trial.suggest_categorical("references", ["mean", "nearest"])  # Scientific.
 
 
 def suggest_head(trial: Trial) -> None:

@@ -6,9 +6,81 @@ may take them above 1. What a map brings in from outside the image is black (0),
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate
+
+
+@dataclass(frozen=True, kw_only=True)
+class CirilloStrengths:
+    """How far `cirillo` goes; by default not at all."""
+
+    gain_spread: float = 0.0
+    gamma_spread: float = 0.0
+    elastic_sigma_px: float = 0.0
+    elastic_points: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class SatotoStrengths:
+    """How far `satoto` goes; by default not at all."""
+
+    rotation_deg: float = 0.0
+    shear_x_deg: float = 0.0
+    shear_y_deg: float = 0.0
+    least_scale: float = 1.0
+    reflect: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationChoice(CirilloStrengths, SatotoStrengths):
+    """Which augmentation: "none", "cirillo", "satoto" or "both", and how far."""
+
+    augmentation: str
+
+
+def augment(choice: AugmentationChoice, images_NHW: Tensor, generator: torch.Generator) -> Tensor:
+    """Change each image by the chosen augmentation; "both" is Cirillo's, then Satoto's.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    match choice.augmentation:
+        case "none":
+            return images_NHW
+        case "cirillo":
+            return cirillo(choice, images_NHW, generator)
+        case "satoto":
+            return satoto(choice, images_NHW, generator)
+        case "both":
+            return satoto(choice, cirillo(choice, images_NHW, generator), generator)
+        case unknown:
+            raise ValueError(f"Expected an augmentation from none, cirillo, satoto, both; got {unknown!r}.")
+
+
+def cirillo(strengths: CirilloStrengths, images_NHW: Tensor, generator: torch.Generator) -> Tensor:
+    """Changes of intensity, then an elastic deformation in both directions (Cirillo et al. 2021)."""
+    changed_NHW = random_intensity(
+        images_NHW, gain_spread=strengths.gain_spread, gamma_spread=strengths.gamma_spread, generator=generator
+    )
+    return random_elastic(
+        changed_NHW, points=strengths.elastic_points, sigma_px=strengths.elastic_sigma_px, generator=generator
+    )
+
+
+def satoto(strengths: SatotoStrengths, images_NHW: Tensor, generator: torch.Generator) -> Tensor:
+    """One affine map an image (Satoto et al. 2020). Their auto-contrast is a configuration's normalisation here."""
+    return random_affine(
+        images_NHW,
+        rotation_deg=strengths.rotation_deg,
+        shear_x_deg=strengths.shear_x_deg,
+        shear_y_deg=strengths.shear_y_deg,
+        least_scale=strengths.least_scale,
+        reflect=strengths.reflect,
+        generator=generator,
+    )
 
 
 def _uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:

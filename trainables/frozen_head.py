@@ -10,18 +10,15 @@ from torch import Tensor, nn
 
 from trainables.backbones import POOLINGS, FeatureSpec
 from trainables.protocol import Classifier, SeedTrainable, Streams, Support
-from trainables.training import classifier_of, train
+from trainables.training import TrainingConfig, classifier_of, train
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearConfig:
+class LinearConfig(TrainingConfig):
     """Hyperparameters of every head: which features, their scale, and the training."""
 
     pooling: str
     scaling: str
-    learning_rate: float
-    weight_decay: float
-    steps: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +80,7 @@ class FrozenHead(SeedTrainable):
         scaled_ND = prepare(support.images)
         with streams.torch_default("initialisation"):
             model = nn.Sequential(cls.head(config, scaled_ND.shape[1]), nn.Flatten(0))
-        train(
-            model,
-            lambda step: scaled_ND,
-            support.labels,
-            steps=config.steps,
-            learning_rate=config.learning_rate,
-            weight_decay=config.weight_decay,
-            streams=streams,
-        )
+        train(model, lambda step: scaled_ND, support.labels, config, streams)
         return classifier_of(model, prepare)
 
 

@@ -60,12 +60,17 @@ def split_of_seed(seed: int) -> tuple[np.ndarray, np.ndarray]:
 class Streams:
     """The random streams of one seed: independent of each other, and found by name, so adding one moves no other."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, _path: tuple[int, ...] = ()) -> None:
         self.seed = seed
+        self._path = _path
+
+    def within(self, name: str) -> Streams:
+        """Streams for a part, for example one member of an ensemble: independent of those of every other part."""
+        return Streams(self.seed, (*self._path, zlib.crc32(name.encode())))
 
     def integer(self, name: str) -> int:
         """A number of 64 bits that starts the named stream in any library."""
-        sequence = np.random.SeedSequence(self.seed, spawn_key=(zlib.crc32(name.encode()),))
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(*self._path, zlib.crc32(name.encode())))
         return int(sequence.generate_state(1, np.uint64)[0])
 
     def generator(self, name: str) -> torch.Generator:

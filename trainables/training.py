@@ -1,14 +1,30 @@
-"""The training loop of the small networks: full-batch steps of AdamW on binary cross-entropy."""
+"""The training loop of everything that learns by gradients: full-batch steps of AdamW."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from trainables.protocol import Classifier, Streams
+
+# Of a model's outputs and what they should be.
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Hyperparameters of `train`: a constant learning rate, decoupled weight decay, and how many steps.
+
+    With ten images an epoch is one step.
+    """
+
+    learning_rate: float
+    weight_decay: float
+    steps: int
 
 
 def channels_last(model: nn.Module) -> nn.Module:
@@ -19,36 +35,37 @@ def channels_last(model: nn.Module) -> nn.Module:
 def train(
     model: nn.Module,
     batch_of_step: Callable[[int], Tensor],
-    labels_N: Tensor,
-    *,
-    steps: int,
-    learning_rate: float,
-    weight_decay: float,
+    targets: Tensor,
+    config: TrainingConfig,
     streams: Streams,
+    loss: Loss = binary_cross_entropy_with_logits,
 ) -> None:
-    """Take `steps` optimiser steps, each on all N support images, and leave the model in eval mode.
+    """Take `config.steps` optimiser steps, each on all support images, and leave the model in eval mode.
 
     AdamW (Loshchilov and Hutter 2019), whose weight decay 0 is Adam; betas .9 and .999, eps 1e-8. `fused` is one
     kernel for all parameters. Dropout draws from the stream "dropout".
 
     Args:
-        model: Images of a batch -> logits (N,).
-        batch_of_step: The N images of one step, so that each step can have its own augmentation.
-        labels_N: float32 (N,), 0 or 1.
-        steps: How many; with ten images an epoch is one step.
-        learning_rate: Constant over the steps.
-        weight_decay: Decoupled, times the learning rate.
+        model: Images of a batch -> one output for each target.
+        batch_of_step: The images of one step, so that each step can have its own augmentation.
+        targets: What the outputs are compared with, for example float32 labels (N,) of 0 or 1.
+        config: How long and how fast.
         streams: The seed's random streams.
+        loss: To minimise.
     """
     optimiser = torch.optim.AdamW(
-        model.parameters(), lr=learning_rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=weight_decay, fused=True
+        model.parameters(),
+        lr=config.learning_rate,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=config.weight_decay,
+        fused=True,
     )
     model.train()
     with streams.torch_default("dropout"):
-        for step in range(steps):
+        for step in range(config.steps):
             optimiser.zero_grad(set_to_none=True)
-            loss = binary_cross_entropy_with_logits(model(batch_of_step(step)), labels_N)
-            loss.backward()
+            loss(model(batch_of_step(step)), targets).backward()
             optimiser.step()
     model.eval()
 
@@ -59,5 +76,15 @@ def classifier_of(model: nn.Module, prepare: Callable[[Tensor], Tensor]) -> Clas
     def classify(images: Tensor) -> Tensor:
         logits: Tensor = model(prepare(images))
         return logits
+
+    return classify
+
+
+def mean_probability(members: Sequence[Classifier]) -> Classifier:
+    """A classifier whose probability is the mean of its members'; exact also where a probability rounds to 0 or 1."""
+
+    def classify(images: Tensor) -> Tensor:
+        logits_KN = torch.stack([member(images) for member in members])
+        return logsigmoid(logits_KN).logsumexp(0) - logsigmoid(-logits_KN).logsumexp(0)
 
     return classify

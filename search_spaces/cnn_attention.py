@@ -1,0 +1,44 @@
+"""Space of `cnn_attention`."""
+
+from __future__ import annotations
+
+from optuna import Trial
+
+from search_spaces.reported import Reported
+from search_spaces.shared import suggest_attention, suggest_augmentation, suggest_cnn
+
+
+def suggest(trial: Trial) -> None:
+    """The network, where attention is and of what kind, and augmentation."""
+    suggest_cnn(trial)
+    suggest_augmentation(trial)
+    trial.suggest_categorical("network", ["starter", "custom"])  # Scientific.
+    trial.suggest_categorical("batch_norm", [False, True])  # Scientific.
+    trial.suggest_categorical("position", ["beginning", "middle", "end"])  # Scientific.
+    trial.suggest_int("modules", 1, 2)  # Scientific.
+    suggest_attention(trial)
+
+
+REPORTED = Reported(
+    params={
+        "normalisation": "fixed",
+        "learning_rate": 1e-3,
+        "weight_decay": 1e-6,
+        "steps": 50,
+        "dropout": 0.0,
+        "augmentation": "none",
+        "network": "starter",
+        "batch_norm": False,
+        "position": "beginning",
+        "modules": 1,
+        "kind": "self",
+        "residual": False,
+        "layer_norm": False,
+        "heads": 2,
+        "positional": "learned",
+    },
+    mean=71.78,
+    sd=16.01,
+    seeds=None,
+    note="there the images of a batch attended to each other, channels were tokens, and seeds shared one network",
+)

@@ -1,0 +1,34 @@
+"""Space of `cnn_resnet18_ensemble`."""
+
+from __future__ import annotations
+
+from optuna import Trial
+
+from search_spaces.reported import Reported
+from search_spaces.shared import suggest_augmentation, suggest_cnn, suggest_resnet18
+
+
+def suggest(trial: Trial) -> None:
+    """How the two networks are combined, their shape, their training, and augmentation."""
+    suggest_cnn(trial)
+    suggest_augmentation(trial)
+    suggest_resnet18(trial)
+    trial.suggest_categorical("combination", ["joint", "average"])  # Scientific.
+
+
+REPORTED = Reported(
+    params={
+        "normalisation": "fixed",
+        "learning_rate": 1e-3,
+        "weight_decay": 1e-6,
+        "steps": 50,
+        "dropout": 0.15,
+        "augmentation": "none",
+        "shape": "7x7-64",
+        "combination": "joint",
+    },
+    mean=58.94,
+    sd=10.45,
+    seeds=None,
+    note="from the authors' notebook; number of seeds and training not given, that of its custom network",
+)

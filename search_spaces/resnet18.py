@@ -1,0 +1,31 @@
+"""Space of `resnet18`."""
+
+from __future__ import annotations
+
+from optuna import Trial
+
+from search_spaces.reported import Reported
+from search_spaces.shared import suggest_augmentation, suggest_resnet18, suggest_scratch_network
+
+
+def suggest(trial: Trial) -> None:
+    """The network, its training, and augmentation."""
+    suggest_scratch_network(trial)
+    suggest_augmentation(trial)
+    suggest_resnet18(trial)
+
+
+REPORTED = Reported(
+    params={
+        "normalisation": "fixed",
+        "learning_rate": 1e-3,
+        "weight_decay": 1e-6,
+        "steps": 50,
+        "augmentation": "none",
+        "shape": "7x7-64",
+    },
+    mean=69.8,
+    sd=6.4,
+    seeds=None,
+    note="a bar of its Figure 1, read to about 0.1; training not given, that of its starter network",
+)

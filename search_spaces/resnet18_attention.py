@@ -1,0 +1,39 @@
+"""Space of `resnet18_attention`."""
+
+from __future__ import annotations
+
+from optuna import Trial
+
+from search_spaces.reported import Reported
+from search_spaces.shared import suggest_attention, suggest_augmentation, suggest_resnet18, suggest_scratch_network
+
+
+def suggest(trial: Trial) -> None:
+    """The network, where attention is and of what kind, and augmentation."""
+    suggest_scratch_network(trial)
+    suggest_augmentation(trial)
+    suggest_resnet18(trial)
+    trial.suggest_categorical("position", ["every", "beginning", "middle", "end"])  # Scientific.
+    suggest_attention(trial)
+
+
+REPORTED = Reported(
+    params={
+        "normalisation": "fixed",
+        "learning_rate": 1e-3,
+        "weight_decay": 1e-6,
+        "steps": 50,
+        "augmentation": "none",
+        "shape": "7x7-64",
+        "position": "every",
+        "kind": "self",
+        "residual": False,
+        "layer_norm": False,
+        "heads": 2,
+        "positional": "learned",
+    },
+    mean=60.7,
+    sd=9.7,
+    seeds=None,
+    note="a bar of its Figure 1, read to about 0.1; there the images of a batch attended to each other",
+)

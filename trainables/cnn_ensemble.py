@@ -1,0 +1,55 @@
+"""Several small networks from scratch, each with augmentations of its own, that vote by their mean probability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from torch import nn
+
+from trainables.networks import classifying, custom_stages
+from trainables.protocol import Classifier, Streams, Support
+from trainables.scratch import AugmentedConfig, AugmentedNetwork, fit_network
+from trainables.training import mean_probability
+
+# By number of blocks. With three the linear layer sees 3 x 3 positions, with four a single one.
+CHANNELS = {3: (16, 32, 64), 4: (16, 32, 32, 64)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CnnEnsembleConfig(AugmentedConfig):
+    """How many networks, of how many blocks, and how long BatchNorm remembers.
+
+    `statistics_memory` is the part of training over which BatchNorm's running statistics are averaged: its momentum is
+    1 / (statistics_memory * steps). Ten images overfit in a few steps, and then statistics from the end of training
+    score other images badly, where those that lag behind do not.
+    """
+
+    members: int
+    blocks: int
+    dropout: float
+    statistics_memory: float
+
+
+class CNNEnsemble(AugmentedNetwork):
+    """The mean probability of several small networks that differ in initialisation and augmentation."""
+
+    Config = CnnEnsembleConfig
+
+    @classmethod
+    def network(cls, config: CnnEnsembleConfig) -> nn.Module:
+        """One member."""
+        momentum = min(1.0, 1 / (config.statistics_memory * config.steps))
+        stages = custom_stages(channels=CHANNELS[config.blocks], momentum=momentum)
+        return classifying(stages, dropout=config.dropout)
+
+    @classmethod
+    def fit(cls, config: CnnEnsembleConfig, support: Support, streams: Streams) -> Classifier:
+        """Train each member with random streams of its own (deep ensembles, Lakshminarayanan et al. 2017)."""
+        build, augment = partial(cls.network, config), partial(cls.augment, config)
+        return mean_probability(
+            [
+                fit_network(build, augment, config, support, streams.within(f"member {number}"))
+                for number in range(config.members)
+            ]
+        )

@@ -1,0 +1,73 @@
+"""The custom network and a ResNet18 together, from scratch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from trainables.networks import classifying, custom_stages, pooled_classifying, pooled_features, resnet18_stages
+from trainables.protocol import Classifier, Streams, Support
+from trainables.scratch import AugmentedConfig, AugmentedNetwork, fit_network
+from trainables.training import mean_probability
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleConfig(AugmentedConfig):
+    """`combination` is "joint" or "average"; `dropout` is the custom network's, or that of the joint features."""
+
+    combination: str
+    dropout: float
+    shape: str
+
+
+class JointNetwork(nn.Module):
+    """One linear layer on the features of both networks, which are trained through it."""
+
+    def __init__(self, config: EnsembleConfig) -> None:
+        super().__init__()
+        resnet = resnet18_stages(config.shape)
+        custom = custom_stages()
+        self.branches = nn.ModuleList([pooled_features(custom), pooled_features(resnet)])
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(custom[-1].channels + resnet[-1].channels, 1)
+
+    def forward(self, images_N1HW: Tensor) -> Tensor:
+        """Logits (N,)."""
+        features_ND = torch.cat([branch(images_N1HW) for branch in self.branches], dim=1)
+        logits_N: Tensor = self.head(self.dropout(features_ND)).squeeze(1)
+        return logits_N
+
+
+class CNNResNet18Ensemble(AugmentedNetwork):
+    """The custom network and ResNet18: joint features, or the mean of their probabilities."""
+
+    Config = EnsembleConfig
+
+    @classmethod
+    def network(cls, config: EnsembleConfig) -> nn.Module:
+        """The network with joint features."""
+        return JointNetwork(config)
+
+    @classmethod
+    def fit(cls, config: EnsembleConfig, support: Support, streams: Streams) -> Classifier:
+        """Train both at once ("joint"), or each by itself on augmentations of its own ("average")."""
+        match config.combination:
+            case "joint":
+                return super().fit(config, support, streams)
+            case "average":
+                members = {
+                    "cnn": lambda: classifying(custom_stages(), dropout=config.dropout),
+                    "resnet18": lambda: pooled_classifying(resnet18_stages(config.shape)),
+                }
+                augment = partial(cls.augment, config)
+                return mean_probability(
+                    [
+                        fit_network(build, augment, config, support, streams.within(name))
+                        for name, build in members.items()
+                    ]
+                )
+            case unknown:
+                raise ValueError(f"Expected a combination from joint, average; got {unknown!r}.")

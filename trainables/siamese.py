@@ -1,0 +1,231 @@
+"""Siamese networks: one network embeds both images of a pair, and pairs of one class are brought together.
+
+They learn from the 45 pairs of the ten images. A new image gets the class whose five images it is more similar to.
+Shapes: N = images, D = embedding size, P = pairs, R = references (the ten images).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similarity, normalize
+
+from trainables.augmentation import augment
+from trainables.networks import features, twin_stages
+from trainables.normalisation import unit
+from trainables.protocol import Classifier, SeedTrainable, Streams, Support
+from trainables.scratch import AugmentedConfig, network_input, training_batches
+from trainables.training import Loss, channels_last, train
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiameseConfig(AugmentedConfig):
+    """The embedding, and how an image is compared with a class: by the "mean" or "nearest" of its five references."""
+
+    embedding_size: int
+    dropout: float
+    references: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BceConfig(SiameseConfig):
+    """`comparison` is "cosine" or "difference", seen by `hidden_layers` layers of `hidden_width` units."""
+
+    comparison: str
+    hidden_layers: int
+    hidden_width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastiveConfig(SiameseConfig):
+    """The loss's margin, and whether embeddings are brought to length 1."""
+
+    margin: float
+    unit_length: bool
+
+
+class Embedding(nn.Module):
+    """The twin network: (N, 1, 28, 28) -> (N, D). Five convolutions, two poolings, dropout, a linear layer."""
+
+    def __init__(self, config: SiameseConfig, *, unit_length: bool = False) -> None:
+        super().__init__()
+        stages = twin_stages()
+        last = stages[-1]
+        size = last.channels * last.side**2
+        self.layers = nn.Sequential(
+            features(stages), nn.Flatten(), nn.Dropout(config.dropout), nn.Linear(size, config.embedding_size)
+        )
+        self.unit_length = unit_length
+
+    def forward(self, images_N1HW: Tensor) -> Tensor:
+        """Embeddings (N, D)."""
+        embeddings_ND: Tensor = self.layers(images_N1HW)
+        return normalize(embeddings_ND) if self.unit_length else embeddings_ND
+
+
+class TrainedSimilarity(nn.Module):
+    """The log-odds that two images are of one class, by trained layers; the order of the two does not matter.
+
+    The layers see the cosine of the embeddings' angle, or the absolute difference in each dimension.
+
+    Raises:
+        ValueError: There is no comparison of that name.
+    """
+
+    def __init__(self, config: BceConfig) -> None:
+        super().__init__()
+        if config.comparison not in ("cosine", "difference"):
+            raise ValueError(f"Expected a comparison from cosine, difference; got {config.comparison!r}.")
+        self.comparison = config.comparison
+        inputs = 1 if config.comparison == "cosine" else config.embedding_size
+        layers: list[nn.Module] = []
+        for _ in range(config.hidden_layers):
+            layers += [nn.Linear(inputs, config.hidden_width), nn.ReLU(), nn.Dropout(config.dropout)]
+            inputs = config.hidden_width
+        self.layers = nn.Sequential(*layers, nn.Linear(inputs, 1))
+
+    def forward(self, one_D: Tensor, other_D: Tensor) -> Tensor:
+        """Embeddings (..., D) and (..., D) -> (...)."""
+        if self.comparison == "cosine":
+            compared = cosine_similarity(one_D, other_D, dim=-1)[..., None]
+        else:
+            compared = (one_D - other_D).abs()
+        log_odds: Tensor = self.layers(compared).squeeze(-1)
+        return log_odds
+
+
+class NegativeDistance(nn.Module):
+    """Minus the Euclidean distance."""
+
+    def forward(self, one_D: Tensor, other_D: Tensor) -> Tensor:
+        """Embeddings (..., D) and (..., D) -> (...)."""
+        # The root has no slope at 0.
+        return -(one_D - other_D).square().sum(-1).clamp_min(1e-12).sqrt()
+
+
+class Twins(nn.Module):
+    """An embedding and a similarity; as a module to train, N images -> the similarities of their P = N(N-1)/2 pairs."""
+
+    embedding: Embedding
+    similarity: nn.Module
+
+    def __init__(self, embedding: Embedding, similarity: nn.Module) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.similarity = similarity
+
+    def forward(self, images_N1HW: Tensor) -> Tensor:
+        """Similarities (P,), in the order of `pairs`."""
+        embeddings_ND = self.embedding(images_N1HW)
+        one_P, other_P = pairs(len(images_N1HW))
+        similarities_P: Tensor = self.similarity(embeddings_ND[one_P], embeddings_ND[other_P])
+        return similarities_P
+
+
+def pairs(count: int) -> Tensor:
+    """All pairs of different images, each once: (2, P)."""
+    return torch.triu_indices(count, count, offset=1)
+
+
+def contrastive_loss(similarities_P: Tensor, same_P: Tensor, *, margin: float) -> Tensor:
+    """Mean of d^2 for pairs of one class and max(0, margin - d)^2 for others (Hadsell et al. 2006, eq. 4, doubled).
+
+    Args:
+        similarities_P: Minus the distance d.
+        same_P: 1 for pairs of one class, 0 for others.
+        margin: Distance from which on pairs of two classes are far enough apart.
+    """
+    distances_P = -similarities_P
+    apart_P = (margin - distances_P).clamp_min(0)
+    return (same_P * distances_P.square() + (1 - same_P) * apart_P.square()).mean()
+
+
+def class_score(similarities_NR: Tensor, labels_R: Tensor, references: str) -> Tensor:
+    """Similarity to class 1's references less that to class 0's, (N,).
+
+    Raises:
+        ValueError: `references` is neither "mean" nor "nearest".
+    """
+    by_class = [similarities_NR[:, labels_R == label] for label in (0, 1)]
+    match references:
+        case "mean":
+            normal_N, pneumonia_N = (each.mean(1) for each in by_class)
+        case "nearest":
+            normal_N, pneumonia_N = (each.amax(1) for each in by_class)
+        case unknown:
+            raise ValueError(f"Expected references from mean, nearest; got {unknown!r}.")
+    return pneumonia_N - normal_N
+
+
+class Siamese(SeedTrainable):
+    """Twins trained on the pairs of the ten images; subclasses say how two embeddings are compared, and the loss."""
+
+    @classmethod
+    def twins(cls, config: Any) -> Twins:
+        """The untrained network."""
+        raise NotImplementedError
+
+    @classmethod
+    def loss(cls, config: Any) -> Loss:
+        """Of the pairs' similarities, and whether they are of one class."""
+        raise NotImplementedError
+
+    @classmethod
+    def fit(cls, config: Any, support: Support, streams: Streams) -> Classifier:
+        """Train on the pairs; a new image is compared with the ten as they are, not augmented."""
+        with streams.torch_default("initialisation"):
+            twins = cls.twins(config)
+            channels_last(twins)
+        batches = training_batches(partial(augment, config), config, support, streams)
+        one_P, other_P = pairs(len(support.labels))
+        same_P = (support.labels[one_P] == support.labels[other_P]).float()
+        train(twins, batches.__getitem__, same_P, config, streams, cls.loss(config))
+
+        def embed(images_NHW: Tensor) -> Tensor:
+            embeddings_ND: Tensor = twins.embedding(network_input(config, unit(images_NHW)))
+            return embeddings_ND
+
+        with torch.inference_mode():
+            references_RD = embed(support.images)
+
+        def classify(images_NHW: Tensor) -> Tensor:
+            similarities_NR = twins.similarity(embed(images_NHW)[:, None], references_RD)
+            return class_score(similarities_NR, support.labels, config.references)
+
+        return classify
+
+
+class SiameseBCE(Siamese):
+    """Siamese network with trained layers on cosine similarity or difference, by cross-entropy on the pairs."""
+
+    Config = BceConfig
+
+    @classmethod
+    def twins(cls, config: BceConfig) -> Twins:
+        """Embeddings, then trained layers on two of them."""
+        return Twins(Embedding(config), TrainedSimilarity(config))
+
+    @classmethod
+    def loss(cls, config: BceConfig) -> Loss:
+        """Cross-entropy of same or not."""
+        return binary_cross_entropy_with_logits
+
+
+class SiameseContrastive(Siamese):
+    """Siamese network whose Euclidean distances are small in a class and beyond a margin between classes."""
+
+    Config = ContrastiveConfig
+
+    @classmethod
+    def twins(cls, config: ContrastiveConfig) -> Twins:
+        """Embeddings, then their distance."""
+        return Twins(Embedding(config, unit_length=config.unit_length), NegativeDistance())
+
+    @classmethod
+    def loss(cls, config: ContrastiveConfig) -> Loss:
+        """See `contrastive_loss`."""
+        return partial(contrastive_loss, margin=config.margin)
