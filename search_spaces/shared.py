@@ -5,7 +5,7 @@ from __future__ import annotations
 from optuna import Trial
 
 
-def suggest_scratch_network(trial: Trial, *, least_learning_rate: float = 1e-4) -> None:
+def suggest_scratch_network(trial: Trial, *, least_learning_rate: float = 1e-4, most_steps: int = 100) -> None:
     """Parameters of every network from scratch.
 
     The least weight decay is as good as none: AdamW multiplies it by the learning rate.
@@ -14,12 +14,12 @@ def suggest_scratch_network(trial: Trial, *, least_learning_rate: float = 1e-4) 
     trial.suggest_float("learning_rate", least_learning_rate, 3e-2, log=True)  # Nuisance.
     trial.suggest_float("weight_decay", 1e-6, 1.0, log=True)  # Nuisance.
     # Nuisance. Below about 30 steps BatchNorm's running statistics still hold part of their start.
-    trial.suggest_int("steps", 30, 120, log=True)
+    trial.suggest_int("steps", 30, most_steps, log=True)
 
 
-def suggest_cnn(trial: Trial) -> None:
+def suggest_cnn(trial: Trial, *, most_steps: int = 100) -> None:
     """Parameters of the report's custom network."""
-    suggest_scratch_network(trial)
+    suggest_scratch_network(trial, most_steps=most_steps)
     trial.suggest_float("dropout", 0.0, 0.6)  # Nuisance.
 
 
@@ -59,12 +59,18 @@ def suggest_attention(trial: Trial) -> None:
         trial.suggest_categorical("positional", ["none", "learned", "sinusoidal"])  # Scientific.
 
 
+# A step of a ResNet18 takes up to ten times as long as one of the small networks.
+MOST_RESNET18_STEPS = 80
+
+
 def suggest_resnet18(trial: Trial) -> None:
     """The shape of a ResNet18: its stem and channels in one choice.
 
     The 3 x 3 stem keeps four times as many positions, so its wide networks would take 10 s a seed and more.
     """
-    trial.suggest_categorical("shape", ["7x7-64", "7x7-32", "7x7-16", "7x7-8", "3x3-16", "3x3-8"])  # Scientific.
+    trial.suggest_categorical(  # Scientific.
+        "shape", ["7x7-64", "7x7-32", "7x7-16", "7x7-8", "3x3-16", "3x3-8", "3x3-4"]
+    )
 
 
 def suggest_siamese(trial: Trial) -> None:

@@ -56,11 +56,11 @@ def custom_stages(
 def twin_stages() -> list[Stage]:
     """What embeds an image in a Siamese network: five convolutions with BatchNorm and ReLU, and two max-poolings.
 
-    28 -> 14, 14, 7, 7 and 7 pixels a side; 16, 32, 32, 64 and 64 channels, which the report does not give.
+    28 -> 14, 14, 7, 7 and 7 pixels a side; 16, 16, 32, 32 and 64 channels, which the report does not give.
     """
     stages: list[Stage] = []
     inputs = 1
-    for channels, pooled, side in ((16, True, 14), (32, False, 14), (32, True, 7), (64, False, 7), (64, False, 7)):
+    for channels, pooled, side in ((16, True, 14), (16, False, 14), (32, True, 7), (32, False, 7), (64, False, 7)):
         pool = [nn.MaxPool2d(2)] if pooled else []
         convolution = nn.Conv2d(inputs, channels, 3, padding=1)
         module = nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU(), *pool)
