@@ -69,6 +69,7 @@ def results(found: dict[str, Any], folder: Path, warnings: Sequence[str]) -> str
             f"--trial {best['best_trial']} --seed {CONFIRM_SEEDS_FROM}",
             "",
         ]
+    lines += against_baseline(found)
     unfinished = sum(row["configurations"]["unfinished"] for row in found["approaches"])
     if unfinished:
         lines.append(f"{unfinished} configurations are not finished and not ranked.")
@@ -81,6 +82,29 @@ def results(found: dict[str, Any], folder: Path, warnings: Sequence[str]) -> str
                 "found a new best configuration."
             )
     return "\n".join(lines).rstrip()
+
+
+def against_baseline(found: dict[str, Any]) -> list[str]:
+    """Which approaches beat the plain baseline, which do not, and by how much; empty where there is none."""
+    compared = [row for row in found["approaches"] if row["against_baseline"]]
+    if not compared:
+        return []
+    verdicts: dict[str, list[str]] = {"better": [], "not shown to differ": [], "worse": []}
+    for row in compared:
+        points = {key: 100 * row["against_baseline"][key] for key in ("mean", "low", "high")}
+        verdict = "better" if points["low"] > 0 else "worse" if points["high"] < 0 else "not shown to differ"
+        verdicts[verdict].append(
+            f"{row['approach']} {points['mean']:+.1f} ({points['low']:+.1f} to {points['high']:+.1f})"
+        )
+    first = compared[0]["against_baseline"]
+    lines = [
+        f"Against {first['baseline']}, in points on the same fresh seeds, with the 95 % interval of each difference:"
+    ]
+    for verdict, texts in verdicts.items():
+        if texts:
+            text = f"{verdict + ':':<21}{', '.join(texts)}"
+            lines += textwrap.wrap(text, 110, initial_indent="      ", subsequent_indent=" " * 27)
+    return [*lines, ""]
 
 
 def record_line(folder: Path) -> str:

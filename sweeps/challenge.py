@@ -29,6 +29,8 @@ class Approach:
     space: Space
     # Typical seconds of one seed on one CPU core; the plan's estimate until the sweep has measured its own.
     seconds_a_seed: float
+    # Whether it is the plain one that the others must beat to be worth their trouble.
+    is_baseline: bool = False
 
     @property
     def about(self) -> str:

@@ -33,7 +33,13 @@ CHALLENGE = Challenge(
     name="challenge1",
     title="Challenge 1: from scratch, ten training images",
     approaches=(
-        Approach(name="pixel_baseline", trainable=PixelBaseline, space=pixel_baseline, seconds_a_seed=0.05),
+        Approach(
+            name="pixel_baseline",
+            trainable=PixelBaseline,
+            space=pixel_baseline,
+            seconds_a_seed=0.05,
+            is_baseline=True,
+        ),
         Approach(name="starter_cnn", trainable=StarterCNN, space=starter_cnn, seconds_a_seed=0.2),
         Approach(name="cnn", trainable=CNN, space=cnn, seconds_a_seed=0.25),
         Approach(name="cnn_satoto", trainable=CNNSatoto, space=cnn_satoto, seconds_a_seed=0.3),

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sweeps.challenge import Approach
-from sweeps.intervals import Estimate, estimate
+from sweeps.intervals import Estimate, estimate, paired_difference
 from sweeps.record import CONFIRM, SEARCH, Record, TrialRecord, best_complete, confirmed_results
 from trainables.metrics import METRICS
 from trainables.protocol import TEST, VALIDATION, SeedResult
@@ -76,6 +76,9 @@ def summary(record: Record, approaches: Sequence[Approach], marks: Mapping[str, 
     trials = record.trials([approach.name for approach in approaches])
     wanted = record.starts[-1]["options"]["confirm_seeds"] if record.starts else 0
     rows = [_row(trials, approach, wanted) for approach in approaches]
+    baseline = next((approach.name for approach in approaches if approach.is_baseline), None)
+    for row in rows:
+        row["against_baseline"] = _against(trials, rows, row, baseline)
     rows.sort(key=lambda row: (not row["is_confirmed"], -(row["confirmed"]["mean"] if row["confirmed"] else 0)))
     return {
         "sweep": record.folder.name,
@@ -132,6 +135,28 @@ def _row(trials: list[TrialRecord], approach: Approach, wanted: int) -> dict[str
         "seconds": math.fsum(result.seconds for result in all_results),
         "seconds_a_seed": _median_seconds(all_results),
     }
+
+
+def _against(
+    trials: list[TrialRecord], rows: list[dict[str, Any]], row: dict[str, Any], baseline: str | None
+) -> dict[str, Any] | None:
+    """Confirmed accuracy less the plain baseline's on the same fresh seeds; None if either lacks them."""
+    plain = next((each for each in rows if each["approach"] == baseline), None)
+    if plain is None or plain is row or not (plain["is_confirmed"] and row["is_confirmed"]):
+        return None
+    by_seed, plain_by_seed = (
+        {
+            result.seed: result.accuracy
+            for result in confirmed_results(trials, each["approach"], each["best_trial"])
+            if result.split == VALIDATION
+        }
+        for each in (row, plain)
+    )
+    common = sorted(by_seed.keys() & plain_by_seed.keys())
+    difference = paired_difference(
+        np.array([by_seed[seed] for seed in common]), np.array([plain_by_seed[seed] for seed in common])
+    )
+    return {"baseline": baseline, **asdict(difference)} if difference else None
 
 
 def _estimates(results: Iterable[SeedResult], split: str) -> dict[str, Estimate]:

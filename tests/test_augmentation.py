@@ -6,7 +6,14 @@ import torch
 from scipy import ndimage
 
 from trainables import augmentation
-from trainables.augmentation import random_affine, random_elastic, random_intensity
+from trainables.augmentation import (
+    AugmentationChoice,
+    cirillo,
+    random_affine,
+    random_elastic,
+    random_intensity,
+    satoto,
+)
 from trainables.vision import torchvision
 
 NO_AFFINE = {"rotation_deg": 0.0, "shear_x_deg": 0.0, "shear_y_deg": 0.0, "least_scale": 1.0, "reflect": False}
@@ -249,3 +256,45 @@ def test_elastic_agrees_with_scipy_where_the_displacement_is_known(images):
     place = torch.stack(torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij"))
     expected = ndimage.map_coordinates(images[0].numpy(), (place + torch.stack([down, across])).numpy(), order=1)
     assert np.allclose(found.numpy()[6:-6, 6:-6], expected[6:-6, 6:-6], atol=1e-4)
+
+
+CIRILLO = {"gain_spread": 0.3, "gamma_spread": 0.4, "elastic_sigma_px": 1.5, "elastic_points": 4}
+
+
+def choice(name):
+    return AugmentationChoice(augmentation=name, **CIRILLO, **STRONG_AFFINE)
+
+
+def test_cirillo_is_intensity_then_elastic(images):
+    generator = seeded()
+    changed = random_intensity(images, gain_spread=0.3, gamma_spread=0.4, generator=generator)
+    expected = random_elastic(changed, points=4, sigma_px=1.5, generator=generator)
+    assert torch.equal(cirillo(choice("cirillo"), images, seeded()), expected)
+
+
+def test_satoto_is_the_affine_map(images):
+    expected = random_affine(images, **STRONG_AFFINE, generator=seeded())
+    assert torch.equal(satoto(choice("satoto"), images, seeded()), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"), [("none", []), ("cirillo", [cirillo]), ("satoto", [satoto]), ("both", [cirillo, satoto])]
+)
+def test_the_choice_is_of_these_functions_in_this_order(images, name, steps):
+    generator, expected = seeded(), images
+    for step in steps:
+        expected = step(choice(name), expected, generator)
+    found = augmentation.augment(choice(name), images, seeded())
+    assert torch.equal(found, expected)
+    assert torch.equal(found, images) == (name == "none")
+
+
+@pytest.mark.parametrize("name", ["none", "cirillo", "satoto", "both"])
+def test_no_strength_given_is_no_change(images, name):
+    found = augmentation.augment(AugmentationChoice(augmentation=name), images, seeded())
+    assert torch.allclose(found, images, atol=2e-5)
+
+
+def test_unknown_choice_is_an_error_with_the_choices(images):
+    with pytest.raises(ValueError, match="Expected an augmentation from none, cirillo, satoto, both; got 'mixup'"):
+        augmentation.augment(choice("mixup"), images, seeded())

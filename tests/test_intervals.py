@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweeps.intervals import estimate
+from sweeps.intervals import estimate, paired_difference
 
 
 def sample(n, seed=0):
@@ -62,3 +62,15 @@ def test_interval_covers_the_truth_in_95_percent_of_samples():
     rng = np.random.default_rng(1)
     found = [estimate(rng.normal(0.6, 0.05, 10)) for _ in range(2000)]
     assert 0.935 < np.mean([each.low <= 0.6 <= each.high for each in found]) < 0.965
+
+
+def test_paired_difference_agrees_with_scipy():
+    ours, theirs = sample(20), sample(20, seed=1)
+    found = paired_difference(ours, theirs)
+    interval = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
+    assert (found.n, found.mean) == (20, pytest.approx(ours.mean() - theirs.mean()))
+    assert (found.low, found.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
+
+
+def test_paired_difference_of_one_seed_is_unknown():
+    assert paired_difference(np.array([0.7]), np.array([0.6])) is None

@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from scipy import stats
 
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
 from sweeps.challenge2 import CHALLENGE as CHALLENGE2
@@ -98,6 +99,7 @@ def test_prints_plan_table_and_where_everything_is(finished):
         "1 trials at the same time",
         "a losing configuration is stopped after 5 of 6 seeds",
         "Best: ",
+        "Against pixel_baseline, in points on the same fresh seeds",
         "python sweeps/rerun.py results/sweep --approach",
         "python sweeps/challenge1.py --workers 1 --resume sweep --num-samples 10",
         "results/sweep/study.journal",
@@ -140,6 +142,15 @@ def test_summary_follows_from_the_seeds(finished):
         test = rows(own, split="test")["balanced_accuracy"]
         assert row["test"]["balanced_accuracy"]["mean"] == pytest.approx(test.mean())
         assert row["test_openings"] == 1
+        if row["approach"] == "starter_cnn":
+            plain = rows(frame, approach="pixel_baseline", stage="confirm", split="validation")["accuracy"]
+            difference = fresh.to_numpy() - plain.to_numpy()
+            assert row["against_baseline"]["baseline"] == "pixel_baseline"
+            assert row["against_baseline"]["mean"] == pytest.approx(difference.mean())
+            interval = stats.ttest_1samp(difference, 0).confidence_interval(0.95)
+            assert row["against_baseline"]["low"] == pytest.approx(interval.low)
+        else:
+            assert row["against_baseline"] is None
     means = [row["confirmed"]["mean"] for row in summary["approaches"]]
     assert means == sorted(means, reverse=True)
 

@@ -48,14 +48,15 @@ def keys_of(tokens_NTC: Tensor, side: int) -> Tensor:
     factor = math.ceil(side / MOST_KEYS_SIDE)
     if factor == 1:
         return tokens_NTC
-    return to_tokens(avg_pool2d(to_map(tokens_NTC, side), factor))
+    # With `ceil_mode` the squares at the border, which may be smaller, count too.
+    return to_tokens(avg_pool2d(to_map(tokens_NTC, side), factor, ceil_mode=True))
 
 
 def sinusoidal_encoding(side: int, channels: int) -> Tensor:
     """Sines and cosines of the row in the first half of the channels and of the column in the second, (T, C).
 
-    Wavelengths run from 2 pi to 10000 * 2 pi positions (Vaswani et al. 2017, section 3.5; for two dimensions Parmar et
-    al. 2018).
+    Wavelengths run geometrically from 2 pi towards 10000 * 2 pi positions (Vaswani et al. 2017, section 3.5; for two
+    dimensions Parmar et al. 2018).
 
     Raises:
         ValueError: The channels cannot be divided by 4.

@@ -78,19 +78,18 @@ def resnet18_stages(shape: str) -> list[Stage]:
     it.
 
     Raises:
-        ValueError: There is no stem of that name.
+        ValueError: It is no such shape.
     """
-    stem, _, channels_of_first_pair = shape.partition("-")
-    width = int(channels_of_first_pair)
-    match stem:
-        case "7x7":
-            convolution = nn.Conv2d(1, width, 7, stride=2, padding=3, bias=False)
-            pool, side = [nn.MaxPool2d(3, stride=2, padding=1)], 7
-        case "3x3":
-            convolution = nn.Conv2d(1, width, 3, stride=2, padding=1, bias=False)
-            pool, side = [], 14
-        case _:
-            raise ValueError(f"Expected a shape that begins with 7x7 or 3x3; got {shape!r}.")
+    stem, _, width_text = shape.partition("-")
+    if stem not in ("7x7", "3x3") or not width_text.isdecimal():
+        raise ValueError(f"Expected a shape such as 7x7-64 or 3x3-16; got {shape!r}.")
+    width = int(width_text)
+    if stem == "7x7":
+        convolution = nn.Conv2d(1, width, 7, stride=2, padding=3, bias=False)
+        pool, side = [nn.MaxPool2d(3, stride=2, padding=1)], 7
+    else:
+        convolution = nn.Conv2d(1, width, 3, stride=2, padding=1, bias=False)
+        pool, side = [], 14
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
     first = nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True), *pool)
     stages = [Stage(module=first, channels=width, side=side)]

@@ -54,6 +54,7 @@ def hog_of(pixels: bytes, shape: tuple[int, int], cell_px: int) -> np.ndarray:
     """HOG of one uint8 image, remembered: it takes half a millisecond, and a seed's other work less for all images."""
     image = np.frombuffer(pixels, np.uint8).reshape(shape)
     vector: np.ndarray = hog(image, orientations=8, pixels_per_cell=(cell_px, cell_px), cells_per_block=(2, 2))
+    vector.setflags(write=False)
     return vector
 
 

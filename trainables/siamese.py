@@ -70,7 +70,9 @@ class Embedding(nn.Module):
 class TrainedSimilarity(nn.Module):
     """The log-odds that two images are of one class, by trained layers; the order of the two does not matter.
 
-    The layers see the cosine of the embeddings' angle, or the absolute difference in each dimension.
+    The layers see the cosine of the embeddings' angle, or the absolute difference in each dimension. They start with
+    more alike images having higher log-odds. Random layers start the wrong way round on half of the seeds, and then
+    training lets all embeddings fall together instead of turning the layers around.
 
     Raises:
         ValueError: There is no comparison of that name.
@@ -81,12 +83,20 @@ class TrainedSimilarity(nn.Module):
         if config.comparison not in ("cosine", "difference"):
             raise ValueError(f"Expected a comparison from cosine, difference; got {config.comparison!r}.")
         self.comparison = config.comparison
-        inputs = 1 if config.comparison == "cosine" else config.embedding_size
+        inputs = width = 1 if config.comparison == "cosine" else config.embedding_size
         layers: list[nn.Module] = []
         for _ in range(config.hidden_layers):
             layers += [nn.Linear(inputs, config.hidden_width), nn.ReLU(), nn.Dropout(config.dropout)]
             inputs = config.hidden_width
-        self.layers = nn.Sequential(*layers, nn.Linear(inputs, 1))
+        last = nn.Linear(inputs, 1)
+        self.layers = nn.Sequential(*layers, last)
+        from_unlike_to_alike_G1 = torch.linspace(-0.5, 0.5, 11)[:, None]
+        compared_GI = (0.5 + (1 if config.comparison == "cosine" else -1) * from_unlike_to_alike_G1).expand(-1, width)
+        with torch.no_grad():
+            self.eval()
+            if (self.layers(compared_GI) * from_unlike_to_alike_G1).sum() < 0:
+                last.weight.neg_()
+            self.train()
 
     def forward(self, one_D: Tensor, other_D: Tensor) -> Tensor:
         """Embeddings (..., D) and (..., D) -> (...)."""

@@ -1,0 +1,251 @@
+import pytest
+import torch
+from torch import nn
+
+from trainables.networks import (
+    classifying,
+    custom_stages,
+    features,
+    pooled_classifying,
+    pooled_features,
+    resnet18_stages,
+    starter_stages,
+    twin_stages,
+)
+from trainables.vision import torchvision
+
+SHAPES = ["7x7-64", "7x7-32", "7x7-16", "7x7-8", "3x3-16", "3x3-8", "3x3-4"]
+NETWORKS = {
+    "starter": starter_stages,
+    "starter with BatchNorm": lambda: starter_stages(batch_norm=True),
+    "custom": custom_stages,
+    "custom without BatchNorm": lambda: custom_stages(batch_norm=False),
+    "custom of three blocks": lambda: custom_stages(channels=(16, 32, 64)),
+    "custom of two blocks": lambda: custom_stages(channels=[5, 3]),
+    "twin": twin_stages,
+    **{shape: lambda shape=shape: resnet18_stages(shape) for shape in SHAPES},
+}
+
+each_network = pytest.mark.parametrize("build", NETWORKS.values(), ids=NETWORKS)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+def images(count=3):
+    return torch.randn(count, 1, 28, 28)
+
+
+def layers_of(network, kind):
+    return [layer for layer in network.modules() if isinstance(layer, kind)]
+
+
+@each_network
+def test_a_stage_says_what_leaves_it(build):
+    maps = images()
+    for stage in build():
+        maps = stage.module(maps)
+        assert maps.shape == (3, stage.channels, stage.side, stage.side)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("starter", [(16, 26), (16, 12), (32, 10), (32, 4)]),
+        ("custom", [(16, 14), (32, 7), (32, 3), (64, 1)]),
+        ("custom of three blocks", [(16, 14), (32, 7), (64, 3)]),
+        ("7x7-64", [(64, 7), (64, 7), (64, 7), (128, 4), (128, 4), (256, 2), (256, 2), (512, 1), (512, 1)]),
+        ("3x3-8", [(8, 14), (8, 14), (8, 14), (16, 7), (16, 7), (32, 4), (32, 4), (64, 2), (64, 2)]),
+    ],
+)
+def test_stages_have_the_documented_channels_and_sides(name, expected):
+    assert [(stage.channels, stage.side) for stage in NETWORKS[name]()] == expected
+
+
+def test_twins_pool_twice():
+    assert [stage.side for stage in twin_stages()] == [14, 14, 7, 7, 7]
+
+
+@each_network
+def test_stages_in_a_row_are_the_features(build):
+    stages, maps = build(), images()
+    network = features(stages).eval()
+    expected = maps
+    for stage in stages:
+        expected = stage.module(expected)
+    assert torch.equal(network(maps), expected)
+    pooled = pooled_features(stages)(maps)
+    assert pooled.shape == (3, stages[-1].channels)
+    torch.testing.assert_close(pooled, expected.mean((2, 3)))
+
+
+@each_network
+@pytest.mark.parametrize("head", [classifying, pooled_classifying])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_classifier_gives_one_logit_an_image(build, head, count):
+    assert head(build()).eval()(images(count)).shape == (count,)
+
+
+@pytest.mark.parametrize(
+    ("build", "head", "parameters"),
+    [
+        # Convolutions, then the linear layer.
+        (starter_stages, classifying, 160 + 2320 + 4640 + 9248 + 513),
+        # Each convolution, and a scale and a shift a channel.
+        (custom_stages, classifying, 160 + 32 + 4640 + 64 + 9248 + 64 + 18496 + 128 + 65),
+    ],
+)
+def test_a_small_network_has_the_report_s_number_of_weights(build, head, parameters):
+    assert sum(parameter.numel() for parameter in head(build()).parameters()) == parameters
+
+
+@each_network
+def test_batch_norm_is_there_or_not(build, request):
+    count = len(layers_of(features(build()), nn.BatchNorm2d))
+    name = request.node.callspec.id
+    if name in ("starter", "custom without BatchNorm"):
+        assert count == 0
+    elif name in SHAPES:
+        assert count == 1 + 8 * 2 + 3
+    else:
+        assert count == len(build())
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_dropout_acts_in_training_alone(dropout):
+    network, batch = classifying(custom_stages(batch_norm=False), dropout=dropout), images(10)
+    network.train()
+    assert torch.equal(network(batch), network(batch)) == (dropout == 0)
+    network.eval()
+    assert torch.equal(network(batch), network(batch))
+    without = classifying(custom_stages(batch_norm=False)).eval()
+    without.load_state_dict(network.state_dict())
+    assert torch.equal(network(batch), without(batch))
+
+
+def test_dropout_leaves_out_its_share_of_the_last_map():
+    network = classifying(custom_stages(batch_norm=False, channels=(8, 64)), dropout=0.3).train()
+    (dropout,) = layers_of(network, nn.Dropout)
+    zeros = []
+    dropout.register_forward_hook(lambda module, inputs, output: zeros.append((output[inputs[0] != 0] == 0).float()))
+    network(images(10))
+    assert zeros[0].mean() == pytest.approx(0.3, abs=0.03)
+
+
+@pytest.mark.parametrize("momentum", [0.02, 0.1, 1.0])
+def test_momentum_is_the_share_of_the_statistics_that_a_step_replaces(momentum):
+    network, batch = features(custom_stages(momentum=momentum)), images(10)
+    found = []
+    norms = layers_of(network, nn.BatchNorm2d)
+    assert len(norms) == 4
+    for norm in norms:
+        norm.register_forward_hook(lambda module, inputs, output: found.append(inputs[0]))
+    network.train()(batch)
+    for norm, maps in zip(norms, found, strict=True):
+        expected = momentum * maps.transpose(0, 1).flatten(1).mean(1)  # They start at 0.
+        torch.testing.assert_close(norm.running_mean, expected)
+
+
+def test_momentum_is_torch_s_unless_given():
+    assert {norm.momentum for norm in layers_of(features(custom_stages()), nn.BatchNorm2d)} == {0.1}
+
+
+def paper_s_resnet18(network):
+    """ResNet18 by torchvision for grey images with these weights, those of 1 x 1 in the middle of a random 3 x 3."""
+    torchvision_s = torchvision.models.resnet18(num_classes=1)
+    torchvision_s.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
+    weights = {}
+    for (name, theirs), ours in zip(torchvision_s.state_dict().items(), network.state_dict().values(), strict=True):
+        if theirs.shape == ours.shape:
+            weights[name] = ours.clone()
+        else:
+            assert (*ours.shape[2:], *theirs.shape[2:]) == (1, 1, 3, 3)
+            weights[name] = torch.randn_like(theirs)
+            weights[name][:, :, 1:2, 1:2] = ours
+    torchvision_s.load_state_dict(weights)
+    return torchvision_s
+
+
+@pytest.fixture(scope="module")
+def both():
+    torch.manual_seed(0)
+    network = pooled_classifying(resnet18_stages("7x7-64"))
+    with torch.no_grad():
+        for norm in layers_of(network, nn.BatchNorm2d):
+            norm.weight.uniform_(0.5, 1.5)
+            norm.bias.normal_(0, 0.2)
+            norm.running_mean.normal_(0, 0.2)
+            norm.running_var.uniform_(0.5, 1.5)
+    # In double precision, so that only a real difference shows.
+    return network.double(), paper_s_resnet18(network).double()
+
+
+def test_resnet18_has_kernels_of_one_pixel_where_the_map_is_one(both):
+    small = [
+        name
+        for name, parameter in both[0].named_parameters()
+        if parameter.shape[2:] == (1, 1) and "downsample" not in name
+    ]
+    # Both convolutions of the last block and the second one of the block before.
+    assert len(small) == 3
+    assert sum(parameter.numel() for parameter in both[0].parameters()) == (
+        sum(parameter.numel() for parameter in both[1].parameters()) - 3 * 512 * 512 * 8
+    )
+
+
+def test_resnet18_scores_as_torchvision_s_does(both):
+    ours, theirs = (network.eval() for network in both)
+    batch = images(4).double()
+    with torch.no_grad():
+        torch.testing.assert_close(ours(batch), theirs(batch).squeeze(1), rtol=1e-9, atol=1e-9)
+
+
+def test_resnet18_trains_as_torchvision_s_does(both):
+    ours, theirs = (network.train() for network in both)
+    batch = images(4).double()
+    found, expected = ours(batch), theirs(batch).squeeze(1)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    found.square().sum().backward()
+    expected.square().sum().backward()
+    for ours_one, theirs_one in zip(ours.parameters(), theirs.parameters(), strict=True):
+        gradient = theirs_one.grad
+        if ours_one.shape != theirs_one.shape:
+            outer = gradient.clone()
+            outer[:, :, 1, 1] = 0
+            assert outer.abs().max() == 0
+            gradient = gradient[:, :, 1:2, 1:2]
+        assert gradient.abs().max() > 0
+        torch.testing.assert_close(ours_one.grad, gradient, rtol=1e-7, atol=1e-9)
+    for mine, other in zip(layers_of(ours, nn.BatchNorm2d), layers_of(theirs, nn.BatchNorm2d), strict=True):
+        torch.testing.assert_close(mine.running_mean, other.running_mean, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(mine.running_var, other.running_var, rtol=1e-9, atol=1e-9)
+
+
+def test_resnet18_is_initialised_as_torchvision_s():
+    ours = layers_of(features(resnet18_stages("7x7-64")), nn.Conv2d)
+    theirs = layers_of(torchvision.models.resnet18(), nn.Conv2d)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.weight.detach().std() == pytest.approx(float(other.weight.detach().std()), rel=0.05)
+        assert mine.bias is None
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_resnet18_s_every_weight_gets_a_gradient(shape):
+    network = pooled_classifying(resnet18_stages(shape)).train()
+    network(images(10)).square().sum().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad.abs().max() > 0, name
+
+
+@pytest.mark.parametrize("shape", ["5x5-64", "-64"])
+def test_unknown_stem_is_an_error_with_the_choices(shape):
+    with pytest.raises(ValueError, match=f"Expected a shape such as 7x7-64 or 3x3-16; got '{shape}'"):
+        resnet18_stages(shape)
+
+
+@pytest.mark.parametrize("shape", ["64", "7x7", "7x7-", "7x7-wide"])
+def test_a_shape_without_channels_is_an_error(shape):
+    with pytest.raises(ValueError, match="Expected a shape such as 7x7-64"):
+        resnet18_stages(shape)

@@ -1,0 +1,164 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import l1_loss, mse_loss
+
+from trainables.protocol import Streams
+from trainables.training import TrainingConfig, channels_last, classifier_of, mean_probability, train
+
+EXTREMES = [-1000.0, -90.0, -17.0, 0.0, 1e-3, 17.0, 90.0, 1000.0]
+
+
+def always(values):
+    return lambda images: torch.tensor(values)
+
+
+def probability(logits):
+    return 1 / (1 + np.exp(-np.asarray(logits, dtype=np.float64)))
+
+
+@pytest.mark.parametrize("members", [1, 2, 5])
+def test_mean_probability_is_the_mean_of_the_members(members):
+    logits = 4 * torch.randn(members, 50, generator=torch.Generator().manual_seed(0))
+    found = mean_probability([always(row.tolist()) for row in logits])(torch.zeros(50))
+    mean = probability(logits).mean(0)
+    assert found.shape == (50,)
+    assert found.numpy() == pytest.approx(np.log(mean / (1 - mean)), abs=1e-4)
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_mean_probability_of_one_member_is_that_member(copies):
+    found = mean_probability([always(EXTREMES)] * copies)(torch.zeros(len(EXTREMES)))
+    assert found.tolist() == pytest.approx(EXTREMES, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("logits", "expected"),
+    [
+        ([1000.0, -1000.0], 0.0),
+        ([90.0, -90.0], 0.0),
+        # Half of next to nothing: the smaller probability of the other class is lost beside the larger.
+        ([-1000.0, -900.0], -900 - math.log(2)),
+        ([1000.0, 900.0], 900 + math.log(2)),
+        ([1000.0, 0.0], math.log(3)),
+        ([-1000.0, 0.0], -math.log(3)),
+    ],
+)
+def test_mean_probability_is_exact_where_a_probability_rounds_to_0_or_1(logits, expected):
+    found = mean_probability([always([logit]) for logit in logits])(torch.zeros(1))
+    assert float(found) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+def test_every_member_sees_the_images():
+    images = torch.arange(3.0)
+    found = mean_probability([lambda each: each, lambda each: each * 1.0])(images)
+    assert found.tolist() == pytest.approx([0, 1, 2], abs=1e-6)
+
+
+class Constant(nn.Module):
+    """The same output for every image, to be learned."""
+
+    def __init__(self, start=0.0):
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(start))
+
+    def forward(self, images):
+        assert self.training
+        return self.value.expand(len(images))
+
+
+def config(**changes):
+    return TrainingConfig(**{"learning_rate": 0.05, "weight_decay": 0.0, "steps": 400, **changes})
+
+
+TARGETS = torch.tensor([0.0, 0.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("loss", "best"),
+    [([], math.log(0.25 / 0.75)), ([mse_loss], 0.25), ([l1_loss], 0.0)],
+    ids=["logits", "mean", "median"],
+)
+def test_training_minimises_the_given_loss(loss, best):
+    model = Constant(1.0)
+    train(model, lambda step: torch.zeros(4), TARGETS, config(), Streams(0), *loss)
+    assert model.value.item() == pytest.approx(best, abs=0.05)
+
+
+def test_training_leaves_eval_mode():
+    model = nn.Sequential(nn.Linear(1, 1), nn.Dropout(0.5), nn.BatchNorm1d(1), nn.Flatten(0)).eval()
+    train(model, lambda step: torch.randn(4, 1), TARGETS, config(steps=1), Streams(0))
+    assert not any(module.training for module in model.modules())
+    assert model[2].num_batches_tracked == 1
+
+
+def test_each_step_gets_its_own_batch_and_all_targets():
+    asked, seen = [], []
+    model = Constant()
+    model.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].tolist()))
+
+    def batch_of_step(step):
+        asked.append(step)
+        return torch.full((4,), float(step))
+
+    train(model, batch_of_step, TARGETS, config(steps=5), Streams(0))
+    assert asked == [0, 1, 2, 3, 4]
+    assert seen == [[float(step)] * 4 for step in range(5)]
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.5])
+def test_steps_are_adam_s_with_decay_beside_the_gradient(weight_decay):
+    model = Constant(1.0)
+    train(model, lambda step: torch.zeros(4), TARGETS, config(steps=7, weight_decay=weight_decay), Streams(0), mse_loss)
+    value, mean, square = 1.0, 0.0, 0.0
+    for step in range(1, 8):
+        slope = 2 * (value - 0.25)
+        mean, square = 0.9 * mean + 0.1 * slope, 0.999 * square + 0.001 * slope**2
+        value -= 0.05 * weight_decay * value
+        value -= 0.05 * (mean / (1 - 0.9**step)) / (math.sqrt(square / (1 - 0.999**step)) + 1e-8)
+    assert model.value.item() == pytest.approx(value, abs=1e-5)
+
+
+def test_gradients_of_before_are_forgotten():
+    fresh, used = Constant(1.0), Constant(1.0)
+    used.value.grad = torch.tensor(100.0)
+    for model in (fresh, used):
+        train(model, lambda step: torch.zeros(4), TARGETS, config(steps=3), Streams(0))
+    assert torch.equal(fresh.value, used.value)
+
+
+def trained_with_dropout(seed):
+    model = nn.Sequential(nn.Linear(8, 1), nn.Dropout(0.5), nn.Flatten(0))
+    nn.init.ones_(model[0].weight)
+    nn.init.zeros_(model[0].bias)
+    train(model, lambda step: torch.ones(4, 8), TARGETS, config(steps=10), Streams(seed))
+    return model[0].weight.detach()
+
+
+def test_dropout_draws_from_the_seed_s_stream_alone():
+    before = torch.get_rng_state()
+    first = trained_with_dropout(1)
+    torch.manual_seed(99)
+    assert torch.equal(trained_with_dropout(1), first)
+    assert not torch.equal(trained_with_dropout(2), first)
+    torch.set_rng_state(before)
+    train(nn.Sequential(nn.Dropout(0.5), Constant()), lambda step: torch.ones(4), TARGETS, config(steps=3), Streams(1))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_classifier_prepares_its_images():
+    classifier = classifier_of(nn.Flatten(0), lambda images: 2 * images[:, None])
+    assert classifier(torch.arange(3.0)).tolist() == [0, 2, 4]
+
+
+def test_channels_last_changes_the_layout_and_no_number():
+    torch.manual_seed(0)
+    model, images = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Conv2d(5, 2, 3)), torch.randn(2, 3, 9, 9)
+    before, weights = model(images), [parameter.detach().clone() for parameter in model.parameters()]
+    model = channels_last(model)
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert all(torch.equal(one, other) for one, other in zip(model.parameters(), weights, strict=True))
+    torch.testing.assert_close(model(images), before, rtol=1e-4, atol=1e-5)
