@@ -12,8 +12,9 @@ def suggest(trial: Trial) -> None:
     """The embedding, its training, and the layers that compare two embeddings."""
     suggest_siamese(trial)
     trial.suggest_categorical("comparison", ["cosine", "difference"])  # Scientific.
-    trial.suggest_int("hidden_layers", 0, 2)  # Scientific.
-    trial.suggest_int("hidden_width", 16, 128, log=True)  # Nuisance.
+    hidden_layers = trial.suggest_int("hidden_layers", 0, 2)  # Scientific.
+    if hidden_layers:
+        trial.suggest_int("hidden_width", 16, 128, log=True)  # Nuisance.
 
 
 REPORTED = Reported(
@@ -38,5 +39,6 @@ REPORTED = Reported(
     mean=49.89,
     sd=1.49,
     seeds=25,
-    note="scored there on same or different, with new random layers at each pass; its learning rate moves nothing",
+    note="scored there on same or different, with new random layers at each pass; its learning rate moves nothing. "
+    "Steps and layers after the cosine are not given",
 )

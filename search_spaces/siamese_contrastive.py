@@ -36,5 +36,6 @@ REPORTED = Reported(
     mean=None,
     sd=None,
     seeds=None,
-    note='"very similar" to its 49.89 with cross-entropy; margin not given; scored there on same or different',
+    note='"very similar" to its 49.89 with cross-entropy, whose training it has here; margin and steps not given; '
+    "scored there on same or different",
 )

@@ -23,7 +23,6 @@ from trainables.attention import (
 from trainables.cnn_attention import POSITIONS as CNN_POSITIONS
 from trainables.cnn_attention import CNNAttention, CnnAttentionConfig
 from trainables.networks import Stage
-from trainables.resnet18 import POSITIONS as RESNET18_POSITIONS
 from trainables.resnet18 import ResNet18Attention, ResNet18AttentionConfig
 
 SIDES = [26, 14, 12, 7, 4, 1]
@@ -365,8 +364,8 @@ def test_the_learned_encoding_alone_is_trained(positional):
 @pytest.mark.parametrize("modules", [1, 2, 3])
 def test_modules_are_blocks_after_the_stage(modules):
     stage = Stage(module=nn.Conv2d(1, 8, 3, padding=1), channels=8, side=7)
-    config = AttentionConfig(kind="channel", residual=True, layer_norm=True, modules=modules)
-    found = with_attention(stage, config)
+    config = AttentionConfig(kind="channel", residual=True, layer_norm=True)
+    found = with_attention(stage, config, modules=modules)
     blocks = [each for each in found.module if isinstance(each, AttentionBlock)]
     assert (len(blocks), found.channels, found.side) == (modules, 8, 7)
     assert len({id(parameter) for each in blocks for parameter in each.parameters()}) == modules * len(
@@ -431,8 +430,10 @@ def test_attention_in_a_small_network_is_where_the_position_says(
     ("position", "pairs"), [("beginning", [0]), ("middle", [1]), ("end", [3]), ("every", [0, 0, 1, 1, 2, 2, 3, 3])]
 )
 def test_attention_in_a_resnet18_is_where_the_position_says(kind, stem, position, pairs):
-    assert set(RESNET18_POSITIONS) == {"beginning", "middle", "end", "every"}
     config = ResNet18AttentionConfig(**TRAINING, kind=kind, shape=f"{stem}-8", position=position)
+    # Over a single position there is nothing to attend: with this stem the last pair has no attention.
+    if stem == "7x7":
+        pairs = [2] if position == "end" else [pair for pair in pairs if pair < 3]
     side_of_pair = {"7x7": [7, 4, 2, 1], "3x3": [14, 7, 4, 2]}[stem]
     _, found = blocks_and_maps(ResNet18Attention.network(config))
     assert found == [(8 * 2**pair, side_of_pair[pair], side_of_pair[pair]) for pair in pairs]

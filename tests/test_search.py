@@ -73,7 +73,10 @@ def test_repeated_looks_share_the_chance_of_error():
     assert racing_pruner([10, 15])._p_threshold == RACING_ERROR / 2
 
 
-@pytest.mark.parametrize(("seeds", "looks"), [(1, []), (5, []), (6, [5]), (10, [5]), (20, [10, 15]), (11, [10])])
+@pytest.mark.parametrize(
+    ("seeds", "looks"),
+    [(1, []), (5, []), (6, [5]), (10, [5]), (20, [5, 10, 15]), (11, [5, 10]), (26, [10, 15, 20, 25])],
+)
 def test_looks_are_where_the_test_can_tell(seeds, looks):
     assert racing_looks(seeds) == looks
 

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import math
 
@@ -21,6 +22,7 @@ from trainables.siamese import (
     contrastive_loss,
     pairs,
 )
+from trainables.training import train
 
 COMMON = {
     "learning_rate": 1e-3,
@@ -249,3 +251,34 @@ def test_score_is_the_difference_of_distances_to_the_ten_as_they_are(references,
                 distances[label].append(math.dist(embedded(image), embedded(reference)))
             far = {"mean": np.mean, "nearest": min}[references]
             assert score == pytest.approx(far(distances[0.0]) - far(distances[1.0]), abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("hidden_layers", [0, 1, 2])
+@pytest.mark.parametrize("comparison", ["cosine", "difference"])
+def test_similarity_starts_higher_the_more_alike(comparison, hidden_layers, seed):
+    torch.manual_seed(seed)
+    similarity = TrainedSimilarity(bce(comparison=comparison, hidden_layers=hidden_layers, hidden_width=16)).eval()
+    inputs = 1 if comparison == "cosine" else 4
+    start, direction = (-torch.ones(inputs), 1) if comparison == "cosine" else (torch.zeros(inputs), -1)
+    for changed in range(inputs):
+        steps = start.repeat(21, 1)
+        steps[:, changed] += torch.linspace(0, 2, 21)
+        changes = direction * similarity.layers(steps).squeeze(1).diff()
+        assert (changes >= -1e-6).all()
+        assert changes.sum() > 0
+
+
+@each_approach
+def test_training_lowers_the_loss_on_the_pairs(approach, config, monkeypatch):
+    losses = {}
+    for learning_rate in (0.0, 1e-3):
+        monkeypatch.setattr(siamese, "train", lambda twins, batches, *rest: kept.append((twins, batches(0), rest)))
+        kept = []
+        given = dataclasses.replace(config, learning_rate=learning_rate, steps=50)
+        images, labels = easy(10, 0)
+        approach.fit(given, Support(images=images, labels=labels), Streams(0))
+        ((twins, batch, (targets, _, streams, loss)),) = kept
+        train(twins, lambda step, batch=batch: batch, targets, given, streams, loss)
+        losses[learning_rate] = float(loss(twins.train()(batch), targets))
+    assert losses[1e-3] < 0.5 * losses[0.0]

@@ -19,12 +19,16 @@ POSITIONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class CnnAttentionConfig(AugmentedConfig, AttentionConfig):
-    """Which network, with or without BatchNorm, and where the attention is; `dropout` is before the linear layer."""
+    """Which network, with or without BatchNorm, and after which stage how many attention blocks come in a row.
+
+    `dropout` is before the linear layer.
+    """
 
     network: str
     batch_norm: bool
     dropout: float
     position: str
+    modules: int
 
 
 class CNNAttention(AugmentedNetwork):
@@ -38,5 +42,5 @@ class CNNAttention(AugmentedNetwork):
         stages_of = {"starter": starter_stages, "custom": custom_stages}[config.network]
         stages = stages_of(batch_norm=config.batch_norm)
         index = POSITIONS[config.network][config.position]
-        stages[index] = with_attention(stages[index], config)
+        stages[index] = with_attention(stages[index], config, modules=config.modules)
         return classifying(stages, dropout=config.dropout)

@@ -21,8 +21,9 @@ class CnnEnsembleConfig(AugmentedConfig):
     """How many networks, of how many blocks, and how long BatchNorm remembers.
 
     `statistics_memory` is the part of training over which BatchNorm's running statistics are averaged: its momentum is
-    1 / (statistics_memory * steps). Ten images overfit in a few steps, and then statistics from the end of training
-    score other images badly, where those that lag behind do not.
+    1 / (statistics_memory * steps). On ten images the network's last steps overfit, and statistics that lag behind them
+    score other images better: .2 gave four points more than statistics of the trained network. About
+    exp(-1 / statistics_memory) of their initial values remains, 8 % at .4.
     """
 
     members: int

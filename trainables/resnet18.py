@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import nn
 
 from trainables.attention import AttentionConfig, with_attention
-from trainables.networks import pooled_classifying, resnet18_stages
+from trainables.networks import Stage, pooled_classifying, resnet18_stages
 from trainables.scratch import AugmentedConfig, AugmentedNetwork
-
-# After which stages: 0 is the stem, 1 to 8 are the blocks.
-POSITIONS = {"every": range(1, 9), "beginning": [0], "middle": [4], "end": [8]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +22,7 @@ class ResNet18Config(AugmentedConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class ResNet18AttentionConfig(ResNet18Config, AttentionConfig):
-    """Where the attention is: "every" block, or "beginning" (after the stem), "middle" or "end" of the blocks."""
+    """Where the attention is: after "every" block, or at the "beginning" (after the stem), "middle" or "end"."""
 
     position: str
 
@@ -41,10 +39,7 @@ class ResNet18(AugmentedNetwork):
 
 
 class ResNet18Attention(AugmentedNetwork):
-    """ResNet18 from scratch with attention over the positions of its maps.
-
-    With stem "7x7" the last map is a single position: attention at the end is then no more than a linear layer.
-    """
+    """ResNet18 from scratch with attention on its maps, as far as they have more than one position."""
 
     Config = ResNet18AttentionConfig
 
@@ -52,6 +47,19 @@ class ResNet18Attention(AugmentedNetwork):
     def network(cls, config: ResNet18AttentionConfig) -> nn.Module:
         """The network with attention blocks after the stages of `position`."""
         stages = resnet18_stages(config.shape)
-        for index in POSITIONS[config.position]:
+        for index in attended(stages, config.position):
             stages[index] = with_attention(stages[index], config)
         return pooled_classifying(stages)
+
+
+def attended(stages: Sequence[Stage], position: str) -> list[int]:
+    """After which stages attention comes; stage 0 is the stem, 1 to 8 are the blocks.
+
+    Raises:
+        ValueError: There is no position of that name.
+    """
+    blocks = [index for index, stage in enumerate(stages) if index > 0 and stage.side > 1]
+    places = {"every": blocks, "beginning": [0], "middle": [4], "end": blocks[-1:]}
+    if position not in places:
+        raise ValueError(f"Expected a position from {', '.join(places)}; got {position!r}.")
+    return places[position]

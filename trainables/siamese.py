@@ -37,7 +37,7 @@ class BceConfig(SiameseConfig):
 
     comparison: str
     hidden_layers: int
-    hidden_width: int
+    hidden_width: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +70,9 @@ class Embedding(nn.Module):
 class TrainedSimilarity(nn.Module):
     """The log-odds that two images are of one class, by trained layers; the order of the two does not matter.
 
-    The layers see the cosine of the embeddings' angle, or the absolute difference in each dimension. They start with
-    more alike images having higher log-odds. Random layers start the wrong way round on half of the seeds, and then
-    training lets all embeddings fall together instead of turning the layers around.
+    The layers see the cosine of the embeddings' angle, or the absolute difference in each dimension. They start
+    monotone: the more alike, the higher. With layers of random signs half of the seeds start the wrong way round, and
+    training then lets all embeddings fall together instead of turning the layers around.
 
     Raises:
         ValueError: There is no comparison of that name.
@@ -83,20 +83,20 @@ class TrainedSimilarity(nn.Module):
         if config.comparison not in ("cosine", "difference"):
             raise ValueError(f"Expected a comparison from cosine, difference; got {config.comparison!r}.")
         self.comparison = config.comparison
-        inputs = width = 1 if config.comparison == "cosine" else config.embedding_size
+        inputs = 1 if config.comparison == "cosine" else config.embedding_size
         layers: list[nn.Module] = []
         for _ in range(config.hidden_layers):
             layers += [nn.Linear(inputs, config.hidden_width), nn.ReLU(), nn.Dropout(config.dropout)]
             inputs = config.hidden_width
         last = nn.Linear(inputs, 1)
         self.layers = nn.Sequential(*layers, last)
-        from_unlike_to_alike_G1 = torch.linspace(-0.5, 0.5, 11)[:, None]
-        compared_GI = (0.5 + (1 if config.comparison == "cosine" else -1) * from_unlike_to_alike_G1).expand(-1, width)
         with torch.no_grad():
-            self.eval()
-            if (self.layers(compared_GI) * from_unlike_to_alike_G1).sum() < 0:
+            for layer in self.layers:
+                if isinstance(layer, nn.Linear):
+                    # Weights of one sign add up, so they are made smaller for an output of the usual size.
+                    layer.weight.abs_().mul_(2 / layer.in_features**0.5)
+            if config.comparison == "difference":
                 last.weight.neg_()
-            self.train()
 
     def forward(self, one_D: Tensor, other_D: Tensor) -> Tensor:
         """Embeddings (..., D) and (..., D) -> (...)."""
@@ -155,7 +155,7 @@ def contrastive_loss(similarities_P: Tensor, same_P: Tensor, *, margin: float) -
 
 
 def class_score(similarities_NR: Tensor, labels_R: Tensor, references: str) -> Tensor:
-    """Similarity to class 1's references less that to class 0's, (N,).
+    """Similarity to class 1's references less that to class 0's, (N,): a margin, 0 at the border, not calibrated.
 
     Raises:
         ValueError: `references` is neither "mean" nor "nearest".
