@@ -41,5 +41,5 @@ REPORTED = Reported(
     mean=None,
     sd=None,
     seeds=None,
-    note="not in the report; five of its networks with both augmentations, chosen on seeds 3000 to 3029",
+    note="not in the study; five of its networks with both augmentations, chosen by hand on seeds 3000 to 3029",
 )

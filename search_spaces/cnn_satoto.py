@@ -30,5 +30,5 @@ REPORTED = Reported(
     mean=65.27,
     sd=6.40,
     seeds=50,
-    note="as in the authors' notebook, which does not scale; validation images were changed too",
+    note="as in the authors' notebook, which neither scales nor mirrors; validation images were changed too",
 )

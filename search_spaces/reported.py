@@ -9,10 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Reported:
-    """The source's own setting of the parameters that `suggest` searches, and the result it gives for it.
+    """The study's own setting of the parameters that `suggest` searches, and the result it gives for it.
 
-    `mean` and `sd` are validation accuracy in per cent over `seeds` seeds; None where the source gives no number.
-    `note` says where the setting or the number comes from, or what was not given and had to be chosen.
+    A search starts from it. `mean` and `sd` are accuracy in per cent over `seeds` seeds; None where the study gives no
+    number. `note` says where the setting or the number comes from, what was not given and had to be chosen, and what
+    makes the number another quantity than ours.
     """
 
     params: Mapping[str, Any]

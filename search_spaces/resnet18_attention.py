@@ -41,6 +41,6 @@ REPORTED = Reported(
     mean=60.7,
     sd=9.7,
     seeds=None,
-    note="bars of its Figure 1, read to about 0.1: in every block 60.7, at the beginning 54.4, in the middle 51.5, at "
-    "the end 68.3; training not given. There the images of a batch attended to each other",
+    note="read off its bar chart to about 0.1: in every block 60.7, at the beginning 54.4, in the middle 51.5, at the "
+    "end 68.3. There the images of a batch attended to each other. Chosen here: training, that of the starter network",
 )

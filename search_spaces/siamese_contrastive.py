@@ -36,6 +36,6 @@ REPORTED = Reported(
     mean=None,
     sd=None,
     seeds=None,
-    note='"very similar" to its 49.89 with cross-entropy, whose training it has here; margin and steps not given; '
-    "scored there on same or different",
+    note="like the 49.89 % of cross-entropy, which is of telling pairs apart; it has that one's training here. The one "
+    "augmentation is mirroring. Chosen here: margin, steps, channels",
 )

@@ -15,8 +15,12 @@ from sweeps.options import SweepOptions
 
 
 def listing(challenge: Challenge) -> str:
-    """What each approach is, its published result, and the published setting."""
-    lines = [challenge.title]
+    """What each approach is, its published result, and the setting that its search starts from."""
+    lines = [
+        challenge.title,
+        "Published numbers are those of the study (Arafe, Gonzalez Pepe and Shende, Concordia University 2022), in "
+        "validation accuracy.",
+    ]
     for approach in challenge.approaches:
         reported = approach.reported
         result = "no published result"
@@ -24,7 +28,12 @@ def listing(challenge: Challenge) -> str:
             seeds = f" over {reported.seeds} seeds" if reported.seeds else ""
             result = f"published {reported.mean} +- {reported.sd} %{seeds}"
         setting = ", ".join(f"{name}={value}" for name, value in reported.params.items())
-        lines += ["", f"{approach.name}: {approach.about}", f"    {result}; {reported.note}", f"    {setting}"]
+        lines += [
+            "",
+            f"{approach.name}: {approach.about}",
+            f"    study: {result}; {reported.note}",
+            f"    starts from: {setting}",
+        ]
     return "\n".join(lines)
 
 

@@ -134,8 +134,8 @@ def parser(challenge: Challenge) -> argparse.ArgumentParser:
         "--weights",
         metavar="WHAT",
         type=non_empty,
-        help="imagenet, random, the path of a state dict (or a folder of <backbone>.pth), or auto: ImageNet's if they "
-        f"are here or can be downloaded, else random with a notice (default: {default.weights})",
+        help="of challenge 2: imagenet, random, the path of a state dict (or a folder of <backbone>.pth), or auto: "
+        f"ImageNet's if they are here or can be downloaded, else random with a notice (default: {default.weights})",
     )
     add(
         "--name",

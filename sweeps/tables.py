@@ -25,7 +25,7 @@ LEGEND = (
     "confirmed: the best configuration on fresh seeds, with the 95 % interval of its mean and its interquartile mean",
     "in search, optimism: how it looked on the search's seeds, and by how much that was too good",
     "test bal. acc.: the same models on the official test split, whose images are another mixture than validation's",
-    "reported: the source's own number; ours so set: ours at its setting, on the search's seeds",
+    "reported: the study's own number; ours so set: ours at the setting the search starts from, on the search's seeds",
 )
 FILES = ("summary.json", "trials.csv", "seeds.csv")
 SEED_COLUMNS = ["approach", "stage", "trial", "seed", "split", *METRICS, "seconds", "timestamp_ms", "error"]

@@ -404,7 +404,7 @@ def test_list_and_dry_run_write_nothing(tmp_path):
     listed = run(tmp_path, "challenge1", "--list")
     planned = run(tmp_path, "challenge1", *TINY, "--dry-run")
     assert (listed.returncode, planned.returncode) == (0, 0)
-    assert "published 82.75 +- 3.63 % over 50 seeds" in listed.stdout
+    assert "study: published 82.75 +- 3.63 % over 50 seeds" in listed.stdout
     assert "In all about" in planned.stdout
     assert not (tmp_path / "results").exists()
     assert not (tmp_path / "mlflow.db").exists()
