@@ -280,5 +280,5 @@ def test_training_lowers_the_loss_on_the_pairs(approach, config, monkeypatch):
         approach.fit(given, Support(images=images, labels=labels), Streams(0))
         twins, batch, targets, _, streams, loss = kept.pop()
         train(twins, lambda step, batch=batch: batch, targets, given, streams, loss)
-        losses[learning_rate] = float(loss(twins.train()(batch), targets))
+        losses[learning_rate] = float(loss(twins.train()(batch), targets).detach())
     assert losses[1e-3] < 0.8 * losses[0.0]
