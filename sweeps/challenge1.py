@@ -44,20 +44,20 @@ CHALLENGE = Challenge(
         Approach(name="cnn", trainable=CNN, space=cnn, seconds_a_seed=0.25),
         Approach(name="cnn_satoto", trainable=CNNSatoto, space=cnn_satoto, seconds_a_seed=0.3),
         Approach(name="cnn_cirillo", trainable=CNNCirillo, space=cnn_cirillo, seconds_a_seed=0.3),
-        Approach(name="cnn_attention", trainable=CNNAttention, space=cnn_attention, seconds_a_seed=0.5),
-        Approach(name="resnet18", trainable=ResNet18, space=resnet18, seconds_a_seed=1.0),
-        Approach(name="resnet18_attention", trainable=ResNet18Attention, space=resnet18_attention, seconds_a_seed=1.2),
+        Approach(name="cnn_attention", trainable=CNNAttention, space=cnn_attention, seconds_a_seed=0.6),
+        Approach(name="resnet18", trainable=ResNet18, space=resnet18, seconds_a_seed=3.0),
+        Approach(name="resnet18_attention", trainable=ResNet18Attention, space=resnet18_attention, seconds_a_seed=3.5),
         Approach(
             name="cnn_resnet18_ensemble",
             trainable=CNNResNet18Ensemble,
             space=cnn_resnet18_ensemble,
-            seconds_a_seed=1.2,
+            seconds_a_seed=1.0,
         ),
-        Approach(name="siamese_bce", trainable=SiameseBCE, space=siamese_bce, seconds_a_seed=0.6),
+        Approach(name="siamese_bce", trainable=SiameseBCE, space=siamese_bce, seconds_a_seed=0.5),
         Approach(
-            name="siamese_contrastive", trainable=SiameseContrastive, space=siamese_contrastive, seconds_a_seed=0.6
+            name="siamese_contrastive", trainable=SiameseContrastive, space=siamese_contrastive, seconds_a_seed=0.5
         ),
-        Approach(name="cnn_ensemble", trainable=CNNEnsemble, space=cnn_ensemble, seconds_a_seed=1.2),
+        Approach(name="cnn_ensemble", trainable=CNNEnsemble, space=cnn_ensemble, seconds_a_seed=1.6),
     ),
 )
 

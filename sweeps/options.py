@@ -178,7 +178,7 @@ def parser(challenge: Challenge) -> argparse.ArgumentParser:
     )
     add("--dry-run", action="store_true", help="print the plan and stop")
     add("--list", action="store_true", help="say what each approach is and stop")
-    add("--smoke", action="store_true", help="everything tiny, about a minute: does it work here?")
+    add("--smoke", action="store_true", help="everything tiny, a minute or two: does it work here?")
     return parser
 
 
