@@ -26,8 +26,8 @@ RACING_ERROR = 0.1
 class SearchAgenda(Agenda):
     """New configurations from Optuna, an approach after the other in turn, until each has had `num_samples`.
 
-    The first configuration of each approach is the published one, so a sweep never does worse than its source; then
-    TPE suggests. Between two blocks of seeds a configuration is stopped if Wilcoxon's signed-rank test finds it worse
+    The first configuration of each approach is the published one, or what stands for it where there is none; then TPE
+    suggests. Between two blocks of seeds a configuration is stopped if Wilcoxon's signed-rank test finds it worse
     than the approach's best complete one on their common seeds.
     """
 
