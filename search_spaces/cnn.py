@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from search_spaces.reported import Reported
+from search_spaces.shared import STUDY_TRAINING
 from search_spaces.shared import suggest_cnn as suggest
 
 __all__ = ["REPORTED", "suggest"]
 
 REPORTED = Reported(
-    params={"normalisation": "fixed", "learning_rate": 1e-3, "weight_decay": 1e-6, "steps": 50, "dropout": 0.15},
+    params={**STUDY_TRAINING, "dropout": 0.15},
     mean=None,
     sd=None,
     seeds=None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from optuna import Trial
 
 from search_spaces.reported import Reported
-from search_spaces.shared import suggest_attention, suggest_augmentation, suggest_cnn
+from search_spaces.shared import STUDY_TRAINING, suggest_attention, suggest_augmentation, suggest_cnn
 
 
 def suggest(trial: Trial) -> None:
@@ -21,10 +21,7 @@ def suggest(trial: Trial) -> None:
 
 REPORTED = Reported(
     params={
-        "normalisation": "fixed",
-        "learning_rate": 1e-3,
-        "weight_decay": 1e-6,
-        "steps": 50,
+        **STUDY_TRAINING,
         "dropout": 0.0,
         "augmentation": "none",
         "network": "starter",

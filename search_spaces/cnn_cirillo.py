@@ -5,7 +5,7 @@ from __future__ import annotations
 from optuna import Trial
 
 from search_spaces.reported import Reported
-from search_spaces.shared import suggest_cirillo, suggest_cnn
+from search_spaces.shared import STUDY_CIRILLO, STUDY_TRAINING, suggest_cirillo, suggest_cnn
 
 
 def suggest(trial: Trial) -> None:
@@ -16,15 +16,9 @@ def suggest(trial: Trial) -> None:
 
 REPORTED = Reported(
     params={
-        "normalisation": "fixed",
-        "learning_rate": 1e-3,
-        "weight_decay": 1e-6,
-        "steps": 50,
+        **STUDY_TRAINING,
         "dropout": 0.15,
-        "gain_spread": 0.2,
-        "gamma_spread": 0.2,
-        "elastic_sigma_px": 1.0,
-        "elastic_points": 3,
+        **STUDY_CIRILLO,
     },
     mean=82.75,
     sd=3.63,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from optuna import Trial
 
 from search_spaces.reported import Reported
-from search_spaces.shared import suggest_augmentation, suggest_cnn
+from search_spaces.shared import STUDY_CIRILLO, STUDY_TRAINING, suggest_augmentation, suggest_cnn
 
 
 def suggest(trial: Trial) -> None:
@@ -19,16 +19,10 @@ def suggest(trial: Trial) -> None:
 
 REPORTED = Reported(
     params={
-        "normalisation": "fixed",
-        "learning_rate": 1e-3,
-        "weight_decay": 1e-6,
-        "steps": 50,
+        **STUDY_TRAINING,
         "dropout": 0.15,
         "augmentation": "both",
-        "gain_spread": 0.2,
-        "gamma_spread": 0.2,
-        "elastic_sigma_px": 1.0,
-        "elastic_points": 3,
+        **STUDY_CIRILLO,
         "rotation_deg": 10.0,
         "shear_x_deg": 10.0,
         "shear_y_deg": 10.0,

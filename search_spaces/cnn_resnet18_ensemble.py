@@ -5,7 +5,13 @@ from __future__ import annotations
 from optuna import Trial
 
 from search_spaces.reported import Reported
-from search_spaces.shared import MOST_RESNET18_STEPS, suggest_augmentation, suggest_cnn, suggest_resnet18
+from search_spaces.shared import (
+    MOST_RESNET18_STEPS,
+    STUDY_TRAINING,
+    suggest_augmentation,
+    suggest_cnn,
+    suggest_resnet18,
+)
 
 
 def suggest(trial: Trial) -> None:
@@ -18,10 +24,7 @@ def suggest(trial: Trial) -> None:
 
 REPORTED = Reported(
     params={
-        "normalisation": "fixed",
-        "learning_rate": 1e-3,
-        "weight_decay": 1e-6,
-        "steps": 50,
+        **STUDY_TRAINING,
         "dropout": 0.15,
         "augmentation": "none",
         "shape": "7x7-64",

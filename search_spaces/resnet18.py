@@ -5,7 +5,13 @@ from __future__ import annotations
 from optuna import Trial
 
 from search_spaces.reported import Reported
-from search_spaces.shared import MOST_RESNET18_STEPS, suggest_augmentation, suggest_resnet18, suggest_scratch_network
+from search_spaces.shared import (
+    MOST_RESNET18_STEPS,
+    STUDY_TRAINING,
+    suggest_augmentation,
+    suggest_resnet18,
+    suggest_scratch_network,
+)
 
 
 def suggest(trial: Trial) -> None:
@@ -17,10 +23,7 @@ def suggest(trial: Trial) -> None:
 
 REPORTED = Reported(
     params={
-        "normalisation": "fixed",
-        "learning_rate": 1e-3,
-        "weight_decay": 1e-6,
-        "steps": 50,
+        **STUDY_TRAINING,
         "augmentation": "none",
         "shape": "7x7-64",
     },

@@ -7,6 +7,7 @@ from optuna import Trial
 from search_spaces.reported import Reported
 from search_spaces.shared import (
     MOST_RESNET18_STEPS,
+    STUDY_TRAINING,
     suggest_attention,
     suggest_augmentation,
     suggest_resnet18,
@@ -25,10 +26,7 @@ def suggest(trial: Trial) -> None:
 
 REPORTED = Reported(
     params={
-        "normalisation": "fixed",
-        "learning_rate": 1e-3,
-        "weight_decay": 1e-6,
-        "steps": 50,
+        **STUDY_TRAINING,
         "augmentation": "none",
         "shape": "7x7-64",
         "position": "every",

@@ -4,6 +4,24 @@ from __future__ import annotations
 
 from optuna import Trial
 
+# The training of the study's networks from scratch; a weight decay of 1e-6 is as good as none.
+STUDY_TRAINING = {"normalisation": "fixed", "learning_rate": 1e-3, "weight_decay": 1e-6, "steps": 50}
+STUDY_CIRILLO = {"gain_spread": 0.2, "gamma_spread": 0.2, "elastic_sigma_px": 1.0, "elastic_points": 3}
+# What is known of its Siamese networks: Adam's learning rate, mirroring only, 128 dimensions, dropout.
+STUDY_SIAMESE = {
+    **STUDY_TRAINING,
+    "learning_rate": 1e-6,
+    "augmentation": "satoto",
+    "rotation_deg": 0.0,
+    "shear_x_deg": 0.0,
+    "shear_y_deg": 0.0,
+    "least_scale": 1.0,
+    "reflect": True,
+    "embedding_size": 128,
+    "dropout": 0.5,
+    "references": "mean",
+}
+
 
 def suggest_scratch_network(trial: Trial, *, least_learning_rate: float = 1e-4, most_steps: int = 100) -> None:
     """Parameters of every network from scratch.

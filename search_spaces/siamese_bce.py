@@ -5,7 +5,7 @@ from __future__ import annotations
 from optuna import Trial
 
 from search_spaces.reported import Reported
-from search_spaces.shared import suggest_siamese
+from search_spaces.shared import STUDY_SIAMESE, suggest_siamese
 
 
 def suggest(trial: Trial) -> None:
@@ -19,19 +19,7 @@ def suggest(trial: Trial) -> None:
 
 REPORTED = Reported(
     params={
-        "normalisation": "fixed",
-        "learning_rate": 1e-6,
-        "weight_decay": 1e-6,
-        "steps": 50,
-        "augmentation": "satoto",
-        "rotation_deg": 0.0,
-        "shear_x_deg": 0.0,
-        "shear_y_deg": 0.0,
-        "least_scale": 1.0,
-        "reflect": True,
-        "embedding_size": 128,
-        "dropout": 0.5,
-        "references": "mean",
+        **STUDY_SIAMESE,
         "comparison": "cosine",
         "hidden_layers": 2,
         "hidden_width": 64,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from search_spaces.reported import Reported
+from search_spaces.shared import STUDY_TRAINING
 from search_spaces.shared import suggest_scratch_network as suggest
 
 __all__ = ["REPORTED", "suggest"]
 
 REPORTED = Reported(
-    params={"normalisation": "fixed", "learning_rate": 1e-3, "weight_decay": 1e-6, "steps": 50},
+    params={**STUDY_TRAINING},
     mean=79.83,
     sd=5.72,
     seeds=50,

@@ -182,7 +182,7 @@ def sampler(search_seed: int, approach: str, number: int) -> TPESampler:
         n_ei_candidates=24,
         seed=int(seed),
         multivariate=True,  # Learning rate, decay and steps act together.
-        group=False,  # Experimental, and no better on conditional spaces.
+        group=False,  # Experimental, and was no better on a conditional toy.
         constant_liar=True,  # Workers running at the same time must not all get the same suggestion.
         constraints_func=None,
     )

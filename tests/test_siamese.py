@@ -13,13 +13,13 @@ from trainables.siamese import (
     BceConfig,
     ContrastiveConfig,
     Embedding,
-    NegativeDistance,
     SiameseBCE,
     SiameseContrastive,
     TrainedSimilarity,
     Twins,
     class_score,
     contrastive_loss,
+    negative_distance,
     pairs,
 )
 from trainables.training import train
@@ -94,7 +94,7 @@ def test_contrastive_loss_of_one_pair(distance, same, loss):
 @pytest.mark.parametrize("same", [0.0, 1.0])
 @pytest.mark.parametrize("unit_length", [False, True])
 def test_two_equal_embeddings_have_a_finite_gradient(same, unit_length):
-    twins = Twins(Embedding(contrastive(), unit_length=unit_length), NegativeDistance()).eval()
+    twins = Twins(Embedding(contrastive(), unit_length=unit_length), negative_distance).eval()
     images = torch.rand(1, 1, 28, 28).repeat(2, 1, 1, 1)
     contrastive_loss(twins(images), torch.tensor([same]), margin=1.0).backward()
     assert all(parameter.grad.isfinite().all() for parameter in twins.parameters())
@@ -102,7 +102,7 @@ def test_two_equal_embeddings_have_a_finite_gradient(same, unit_length):
 
 def test_negative_distance_is_euclidean():
     one, other = torch.randn(2, 6, 5).double()
-    for a, b, found in zip(one.tolist(), other.tolist(), NegativeDistance()(one, other).tolist(), strict=True):
+    for a, b, found in zip(one.tolist(), other.tolist(), negative_distance(one, other).tolist(), strict=True):
         assert found == pytest.approx(-math.dist(a, b))
 
 
@@ -188,7 +188,7 @@ def test_unit_length_is_the_configuration_s(unit_length):
 
 
 @pytest.mark.parametrize(
-    "similarity", [NegativeDistance(), TrainedSimilarity(bce()), TrainedSimilarity(bce(comparison="difference"))]
+    "similarity", [negative_distance, TrainedSimilarity(bce()), TrainedSimilarity(bce(comparison="difference"))]
 )
 def test_twins_compare_the_images_of_each_pair(similarity):
     twins = Twins(Embedding(contrastive()), similarity).eval()

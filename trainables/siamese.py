@@ -6,6 +6,7 @@ Shapes: N = images, D = embedding size, P = pairs, R = references (the ten image
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -108,22 +109,17 @@ class TrainedSimilarity(nn.Module):
         return log_odds
 
 
-class NegativeDistance(nn.Module):
-    """Minus the Euclidean distance."""
-
-    def forward(self, one_D: Tensor, other_D: Tensor) -> Tensor:
-        """Embeddings (..., D) and (..., D) -> (...)."""
-        # The root has no slope at 0.
-        return -(one_D - other_D).square().sum(-1).clamp_min(1e-12).sqrt()
+def negative_distance(one_D: Tensor, other_D: Tensor) -> Tensor:
+    """Minus the Euclidean distance: embeddings (..., D) and (..., D) -> (...)."""
+    return -torch.linalg.vector_norm(one_D - other_D, dim=-1)
 
 
 class Twins(nn.Module):
     """An embedding and a similarity; as a module to train, N images -> the similarities of their P = N(N-1)/2 pairs."""
 
     embedding: Embedding
-    similarity: nn.Module
 
-    def __init__(self, embedding: Embedding, similarity: nn.Module) -> None:
+    def __init__(self, embedding: Embedding, similarity: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
         self.embedding = embedding
         self.similarity = similarity
@@ -132,8 +128,7 @@ class Twins(nn.Module):
         """Similarities (P,), in the order of `pairs`."""
         embeddings_ND = self.embedding(images_N1HW)
         one_P, other_P = pairs(len(images_N1HW))
-        similarities_P: Tensor = self.similarity(embeddings_ND[one_P], embeddings_ND[other_P])
-        return similarities_P
+        return self.similarity(embeddings_ND[one_P], embeddings_ND[other_P])
 
 
 def pairs(count: int) -> Tensor:
@@ -233,7 +228,7 @@ class SiameseContrastive(Siamese):
     @classmethod
     def twins(cls, config: ContrastiveConfig) -> Twins:
         """Embeddings, then their distance."""
-        return Twins(Embedding(config, unit_length=config.unit_length), NegativeDistance())
+        return Twins(Embedding(config, unit_length=config.unit_length), negative_distance)
 
     @classmethod
     def loss(cls, config: ContrastiveConfig) -> Loss:
