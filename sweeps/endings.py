@@ -18,6 +18,10 @@ class Terminated(BaseException):
     """SIGTERM: stop as for Ctrl-C. Not an Exception, so that nothing takes it for a configuration's failure."""
 
 
+# What a command ends with after each, as shells have it: 128 and the signal's number.
+ENDED_BY: dict[type[BaseException], int] = {KeyboardInterrupt: 130, Terminated: 143}
+
+
 def exit_code(command: str, run: Callable[[], int]) -> int:
     """Run a command with our own lines as its only output.
 
@@ -31,10 +35,8 @@ def exit_code(command: str, run: Callable[[], int]) -> int:
     except BadInput as error:
         print(f"{command}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
-    except Terminated:
-        return 143
+    except tuple(ENDED_BY) as signalled:
+        return ENDED_BY[type(signalled)]
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
@@ -53,13 +55,18 @@ class Signals:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, self._take)
 
-    def _take(self, number: int, frame: FrameType | None) -> NoReturn:
-        """Stop now, and again at the next report: the exception is lost if it meets one of Ray's callbacks."""
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        """Note it, and at the second one stop wherever we are.
+
+        An exception in the middle of Ray's or Optuna's code would be lost, come out as another one, or leave a lock.
+        """
+        again = self.came is not None
         self.came = KeyboardInterrupt if number == signal.SIGINT else Terminated
-        raise self.came
+        if again:
+            raise self.came
 
     def stop_if_one_came(self) -> None:
-        """Raise again what may have been lost.
+        """Where stopping harms nothing, stop if a signal has come.
 
         Raises:
             BaseException: KeyboardInterrupt or Terminated, whichever the signal means.

@@ -119,9 +119,10 @@ def _runtime_env() -> dict[str, Any]:
 class _Desk:
     """Between Tune's identities and the agenda's tasks; keeps the first error of the agenda, which ends the run."""
 
-    def __init__(self, agenda: Agenda, watcher: Callable[[], None]) -> None:
+    def __init__(self, agenda: Agenda, watcher: Callable[[], None], interrupt: Callable[[], None]) -> None:
         self.agenda = agenda
         self.watcher = watcher
+        self.interrupt = interrupt
         self.tasks: dict[str, Task] = {}
         self.error: Exception | None = None
 
@@ -220,6 +221,8 @@ class _StopOnError(tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
+        # Tune asks here in each round of its loop, between events.
+        self.desk.interrupt()
         return self.desk.error is not None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -233,6 +236,7 @@ def run(
     image_sets: Mapping[str, ImageSet],
     slots: int,
     watcher: Callable[[], None],
+    interrupt: Callable[[], None],
 ) -> None:
     """Run the agenda's tasks until it is finished.
 
@@ -242,13 +246,14 @@ def run(
         image_sets: What the workers may see; the test split is among it in confirmation only.
         slots: Tasks at the same time, one CPU each.
         watcher: Called after each report.
+        interrupt: Called about ten times a second where stopping harms nothing; what it raises ends the run.
 
     Raises:
         Exception: Whatever the agenda raised, for example because the journal cannot be written.
     """
     if agenda.is_finished():
         return
-    desk = _Desk(agenda, watcher)
+    desk = _Desk(agenda, watcher, interrupt)
     for name in ("ray.tune", "ray.train", "ray.air"):
         # Ray reports lost trials and missing log files here, which the record knows or never had.
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -26,7 +26,12 @@ CHUNK = 50
 
 
 def load_or_compute(
-    specs: Sequence[FeatureSpec], images: np.ndarray, weights: Mapping[str, Weights], folder: Path, split: str
+    specs: Sequence[FeatureSpec],
+    images: np.ndarray,
+    weights: Mapping[str, Weights],
+    folder: Path,
+    split: str,
+    interrupt: Callable[[], None] = lambda: None,
 ) -> dict[FeatureSpec, np.ndarray]:
     """The table of every spec, float32 (N, D), memory-mapped from disk; computed by Ray's workers if it is not there.
 
@@ -36,10 +41,11 @@ def load_or_compute(
         weights: Each backbone's.
         folder: Where tables are kept.
         split: Whose images they are, for the progress line.
+        interrupt: Called several times a second while something is computed; what it raises ends it.
     """
     for backbone, size_px in _missing(specs, images, weights, folder):
         with Progress(f"{backbone} on {split} images", len(images), "images") as progress:
-            computed = _compute(backbone, size_px, images, weights[backbone], progress)
+            computed = _compute(backbone, size_px, images, weights[backbone], progress, interrupt)
         folder.mkdir(parents=True, exist_ok=True)
         for pooling, table in computed.items():
             spec = FeatureSpec(backbone=backbone, pooling=pooling, size_px=size_px)
@@ -99,7 +105,12 @@ def _save(path: Path, table: np.ndarray) -> None:
 
 
 def _compute(
-    backbone: str, size_px: int, images: np.ndarray, weights: Weights, progress: Progress
+    backbone: str,
+    size_px: int,
+    images: np.ndarray,
+    weights: Weights,
+    progress: Progress,
+    interrupt: Callable[[], None],
 ) -> dict[str, np.ndarray]:
     # The chunks do not depend on the number of workers, so neither do the bits.
     # In a list Ray hands the reference on instead of the arrays, so that it can name what a worker has built.
@@ -111,13 +122,14 @@ def _compute(
     tables: dict[str, np.ndarray] = {}
     waiting = list(starts)
     while waiting:
-        (done,), waiting = ray.wait(waiting, num_returns=1)
-        start = starts.pop(done)
-        features = ray.get(done)
-        for pooling, chunk in features.items():
-            if pooling not in tables:
-                tables[pooling] = np.empty((len(images), chunk.shape[1]), dtype=np.float32)
-            tables[pooling][start : start + len(chunk)] = chunk
+        finished, waiting = ray.wait(waiting, num_returns=1, timeout=0.2)
+        interrupt()
+        for done in finished:
+            start = starts.pop(done)
+            for pooling, chunk in ray.get(done).items():
+                if pooling not in tables:
+                    tables[pooling] = np.empty((len(images), chunk.shape[1]), dtype=np.float32)
+                tables[pooling][start : start + len(chunk)] = chunk
         progress.show(len(images) - CHUNK * len(waiting), len(images))
     return tables
 

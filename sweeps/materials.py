@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,12 @@ class Materials:
         )
 
     def image_sets(
-        self, approaches: Sequence[Approach], splits: Sequence[str], *, in_store: bool
+        self,
+        approaches: Sequence[Approach],
+        splits: Sequence[str],
+        *,
+        in_store: bool,
+        interrupt: Callable[[], None] = lambda: None,
     ) -> dict[str, ImageSet]:
         """The splits' pixels and features, computing what is missing (which needs Ray).
 
@@ -103,12 +108,15 @@ class Materials:
             approaches: Whose features.
             splits: Which splits; nobody who gets the result can reach another.
             in_store: Put the arrays into Ray's object store and give references, instead of arrays.
+            interrupt: Called several times a second while something is computed; what it raises ends it.
         """
         specs = _specs(approaches)
         sets = {}
         for split in splits:
             images = self.dataset.images()[split]
-            tables = features.load_or_compute(self._sized(specs), images, self.weights, self.features_folder, split)
+            tables = features.load_or_compute(
+                self._sized(specs), images, self.weights, self.features_folder, split, interrupt
+            )
             views = {PIXELS: images} | {
                 spec.name: tables[sized] for spec, sized in zip(specs, self._sized(specs), strict=True)
             }

@@ -17,7 +17,7 @@ from sweeps.agenda import Agenda
 from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Approach, Challenge
 from sweeps.confirm import ConfirmAgenda
-from sweeps.endings import Signals, Terminated, exit_code
+from sweeps.endings import ENDED_BY, Signals, exit_code
 from sweeps.materials import Materials
 from sweeps.options import SweepOptions
 from sweeps.progress import Progress, duration
@@ -140,10 +140,8 @@ class Sweep:
             tracker = self._tracker(record, start)
             self._search_and_confirm(record, tracker)
             code = 0
-        except KeyboardInterrupt:
-            code = 130
-        except Terminated:
-            code = 143
+        except tuple(ENDED_BY) as signalled:
+            code = ENDED_BY[type(signalled)]
         except BadInput:
             code = 2
             raise
@@ -223,6 +221,7 @@ class Sweep:
 
     def _run(self, agenda: Agenda, what: str, splits: Sequence[str]) -> None:
         """Run one stage, with the images of `splits` and no others within the workers' reach."""
+        self.signals.stop_if_one_came()
         if agenda.is_finished():
             return
         if not ray.is_initialized():
@@ -230,12 +229,13 @@ class Sweep:
         slots = engine.slots(self.options.workers)
         for split in splits:
             if split not in self.image_sets:
-                self.image_sets |= self.materials.image_sets(self.approaches, [split], in_store=True)
+                self.image_sets |= self.materials.image_sets(
+                    self.approaches, [split], in_store=True, interrupt=self.signals.stop_if_one_came
+                )
         before = agenda.seeds_done
         with Progress(what, agenda.seeds_left, "seeds") as progress:
 
             def watch() -> None:
-                self.signals.stop_if_one_came()
                 done = agenda.seeds_done - before
                 progress.show(done, done + agenda.seeds_left, agenda.seconds_left / slots, agenda.best_so_far())
 
@@ -245,6 +245,7 @@ class Sweep:
                 image_sets={split: self.image_sets[split] for split in splits},
                 slots=slots,
                 watcher=watch,
+                interrupt=self.signals.stop_if_one_came,
             )
         self.signals.stop_if_one_came()
 

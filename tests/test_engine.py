@@ -73,7 +73,7 @@ def image_sets():
     return sets
 
 
-def run(record, approaches, image_sets, agenda=None, num_samples=1, seeds=6, slots=2):
+def run(record, approaches, image_sets, agenda=None, num_samples=1, seeds=6, slots=2, interrupt=lambda: None):
     agenda = agenda or SearchAgenda(
         record, approaches, lambda *who: None, num_samples=num_samples, seeds=seeds, search_seed=0
     )
@@ -83,12 +83,23 @@ def run(record, approaches, image_sets, agenda=None, num_samples=1, seeds=6, slo
         image_sets={VALIDATION: image_sets[VALIDATION]} if agenda.stage == "search" else image_sets,
         slots=slots,
         watcher=lambda: None,
+        interrupt=interrupt,
     )
     return {f"{trial.approach}/{trial.stage}": trial for trial in record.trials()}
 
 
 def seeds_of(trial):
     return [result.seed for result in trial.results]
+
+
+def test_what_interrupt_raises_ends_the_run_and_what_is_finished_stays(record, image_sets):
+    def interrupt():
+        if any(trial.results for trial in record.trials()):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(record, [approach("fine")], image_sets, num_samples=10_000, interrupt=interrupt)
+    assert any(trial.results for trial in record.trials())
 
 
 def test_every_kind_of_failure_is_recorded_and_the_sweep_goes_on(record, image_sets, tmp_path, capfd):
