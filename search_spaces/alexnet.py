@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from search_spaces.reported import Reported
+from search_spaces.shared import STUDY_HEAD
 from search_spaces.shared import suggest_head as suggest
 
 __all__ = ["REPORTED", "suggest"]
 
 REPORTED = Reported(
-    params={"pooling": "full", "scaling": "none", "learning_rate": 1e-3, "weight_decay": 1e-6, "steps": 30},
+    params=STUDY_HEAD,
     mean=85.5,
     sd=1.7,
     seeds=None,

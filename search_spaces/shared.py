@@ -105,10 +105,75 @@ def suggest_siamese(trial: Trial) -> None:
     trial.suggest_categorical("references", ["mean", "nearest"])  # Scientific.
 
 
-def suggest_head(trial: Trial) -> None:
-    """Parameters of every head on a frozen backbone; on weight decay see `suggest_scratch_network`."""
-    trial.suggest_categorical("pooling", ["full", "mean"])  # Scientific.
+# What is known of the study's linear layers on frozen backbones.
+STUDY_HEAD = {
+    "size_px": 224,
+    "scaling": "none",
+    "pooling": "full",
+    "learning_rate": 1e-3,
+    "weight_decay": 1e-6,
+    "steps": 30,
+}
+
+
+def suggest_frozen_features(trial: Trial, *, pooling: bool = True) -> None:
+    """What goes into a frozen backbone, what comes out, and its scale.
+
+    A table at 224 pixels takes minutes to compute, so ImageNet's normalisation is offered at 128 pixels only.
+    """
+    if trial.suggest_categorical("size_px", [224, 128]) == 128:  # Scientific.
+        trial.suggest_categorical("input_normalisation", ["half", "imagenet"])  # Nuisance.
+    if pooling:
+        trial.suggest_categorical("pooling", ["full", "mean"])  # Scientific.
     trial.suggest_categorical("scaling", ["none", "length", "standardise"])  # Nuisance.
+
+
+def suggest_head(trial: Trial, *, pooling: bool = True, most_steps: int = 200) -> None:
+    """Parameters of every head on a frozen backbone; on weight decay see `suggest_scratch_network`."""
+    suggest_frozen_features(trial, pooling=pooling)
     trial.suggest_float("learning_rate", 1e-5, 1e-1, log=True)  # Nuisance.
     trial.suggest_float("weight_decay", 1e-6, 1.0, log=True)  # Nuisance.
-    trial.suggest_int("steps", 10, 200, log=True)  # Nuisance.
+    trial.suggest_int("steps", 10, most_steps, log=True)  # Nuisance.
+
+
+def suggest_focal(trial: Trial) -> None:
+    """Focal loss: how little an easy image counts (0 is cross-entropy), and the weight of pneumonia (.5 is neutral)."""
+    trial.suggest_float("gamma", 0.0, 5.0)  # Scientific.
+    trial.suggest_float("alpha", 0.25, 0.75)  # Scientific.
+
+
+# Of the heads that need the whole map.
+STUDY_MAP_HEAD = {name: value for name, value in STUDY_HEAD.items() if name != "pooling"}
+# The study's recurrent heads, and their learning rate.
+STUDY_RECURRENT = {"hidden_size": 50, "layers": 1, "readout": "last", "dropout": 0.0, "learning_rate": 3e-3}
+
+
+def suggest_recurrent(trial: Trial, *, most_hidden: int, most_layers: int) -> None:
+    """The size of a recurrent network, and how it is read out."""
+    trial.suggest_int("hidden_size", 8, most_hidden, log=True)  # Scientific.
+    trial.suggest_int("layers", 1, most_layers)  # Scientific.
+    trial.suggest_categorical("readout", ["last", "mean"])  # Scientific.
+    trial.suggest_float("dropout", 0.0, 0.6)  # Nuisance.
+
+
+def suggest_recurrent_head(trial: Trial) -> None:
+    """Parameters of a recurrent head on a feature map.
+
+    With 128 units in two layers and twice the study's steps a seed takes over four seconds, so these are the most.
+    """
+    suggest_head(trial, pooling=False, most_steps=60)
+    trial.suggest_categorical("sequence", ["positions", "pieces"])  # Scientific.
+    suggest_recurrent(trial, most_hidden=128, most_layers=2)
+
+
+def suggest_pixel_sequence(trial: Trial) -> None:
+    """Parameters of a recurrent network over pixels."""
+    suggest_scratch_network(trial)
+    trial.suggest_categorical("sequence", ["rows", "patches"])  # Scientific.
+    suggest_recurrent(trial, most_hidden=256, most_layers=3)
+
+
+def suggest_features_and_pixels(trial: Trial) -> None:
+    """Parameters of a recurrent network over pixels that starts from frozen features."""
+    suggest_frozen_features(trial, pooling=False)
+    suggest_pixel_sequence(trial)

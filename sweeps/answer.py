@@ -30,7 +30,7 @@ def listing(challenge: Challenge) -> str:
         setting = ", ".join(f"{name}={value}" for name, value in reported.params.items())
         lines += [
             "",
-            f"{approach.name}: {approach.about}",
+            f"{approach.name}{'' if approach.is_default else ' (on demand)'}: {approach.about}",
             f"    study: {result}; {reported.note}",
             f"    starts from: {setting}",
         ]

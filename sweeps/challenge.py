@@ -31,6 +31,8 @@ class Approach:
     seconds_a_seed: float
     # Whether it is the plain one that the others must beat to be worth their trouble.
     is_baseline: bool = False
+    # Whether it runs when nobody asks for it by name.
+    is_default: bool = True
 
     @property
     def about(self) -> str:

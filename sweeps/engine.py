@@ -234,6 +234,7 @@ def run(
     *,
     trainables: Mapping[str, type[SeedTrainable]],
     image_sets: Mapping[str, ImageSet],
+    weights: Mapping[str, ray.ObjectRef],
     slots: int,
     watcher: Callable[[], None],
     interrupt: Callable[[], None],
@@ -244,6 +245,7 @@ def run(
         agenda: What to run, and where results go.
         trainables: Each approach's trainable by its name.
         image_sets: What the workers may see; the test split is among it in confirmation only.
+        weights: State dicts of the backbones that are trained further.
         slots: Tasks at the same time, one CPU each.
         watcher: Called after each report.
         interrupt: Called about ten times a second where stopping harms nothing; what it raises ends the run.
@@ -263,7 +265,9 @@ def run(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tune.Tuner(
-                tune.with_parameters(AnyApproach, image_sets=image_sets, trainables=dict(trainables)),
+                tune.with_parameters(
+                    AnyApproach, image_sets=image_sets, trainables=dict(trainables), weights=dict(weights)
+                ),
                 tune_config=tune.TuneConfig(
                     num_samples=-1,
                     search_alg=_Search(desk),

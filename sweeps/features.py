@@ -1,7 +1,7 @@
 """The feature tables of frozen backbones: computed once, in parallel, kept on disk, shared by all trials.
 
-A table depends on the images, the backbone, its weights, the input size and the pooling; all of it is in the file's
-name. A file that is torn or of another shape is computed again.
+A table depends on the images, the backbone, its weights, the input's size, normalisation and precision, and which of
+the backbone's outputs it holds; all of it is in the file's name. A file that is torn or foreign is computed again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +22,14 @@ from torch import Tensor
 
 from sweeps.progress import Progress
 from sweeps.resources import Weights
-from trainables.backbones import FeatureSpec, extractor
+from trainables.backbones import BACKBONES, FeatureSpec, extractor
 from trainables.protocol import NUMBERS_VERSION, prepare_worker
 
 CHUNK = 50
+# Of a CRC-32, behind the array in its file.
+CHECKSUM_BYTES = 4
+# How much faster a backbone is in bfloat16 on a processor that computes in it.
+BFLOAT16_SPEED = 2.0
 
 
 def load_or_compute(
@@ -30,26 +37,26 @@ def load_or_compute(
     images: np.ndarray,
     weights: Mapping[str, Weights],
     folder: Path,
-    split: str,
+    what: str,
     interrupt: Callable[[], None] = lambda: None,
 ) -> dict[FeatureSpec, np.ndarray]:
-    """The table of every spec, float32 (N, D), memory-mapped from disk; computed by Ray's workers if it is not there.
+    """The table of every spec, float32 (N, ...), memory-mapped from disk; computed by Ray's workers if not there.
 
     Args:
         specs: Which tables.
         images: uint8 (N, 28, 28).
         weights: Each backbone's.
         folder: Where tables are kept.
-        split: Whose images they are, for the progress line.
+        what: Whose images they are, for the progress line.
         interrupt: Called several times a second while something is computed; what it raises ends it.
     """
-    for backbone, size_px in _missing(specs, images, weights, folder):
-        with Progress(f"{backbone} on {split} images", len(images), "images") as progress:
-            computed = _compute(backbone, size_px, images, weights[backbone], progress, interrupt)
+    runs = _runs(specs, images, weights, folder)
+    if runs:
         folder.mkdir(parents=True, exist_ok=True)
-        for pooling, table in computed.items():
-            spec = FeatureSpec(backbone=backbone, pooling=pooling, size_px=size_px)
-            _save(folder / _file_name(spec, images, weights), table)
+        with Progress(f"Features of {what}", len(runs) * len(images), "images") as progress:
+            for run in _computed(runs, images, weights, progress, interrupt):
+                for output, table in run.tables.items():
+                    _save(folder / _file_name(replace(run.spec, output=output), images, weights), table)
     tables = {}
     for spec in specs:
         path = folder / _file_name(spec, images, weights)
@@ -60,92 +67,142 @@ def load_or_compute(
     return tables
 
 
-def images_to_compute(
+def seconds_to_compute(
     specs: Sequence[FeatureSpec], images: np.ndarray, weights: Mapping[str, Weights], folder: Path
-) -> dict[str, int]:
-    """How many images still have to go through each backbone; 0 where the tables lie on disk."""
-    missing = [backbone for backbone, _ in _missing(specs, images, weights, folder)]
-    return {spec.backbone: missing.count(spec.backbone) * len(images) for spec in specs}
+) -> dict[str, float]:
+    """About how long one CPU core needs for the tables that are not there yet, by backbone."""
+    seconds: dict[str, float] = {}
+    for run in _runs(specs, images, weights, folder):
+        seconds[run.spec.backbone] = seconds.get(run.spec.backbone, 0.0) + run.seconds_an_image * len(images)
+    return seconds
 
 
-def _missing(
-    specs: Sequence[FeatureSpec], images: np.ndarray, weights: Mapping[str, Weights], folder: Path
-) -> list[tuple[str, int]]:
-    """Backbones and input sizes of which a table is missing; one run through a backbone gives every pooling."""
-    missing = {
-        (spec.backbone, spec.size_px)
-        for spec in specs
-        if _open(folder / _file_name(spec, images, weights), len(images)) is None
-    }
-    return sorted(missing)
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """One way of all images through a backbone: what is asked for, and where its outputs are gathered."""
+
+    spec: FeatureSpec
+    outputs: tuple[str, ...]
+    tables: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def seconds_an_image(self) -> float:
+        speed = BFLOAT16_SPEED if self.spec.precision == "bfloat16" else 1.0
+        return BACKBONES[self.spec.backbone].seconds_an_image * (self.spec.size_px / 224) ** 2 / speed
+
+    def gather(self, start: int, features: Mapping[str, np.ndarray], count: int) -> None:
+        """Take the features of a chunk, whose first image is `start` of `count`."""
+        for output, chunk in features.items():
+            if output not in self.tables:
+                self.tables[output] = np.empty((count, *chunk.shape[1:]), dtype=np.float32)
+            self.tables[output][start : start + len(chunk)] = chunk
+
+
+def _runs(specs: Sequence[FeatureSpec], images: np.ndarray, weights: Mapping[str, Weights], folder: Path) -> list[_Run]:
+    """What must be computed so that every table is there; one way through a backbone gives all its outputs."""
+    outputs: dict[FeatureSpec, list[str]] = {}
+    for spec in specs:
+        if _open(folder / _file_name(spec, images, weights), len(images)) is None:
+            outputs.setdefault(replace(spec, output=""), []).append(spec.output)
+    return [_Run(spec=spec, outputs=tuple(dict.fromkeys(found))) for spec, found in outputs.items()]
 
 
 def _file_name(spec: FeatureSpec, images: np.ndarray, weights: Mapping[str, Weights]) -> str:
     key = hashlib.sha256(f"{NUMBERS_VERSION} {images.shape} {weights[spec.backbone].fingerprint}".encode())
     key.update(np.ascontiguousarray(images).tobytes())
-    return f"{spec.name}-{key.hexdigest()[:16]}.npy"
+    return f"{spec.name}-{spec.precision}-{key.hexdigest()[:16]}.npy"
 
 
 def _open(path: Path, rows: int) -> np.ndarray | None:
     """The table on disk, memory-mapped; None if it is missing, torn or not a table of so many images."""
     try:
         table = np.load(path, mmap_mode="r", allow_pickle=False)
+        found = path.stat()
     except (OSError, ValueError, EOFError):
         return None
-    is_table = isinstance(table, np.ndarray) and table.dtype == np.float32 and table.ndim == 2 and len(table) == rows
-    return table if is_table else None
+    is_table = isinstance(table, np.ndarray) and table.dtype == np.float32 and table.ndim >= 2 and len(table) == rows
+    return table if is_table and _is_whole(path, found.st_mtime_ns, found.st_size) else None
+
+
+@functools.cache
+def _is_whole(path: Path, modified_ns: int, size: int) -> bool:
+    """Whether the file ends with its own checksum, without which a page that never reached the disk passes for zeros.
+
+    A file is read once for each of its times of modification and sizes.
+    """
+    content = np.memmap(path, dtype=np.uint8, mode="r")
+    return (
+        zlib.crc32(content[:-CHECKSUM_BYTES].data).to_bytes(CHECKSUM_BYTES, "big")
+        == content[-CHECKSUM_BYTES:].tobytes()
+    )
 
 
 def _save(path: Path, table: np.ndarray) -> None:
-    """Write it whole or not at all."""
+    """Write it and its checksum whole or not at all."""
     unfinished = path.with_suffix(f".{os.getpid()}.tmp")
     with unfinished.open("wb") as file:
         np.save(file, table)
+    checksum = zlib.crc32(np.memmap(unfinished, dtype=np.uint8, mode="r").data)
+    with unfinished.open("ab") as file:
+        file.write(checksum.to_bytes(CHECKSUM_BYTES, "big"))
     unfinished.replace(path)
 
 
-def _compute(
-    backbone: str,
-    size_px: int,
+def _computed(
+    runs: Sequence[_Run],
     images: np.ndarray,
-    weights: Weights,
+    weights: Mapping[str, Weights],
     progress: Progress,
     interrupt: Callable[[], None],
-) -> dict[str, np.ndarray]:
+) -> Iterable[_Run]:
+    """Each run when its last image is through, with its tables."""
     # The chunks do not depend on the number of workers, so neither do the bits.
+    starts = range(0, len(images), CHUNK)
     # In a list Ray hands the reference on instead of the arrays, so that it can name what a worker has built.
-    state = [ray.put({name: value.numpy() for name, value in weights.state.items()})]
-    starts = {
-        _extract.remote(backbone, state, size_px, images[start : start + CHUNK]): start
-        for start in range(0, len(images), CHUNK)
+    states = {
+        name: [ray.put({key: value.numpy() for key, value in weights[name].state.items()})]
+        for name in {run.spec.backbone for run in runs}
     }
-    tables: dict[str, np.ndarray] = {}
-    waiting = list(starts)
+    chunks = [ray.put(images[start : start + CHUNK]) for start in starts]
+    tasks = {
+        _extract.remote(run.spec, run.outputs, states[run.spec.backbone], chunk): (run, start)
+        for run in runs
+        for start, chunk in zip(starts, chunks, strict=True)
+    }
+    missing = {id(run): len(starts) for run in runs}
+    # Backbones differ a hundredfold in cost, so the time left goes by work and not by images.
+    work = sum(run.seconds_an_image * len(starts) for run in runs)
+    work_done, images_done, begin = 0.0, 0, time.monotonic()
+    waiting = list(tasks)
     while waiting:
         finished, waiting = ray.wait(waiting, num_returns=1, timeout=0.2)
         interrupt()
         for done in finished:
-            start = starts.pop(done)
-            for pooling, chunk in ray.get(done).items():
-                if pooling not in tables:
-                    tables[pooling] = np.empty((len(images), chunk.shape[1]), dtype=np.float32)
-                tables[pooling][start : start + len(chunk)] = chunk
-        progress.show(len(images) - CHUNK * len(waiting), len(images))
-    return tables
+            run, start = tasks.pop(done)
+            run.gather(start, ray.get(done), len(images))
+            work_done += run.seconds_an_image
+            images_done += min(CHUNK, len(images) - start)
+            seconds_left = (time.monotonic() - begin) * (work / work_done - 1)
+            progress.show(images_done, len(runs) * len(images), seconds_left, run.spec.backbone)
+            missing[id(run)] -= 1
+            if not missing[id(run)]:
+                yield run
+                run.tables.clear()
 
 
 @ray.remote(num_cpus=1, max_retries=3)
 def _extract(
-    backbone: str, state_in_store: list[ray.ObjectRef], size_px: int, images: np.ndarray
+    spec: FeatureSpec, outputs: tuple[str, ...], state_in_store: list[ray.ObjectRef], images: np.ndarray
 ) -> dict[str, np.ndarray]:
     prepare_worker()
-    features = _extractor(backbone, state_in_store[0], size_px)(torch.from_numpy(images.copy()))
-    return {pooling: table.numpy() for pooling, table in features.items()}
+    features = _extractor(spec, outputs, state_in_store[0])(torch.from_numpy(images.copy()))
+    return {output: table.numpy() for output, table in features.items()}
 
 
 @functools.lru_cache(maxsize=1)
-def _extractor(backbone: str, state: ray.ObjectRef, size_px: int) -> Callable[[Tensor], dict[str, Tensor]]:
+def _extractor(
+    spec: FeatureSpec, outputs: tuple[str, ...], state: ray.ObjectRef
+) -> Callable[[Tensor], dict[str, Tensor]]:
     """A worker builds a backbone once, not once a chunk."""
-    return extractor(
-        backbone, {name: torch.from_numpy(value.copy()) for name, value in ray.get(state).items()}, size_px
-    )
+    weights = {name: torch.from_numpy(value.copy()) for name, value in ray.get(state).items()}
+    return extractor(spec, outputs, weights)

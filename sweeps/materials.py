@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
+import torch
 
 from sweeps import features
+from sweeps.bad_input import BadInput
 from sweeps.challenge import Approach
-from sweeps.resources import IMAGENET, RANDOM, Weights, find_dataset, find_weights
-from trainables.backbones import FeatureSpec
-from trainables.data import Dataset
-from trainables.protocol import PIXELS, VALIDATION, ImageSet
+from sweeps.resources import IMAGENET, RANDOM, Weights, find_dataset, find_other, find_weights
+from trainables.backbones import BACKBONES, FeatureSpec
+from trainables.data import PHANTOM, Dataset, OtherDataset
+from trainables.protocol import PIXELS, ImageSet
 
 # Input size of the backbones in a smoke run; everything else about it is as usual.
 SMOKE_PX = 64
@@ -26,45 +29,73 @@ class Materials:
 
     dataset: Dataset
     weights: dict[str, Weights]
+    # Other data sets that an approach may learn from, by name.
+    others: dict[str, OtherDataset] = field(default_factory=dict)
     features_folder: Path
+    # What backbones compute in.
+    precision: str
     smoke: bool
     # What was not found as one would have hoped.
     notices: tuple[str, ...]
 
     @classmethod
     def find(
-        cls, dataset: str, weights: str, approaches: Sequence[Approach], results: Path, *, smoke: bool
+        cls,
+        approaches: Sequence[Approach],
+        results: Path,
+        *,
+        dataset: str,
+        weights: str,
+        breastmnist: str,
+        precision: str,
+        smoke: bool,
     ) -> Materials:
-        """Find what the options `--dataset` and `--weights` ask for.
+        """Find what the options of the same names ask for.
 
         Raises:
             BadInput: It cannot be had, or cannot be used.
         """
-        found, image_notice = find_dataset(dataset)
-        backbones = sorted({spec.backbone for spec in _specs(approaches)})
-        of_backbone, weight_notice = find_weights(weights, backbones)
+        found, notice = find_dataset(dataset)
+        notices = [notice]
+        of_backbone, notice = find_weights(weights, sorted({spec.backbone for spec in _specs(approaches)}))
+        notices.append(notice)
+        others = {}
+        for name in sorted({name for approach in approaches for name in approach.trainable.others}):
+            beside = None if found.is_phantom else Path(found.source).parent
+            others[name], notice = find_other(name, breastmnist, beside, with_phantom=dataset == PHANTOM)
+            notices.append(notice)
+            _check_apart(found, others[name])
         return cls(
             dataset=found,
             weights=of_backbone,
+            others=others,
             features_folder=results / "features",
+            precision=fastest_precision() if precision == "auto" else precision,
             smoke=smoke,
-            notices=tuple(notice for notice in (image_notice, weight_notice) if notice),
+            notices=tuple(notice for notice in notices if notice),
         )
 
     def found(self) -> dict[str, str]:
-        """The options `--dataset` and `--weights` that find the same materials again."""
-        found = {"dataset": self.dataset.source}
-        sources = {each.source for each in self.weights.values()}
+        """The options that find the same materials again."""
+        found = {"dataset": self.dataset.source, "precision": self.precision}
+        found |= {name: other.source for name, other in self.others.items()}
+        sources = {each.source for each in self._chosen_weights()}
         if len(sources) == 1 and sources <= {RANDOM, IMAGENET}:
             found["weights"] = next(iter(sources))
         return found
+
+    def _chosen_weights(self) -> list[Weights]:
+        """Those that `--weights` decides on; the others are random by intention."""
+        return [each for name, each in self.weights.items() if BACKBONES[name].pretrained]
 
     @property
     def marks(self) -> dict[str, str]:
         """What every table, run and file must say of these materials: kind of images and weights, and smoke."""
         marks = {"images": "phantom" if self.dataset.is_phantom else "real"}
-        if self.weights:
-            marks["weights"] = ", ".join(sorted({each.source for each in self.weights.values()}))
+        if self._chosen_weights():
+            marks["weights"] = ", ".join(sorted({each.source for each in self._chosen_weights()}))
+        if any(other.is_phantom for other in self.others.values()):
+            marks["other_images"] = "phantom"
         if self.smoke:
             marks["smoke"] = "true"
         return marks
@@ -72,9 +103,10 @@ class Materials:
     @property
     def warnings(self) -> list[str]:
         """The marks that forbid taking a number at face value, in capitals."""
+        others = [f"PHANTOM {name.upper()}" for name, other in self.others.items() if other.is_phantom]
         return [
-            *(["PHANTOM IMAGES"] if self.dataset.is_phantom else []),
-            *(["RANDOM WEIGHTS"] if any(each.is_random for each in self.weights.values()) else []),
+            *(["PHANTOM IMAGES"] if self.dataset.is_phantom else others),
+            *(["RANDOM WEIGHTS"] if any(each.is_random for each in self._chosen_weights()) else []),
             *(["SMOKE RUN"] if self.smoke else []),
         ]
 
@@ -85,48 +117,98 @@ class Materials:
             "dataset_fingerprint": self.dataset.fingerprint,
             "weights": {name: each.source for name, each in self.weights.items()},
             "weights_fingerprint": {name: each.fingerprint for name, each in self.weights.items()},
+            "others": {name: each.source for name, each in self.others.items()},
+            "others_fingerprint": {name: each.fingerprint for name, each in self.others.items()},
+            "precision": self.precision,
             "smoke": self.smoke,
         }
 
-    def images_to_compute(self, approaches: Sequence[Approach], split: str = VALIDATION) -> dict[str, int]:
-        """How many images of the split still have to go through each backbone."""
-        return features.images_to_compute(
-            self._sized(_specs(approaches)), self.dataset.images()[split], self.weights, self.features_folder
-        )
+    def images(self, name: str) -> np.ndarray:
+        """The images of a split or of another data set, uint8 (N, 28, 28)."""
+        return self.others[name].images if name in self.others else self.dataset.images()[name]
+
+    def labels(self, name: str) -> np.ndarray:
+        """Their labels, int64 (N,)."""
+        return self.others[name].labels if name in self.others else self.dataset.labels()[name]
+
+    def seconds_to_compute(self, approaches: Sequence[Approach], names: Sequence[str]) -> dict[str, float]:
+        """About how long one CPU core needs for the features that are not there yet, by backbone."""
+        seconds: dict[str, float] = {}
+        for name in names:
+            specs = [self._as_computed(spec) for spec in self._specs_on(name, approaches)]
+            missing = features.seconds_to_compute(specs, self.images(name), self.weights, self.features_folder)
+            for backbone, more in missing.items():
+                seconds[backbone] = seconds.get(backbone, 0.0) + more
+        return seconds
 
     def image_sets(
         self,
         approaches: Sequence[Approach],
-        splits: Sequence[str],
+        names: Sequence[str],
         *,
         in_store: bool,
+        views: Collection[str] | None = None,
         interrupt: Callable[[], None] = lambda: None,
     ) -> dict[str, ImageSet]:
-        """The splits' pixels and features, computing what is missing (which needs Ray).
+        """Pixels and features of splits and of other data sets, computing what is missing (which needs Ray).
 
         Args:
             approaches: Whose features.
-            splits: Which splits; nobody who gets the result can reach another.
+            names: Which splits and data sets; nobody who gets the result can reach another.
             in_store: Put the arrays into Ray's object store and give references, instead of arrays.
+            views: Only these of the approaches' features; None is all.
             interrupt: Called several times a second while something is computed; what it raises ends it.
         """
-        specs = _specs(approaches)
         sets = {}
-        for split in splits:
-            images = self.dataset.images()[split]
+        for name in names:
+            specs = [spec for spec in self._specs_on(name, approaches) if views is None or spec.name in views]
             tables = features.load_or_compute(
-                self._sized(specs), images, self.weights, self.features_folder, split, interrupt
+                [self._as_computed(spec) for spec in specs],
+                self.images(name),
+                self.weights,
+                self.features_folder,
+                f"{name} images",
+                interrupt,
             )
-            views = {PIXELS: images} | {
-                spec.name: tables[sized] for spec, sized in zip(specs, self._sized(specs), strict=True)
-            }
-            stored = {name: ray.put(view) for name, view in views.items()} if in_store else views
-            sets[split] = ImageSet(labels=self.dataset.labels()[split], views=stored)
+            found = {PIXELS: self.images(name)} | {spec.name: tables[self._as_computed(spec)] for spec in specs}
+            stored = {view: ray.put(array) for view, array in found.items()} if in_store else found
+            sets[name] = ImageSet(labels=self.labels(name), views=stored)
         return sets
 
-    def _sized(self, specs: Sequence[FeatureSpec]) -> list[FeatureSpec]:
-        """The specs as they are computed: a smoke run's are of small images."""
-        return [spec.with_size(SMOKE_PX) if self.smoke else spec for spec in specs]
+    def weights_to_train(self, approaches: Sequence[Approach], *, in_store: bool) -> dict[str, Any]:
+        """State dicts, of arrays, of the backbones that these approaches go on training; or references to them."""
+        names = {name for approach in approaches for name in approach.trainable.trains}
+        states = {name: {key: value.numpy() for key, value in self.weights[name].state.items()} for name in names}
+        return {name: ray.put(state) for name, state in states.items()} if in_store else dict(states)
+
+    def _specs_on(self, name: str, approaches: Sequence[Approach]) -> list[FeatureSpec]:
+        """The features that are needed of a split, or of another data set."""
+        return _specs([each for each in approaches if name not in self.others or name in each.trainable.others])
+
+    def _as_computed(self, spec: FeatureSpec) -> FeatureSpec:
+        """The spec as it is computed: in the sweep's precision, and in a smoke run of small images."""
+        return replace(spec, precision=self.precision, size_px=SMOKE_PX if self.smoke else spec.size_px)
+
+
+def _check_apart(dataset: Dataset, other: OtherDataset) -> None:
+    """Refuse another data set that holds an image to be validated or tested on: its labels would be learned.
+
+    Raises:
+        BadInput: It does.
+    """
+    own = {image.tobytes() for images in dataset.images().values() for image in images}
+    common = sum(image.tobytes() in own for image in other.images)
+    if common:
+        raise BadInput(
+            f"Expected other images as {other.name} than those of {dataset.source}; {common} of {other.source} are "
+            f"among them. Give {other.name}'s own file with --{other.name}."
+        )
+
+
+def fastest_precision() -> str:
+    """bfloat16 where this processor computes in it, which takes half the time; else float32."""
+    found = torch.cpu.get_capabilities()
+    return "bfloat16" if any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")) else "float32"
 
 
 def _specs(approaches: Sequence[Approach]) -> list[FeatureSpec]:

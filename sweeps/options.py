@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from sweeps.agenda import MOST_SEEDS
 from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Challenge
+from trainables.backbones import PRECISIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,8 @@ class SweepOptions:
     confirm_seeds: int = 50
     dataset: str = "auto"
     weights: str = "auto"
+    breastmnist: str = "auto"
+    precision: str = "auto"
     name: str = ""
     resume: str = ""
     results_dir: str = "results"
@@ -37,7 +40,14 @@ class SweepOptions:
 
 
 # What `--smoke` takes instead of the defaults.
-SMOKE = {"num_samples": 2, "seeds": 2, "confirm_seeds": 3, "dataset": "phantom", "weights": "random"}
+SMOKE = {
+    "num_samples": 2,
+    "seeds": 2,
+    "confirm_seeds": 3,
+    "dataset": "phantom",
+    "weights": "random",
+    "breastmnist": "phantom",
+}
 # What a resumed sweep has from its last start, unless it is given anew.
 REMEMBERED = (
     "num_samples",
@@ -46,6 +56,8 @@ REMEMBERED = (
     "confirm_seeds",
     "dataset",
     "weights",
+    "breastmnist",
+    "precision",
     "tracking_uri",
     "search_seed",
     "smoke",
@@ -109,7 +121,7 @@ def parser(challenge: Challenge) -> argparse.ArgumentParser:
         "--approaches",
         nargs="+",
         metavar="NAME",
-        help="approaches to compare, or all (default: all); --list names them",
+        help='approaches to compare, or all (default: those that --list has no "on demand" behind)',
     )
     add(
         "--seeds",
@@ -136,6 +148,20 @@ def parser(challenge: Challenge) -> argparse.ArgumentParser:
         type=non_empty,
         help="of challenge 2: imagenet, random, the path of a state dict (or a folder of <backbone>.pth), or auto: "
         f"ImageNet's if they are here or can be downloaded, else random with a notice (default: {default.weights})",
+    )
+    add(
+        "--breastmnist",
+        metavar="WHAT",
+        type=non_empty,
+        help="of challenge 2, what triplet may learn from beside its ten images: breastmnist, phantom (synthetic "
+        "images), the path of an .npz file, or auto: BreastMNIST if it is here or can be downloaded, else the phantom "
+        f"with a notice (default: {default.breastmnist})",
+    )
+    add(
+        "--precision",
+        choices=("auto", *PRECISIONS),
+        help="of challenge 2, what the backbones compute in; auto is bfloat16 where this processor has it, in half the "
+        f"time (default: {default.precision})",
     )
     add(
         "--name",
@@ -211,7 +237,7 @@ def _approaches(challenge: Challenge, words: list[str]) -> tuple[str, ...]:
 
 def complete(challenge: Challenge, given: dict[str, Any], remembered: dict[str, Any]) -> SweepOptions:
     """All options: as given, else as remembered from the sweep's last start, else the default."""
-    everything = {"approaches": tuple(approach.name for approach in challenge.approaches)}
+    everything = {"approaches": tuple(approach.name for approach in challenge.approaches if approach.is_default)}
     smoke = SMOKE if given.get("smoke") or remembered.get("smoke") else {}
     kept = {key: value for key, value in remembered.items() if key in REMEMBERED}
     options = SweepOptions(**{**everything, **smoke, **kept, **given})
@@ -221,7 +247,11 @@ def complete(challenge: Challenge, given: dict[str, Any], remembered: dict[str, 
 def as_remembered(options: SweepOptions, **found: str) -> dict[str, Any]:
     """What the record keeps of the options, with what was found in the place of "auto" and of relative paths."""
     kept = {key: value for key, value in asdict(options).items() if key in REMEMBERED}
-    for key, words in (("dataset", ("auto", "pneumoniamnist", "phantom")), ("weights", ("auto", "imagenet", "random"))):
+    for key, words in (
+        ("dataset", ("auto", "pneumoniamnist", "phantom")),
+        ("weights", ("auto", "imagenet", "random")),
+        ("breastmnist", ("auto", "breastmnist", "phantom")),
+    ):
         if kept[key] not in words:
             kept[key] = str(path_of(kept[key]).resolve())
     return {**kept, **found}

@@ -12,7 +12,6 @@ from sweeps.options import SweepOptions
 from sweeps.progress import duration
 from sweeps.search import racing_looks
 from sweeps.tables import aligned
-from trainables.backbones import BACKBONES
 
 # Ray and its workers, which are started for the search and again for the confirmation, take about this long.
 STARTUP_SECONDS = 15.0
@@ -25,7 +24,7 @@ def text(
     options: SweepOptions,
     approaches: Sequence[Approach],
     materials: Materials,
-    images_to_compute: Mapping[str, int],
+    seconds_to_compute: Mapping[str, float],
     slots: int,
     begun: Mapping[str, int],
 ) -> str:
@@ -36,7 +35,7 @@ def text(
         options: What was asked for.
         approaches: What is compared.
         materials: Images and weights.
-        images_to_compute: Images that still have to go through each backbone.
+        seconds_to_compute: What one CPU core needs for the features that are not there yet, by backbone.
         slots: Trials at the same time.
         begun: Configurations already in the record, by approach.
     """
@@ -57,7 +56,7 @@ def text(
                 "what it is": approach.about,
             }
         )
-    features = sum(count * BACKBONES[backbone].seconds_an_image for backbone, count in images_to_compute.items())
+    features = sum(seconds_to_compute.values())
     lines = [
         challenge.title + marked(materials.warnings),
         "",
@@ -66,17 +65,20 @@ def text(
             f"Weights   {name}: {each.source} (fingerprint {each.fingerprint})"
             for name, each in materials.weights.items()
         ),
+        *([f"Precision {materials.precision} in the backbones"] if materials.weights else []),
+        *(
+            f"Others    {each.source} as {name} (fingerprint {each.fingerprint})"
+            for name, each in materials.others.items()
+        ),
         f"Slots     {slots} trials at the same time, one CPU each",
         f"Racing    {racing(options.seeds)}",
         "",
         aligned(rows, left=("approach", "what it is")),
         "",
     ]
-    computed = [name for name, count in images_to_compute.items() if count]
-    if computed:
-        lines.append(
-            f"Features of {' and '.join(computed)} first: about {duration(features / slots)}, once; then kept."
-        )
+    if features:
+        names = ", ".join(seconds_to_compute)
+        lines.append(f"Features of {names} first: about {duration(features / slots)}, once; then kept.")
     budget = f", or what starts within {duration(options.time_budget)}" if options.time_budget else ""
     whole = (cpu_seconds + features) / slots + STARTUP_SECONDS
     less = "; racing will save some of it" if racing_looks(options.seeds) else ""

@@ -9,6 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import ray
 
@@ -19,6 +20,8 @@ from sweeps.materials import Materials
 from sweeps.options import OneSentenceParser, non_empty, whole_number
 from sweeps.record import SEARCH, Record, TrialRecord, confirmed_results
 from sweeps.tables import aligned
+from trainables.backbones import BACKBONES
+from trainables.data import BREASTMNIST, PHANTOM
 from trainables.metrics import METRICS
 from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION, SeedResult, prepare_worker, run_seed
 
@@ -45,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--dataset", type=non_empty, help="where the images are, if not where they were")
     add("--weights", type=non_empty, help="where the weights are, if not where they were")
+    add("--breastmnist", type=non_empty, help="where BreastMNIST's images are, if not where they were")
     return parser
 
 
@@ -67,13 +71,15 @@ def rerun(options: argparse.Namespace) -> int:
     trials = record.trials()
     trial = _find(trials, options.approach, options.trial)
     approach = challenge.named([options.approach])[0]
-    backbones = {each.backbone for each in approach.trainable.features}
+    backbones = {each.backbone for each in approach.trainable.features if BACKBONES[each.backbone].pretrained}
     weights = {source for backbone, source in spec["weights"].items() if backbone in backbones}
     materials = Materials.find(
-        options.dataset or spec["dataset"],
-        options.weights or (_one_option(weights) if weights else "random"),
         [approach],
         record.folder.parent,
+        dataset=options.dataset or spec["dataset"],
+        weights=options.weights or (_one_option(weights) if weights else "random"),
+        breastmnist=options.breastmnist or spec["others"].get(BREASTMNIST, PHANTOM),
+        precision=spec["precision"],
         smoke=spec["smoke"],
     )
     _check_same(spec, materials)
@@ -81,13 +87,16 @@ def rerun(options: argparse.Namespace) -> int:
     recorded = [result for result in before if result.seed == options.seed]
     # The test split is opened only where it was opened before.
     splits = [VALIDATION, TEST] if any(result.split == TEST for result in recorded) else [VALIDATION]
-    if any(materials.images_to_compute([approach], split).values() for split in splits):
+    views = approach.trainable.views(approach.trainable.Config(**trial.params))
+    names = [*splits, *materials.others]
+    if materials.seconds_to_compute([approach], names):
         engine.start_ray(None, None)
-    image_sets = materials.image_sets([approach], splits, in_store=False)
+    image_sets = materials.image_sets([approach], names, in_store=False, views=views)
     if ray.is_initialized():
         ray.shutdown()
     prepare_worker()
-    found = run_seed(approach.trainable, trial.params, options.seed, image_sets, splits)
+    weights_to_train = materials.weights_to_train([approach], in_store=False)
+    found = run_seed(approach.trainable, trial.params, options.seed, image_sets, splits, weights=weights_to_train)
     print(_compared(found, recorded))
     if not recorded:
         print(f"Seed {options.seed} is not in the record of this configuration; there is nothing to compare with.")
@@ -113,20 +122,19 @@ def _one_option(sources: set[str]) -> str:
     return source if source in ("imagenet", "random") else str(Path(source).parent if len(sources) > 1 else source)
 
 
-def _check_same(spec: dict[str, object], materials: Materials) -> None:
+def _check_same(spec: dict[str, Any], materials: Materials) -> None:
     now = materials.spec()
-    if now["dataset_fingerprint"] != spec["dataset_fingerprint"]:
-        raise BadInput(
-            f"Expected the images with fingerprint {spec['dataset_fingerprint']}; got {now['dataset_fingerprint']} "
-            f"from {now['dataset']}. Give the right file with --dataset."
-        )
-    before = spec["weights_fingerprint"]
-    assert isinstance(before, dict)
-    for name, fingerprint in now["weights_fingerprint"].items():
-        if before.get(name) != fingerprint:
+    pairs = [("images", now["dataset"], "--dataset", spec["dataset_fingerprint"], now["dataset_fingerprint"])]
+    for key, what, option in (("weights", "weights", "--weights"), ("others", "images", "--breastmnist")):
+        pairs += [
+            (f"{what} of {name}", now[key][name], option, spec[f"{key}_fingerprint"].get(name), fingerprint)
+            for name, fingerprint in now[f"{key}_fingerprint"].items()
+        ]
+    for what, source, option, before, fingerprint in pairs:
+        if before != fingerprint:
             raise BadInput(
-                f"Expected weights of {name} with fingerprint {before.get(name)}; got {fingerprint} from "
-                f"{now['weights'][name]}. Give the right ones with --weights."
+                f"Expected the {what} with fingerprint {before}; got {fingerprint} from {source}. Give the right ones "
+                f"with {option}."
             )
 
 

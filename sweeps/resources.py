@@ -8,22 +8,23 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import medmnist
 import torch
 from torch import Tensor
 
 from sweeps.bad_input import BadInput, path_of
-from trainables.backbones import empty_backbone, random_backbone, weights_fingerprint
-from trainables.data import PHANTOM, Dataset, load_npz, phantom_dataset
+from trainables.backbones import BACKBONES, empty_backbone, random_backbone, weights_fingerprint
+from trainables.data import PHANTOM, Dataset, OtherDataset, load_npz, load_other_npz, phantom_dataset, phantom_other
 
-FILE = "pneumoniamnist.npz"
 AUTO, IMAGENET, RANDOM, PNEUMONIAMNIST = "auto", "imagenet", "random", "pneumoniamnist"
 DOWNLOAD_TIMEOUT_S = 10.0
+Found = TypeVar("Found", Dataset, OtherDataset)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,34 +47,88 @@ def find_dataset(option: str) -> tuple[Dataset, str | None]:
     Raises:
         BadInput: A file is not usable, or PneumoniaMNIST was asked for and is nowhere to be had.
     """
+    return _find(
+        PNEUMONIAMNIST,
+        "--dataset",
+        option,
+        beside=None,
+        load=load_npz,
+        phantom=phantom_dataset,
+        loudly="SYNTHETIC IMAGES",
+        instead="The built-in phantom is used instead; no number below is about real X-rays",
+    )
+
+
+def find_other(
+    name: str, option: str, beside: Path | None, *, with_phantom: bool = False
+) -> tuple[OtherDataset, str | None]:
+    """The data set that the option `--<name>` asks for, and a notice if it is not what a person would have hoped for.
+
+    Args:
+        name: The data set's name in medmnist, "breastmnist".
+        option: auto, the name, phantom or a path.
+        beside: The folder of the main images' file, where it is looked for first; None if they have none.
+        with_phantom: The main images are the phantom by a person's wish: auto then takes this one's phantom too, and
+            looks nowhere.
+
+    Raises:
+        BadInput: A file is not usable, or the data set was asked for by name and is nowhere to be had.
+    """
+    return _find(
+        name,
+        f"--{name}",
+        PHANTOM if with_phantom and option == AUTO else option,
+        beside=beside,
+        load=lambda path: load_other_npz(name, path),
+        phantom=lambda: phantom_other(name),
+        loudly=f"SYNTHETIC {name.upper()}",
+        instead="A built-in phantom is used instead; nothing that an approach learns from it is about real images",
+    )
+
+
+def _find(
+    name: str,
+    flag: str,
+    option: str,
+    *,
+    beside: Path | None,
+    load: Callable[[Path], Found],
+    phantom: Callable[[], Found],
+    loudly: str,
+    instead: str,
+) -> tuple[Found, str | None]:
+    """The data set `name` of medmnist as the option `flag` asks for it; `loudly` and `instead` are for the notice."""
+    file = f"{name}.npz"
     try:
         if option == PHANTOM:
-            return phantom_dataset(), None
-        if option not in (AUTO, PNEUMONIAMNIST):
-            return load_npz(path_of(option)), None
+            return phantom(), None
+        if option not in (AUTO, name):
+            return load(path_of(option)), None
         home = path_of(os.environ.get("MEDMNIST_ROOT") or "~/.medmnist")
-        for folder in (home, path_of("~/.medmnist")):
-            if (folder / FILE).is_file():
-                return load_npz(folder / FILE), None
+        for folder in (beside, home, path_of("~/.medmnist")):
+            if folder is not None and (folder / file).is_file():
+                return load(folder / file), None
         try:
-            return load_npz(_download_dataset(home)), None
+            return load(_download_dataset(name, home)), None
         except OSError as error:
-            why = f"PneumoniaMNIST is not on this machine and cannot be downloaded ({error})"
-            how = f"Put {FILE} into ~/.medmnist, or give its path with --dataset"
-            if option == PNEUMONIAMNIST:
-                raise BadInput(f"{why}. {how}, or use --dataset {PHANTOM}.") from None
-            return phantom_dataset(), (
-                f"SYNTHETIC IMAGES: {why}. The built-in phantom is used instead; no number below is about real "
-                f"X-rays. {how}."
-            )
+            why = f"{_title(name)} is not on this machine and cannot be downloaded ({error})"
+            how = f"Put {file} into ~/.medmnist, or give its path with {flag}"
+            if option == name:
+                raise BadInput(f"{why}. {how}, or use {flag} {PHANTOM}.") from None
+            return phantom(), f"{loudly}: {why}. {instead}. {how}."
     except BadInput:
         raise
     except ValueError as error:
         raise BadInput(str(error)) from None
 
 
-def _download_dataset(folder: Path) -> Path:
-    """Fetch PneumoniaMNIST with medmnist, which checks its MD5, and put it in place whole or not at all.
+def _title(name: str) -> str:
+    """How a data set is written, which is also its class in medmnist: PneumoniaMNIST."""
+    return medmnist.INFO[name]["python_class"]
+
+
+def _download_dataset(name: str, folder: Path) -> Path:
+    """Fetch a data set with medmnist, which checks its MD5, and put it in place whole or not at all.
 
     Raises:
         OSError: It could not be downloaded or stored.
@@ -82,13 +137,13 @@ def _download_dataset(folder: Path) -> Path:
     # medmnist downloads with torchvision, whose import it would not survive beside a CPU-only torch.
     import trainables.vision  # noqa: F401
 
-    with tempfile.TemporaryDirectory(dir=folder) as unfinished, _downloading("PneumoniaMNIST"):
+    with tempfile.TemporaryDirectory(dir=folder) as unfinished, _downloading(_title(name)):
         try:
-            medmnist.PneumoniaMNIST(split="train", root=unfinished, download=True)
+            getattr(medmnist, _title(name))(split="train", root=unfinished, download=True)
         except RuntimeError:
             # medmnist's own message is a page of advice.
             raise OSError("no connection, or the file's checksum is wrong") from None
-        return (Path(unfinished) / FILE).replace(folder / FILE)
+        return (Path(unfinished) / f"{name}.npz").replace(folder / f"{name}.npz")
 
 
 @contextmanager
@@ -107,7 +162,8 @@ def _downloading(what: str) -> Iterator[None]:
 def find_weights(option: str, backbones: Sequence[str]) -> tuple[dict[str, Weights], str | None]:
     """The weights of each backbone as `--weights` asks, and a notice if they are not what one would have hoped for.
 
-    Either all backbones get ImageNet weights or none does: a mixture would compare approaches unfairly.
+    Backbones that are meant to be random are so whatever is asked for. Of the others, either all get ImageNet weights
+    or none does: a mixture would compare approaches unfairly.
 
     Raises:
         BadInput: They were asked for by name and cannot be had, or a file does not fit.
@@ -118,19 +174,22 @@ def find_weights(option: str, backbones: Sequence[str]) -> tuple[dict[str, Weigh
         )
     if not backbones:
         return {}, None
+    untrained = {name: _random_weights(name) for name in backbones if not BACKBONES[name].pretrained}
+    backbones = [name for name in backbones if name not in untrained]
     if option == RANDOM:
-        return {name: _random_weights(name) for name in backbones}, None
+        return untrained | {name: _random_weights(name) for name in backbones}, None
     if option not in (AUTO, IMAGENET):
-        return {name: _weights_from_file(path_of(option), name, len(backbones)) for name in backbones}, None
+        path = path_of(option)
+        return untrained | {name: _weights_from_file(path, name, len(backbones)) for name in backbones}, None
     try:
-        return {name: _imagenet_weights(name) for name in backbones}, None
+        return untrained | {name: _imagenet_weights(name) for name in backbones}, None
     except Exception as error:
         # No connection, a wrong hash and a damaged file in the cache are each another exception.
         found = str(error) or type(error).__name__
         why = f"ImageNet weights are not on this machine and cannot be downloaded ({found})"
         if option == IMAGENET:
             raise BadInput(f"{why}. Give a state dict's path with --weights, or use --weights {RANDOM}.") from None
-        return {name: _random_weights(name) for name in backbones}, (
+        return untrained | {name: _random_weights(name) for name in backbones}, (
             f"RANDOM WEIGHTS: {why}. The backbones are random projections instead of pretrained networks; no number "
             "below is about pretraining. Give a state dict's path with --weights."
         )
@@ -149,16 +208,11 @@ def _imagenet_weights(backbone: str) -> Weights:
     # Here and not above: importing torchvision takes a second, which sweeps from scratch need not spend.
     from trainables.vision import torchvision
 
-    published = torchvision.models.get_model_weights(backbone).IMAGENET1K_V1
+    published = torchvision.models.get_model_weights(BACKBONES[backbone].network).IMAGENET1K_V1
     cached = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rpartition("/")[2]
     with contextlib.nullcontext() if cached.is_file() else _downloading(f"ImageNet weights of {backbone}"):
         state = published.get_state_dict(progress=False, check_hash=True)
-    return _weights(IMAGENET, _only_features(state))
-
-
-def _only_features(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The convolutions of a torchvision state dict, under the names that our backbones give them."""
-    return {"0" + name.removeprefix("features"): value for name, value in state.items() if name.startswith("features.")}
+    return _weights(IMAGENET, _fitting(state, backbone, Path(published.url)))
 
 
 def _weights_from_file(path: Path, backbone: str, backbones: int) -> Weights:
@@ -191,17 +245,30 @@ def _weights_from_file(path: Path, backbone: str, backbones: int) -> Weights:
         raise BadInput(
             f"Expected a state dict (names to tensors) at {path}; got {type(state).__name__} of other things."
         )
-    found = _only_features(state)
+    found = _fitting(state, backbone, path)
+    if not all(bool(tensor.isfinite().all()) for tensor in found.values()):
+        raise BadInput(f"Expected finite weights of {backbone} in {path}; some are NaN or infinite.")
+    return _weights(str(path.resolve()), found)
+
+
+def _fitting(state: Mapping[str, Tensor], backbone: str, path: Path) -> dict[str, Tensor]:
+    """What the backbone needs of a state dict of torchvision's form, whose classifier is left out.
+
+    Raises:
+        BadInput: Something is missing or has another shape; the message names it.
+    """
     wanted = empty_backbone(backbone).state_dict()
+    found: dict[str, Tensor] = {}
     for name, tensor in wanted.items():
-        shape = tuple(found[name].shape) if name in found else None
+        if name.endswith("num_batches_tracked"):
+            # Old files lack it, and nothing in eval mode reads it.
+            found[name] = torch.tensor(0)
+            continue
+        shape = tuple(state[name].shape) if name in state else None
         if shape != tuple(tensor.shape):
-            key = "features" + name.removeprefix("0")
             raise BadInput(
-                f"Expected {key} of shape {tuple(tensor.shape)} for {backbone} in {path}; "
+                f"Expected {name} of shape {tuple(tensor.shape)} for {backbone} in {path}; "
                 f"got {'none' if shape is None else shape}."
             )
-    state = {name: found[name].detach().to(wanted[name].dtype) for name in wanted}
-    if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
-        raise BadInput(f"Expected finite weights of {backbone} in {path}; some are NaN or infinite.")
-    return _weights(str(path.resolve()), state)
+        found[name] = state[name].detach().to(tensor.dtype)
+    return found

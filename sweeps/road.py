@@ -27,11 +27,12 @@ from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION, ImageSet
 
 # What a sweep's numbers depend on besides its materials, and what each is called on the command line.
 FIXED = {
+    "numbers_version": "version of the training code",
     "dataset_fingerprint": "images",
+    "precision": "--precision",
     "smoke": "--smoke",
     "seeds": "--seeds",
     "search_seed": "--search-seed",
-    "numbers_version": "version of the training code",
 }
 
 
@@ -79,7 +80,15 @@ class Sweep:
         if asked.address:
             engine.check_address(asked.address)
         approaches = challenge.named(list(asked.approaches))
-        materials = Materials.find(asked.dataset, asked.weights, approaches, results, smoke=asked.smoke)
+        materials = Materials.find(
+            approaches,
+            results,
+            dataset=asked.dataset,
+            weights=asked.weights,
+            breastmnist=asked.breastmnist,
+            precision=asked.precision,
+            smoke=asked.smoke,
+        )
         sweep = cls(challenge=challenge, options=asked, approaches=approaches, materials=materials, tracking_uri=uri)
         if spec:
             sweep.check_same(spec)
@@ -108,10 +117,11 @@ class Sweep:
             BadInput: Something that must stay the same does not.
         """
         now = self.spec
-        pairs = [(what, before[key], now[key]) for key, what in FIXED.items()]
+        pairs = [(what, before.get(key), now[key]) for key, what in FIXED.items()]
         pairs += [
-            (f"weights of {name}", before["weights_fingerprint"].get(name, fingerprint), fingerprint)
-            for name, fingerprint in now["weights_fingerprint"].items()
+            (f"{what} {name}", before[key].get(name, fingerprint), fingerprint)
+            for key, what in (("weights_fingerprint", "weights of"), ("others_fingerprint", "images of"))
+            for name, fingerprint in now[key].items()
         ]
         for what, old, new in pairs:
             if old != new:
@@ -161,10 +171,8 @@ class Sweep:
     def _plan(self, begun: Mapping[str, int]) -> str:
         connected = ray.is_initialized()
         slots = engine.slots(self.options.workers) if connected else self.options.workers or os.cpu_count() or 1
-        to_compute: dict[str, int] = {}
-        for split in (VALIDATION, TEST):
-            for backbone, count in self.materials.images_to_compute(self.approaches, split).items():
-                to_compute[backbone] = to_compute.get(backbone, 0) + count
+        # The test split's features are computed for the winners only, which are not known yet.
+        to_compute = self.materials.seconds_to_compute(self.approaches, [VALIDATION, *self.materials.others])
         return plan.text(self.challenge, self.options, self.approaches, self.materials, to_compute, slots, begun)
 
     def _start(self) -> dict[str, Any]:
@@ -186,6 +194,7 @@ class Sweep:
         params = {
             **{key: value for key, value in self.spec.items() if not isinstance(value, dict)},
             **{f"weights_fingerprint.{name}": each.fingerprint for name, each in self.materials.weights.items()},
+            **{f"others_fingerprint.{name}": each.fingerprint for name, each in self.materials.others.items()},
         }
         return tracking.Tracking(
             self.tracking_uri,
@@ -220,17 +229,22 @@ class Sweep:
         self._run(confirm, "Confirm", [VALIDATION, TEST])
 
     def _run(self, agenda: Agenda, what: str, splits: Sequence[str]) -> None:
-        """Run one stage, with the images of `splits` and no others within the workers' reach."""
+        """Run one stage, with the images of `splits` and of other data sets, and no more, within the workers' reach."""
         self.signals.stop_if_one_came()
         if agenda.is_finished():
             return
         if not ray.is_initialized():
             self._start_ray()
         slots = engine.slots(self.options.workers)
-        for split in splits:
-            if split not in self.image_sets:
+        names = [*splits, *self.materials.others]
+        for name in names:
+            if name not in self.image_sets:
                 self.image_sets |= self.materials.image_sets(
-                    self.approaches, [split], in_store=True, interrupt=self.signals.stop_if_one_came
+                    self.approaches,
+                    [name],
+                    in_store=True,
+                    views=self._views(agenda) if name == TEST else None,
+                    interrupt=self.signals.stop_if_one_came,
                 )
         before = agenda.seeds_done
         with Progress(what, agenda.seeds_left, "seeds") as progress:
@@ -242,12 +256,22 @@ class Sweep:
             engine.run(
                 agenda,
                 trainables={approach.name: approach.trainable for approach in self.approaches},
-                image_sets={split: self.image_sets[split] for split in splits},
+                image_sets={name: self.image_sets[name] for name in names},
+                weights=self.materials.weights_to_train(self.approaches, in_store=True),
                 slots=slots,
                 watcher=watch,
                 interrupt=self.signals.stop_if_one_came,
             )
         self.signals.stop_if_one_came()
+
+    def _views(self, agenda: Agenda) -> set[str]:
+        """What the agenda's waiting tasks look at, which spares the test split most of the backbones' work."""
+        trainables = {approach.name: approach.trainable for approach in self.approaches}
+        return {
+            view
+            for task in agenda.waiting
+            for view in trainables[task.approach].views(trainables[task.approach].Config(**task.params))
+        }
 
     def _start_ray(self) -> None:
         engine.start_ray(self.options.address, self.options.workers)
@@ -335,8 +359,8 @@ def _last_ms(record: Record) -> int:
 
 
 def _merged(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """The spec with the weights of approaches that a resumption left out."""
+    """The spec with the weights and other data sets of approaches that a resumption left out."""
     both = dict(now)
-    for key in ("weights", "weights_fingerprint"):
+    for key in ("weights", "weights_fingerprint", "others", "others_fingerprint"):
         both[key] = {**before.get(key, {}), **now[key]}
     return both

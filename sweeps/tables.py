@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ def summary(record: Record, approaches: Sequence[Approach], marks: Mapping[str, 
     """What the sweep is and what came out for each approach, best confirmed first."""
     trials = record.trials([approach.name for approach in approaches])
     wanted = record.starts[-1]["options"]["confirm_seeds"] if record.starts else 0
-    rows = [_row(trials, approach, wanted) for approach in approaches]
+    rows = [_row(trials, approach, wanted) | {"weights": _weights(record, approach)} for approach in approaches]
     baseline = next((approach.name for approach in approaches if approach.is_baseline), None)
     for row in rows:
         row["against_baseline"] = _against(trials, rows, row, baseline)
@@ -135,6 +136,13 @@ def _row(trials: list[TrialRecord], approach: Approach, wanted: int) -> dict[str
         "seconds": math.fsum(result.seconds for result in all_results),
         "seconds_a_seed": _median_seconds(all_results),
     }
+
+
+def _weights(record: Record, approach: Approach) -> str | None:
+    """Where the weights of its backbones come from, so that no random network passes for a pretrained one."""
+    of_backbone = record.spec.get("weights", {})
+    sources = {of_backbone[spec.backbone] for spec in approach.trainable.features if spec.backbone in of_backbone}
+    return ", ".join(sorted(sources)) or None
 
 
 def _against(
@@ -200,8 +208,16 @@ def write_files(record: Record, approaches: Sequence[Approach], marks: Mapping[s
 
 def printed(found: dict[str, Any]) -> str:
     """The table of approaches, best confirmed first; accuracies in per cent."""
-    rows = [{"approach": row["approach"], **_printed_row(row)} for row in found["approaches"]]
-    return aligned(rows)
+    has_weights = any(row["weights"] for row in found["approaches"])
+    rows = [
+        {
+            "approach": row["approach"],
+            **({"weights": Path(row["weights"] or "none").name} if has_weights else {}),
+            **_printed_row(row),
+        }
+        for row in found["approaches"]
+    ]
+    return aligned(rows, left=("approach", "weights") if has_weights else ("approach",))
 
 
 def _printed_row(row: dict[str, Any]) -> dict[str, str]:

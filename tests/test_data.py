@@ -1,17 +1,21 @@
 import pickle
 import re
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from trainables.data import load_npz
+from trainables.data import load_npz, load_other_npz, phantom_other
+
+load_other = partial(load_other_npz, "breastmnist")
+either_loader = pytest.mark.parametrize("load", [load_npz, load_other], ids=["main", "other"])
 
 
-def complaint_about(path):
+def complaint_about(path, load=load_npz):
     with pytest.raises(ValueError, match=r"^Expected ") as caught:
-        load_npz(path)
+        load(path)
     text = str(caught.value)
     assert "\n" not in text
     assert str(path) in text
@@ -87,14 +91,17 @@ def test_fingerprint_changes_with_one_value(tmp_path, good_npz, good_arrays, key
     assert load_npz(saved(tmp_path, changed)).fingerprint != load_npz(good_npz).fingerprint
 
 
-def test_missing_file(tmp_path):
-    assert "there is none" in complaint_about(tmp_path / "no.npz")
+@either_loader
+def test_missing_file(tmp_path, load):
+    assert "there is none" in complaint_about(tmp_path / "no.npz", load)
 
 
-def test_directory(tmp_path):
-    complaint_about(tmp_path)
+@either_loader
+def test_directory(tmp_path, load):
+    complaint_about(tmp_path, load)
 
 
+@either_loader
 @pytest.mark.parametrize(
     "content",
     [
@@ -108,35 +115,38 @@ def test_directory(tmp_path):
     ],
     ids=["empty", "one_byte", "zip_header_only", "text", "html", "png", "zeros"],
 )
-def test_file_of_another_kind(tmp_path, content):
+def test_file_of_another_kind(tmp_path, content, load):
     path = tmp_path / "images.npz"
     path.write_bytes(content)
-    complaint_about(path)
+    complaint_about(path, load)
 
 
+@either_loader
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-def test_truncated_file(tmp_path, good_npz, share):
+def test_truncated_file(tmp_path, good_npz, share, load):
     content = good_npz.read_bytes()
     path = tmp_path / "images.npz"
     path.write_bytes(content[: int(len(content) * share)])
-    complaint_about(path)
+    complaint_about(path, load)
 
 
+@either_loader
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_file_with_damaged_bytes(tmp_path, good_arrays, save):
+def test_file_with_damaged_bytes(tmp_path, good_arrays, save, load):
     path = tmp_path / "images.npz"
     save(path, **good_arrays)
     content = bytearray(path.read_bytes())
     # Inside the first array's data, behind its headers.
     content[200:400] = bytes(byte ^ 0xFF for byte in content[200:400])
     path.write_bytes(content)
-    complaint_about(path)
+    complaint_about(path, load)
 
 
-def test_single_array(tmp_path):
+@either_loader
+def test_single_array(tmp_path, load):
     path = tmp_path / "images.npy"
     np.save(path, np.zeros((3, 28, 28), np.uint8))
-    complaint_about(path)
+    complaint_about(path, load)
 
 
 def test_zip_of_something_else(tmp_path):
@@ -175,9 +185,10 @@ def test_pickle_is_refused_and_not_executed(tmp_path):
     assert not (tmp_path / "executed").exists()
 
 
-def test_object_array_is_refused_and_not_executed(tmp_path, good_arrays):
+@either_loader
+def test_object_array_is_refused_and_not_executed(tmp_path, good_arrays, load):
     objects = np.array([Hostile(tmp_path / "executed")], dtype=object)
-    complaint_about(saved(tmp_path, {**good_arrays, "train_images": objects}))
+    complaint_about(saved(tmp_path, {**good_arrays, "train_images": objects}), load)
     assert not (tmp_path / "executed").exists()
 
 
@@ -230,11 +241,17 @@ BAD_ARRAYS = {
 
 @pytest.mark.parametrize(("key", "change", "expected", "got"), BAD_ARRAYS.values(), ids=BAD_ARRAYS)
 def test_array_of_another_form(tmp_path, good_arrays, key, change, expected, got):
-    text = complaint_about(saved(tmp_path, {**good_arrays, key: change(good_arrays[key])}))
+    path = saved(tmp_path, {**good_arrays, key: change(good_arrays[key])})
+    text = complaint_about(path)
     assert key.split("_")[0] in text
     before, after = text.split("; ", 1)
     assert expected in before
     assert got in after
+    # Of another data set only the training split matters, and must be as good.
+    if key.startswith("train"):
+        assert complaint_about(path, load_other) == text
+    else:
+        load_other(path)
 
 
 @pytest.mark.parametrize("label", [0, 1])
@@ -252,3 +269,64 @@ def test_exactly_1000_of_each_class_are_enough(tmp_path, good_arrays):
     rows = np.concatenate([np.flatnonzero(labels == label)[:1000] for label in (1, 0)])
     exact = {f"train_{part}": good_arrays[f"train_{part}"][rows] for part in ("images", "labels")}
     assert load_npz(saved(tmp_path, {**good_arrays, **exact})).pool_images.shape == (2000, 28, 28)
+
+
+@pytest.fixture
+def other_arrays():
+    labels = np.array([0, 1, 1, 0, 1], np.uint8)
+    images = np.arange(5 * 28 * 28).astype(np.uint8).reshape(5, 28, 28)
+    return {"train_images": images, "train_labels": labels[:, None]}
+
+
+def test_other_data_set_is_its_training_split_in_file_order(tmp_path, other_arrays):
+    other = load_other(saved(tmp_path, other_arrays))
+    assert (other.name, other.source) == ("breastmnist", str((tmp_path / "images.npz").resolve()))
+    assert not other.is_phantom
+    assert np.array_equal(other.images, other_arrays["train_images"])
+    assert (other.labels.dtype, other.labels.tolist()) == (np.int64, [0, 1, 1, 0, 1])
+
+
+def test_source_of_another_data_set_is_the_absolute_path(tmp_path, other_arrays, monkeypatch):
+    path = saved(tmp_path, other_arrays)
+    monkeypatch.chdir(tmp_path)
+    assert load_other(Path(path.name)).source == str(path.resolve())
+
+
+def test_other_splits_of_another_data_set_are_not_even_read(tmp_path, other_arrays):
+    plain = load_other(saved(tmp_path, other_arrays))
+    more = {**other_arrays, "val_images": np.zeros(3), "test_labels": np.array([{}], dtype=object)}
+    assert load_other(saved(tmp_path, more)).fingerprint == plain.fingerprint
+
+
+@pytest.mark.parametrize("key", ["train_images", "train_labels"])
+def test_fingerprint_of_another_data_set_changes_with_one_value(tmp_path, other_arrays, key):
+    plain = load_other(saved(tmp_path, other_arrays))
+    changed = {name: value.copy() for name, value in other_arrays.items()}
+    # Of the third image, whose class has one to spare.
+    changed[key][2] ^= 1
+    assert load_other(saved(tmp_path, changed)).fingerprint != plain.fingerprint
+
+
+@pytest.mark.parametrize("key", ["train_images", "train_labels"])
+def test_missing_key_of_another_data_set(tmp_path, other_arrays, key):
+    kept = {name: value for name, value in other_arrays.items() if name != key}
+    expected, got = complaint_about(saved(tmp_path, kept), load_other).split("; got ")
+    assert key in expected
+    assert "test_images" not in expected
+    assert key not in got
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_other_data_set_has_two_images_of_each_class(tmp_path, other_arrays, label):
+    labels = np.full(5, 1 - label)
+    labels[3] = label
+    text = complaint_about(saved(tmp_path, {**other_arrays, "train_labels": labels}), load_other)
+    assert f"at least 2 images of class {label} in train_images" in text
+    assert "got 1" in text
+
+
+def test_breast_phantom_is_one_and_has_the_training_split_alone():
+    other = phantom_other("breastmnist")
+    assert other.is_phantom
+    assert (other.name, other.images.shape) == ("breastmnist", (546, 28, 28))
+    assert np.bincount(other.labels).tolist() == [147, 399]

@@ -81,6 +81,7 @@ def run(record, approaches, image_sets, agenda=None, num_samples=1, seeds=6, slo
         agenda,
         trainables={each.name: each.trainable for each in approaches},
         image_sets={VALIDATION: image_sets[VALIDATION]} if agenda.stage == "search" else image_sets,
+        weights={},
         slots=slots,
         watcher=lambda: None,
         interrupt=interrupt,
@@ -100,6 +101,9 @@ def test_what_interrupt_raises_ends_the_run_and_what_is_finished_stays(record, i
     with pytest.raises(KeyboardInterrupt):
         run(record, [approach("fine")], image_sets, num_samples=10_000, interrupt=interrupt)
     assert any(trial.results for trial in record.trials())
+    # Its workers go with Ray, as they do at the end of every sweep.
+    ray.shutdown()
+    engine.start_ray(None, 2)
 
 
 def test_every_kind_of_failure_is_recorded_and_the_sweep_goes_on(record, image_sets, tmp_path, capfd):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from sweeps import features
-from sweeps.features import images_to_compute, load_or_compute
+from sweeps.features import load_or_compute, seconds_to_compute
 from sweeps.resources import find_weights
-from trainables.backbones import FeatureSpec, empty_backbone, random_backbone
+from trainables.backbones import FeatureSpec, before_last, empty_backbone, random_backbone
 from trainables.vision import torchvision
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("two_workers")]
-SPECS = [FeatureSpec(backbone="alexnet", pooling=pooling, size_px=64) for pooling in ("full", "mean")]
+SPECS = [FeatureSpec(backbone="alexnet", output=output, size_px=64) for output in ("full", "mean")]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def finished(weights, images, tmp_path_factory):
 def one_by_one(images, weights):
     """AlexNet as torchvision has it, one image at a time, without any of our shapes and layouts."""
     network = torchvision.models.alexnet(weights=None).eval()
-    network.features.load_state_dict({name.removeprefix("0."): v for name, v in weights["alexnet"].state.items()})
+    network.load_state_dict(dict(weights["alexnet"].state), strict=False)
     rows = []
     with torch.inference_mode():
         for image in images:
@@ -61,34 +63,39 @@ def test_sizes(finished, images):
 
 def test_a_second_time_nothing_is_computed(finished, weights, images, monkeypatch):
     folder, tables = finished
-    assert images_to_compute(SPECS, images, weights, folder) == {"alexnet": 0}
-    monkeypatch.setattr(features, "_compute", None)
+    assert seconds_to_compute(SPECS, images, weights, folder) == {}
+    monkeypatch.setattr(features, "_computed", None)
     again = load_or_compute(SPECS, images, weights, folder, "validation")
     assert all(np.array_equal(again[spec], tables[spec]) for spec in SPECS)
 
 
-@pytest.mark.parametrize("damage", ["torn", "empty", "foreign", "text"])
+@pytest.mark.parametrize("damage", ["torn", "empty", "foreign", "text", "zeros"])
 def test_a_file_that_is_not_right_is_computed_again(finished, weights, images, tmp_path, damage):
     folder, tables = finished
     for path in folder.iterdir():
         content = path.read_bytes()
-        (tmp_path / path.name).write_bytes({"torn": content[:-1], "empty": b"", "text": b"words"}.get(damage, content))
+        zeros = content[:-5000] + bytes(1000) + content[-4000:]
+        damaged = {"torn": content[:-1], "empty": b"", "text": b"words", "zeros": zeros}
+        (tmp_path / path.name).write_bytes(damaged.get(damage, content))
         if damage == "foreign":
             np.save(tmp_path / path.name, np.zeros((3, 3), dtype=np.float32))
-    assert images_to_compute(SPECS, images, weights, tmp_path) == {"alexnet": len(images)}
+    assert seconds_to_compute(SPECS, images, weights, tmp_path).keys() == {"alexnet"}
     again = load_or_compute(SPECS, images, weights, tmp_path, "validation")
     assert all(np.array_equal(again[spec], tables[spec]) for spec in SPECS)
 
 
-def test_other_images_weights_and_sizes_have_other_tables(finished, weights, images):
+def test_other_images_weights_and_inputs_have_other_tables(finished, weights, images):
     folder, _ = finished
     other = find_weights("random", ["alexnet"])[0]["alexnet"]
     state = {name: value + 1 for name, value in other.state.items()}
     changed = {"alexnet": type(other)(source="changed", fingerprint="another", state=state)}
-    assert images_to_compute(SPECS, images[::-1], weights, folder) == {"alexnet": len(images)}
-    assert images_to_compute(SPECS, images, changed, folder) == {"alexnet": len(images)}
-    larger = [spec.with_size(96) for spec in SPECS]
-    assert images_to_compute(larger, images, weights, folder) == {"alexnet": len(images)}
+    changes = [{"size_px": 96}, {"normalisation": "imagenet"}, {"precision": "bfloat16"}, {"output": before_last(1)}]
+    for case in [
+        (SPECS, images[::-1], weights),
+        (SPECS, images, changed),
+        *(([replace(SPECS[0], **change)], images, weights) for change in changes),
+    ]:
+        assert seconds_to_compute(*case, folder).keys() == {"alexnet"}
 
 
 def test_nothing_unfinished_is_left(finished):

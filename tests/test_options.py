@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+import pretended
 from sweeps.agenda import MOST_SEEDS
+from sweeps.answer import listing
+from sweeps.challenge import Challenge
 from sweeps.challenge1 import CHALLENGE
 from sweeps.options import REMEMBERED, SMOKE, SweepOptions, as_remembered, complete, parse, parser
 from sweeps.record import BadInput
@@ -19,6 +22,8 @@ FLAGS = [
     "--confirm-seeds",
     "--dataset",
     "--weights",
+    "--breastmnist",
+    "--precision",
     "--name",
     "--resume",
     "--results-dir",
@@ -54,6 +59,8 @@ GOOD = [
     (["--dataset", "phantom"], "dataset", "phantom"),
     (["--dataset", "my images/x.npz"], "dataset", "my images/x.npz"),
     (["--weights", "imagenet"], "weights", "imagenet"),
+    (["--breastmnist", "my images/x.npz"], "breastmnist", "my images/x.npz"),
+    (["--precision", "float32"], "precision", "float32"),
     (["--name", "first-try_2.b"], "name", "first-try_2.b"),
     (["--name", "x" * 100], "name", "x" * 100),
     (["--resume", "first-try"], "resume", "first-try"),
@@ -140,6 +147,8 @@ BAD = [
     (["--dataset", " "], "got ' '"),
     (["--dataset", "a\0b"], r"got 'a\x00b'"),
     (["--weights", ""], "got ''"),
+    (["--breastmnist", " "], "got ' '"),
+    (["--precision", "float16"], "'float16'"),
     (["--results-dir", ""], "got ''"),
     (["--tracking-uri", ""], "got ''"),
     (["--address", " "], "got ' '"),
@@ -181,7 +190,17 @@ def test_help_names_every_flag_and_its_default(capsys):
     assert caught.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
     assert all(flag in text for flag in FLAGS)
-    for field in ("num_samples", "seeds", "confirm_seeds", "dataset", "weights", "results_dir", "search_seed"):
+    for field in (
+        "num_samples",
+        "seeds",
+        "confirm_seeds",
+        "dataset",
+        "weights",
+        "breastmnist",
+        "precision",
+        "results_dir",
+        "search_seed",
+    ):
         described = text.split(f" --{field.replace('_', '-')} ")[-1]
         assert re.search(r"\(default: (.*?)\)", described)[1] == str(getattr(SweepOptions(), field))
 
@@ -198,6 +217,8 @@ def test_defaults_are_as_documented():
         "confirm_seeds": 50,
         "dataset": "auto",
         "weights": "auto",
+        "breastmnist": "auto",
+        "precision": "auto",
         "name": "",
         "resume": "",
         "results_dir": "results",
@@ -215,7 +236,7 @@ def test_defaults_are_as_documented():
 def test_smoke_is_tiny_and_needs_no_download():
     options = complete(CHALLENGE, {"smoke": True}, {})
     assert {key: getattr(options, key) for key in SMOKE} == SMOKE
-    assert (options.dataset, options.weights) == ("phantom", "random")
+    assert (options.dataset, options.weights, options.breastmnist) == ("phantom", "random", "phantom")
     assert options.approaches == NAMES
 
 
@@ -232,6 +253,8 @@ FIRST = SweepOptions(
     confirm_seeds=5,
     dataset="phantom",
     weights="random",
+    breastmnist="phantom",
+    precision="float32",
     tracking_uri="sqlite:///elsewhere.db",
     search_seed=9,
     name="first",
@@ -275,10 +298,49 @@ def test_a_resumed_smoke_is_still_one_and_keeps_what_was_given():
 
 @pytest.mark.parametrize(
     ("field", "words"),
-    [("dataset", ["auto", "pneumoniamnist", "phantom"]), ("weights", ["auto", "imagenet", "random"])],
+    [
+        ("dataset", ["auto", "pneumoniamnist", "phantom"]),
+        ("weights", ["auto", "imagenet", "random"]),
+        ("breastmnist", ["auto", "breastmnist", "phantom"]),
+    ],
 )
 def test_a_relative_path_is_remembered_as_absolute_and_a_word_as_it_is(tmp_path, monkeypatch, field, words):
     monkeypatch.chdir(tmp_path)
     assert as_remembered(SweepOptions(**{field: "here.file"}))[field] == str(tmp_path.resolve() / "here.file")
     assert as_remembered(SweepOptions(**{field: "~/here.file"}))[field] == str(Path.home().resolve() / "here.file")
     assert [as_remembered(SweepOptions(**{field: word}))[field] for word in words] == words
+
+
+PARTLY = Challenge(
+    name="partly",
+    title="Some run by default, some on demand",
+    approaches=tuple(
+        replace(pretended.approach(name), is_default=is_default)
+        for name, is_default in (("a", True), ("b", False), ("c", True))
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "approaches"),
+    [
+        ([], ("a", "c")),
+        (["--smoke"], ("a", "c")),
+        (["--approaches", "all"], ("a", "b", "c")),
+        (["--approaches", "b"], ("b",)),
+        (["--approaches", "c,b"], ("b", "c")),
+    ],
+    ids=" ".join,
+)
+def test_approaches_on_demand_run_only_if_they_are_asked_for(arguments, approaches):
+    assert complete(PARTLY, parse(PARTLY, arguments), {}).approaches == approaches
+
+
+def test_a_resumed_sweep_keeps_its_approaches_on_demand():
+    first = complete(PARTLY, parse(PARTLY, ["--approaches", "b"]), {})
+    assert complete(PARTLY, parse(PARTLY, ["--resume", "first"]), through_the_record(first)).approaches == ("b",)
+
+
+def test_the_list_shows_all_approaches_and_marks_those_on_demand():
+    lines = [line.partition(": ")[0] for line in listing(PARTLY).splitlines() if "Trained by nobody." in line]
+    assert lines == ["a", "b (on demand)", "c"]

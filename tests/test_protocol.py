@@ -299,4 +299,4 @@ def test_ctrl_c_is_not_a_result(phantom, monkeypatch):
 def test_classify_answers_in_the_order_of_the_rows(count):
     images = np.arange(200, dtype=np.float32)[:, None]
     rows = np.random.default_rng(count).permutation(200)[:count]
-    assert classify(lambda batch: batch[:, 0], images, rows).tolist() == rows.tolist()
+    assert classify(lambda batch: batch[:, 0], [images], rows).tolist() == rows.tolist()

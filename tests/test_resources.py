@@ -1,3 +1,4 @@
+import functools
 import os
 import socket
 from pathlib import Path
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from made_weights import made_weights
 from sweeps import resources
 from sweeps.record import BadInput
-from sweeps.resources import find_dataset, find_weights
+from sweeps.resources import find_dataset, find_other, find_weights
 from trainables.backbones import random_backbone, weights_fingerprint
 from trainables.vision import torchvision
 
@@ -165,6 +167,116 @@ def test_a_home_that_cannot_be_written_falls_back_too(tmp_path, real_download):
     assert "SYNTHETIC" in notice
 
 
+def breasts(path):
+    """Put a file of BreastMNIST's form and few images there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    labels = np.array([[0], [1], [1], [0]], np.uint8)
+    np.savez(path, train_images=np.zeros((4, 28, 28), np.uint8), train_labels=labels)
+    return str(path.resolve())
+
+
+def find_breasts(option, beside=None, **given):
+    return find_other("breastmnist", option, beside, **given)
+
+
+def test_breast_phantom_is_the_phantom_without_a_notice(tmp_path):
+    breasts(tmp_path / "home" / ".medmnist" / "breastmnist.npz")
+    other, notice = find_breasts("phantom", tmp_path / "home" / ".medmnist")
+    assert other.is_phantom
+    assert other.name == "breastmnist"
+    assert notice is None
+
+
+def test_auto_falls_back_on_the_breast_phantom_and_says_so_loudly():
+    other, notice = find_breasts("auto")
+    assert other.is_phantom
+    assert notice.startswith("SYNTHETIC BREASTMNIST: BreastMNIST is not on this machine")
+    assert "no route to host" in notice
+    assert "breastmnist.npz" in notice
+    assert "--breastmnist" in notice
+
+
+def test_breastmnist_by_name_is_never_replaced():
+    text = refused(find_breasts, "breastmnist")
+    assert "no route to host" in text
+    assert "--breastmnist phantom" in text
+    assert text.endswith(".")
+
+
+def test_beside_the_phantom_that_was_asked_for_auto_is_the_breast_phantom_at_once(tmp_path, monkeypatch):
+    def never(*arguments):
+        raise AssertionError
+
+    monkeypatch.setattr(resources, "_download_dataset", never)
+    breasts(tmp_path / "home" / ".medmnist" / "breastmnist.npz")
+    other, notice = find_breasts("auto", with_phantom=True)
+    assert other.is_phantom
+    assert notice is None
+
+
+def test_beside_the_phantom_a_path_and_the_name_are_still_taken_literally(tmp_path):
+    mine = breasts(tmp_path / "mine.npz")
+    assert find_breasts(mine, with_phantom=True)[0].source == mine
+    refused(lambda: find_breasts("breastmnist", with_phantom=True))
+
+
+@pytest.mark.parametrize("option", ["auto", "breastmnist"])
+def test_breastmnist_is_looked_for_beside_the_main_images_then_at_root_then_at_home(tmp_path, monkeypatch, option):
+    monkeypatch.setenv("MEDMNIST_ROOT", str(tmp_path / "root"))
+    beside = tmp_path / "beside"
+    for folder in (tmp_path / "home" / ".medmnist", tmp_path / "root", beside):
+        there = breasts(folder / "breastmnist.npz")
+        other, notice = find_breasts(option, beside)
+        assert (other.source, notice) == (there, None)
+    assert find_breasts(option)[0].source == str((tmp_path / "root" / "breastmnist.npz").resolve())
+
+
+def test_a_broken_file_beside_the_main_images_is_not_passed_over_in_silence(tmp_path):
+    breasts(tmp_path / "home" / ".medmnist" / "breastmnist.npz")
+    (tmp_path / "breastmnist.npz").write_bytes(b"PK\x03\x04")
+    assert str(tmp_path / "breastmnist.npz") in refused(find_breasts, "auto", tmp_path)
+
+
+def test_other_images_by_their_path(tmp_path):
+    mine = breasts(tmp_path / "home" / "mine.npz")
+    assert find_breasts("~/mine.npz")[0].source == mine
+
+
+@pytest.mark.parametrize("option", ["nowhere.npz", "breast-mnist", "PHANTOM", "pneumoniamnist"])
+def test_a_path_where_no_other_images_are(option):
+    assert "there is none" in refused(find_breasts, option)
+
+
+def test_the_home_of_an_unknown_user_is_bad_input_for_other_images():
+    refused(find_breasts, "~no-such-user/x.npz")
+
+
+def test_breastmnist_is_downloaded_in_the_same_way(tmp_path, real_download, monkeypatch, capsys):
+    def fake(split, root, download):
+        breasts(Path(root) / "breastmnist.npz")
+
+    real_download(tmp_path, no_network)
+    monkeypatch.setattr(medmnist, "BreastMNIST", fake)
+    first, notice = find_breasts("auto", tmp_path / "beside")
+    second, _ = find_breasts("breastmnist")
+    assert notice is None
+    assert first.source == second.source == str((tmp_path / ".medmnist" / "breastmnist.npz").resolve())
+    assert capsys.readouterr().err == "Fetching BreastMNIST ...\n"
+
+
+def test_half_a_download_of_breastmnist_leaves_nothing(tmp_path, real_download, monkeypatch):
+    def fake(split, root, download):
+        (Path(root) / "breastmnist.npz").write_bytes(b"PK")
+        raise RuntimeError("a page\nof advice")
+
+    real_download(tmp_path, no_network)
+    monkeypatch.setattr(medmnist, "BreastMNIST", fake)
+    other, notice = find_breasts("auto")
+    assert other.is_phantom
+    assert "\n" not in notice
+    assert list((tmp_path / ".medmnist").iterdir()) == []
+
+
 @pytest.fixture(scope="module")
 def alexnet():
     return random_backbone("alexnet").state_dict()
@@ -173,7 +285,7 @@ def alexnet():
 @pytest.fixture(scope="module")
 def users_state(alexnet):
     """A state dict of torchvision's form with values of its own; the classifier in it is of no use."""
-    state = {"features" + name.removeprefix("0"): tensor + 0.25 for name, tensor in alexnet.items()}
+    state = {name: tensor + 0.25 for name, tensor in alexnet.items()}
     return {**state, "classifier.6.bias": torch.zeros(1000)}
 
 
@@ -228,7 +340,7 @@ def test_file_is_taken_as_it_is(tmp_path, users_state):
     assert weights.source == str((tmp_path / "mine.pth").resolve())
     backbone = random_backbone("alexnet")
     backbone.load_state_dict(dict(weights.state))
-    assert torch.equal(backbone[0][0].weight, users_state["features.0.weight"])
+    assert torch.equal(backbone.features[0].weight, users_state["features.0.weight"])
     assert weights.fingerprint == weights_fingerprint(backbone.state_dict())
 
 
@@ -340,3 +452,69 @@ def test_complaint_about_a_file_of_another_kind_is_a_plain_whole_sentence(tmp_pa
     text = refused(find_weights, str(path), ["alexnet"])
     assert text.isprintable()
     assert text.endswith(".")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(tmp_path, users_state, value):
+    broken = {**users_state, "features.8.bias": torch.full((256,), 0.5)}
+    broken["features.8.bias"][7] = value
+    text = refused(find_weights, saved(tmp_path / "mine.pth", broken), ["alexnet"])
+    assert "Expected finite weights of alexnet" in text
+    assert str(tmp_path / "mine.pth") in text
+
+
+@pytest.mark.parametrize("backbone", ["vgg11_bn", "resnet50"])
+@pytest.mark.parametrize("counted", [True, False], ids=["with_counts", "without_counts"])
+def test_batchnorm_s_statistics_are_the_file_s_whether_it_counts_batches_or_not(tmp_path, backbone, counted):
+    state = {**made_weights(backbone), "fc.bias": torch.zeros(1000), "classifier.6.bias": torch.zeros(1000)}
+    for name in [name for name in state if name.endswith("num_batches_tracked")]:
+        # Old files lack them; a number of batches is no value of the network.
+        state[name] = torch.tensor(12345)
+        if not counted:
+            del state[name]
+    found, notice = find_weights(saved(tmp_path / "mine.pth", state), [backbone])
+    weights = found[backbone]
+    assert notice is None
+    assert weights.fingerprint == weights_fingerprint(made_weights(backbone))
+    assert weights.state.keys() == made_weights(backbone).keys()
+    assert all(torch.equal(value, weights.state[name]) for name, value in made_weights(backbone).items())
+
+
+def test_batchnorm_s_statistics_must_be_there(tmp_path):
+    fewer = {name: value for name, value in made_weights("vgg11_bn").items() if name != "features.1.running_var"}
+    text = refused(find_weights, saved(tmp_path / "mine.pth", fewer), ["vgg11_bn"])
+    assert "features.1.running_var of shape (64,) for vgg11_bn" in text
+
+
+@pytest.fixture(scope="module")
+def random_once():
+    return functools.cache(random_backbone)
+
+
+@pytest.fixture
+def random_vgg11(monkeypatch, random_once):
+    """VGG11 takes a second to initialise."""
+    monkeypatch.setattr(resources, "random_backbone", random_once)
+
+
+@pytest.mark.parametrize("option", ["auto", "imagenet", "random", "folder", "file"])
+def test_a_backbone_that_is_meant_to_be_random_is_so_whatever_is_asked_for(tmp_path, random_vgg11, option):
+    given = {"folder": str(tmp_path), "file": saved(tmp_path / "vgg11_random.pth", {})}.get(option, option)
+    found, notice = find_weights(given, ["vgg11_random"])
+    assert notice is None
+    assert found["vgg11_random"].source == "random"
+    assert found["vgg11_random"].is_random
+
+
+def test_one_file_is_enough_for_one_backbone_beside_the_one_that_is_meant_to_be_random(
+    tmp_path, users_state, random_vgg11
+):
+    found, notice = find_weights(saved(tmp_path / "mine.pth", users_state), ["alexnet", "vgg11_random"])
+    assert notice is None
+    assert found["alexnet"].source == str((tmp_path / "mine.pth").resolve())
+    assert found["vgg11_random"].source == "random"
+
+
+def test_a_mistyped_path_of_weights_is_refused_also_where_none_is_needed(tmp_path):
+    for backbones in ([], ["vgg11_random"]):
+        assert "no such file or folder" in refused(find_weights, str(tmp_path / "no.pth"), backbones)

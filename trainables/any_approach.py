@@ -21,10 +21,11 @@ class AnyApproach(SeedTrainable):
         *,
         image_sets: Mapping[str, ImageSet],
         trainables: Mapping[str, type[SeedTrainable]],
+        weights: Mapping[str, Any] | None = None,
     ) -> None:
-        """Start an actor with the images and every approach's trainable."""
+        """Start an actor with the images, weights and every approach's trainable."""
         self.trainables = trainables
-        super().setup(config, image_sets=image_sets)
+        super().setup(config, image_sets=image_sets, weights=weights)
 
     def approach(self) -> type[SeedTrainable]:
         """The trainable that the request names."""

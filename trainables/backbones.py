@@ -1,4 +1,4 @@
-"""Frozen networks trained elsewhere: what they turn an image into.
+"""Networks pretrained on other images: what they turn an image into.
 
 A frozen backbone is in eval mode and its output never changes, so the 2000 images of the protocol go through it once;
 every trial and seed then reads the table of features.
@@ -7,53 +7,69 @@ every trial and seed then reads the table of features.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
-    """Where torchvision's network ends and its own 1000-class classifier begins, and what it costs.
+    """One of torchvision's networks without its classifier of 1000 classes, and what it costs.
 
-    `pooled_side` is the side of the feature map that the classifier gets; `seconds_an_image` is for one CPU core and
-    224 pixels, for the plan.
+    `side` is the side of the feature map that torchvision's classifier gets; `seconds_an_image` is for one CPU core,
+    224 pixels and float32, for the plan. One that is not `pretrained` has random weights whatever is asked for.
     """
 
-    pooled_side: int
+    network: str
+    side: int
     seconds_an_image: float
+    pretrained: bool = True
 
 
 BACKBONES = {
-    "alexnet": Backbone(pooled_side=6, seconds_an_image=0.008),
-    "vgg11": Backbone(pooled_side=7, seconds_an_image=0.14),
+    "alexnet": Backbone(network="alexnet", side=6, seconds_an_image=0.011),
+    "vgg11": Backbone(network="vgg11", side=7, seconds_an_image=0.16),
+    "vgg11_bn": Backbone(network="vgg11_bn", side=7, seconds_an_image=0.16),
+    "vgg16": Backbone(network="vgg16", side=7, seconds_an_image=0.30),
+    "resnet50": Backbone(network="resnet50", side=1, seconds_an_image=0.10),
+    "vgg11_random": Backbone(network="vgg11", side=7, seconds_an_image=0.16, pretrained=False),
 }
-POOLINGS = ("full", "mean")
+
+# Mean and sd of the three colours, for grey values of 0 to 1: the study's, and what the networks were trained with.
+INPUT_NORMALISATIONS = {
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def before_last(blocks: int) -> str:
+    """The output that the last so many blocks of a backbone get."""
+    return f"before-last-{blocks}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSpec:
     """One table of features: everything it depends on besides the images and the weights.
 
-    `pooling` "full" keeps the feature map as torchvision's classifier gets it, flattened channel by channel (AlexNet
-    256 x 6 x 6 = 9216, VGG11 512 x 7 x 7 = 25088 numbers); "mean" averages it over its positions (256, 512).
+    `output` "full" is the feature map as torchvision's classifier gets it, flattened channel by channel (AlexNet
+    256 x 6 x 6 = 9216 numbers, VGG 512 x 7 x 7 = 25088, ResNet50 2048); "mean" is the last map averaged over its
+    positions (256, 512, 2048); `before_last(k)` is the map (C, Y, X) that goes into the last k blocks.
     """
 
     backbone: str
-    pooling: str
+    output: str
     size_px: int = 224
+    normalisation: str = "half"
+    precision: str = "float32"
 
     @property
     def name(self) -> str:
-        """The name of the view, and of the table's file."""
-        return f"{self.backbone}-{self.size_px}px-{self.pooling}"
-
-    def with_size(self, size_px: int) -> FeatureSpec:
-        """The same for another input size."""
-        return replace(self, size_px=size_px)
+        """The name of the view; the precision is the sweep's and not a trial's affair."""
+        return f"{self.backbone}-{self.size_px}px-{self.normalisation}-{self.output}"
 
 
 def random_backbone(name: str) -> nn.Module:
@@ -69,8 +85,15 @@ def empty_backbone(name: str) -> nn.Module:
         return _build(name)
 
 
+def backbone_with(name: str, weights: Mapping[str, Tensor]) -> nn.Module:
+    """The backbone of that name with these weights, which stay as they are, in eval mode."""
+    backbone = empty_backbone(name).to_empty(device="cpu")
+    backbone.load_state_dict(dict(weights))
+    return backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
 def _build(name: str) -> nn.Module:
-    """The network without torchvision's classifier: images (N, 3, S, S) -> feature maps (N, C, side, side).
+    """The network without torchvision's classifier, under torchvision's names.
 
     Raises:
         ValueError: No such backbone.
@@ -80,8 +103,28 @@ def _build(name: str) -> nn.Module:
     # Importing torchvision takes a second, which trials that only read features need not spend.
     from trainables.vision import torchvision
 
-    network = torchvision.models.get_model(name, weights=None)
-    return nn.Sequential(network.features, nn.AdaptiveAvgPool2d(BACKBONES[name].pooled_side)).eval()
+    network: nn.Module = torchvision.models.get_model(BACKBONES[name].network, weights=None)
+    for classifier in ("classifier", "fc"):
+        if hasattr(network, classifier):
+            setattr(network, classifier, nn.Identity())
+    return network.eval()
+
+
+def blocks(backbone: nn.Module) -> list[nn.Module]:
+    """The backbone's layers in a row, from images (N, 3, S, S) to the last feature map (N, C, Y, X).
+
+    A block of AlexNet (3) or VGG (5) ends with a max-pooling; those of a ResNet (5) are its stem and its four layers.
+    """
+    parts = dict(backbone.named_children())
+    if "layer1" in parts:
+        stem = nn.Sequential(*(parts[name] for name in ("conv1", "bn1", "relu", "maxpool")))
+        return [stem, *(parts[f"layer{number}"] for number in range(1, 5))]
+    found: list[list[nn.Module]] = [[]]
+    for layer in parts["features"].children():
+        found[-1].append(layer)
+        if isinstance(layer, nn.MaxPool2d):
+            found.append([])
+    return [nn.Sequential(*layers) for layers in found if layers]
 
 
 def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:
@@ -93,22 +136,48 @@ def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:16]
 
 
-def extractor(backbone_name: str, weights: Mapping[str, Tensor], size_px: int) -> Callable[[Tensor], dict[str, Tensor]]:
-    """A function from uint8 images (N, 28, 28) to their features (N, D) for each pooling.
+def coloured(images_NHW: Tensor, size_px: int, normalisation: str) -> Tensor:
+    """uint8 grey images as a backbone gets them: upscaled (bilinear), three colours, normalised; (N, 3, S, S)."""
+    means, sds = (torch.tensor(values)[:, None, None] for values in INPUT_NORMALISATIONS[normalisation])
+    grey_N1SS = interpolate(
+        images_NHW[:, None].float() / 255, size=(size_px, size_px), mode="bilinear", align_corners=False
+    )
+    return ((grey_N1SS - means) / sds).contiguous(memory_format=torch.channels_last)
 
-    As in the report: upscaled to `size_px` (bilinear), grey repeated to three channels, Normalize(.5, .5).
+
+def extractor(
+    spec: FeatureSpec, outputs: Sequence[str], weights: Mapping[str, Tensor]
+) -> Callable[[Tensor], dict[str, Tensor]]:
+    """A function from uint8 images (N, 28, 28) to their float32 features for each of `outputs`.
+
+    Args:
+        spec: The backbone, and what goes into it; `spec.output` is not looked at, since one run gives all outputs.
+        outputs: As in `FeatureSpec`.
+        weights: The backbone's state dict.
+
+    Raises:
+        ValueError: There is no output of that name.
     """
-    backbone = empty_backbone(backbone_name).to_empty(device="cpu")
-    backbone.load_state_dict(dict(weights))
-    backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    dtype = PRECISIONS[spec.precision]
+    stages = blocks(backbone_with(spec.backbone, weights).to(dtype))
+    inputs = {before_last(len(stages) - index): index for index in range(len(stages))}
+    unknown = set(outputs) - {"full", "mean", *inputs}
+    if unknown:
+        raise ValueError(f"Expected outputs from full, mean, {', '.join(inputs)}; got {', '.join(sorted(unknown))}.")
 
     def extract(images_NHW: Tensor) -> dict[str, Tensor]:
+        features = {}
         with torch.inference_mode():
-            grey_N1SS = interpolate(
-                images_NHW[:, None].float() / 127.5 - 1, size=(size_px, size_px), mode="bilinear", align_corners=False
-            )
-            colour_N3SS = grey_N1SS.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-            map_NCYX = backbone(colour_N3SS).contiguous()
-            return {"full": map_NCYX.flatten(1), "mean": map_NCYX.mean((2, 3))}
+            map_NCYX = coloured(images_NHW, spec.size_px, spec.normalisation).to(dtype)
+            for name, stage in zip(inputs, stages, strict=True):
+                if name in outputs:
+                    features[name] = map_NCYX.float().contiguous()
+                map_NCYX = stage(map_NCYX)
+            map_NCYX = map_NCYX.float().contiguous()
+            if "full" in outputs:
+                features["full"] = adaptive_avg_pool2d(map_NCYX, BACKBONES[spec.backbone].side).flatten(1)
+            if "mean" in outputs:
+                features["mean"] = map_NCYX.mean((2, 3))
+        return features
 
     return extract

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from trainables.phantom import phantom_arrays
+from trainables.phantom import phantom_arrays, phantom_breast_arrays
 from trainables.protocol import IMAGES_A_CLASS, PIXELS, TEST, VALIDATION, ImageSet
 
 PHANTOM = "phantom"
 # What each split must hold of either class: the protocol draws from the first 1000 of each, and AUROC needs both.
 LEAST_OF_A_CLASS = {"train": IMAGES_A_CLASS, "val": 0, "test": 1}
+# Of another data set only the training split is read; a triplet needs two images of one class and one of the other.
+LEAST_OF_AN_OTHER_CLASS = {"train": 2}
+BREASTMNIST = "breastmnist"
+# What stands in for each other data set.
+OTHER_PHANTOMS = {BREASTMNIST: phantom_breast_arrays}
 
 
 class MisfitError(ValueError):
@@ -56,9 +62,36 @@ class Dataset:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class OtherDataset:
+    """A checked data set beside the protocol's, from which an approach may learn more than its ten images tell.
+
+    `images` uint8 (N, 28, 28) and `labels` int64 (N,) are all of its official training split and nothing else of the
+    file. BreastMNIST's are 546 breast ultrasound images, 147 malignant (0) and 399 normal or benign (1): 0 is the
+    sick class there. `fingerprint` is a SHA-256 over both arrays of the file, in 16 hexadecimal digits.
+    """
+
+    name: str
+    source: str
+    fingerprint: str
+    images: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def is_phantom(self) -> bool:
+        """Whether these are synthetic images, from which nothing medical can be learned."""
+        return self.source == PHANTOM
+
+
 def phantom_dataset() -> Dataset:
     """The built-in synthetic images."""
     return _dataset(PHANTOM, phantom_arrays())
+
+
+def phantom_other(name: str) -> OtherDataset:
+    """The synthetic images that stand in for that other data set."""
+    arrays = OTHER_PHANTOMS[name]()
+    return _other(name, PHANTOM, {key: arrays[key] for key in _keys(LEAST_OF_AN_OTHER_CLASS)})
 
 
 def load_npz(path: Path) -> Dataset:
@@ -67,7 +100,25 @@ def load_npz(path: Path) -> Dataset:
     Raises:
         MisfitError: It cannot be read or has another form; the message says what was expected and what came.
     """
-    wanted = [f"{split}_{part}" for split in LEAST_OF_A_CLASS for part in ("images", "labels")]
+    return _dataset(str(path.resolve()), _checked_arrays(path, LEAST_OF_A_CLASS))
+
+
+def load_other_npz(name: str, path: Path) -> OtherDataset:
+    """Read and check the training split of a file of MedMNIST's form; it need not hold another one.
+
+    Raises:
+        MisfitError: It cannot be read or has another form; the message says what was expected and what came.
+    """
+    return _other(name, str(path.resolve()), _checked_arrays(path, LEAST_OF_AN_OTHER_CLASS))
+
+
+def _keys(splits: Iterable[str]) -> list[str]:
+    return [f"{split}_{part}" for split in splits for part in ("images", "labels")]
+
+
+def _checked_arrays(path: Path, least_of_a_class: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """The arrays of these splits, each with at least so many images of either class."""
+    wanted = _keys(least_of_a_class)
     try:
         with np.load(path, allow_pickle=False) as file:
             missing = [key for key in wanted if key not in file.files]
@@ -85,9 +136,9 @@ def load_npz(path: Path) -> Dataset:
             f"Expected a readable .npz file of plain arrays at {path}; NumPy gives {type(error).__name__}. "
             "Copy or download it again."
         ) from None
-    for split, least in LEAST_OF_A_CLASS.items():
+    for split, least in least_of_a_class.items():
         _check_split(path, split, arrays[f"{split}_images"], arrays[f"{split}_labels"], least)
-    return _dataset(str(path.resolve()), arrays)
+    return arrays
 
 
 def _check_split(path: Path, split: str, images: np.ndarray, labels: np.ndarray, least: int) -> None:
@@ -113,17 +164,31 @@ def _check_split(path: Path, split: str, images: np.ndarray, labels: np.ndarray,
             )
 
 
-def _dataset(source: str, arrays: dict[str, np.ndarray]) -> Dataset:
+def _fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
     digest = hashlib.sha256()
     for key in sorted(arrays):
         digest.update(f"{key}{arrays[key].shape}".encode())
         digest.update(np.ascontiguousarray(arrays[key]).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _dataset(source: str, arrays: Mapping[str, np.ndarray]) -> Dataset:
     train_labels = arrays["train_labels"].ravel()
     rows = np.concatenate([np.flatnonzero(train_labels == label)[:IMAGES_A_CLASS] for label in (0, 1)])
     return Dataset(
         source=source,
-        fingerprint=digest.hexdigest()[:16],
+        fingerprint=_fingerprint(arrays),
         pool_images=arrays["train_images"][rows],
         test_images=arrays["test_images"],
         test_labels=arrays["test_labels"].ravel().astype(np.int64),
+    )
+
+
+def _other(name: str, source: str, arrays: Mapping[str, np.ndarray]) -> OtherDataset:
+    return OtherDataset(
+        name=name,
+        source=source,
+        fingerprint=_fingerprint(arrays),
+        images=arrays["train_images"],
+        labels=arrays["train_labels"].ravel().astype(np.int64),
     )

@@ -1,24 +1,39 @@
-"""Heads on frozen backbones: only they are trained, on features that were computed once."""
+"""Heads on frozen backbones: only they are trained, on features that were computed once.
+
+Shapes: N = images, D = features.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from trainables.backbones import POOLINGS, FeatureSpec
+from trainables.backbones import FeatureSpec
 from trainables.protocol import Classifier, SeedTrainable, Streams, Support
-from trainables.training import TrainingConfig, classifier_of, train
+from trainables.training import Loss, TrainingConfig, classifier_of, focal_loss, mean_probability, train
+
+# What goes into a backbone. At 224 pixels, where a table takes minutes, with the study's normalisation only.
+INPUTS = ((224, "half"), (128, "half"), (128, "imagenet"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearConfig(TrainingConfig):
-    """Hyperparameters of every head: which features, their scale, and the training."""
+class HeadConfig(TrainingConfig):
+    """Hyperparameters of every head: what goes into the backbone, and the features' scale."""
+
+    size_px: int
+    input_normalisation: str = "half"
+    scaling: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearConfig(HeadConfig):
+    """`pooling` is "full" for the feature map as torchvision's classifier gets it, or "mean" over its positions."""
 
     pooling: str
-    scaling: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +43,23 @@ class MlpConfig(LinearConfig):
     width: int
     depth: int
     dropout: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FocalConfig(LinearConfig):
+    """Focal loss's `gamma`, and the weight `alpha` of pneumonia."""
+
+    # A ResNet has no other, so its space does not suggest it.
+    pooling: str = "mean"
+    gamma: float
+    alpha: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoBackbonesConfig(LinearConfig):
+    """`combination` is "joint" or "average"."""
+
+    combination: str
 
 
 def scale(name: str, features_ND: Tensor, support_ND: Tensor) -> Tensor:
@@ -51,19 +83,34 @@ def scale(name: str, features_ND: Tensor, support_ND: Tensor) -> Tensor:
 
 
 class FrozenHead(SeedTrainable):
-    """A head trained on one frozen backbone's features; a subclass names the backbone."""
+    """A head trained on frozen features; a subclass names the backbones."""
 
     Config: ClassVar[type] = LinearConfig
-    backbone: ClassVar[str]
+    backbones: ClassVar[tuple[str, ...]]
+    poolings: ClassVar[tuple[str, ...]] = ("full", "mean")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.features = tuple(FeatureSpec(backbone=cls.backbone, pooling=pooling) for pooling in POOLINGS)
+        if hasattr(cls, "backbones"):
+            cls.features = tuple(
+                FeatureSpec(backbone=backbone, output=pooling, size_px=size_px, normalisation=normalisation)
+                for backbone in cls.backbones
+                for size_px, normalisation in INPUTS
+                for pooling in cls.poolings
+            )
 
     @classmethod
-    def view(cls, config: LinearConfig) -> str:
-        """The table of this backbone with the configuration's pooling."""
-        return FeatureSpec(backbone=cls.backbone, pooling=config.pooling).name
+    def views(cls, config: Any) -> tuple[str, ...]:
+        """Each backbone's table for the configuration's input and pooling."""
+        return tuple(
+            FeatureSpec(
+                backbone=backbone,
+                output=getattr(config, "pooling", cls.poolings[0]),
+                size_px=config.size_px,
+                normalisation=config.input_normalisation,
+            ).name
+            for backbone in cls.backbones
+        )
 
     @classmethod
     def head(cls, config: Any, inputs: int) -> nn.Module:
@@ -71,36 +118,61 @@ class FrozenHead(SeedTrainable):
         return nn.Linear(inputs, 1)
 
     @classmethod
-    def fit(cls, config: LinearConfig, support: Support, streams: Streams) -> Classifier:
-        """Train the head on the support's features, all ten at each step."""
+    def loss(cls, config: Any) -> Loss:
+        """What the head is trained to make small."""
+        return binary_cross_entropy_with_logits
 
-        def prepare(features_ND: Tensor) -> Tensor:
-            return scale(config.scaling, features_ND, support.images)
+    @classmethod
+    def fit(cls, config: Any, support: Support, streams: Streams) -> Classifier:
+        """Train the head on the support's features, all ten images at each step; of two backbones, side by side."""
+        supports = (support.images, *support.more)
 
-        scaled_ND = prepare(support.images)
+        def prepare(*views: Tensor) -> Tensor:
+            scaled = [scale(config.scaling, view, known) for view, known in zip(views, supports, strict=True)]
+            return torch.cat(scaled, 1) if len(scaled) > 1 else scaled[0]
+
+        scaled_ND = prepare(*supports)
         with streams.torch_default("initialisation"):
             model = nn.Sequential(cls.head(config, scaled_ND.shape[1]), nn.Flatten(0))
-        train(model, lambda step: scaled_ND, support.labels, config, streams)
+        train(model, lambda step: scaled_ND, support.labels, config, streams, cls.loss(config))
         return classifier_of(model, prepare)
 
 
 class AlexNetLinear(FrozenHead):
     """A linear layer on frozen AlexNet."""
 
-    backbone = "alexnet"
+    backbones = ("alexnet",)
 
 
 class VGG11Linear(FrozenHead):
     """A linear layer on frozen VGG11."""
 
-    backbone = "vgg11"
+    backbones = ("vgg11",)
+
+
+class VGG11BNLinear(FrozenHead):
+    """A linear layer on frozen VGG11 with BatchNorm, whose statistics stay as they are."""
+
+    backbones = ("vgg11_bn",)
+
+
+class VGG16Linear(FrozenHead):
+    """A linear layer on frozen VGG16."""
+
+    backbones = ("vgg16",)
+
+
+class RandomVGG11(FrozenHead):
+    """A linear layer on VGG11 with random weights, whatever --weights says: what an untrained network is worth."""
+
+    backbones = ("vgg11_random",)
 
 
 class VGG11MLP(FrozenHead):
     """Hidden layers with ReLU and dropout, then a linear layer, on frozen VGG11."""
 
     Config = MlpConfig
-    backbone = "vgg11"
+    backbones = ("vgg11",)
 
     @classmethod
     def head(cls, config: MlpConfig, inputs: int) -> nn.Module:
@@ -110,3 +182,65 @@ class VGG11MLP(FrozenHead):
             layers += [nn.Linear(inputs, config.width), nn.ReLU(), nn.Dropout(config.dropout)]
             inputs = config.width
         return nn.Sequential(*layers, nn.Linear(inputs, 1))
+
+
+class FocalHead(FrozenHead):
+    """A linear layer trained with focal loss; a subclass names the backbone."""
+
+    Config = FocalConfig
+
+    @classmethod
+    def loss(cls, config: FocalConfig) -> Loss:
+        """Focal loss."""
+        return focal_loss(config.gamma, config.alpha)
+
+
+class AlexNetFocal(FocalHead):
+    """A linear layer on frozen AlexNet, trained with focal loss."""
+
+    backbones = ("alexnet",)
+
+
+class ResNet50Focal(FocalHead):
+    """A linear layer on frozen ResNet50, trained with focal loss."""
+
+    backbones = ("resnet50",)
+    # The classifier of a ResNet gets averages.
+    poolings = ("mean",)
+
+
+class TwoBackbones(FrozenHead):
+    """Linear on two frozen backbones: one layer on joint features, or two layers and the mean of probabilities."""
+
+    Config = TwoBackbonesConfig
+
+    @classmethod
+    def fit(cls, config: TwoBackbonesConfig, support: Support, streams: Streams) -> Classifier:
+        """Train one head on both backbones, or one on each.
+
+        Raises:
+            ValueError: There is no combination of that name.
+        """
+        if config.combination == "joint":
+            return super().fit(config, support, streams)
+        if config.combination != "average":
+            raise ValueError(f"Expected a combination from joint, average; got {config.combination!r}.")
+
+        def member(index: int, view: Tensor) -> Classifier:
+            alone = replace(support, images=view, more=())
+            classifier = super(TwoBackbones, cls).fit(config, alone, streams.within(cls.backbones[index]))
+            return lambda *views: classifier(views[index])
+
+        return mean_probability([member(*pair) for pair in enumerate((support.images, *support.more))])
+
+
+class VGG11VGG16(TwoBackbones):
+    """A linear layer on VGG11 and VGG16 together, or one on each and the mean of their probabilities."""
+
+    backbones = ("vgg11", "vgg16")
+
+
+class VGG11AlexNet(TwoBackbones):
+    """A linear layer on VGG11 and AlexNet together, or one on each and the mean of their probabilities."""
+
+    backbones = ("vgg11", "alexnet")

@@ -29,7 +29,7 @@ from trainables.backbones import FeatureSpec
 from trainables.metrics import score
 
 # Raise it in the commit that changes any result of any approach: sweeps begun with other numbers are not resumed.
-NUMBERS_VERSION = 2
+NUMBERS_VERSION = 3
 
 IMAGES_A_CLASS = 1000
 SHOTS_A_CLASS = 5
@@ -87,17 +87,39 @@ class Streams:
 
 @dataclass(frozen=True, kw_only=True)
 class Support:
-    """What an approach learns from: ten images in the approach's view, and their labels.
+    """What an approach learns from: ten images in the approach's views, their labels, and what else it asks for.
 
-    For pixels `images` is uint8 (10, 28, 28), for frozen features float32 (10, D). `labels` is float32 (10,), 0 or 1.
+    Attributes:
+        images: The ten images in the first view: uint8 (10, 28, 28) for pixels, float32 (10, ...) for frozen features.
+        labels: float32 (10,), 0 or 1.
+        more: The same ten images in the further views.
+        others: Images of other data sets, by the data set's name, in the same views.
+        weights: The state dict of the backbone that is trained further; a copy of its own.
     """
+
+    images: Tensor
+    labels: Tensor
+    more: tuple[Tensor, ...] = ()
+    others: Mapping[str, LabelledImages] = field(default_factory=dict)
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledImages:
+    """Images of another data set: the first view (N, ...), and labels, int64 (N,), in that data set's own meaning."""
 
     images: Tensor
     labels: Tensor
 
 
-# Images in the approach's view (N, ...) -> log-odds of pneumonia (N,). It has no memory of the batch's other images.
-Classifier = Callable[[Tensor], Tensor]
+# Images in the approach's views, each (N, ...) -> log-odds of pneumonia (N,). It has no memory of the batch's other
+# images.
+Classifier = Callable[..., Tensor]
+
+
+def fetched(stored: Any) -> Any:
+    """What a reference into Ray's object store stands for, without a copy; anything else is itself."""
+    return ray.get(stored) if isinstance(stored, ray.ObjectRef) else stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +134,7 @@ class ImageSet:
     def view(self, name: str) -> np.ndarray:
         """The array of that view, (N, ...); read-only if it lies in Ray's object store."""
         if name not in self._fetched:
-            stored = self.views[name]
-            self._fetched[name] = ray.get(stored) if isinstance(stored, ray.ObjectRef) else stored
+            self._fetched[name] = fetched(self.views[name])
         return self._fetched[name]
 
 
@@ -147,8 +168,12 @@ class SeedTrainable(tune.Trainable):
 
     # A frozen, keyword-only dataclass of the approach's hyperparameters.
     Config: ClassVar[type]
-    # The frozen features `view` may name.
+    # The frozen features that `views` may name.
     features: ClassVar[tuple[FeatureSpec, ...]] = ()
+    # Other data sets that it may learn from besides the ten images.
+    others: ClassVar[tuple[str, ...]] = ()
+    # Backbones whose weights it may go on training.
+    trains: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def fit(cls, config: Any, support: Support, streams: Streams) -> Classifier:
@@ -162,16 +187,28 @@ class SeedTrainable(tune.Trainable):
         raise NotImplementedError
 
     @classmethod
-    def view(cls, config: Any) -> str:
-        """Which view of the images this configuration learns from: `PIXELS`, or the name of one of `cls.features`."""
-        return PIXELS
+    def views(cls, config: Any) -> tuple[str, ...]:
+        """Which views of the images this configuration learns from: `PIXELS`, or names of `cls.features`."""
+        return (PIXELS,)
+
+    @classmethod
+    def trained_further(cls, config: Any) -> str | None:
+        """Which of `cls.trains` this configuration goes on training, if any."""
+        return None
 
     def setup(  # type: ignore[override]
-        self, config: dict[str, Any], *, image_sets: Mapping[str, ImageSet]
+        self, config: dict[str, Any], *, image_sets: Mapping[str, ImageSet], weights: Mapping[str, Any] | None = None
     ) -> None:
-        """Start an actor. `image_sets` holds the pool under "validation" and, in confirmation only, "test"."""
+        """Start an actor.
+
+        Args:
+            config: The first request.
+            image_sets: The pool under "validation", in confirmation only "test", and other data sets by name.
+            weights: State dicts of backbones that are trained further, of arrays, or Ray's references to them.
+        """
         prepare_worker()
         self.image_sets = image_sets
+        self.weights = weights or {}
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -192,7 +229,12 @@ class SeedTrainable(tune.Trainable):
         failed = False
         while block and not failed and (not results or time.monotonic() < until):
             results += run_seed(
-                self.approach(), self.request["params"], block.pop(0), self.image_sets, self.request["splits"]
+                self.approach(),
+                self.request["params"],
+                block.pop(0),
+                self.image_sets,
+                self.request["splits"],
+                weights=self.weights,
             )
             failed = results[-1].error is not None
         if not block:
@@ -204,14 +246,15 @@ def prepare_worker() -> None:
     """Make this process train as every worker does: on one thread, and without giving freed memory back.
 
     A trial has one CPU, and the number of threads changes bits. glibc returns large blocks to the system when they are
-    freed and gets them back page by page: scoring is nearly twice as fast without. Other C libraries have no such knob.
+    freed and gets them back page by page: scoring, and the training of wide layers, are nearly twice as fast without.
+    Other C libraries have no such knob.
     """
     torch.set_num_threads(1)
     threadpool_limits(limits=1)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3  # From glibc's malloc.h.
-        mallopt(m_mmap_threshold, 32 << 20)
+        m_trim_threshold, m_top_pad, m_mmap_max = -1, -2, -4  # From glibc's malloc.h.
+        mallopt(m_mmap_max, 0)
         mallopt(m_trim_threshold, 2**31 - 1)
         mallopt(m_top_pad, 64 << 20)
 
@@ -222,8 +265,12 @@ def run_seed(
     seed: int,
     image_sets: Mapping[str, ImageSet],
     splits: Sequence[str] = (VALIDATION,),
+    *,
+    weights: Mapping[str, Any] | None = None,
 ) -> list[SeedResult]:
     """Train one configuration on one seed's ten images and score it on each of `splits`.
+
+    Image sets and weights are as for `SeedTrainable.setup`.
 
     A failure is one result with `error` set, on the first split. `seconds` counts training and scoring; the second
     split's counts only its scoring.
@@ -237,18 +284,13 @@ def run_seed(
 
     try:
         config = approach.Config(**params)
-        view = approach.view(config)
-        pool = image_sets[VALIDATION]
         train_rows, validation_rows = split_of_seed(seed)
-        support = Support(
-            images=torch.from_numpy(pool.view(view)[train_rows]),
-            labels=torch.from_numpy(pool.labels[train_rows].astype(np.float32)),
-        )
+        support = support_of(approach, config, train_rows, image_sets, weights or {})
         classifier = approach.fit(config, support, Streams(seed))
         for split in splits:
             images = image_sets[split]
             rows = validation_rows if split == VALIDATION else np.arange(len(images.labels))
-            logits = classify(classifier, images.view(view), rows)
+            logits = classify(classifier, [images.view(name) for name in approach.views(config)], rows)
             results.append(result(split, **score(logits, images.labels[rows])))
             begin = time.perf_counter()
     except Exception as error:
@@ -258,14 +300,40 @@ def run_seed(
     return results
 
 
-def classify(classifier: Classifier, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def support_of(
+    approach: type[SeedTrainable],
+    config: Any,
+    rows: np.ndarray,
+    image_sets: Mapping[str, ImageSet],
+    weights: Mapping[str, Any],
+) -> Support:
+    """What the configuration learns from when these rows of the pool are its training images."""
+    pool = image_sets[VALIDATION]
+    first, *further = approach.views(config)
+    backbone = approach.trained_further(config)
+    state = fetched(weights[backbone]) if backbone else {}
+    return Support(
+        images=torch.from_numpy(pool.view(first)[rows]),
+        labels=torch.from_numpy(pool.labels[rows].astype(np.float32)),
+        more=tuple(torch.from_numpy(pool.view(name)[rows]) for name in further),
+        others={
+            name: LabelledImages(
+                images=torch.from_numpy(image_sets[name].view(first).copy()),
+                labels=torch.from_numpy(image_sets[name].labels.copy()),
+            )
+            for name in approach.others
+        },
+        weights={name: torch.from_numpy(value.copy()) for name, value in state.items()},
+    )
+
+
+def classify(classifier: Classifier, views: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
     """Logits (N,) of these rows, in batches of `SCORING_BATCH`."""
+    batches = [rows[start : start + SCORING_BATCH] for start in range(0, len(rows), SCORING_BATCH)]
     with torch.inference_mode():
-        batches = [
-            classifier(torch.from_numpy(images[rows[start : start + SCORING_BATCH]]))
-            for start in range(0, len(rows), SCORING_BATCH)
-        ]
-    logits = torch.cat(batches).numpy()
+        logits = torch.cat([classifier(*[torch.from_numpy(view[batch]) for view in views]) for batch in batches])
     if logits.shape != rows.shape:
-        raise ValueError(f"Expected one logit an image, shape {rows.shape}; the classifier gives {logits.shape}.")
-    return logits
+        raise ValueError(
+            f"Expected one logit an image, shape {rows.shape}; the classifier gives {tuple(logits.shape)}."
+        )
+    return logits.numpy()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,7 @@ def train(
     config: TrainingConfig,
     streams: Streams,
     loss: Loss = binary_cross_entropy_with_logits,
+    parameters: Iterable[Any] | None = None,
 ) -> None:
     """Take `config.steps` optimiser steps, each on all support images, and leave the model in eval mode.
 
@@ -52,9 +54,11 @@ def train(
         config: How long and how fast.
         streams: The seed's random streams.
         loss: To minimise.
+        parameters: What to train, as an optimiser takes it: tensors, or groups with learning rates of their own. None
+            is all of the model.
     """
     optimiser = torch.optim.AdamW(
-        model.parameters(),
+        model.parameters() if parameters is None else parameters,
         lr=config.learning_rate,
         betas=(0.9, 0.999),
         eps=1e-8,
@@ -70,11 +74,28 @@ def train(
     model.eval()
 
 
-def classifier_of(model: nn.Module, prepare: Callable[[Tensor], Tensor]) -> Classifier:
-    """The trained model as a classifier of raw images: `prepare` them, then the model's logits."""
+def focal_loss(gamma: float, alpha: float) -> Loss:
+    """Focal loss (Lin et al. 2017, equation 5), averaged over images: -alpha_t (1 - p_t)^gamma log(p_t).
 
-    def classify(images: Tensor) -> Tensor:
-        logits: Tensor = model(prepare(images))
+    Args:
+        gamma: How little an image counts that is right already; 0 is cross-entropy.
+        alpha: Weight of class 1; class 0 has 1 - alpha. With as many images of both, .5 is neutral.
+    """
+
+    def loss(logits_N: Tensor, labels_N: Tensor) -> Tensor:
+        # The log-odds of being right, so that nothing is lost where a probability rounds to 0 or 1.
+        right_N = torch.where(labels_N == 1, logits_N, -logits_N)
+        alpha_N = torch.where(labels_N == 1, alpha, 1 - alpha)
+        return (-alpha_N * torch.sigmoid(-right_N) ** gamma * logsigmoid(right_N)).mean()
+
+    return loss
+
+
+def classifier_of(model: nn.Module, prepare: Callable[..., Tensor]) -> Classifier:
+    """The trained model as a classifier: `prepare` the images' views, then the model's logits."""
+
+    def classify(*views: Tensor) -> Tensor:
+        logits: Tensor = model(prepare(*views))
         return logits
 
     return classify
@@ -83,8 +104,8 @@ def classifier_of(model: nn.Module, prepare: Callable[[Tensor], Tensor]) -> Clas
 def mean_probability(members: Sequence[Classifier]) -> Classifier:
     """A classifier whose probability is the mean of its members'; exact also where a probability rounds to 0 or 1."""
 
-    def classify(images: Tensor) -> Tensor:
-        logits_KN = torch.stack([member(images) for member in members])
+    def classify(*views: Tensor) -> Tensor:
+        logits_KN = torch.stack([member(*views) for member in members])
         return logsigmoid(logits_KN).logsumexp(0) - logsigmoid(-logits_KN).logsumexp(0)
 
     return classify

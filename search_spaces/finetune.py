@@ -1,0 +1,41 @@
+"""Space of `finetune`."""
+
+from __future__ import annotations
+
+from optuna import Trial
+
+from search_spaces.reported import Reported
+
+
+def suggest(trial: Trial) -> None:
+    """Which backbone, how many of its last blocks are trained on, and how fast each.
+
+    On weight decay see `search_spaces.shared.suggest_scratch_network`.
+    """
+    trial.suggest_categorical("backbone", ["alexnet", "vgg11", "vgg11_bn", "resnet50"])  # Scientific.
+    blocks = trial.suggest_categorical("blocks", [0, 1, 2])  # Scientific.
+    trial.suggest_float("dropout", 0.0, 0.8)  # Nuisance.
+    trial.suggest_float("learning_rate", 1e-5, 1e-1, log=True)  # Nuisance.
+    trial.suggest_float("weight_decay", 1e-6, 1.0, log=True)  # Nuisance.
+    trial.suggest_int("steps", 10, 60, log=True)  # Nuisance.
+    if blocks:
+        trial.suggest_float("backbone_rate", 1e-4, 1.0, log=True)  # Nuisance.
+    if blocks > 1:
+        trial.suggest_float("layer_decay", 0.1, 1.0)  # Nuisance.
+
+
+REPORTED = Reported(
+    params={
+        "backbone": "alexnet",
+        "blocks": 1,
+        "dropout": 0.0,
+        "learning_rate": 1e-3,
+        "weight_decay": 1e-6,
+        "steps": 30,
+        "backbone_rate": 0.1,
+    },
+    mean=None,
+    sd=None,
+    seeds=None,
+    note="not in the study, which only trains classifiers on frozen networks; the setting is ours",
+)

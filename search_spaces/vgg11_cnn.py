@@ -1,0 +1,26 @@
+"""Space of `vgg11_cnn`."""
+
+from __future__ import annotations
+
+from optuna import Trial
+
+from search_spaces.reported import Reported
+from search_spaces.shared import STUDY_MAP_HEAD, suggest_head
+
+
+def suggest(trial: Trial) -> None:
+    """The head's training, and its convolutions."""
+    suggest_head(trial, pooling=False, most_steps=60)
+    trial.suggest_int("channels", 8, 128, log=True)  # Scientific.
+    trial.suggest_categorical("kernel_size", [1, 3])  # Scientific.
+    trial.suggest_int("layers", 1, 2)  # Scientific.
+    trial.suggest_float("dropout", 0.0, 0.6)  # Nuisance.
+
+
+REPORTED = Reported(
+    params={**STUDY_MAP_HEAD, "channels": 64, "kernel_size": 3, "layers": 2, "dropout": 0.0},
+    mean=84.0,
+    sd=0.6,
+    seeds=None,
+    note="a bar of its Figure 3, read to about 0.1; seeds, network and training not given",
+)

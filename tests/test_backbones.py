@@ -1,0 +1,195 @@
+"""Backbones: what their extractors give is what torchvision's own networks give, as far as the classifier."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from made_weights import made_weights
+from trainables.backbones import (
+    BACKBONES,
+    INPUT_NORMALISATIONS,
+    FeatureSpec,
+    backbone_with,
+    before_last,
+    blocks,
+    coloured,
+    empty_backbone,
+    extractor,
+    random_backbone,
+)
+from trainables.protocol import prepare_worker
+from trainables.vision import torchvision
+
+SIZE_PX = 64
+# How many numbers an image has at the end of each.
+MEANS = {"alexnet": 256, "vgg11": 512, "vgg11_bn": 512, "vgg16": 512, "resnet50": 2048, "vgg11_random": 512}
+each_backbone = pytest.mark.parametrize("name", BACKBONES)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    prepare_worker()
+
+
+IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, size=(2, 28, 28), dtype=np.uint8))
+
+
+@functools.cache
+def extract_from(name, normalisation="half", precision="float32"):
+    """The extractor of all outputs; it is a second's work to make one."""
+    given = FeatureSpec(backbone=name, output="", size_px=SIZE_PX, normalisation=normalisation, precision=precision)
+    count = len(blocks(empty_backbone(name)))
+    return extractor(given, ["full", "mean", *map(before_last, range(1, count + 1))], made_weights(name))
+
+
+@functools.cache
+def extracted(name, **how):
+    return extract_from(name, **how)(IMAGES)
+
+
+@functools.cache
+def prepared(normalisation):
+    """Images as torchvision's transforms prepare them."""
+    transforms = torchvision.transforms
+    prepare = transforms.Compose(
+        [
+            transforms.ToTensor(),
+            transforms.Resize((SIZE_PX, SIZE_PX), transforms.InterpolationMode.BILINEAR, antialias=False),
+            transforms.Lambda(lambda grey_1SS: grey_1SS.repeat(3, 1, 1)),
+            transforms.Normalize(*INPUT_NORMALISATIONS[normalisation]),
+        ]
+    )
+    return torch.stack([prepare(image.numpy()) for image in IMAGES])
+
+
+def torchvision_s_own(name):
+    """Its network with our weights and without a classifier."""
+    with torch.device("meta"):
+        network = torchvision.models.get_model(BACKBONES[name].network, weights=None)
+    setattr(network, "fc" if name == "resnet50" else "classifier", nn.Identity())
+    network = network.to_empty(device="cpu").eval()
+    network.load_state_dict(made_weights(name))
+    return network
+
+
+def relative_error(found, expected):
+    return float((found - expected).norm() / expected.norm())
+
+
+@each_backbone
+def test_features_are_those_of_torchvision_s_own_network(name):
+    network = torchvision_s_own(name)
+    for normalisation in INPUT_NORMALISATIONS:
+        with torch.inference_mode():
+            inputs = prepared(normalisation)
+            if name == "resnet50":
+                full = mean = network(inputs)
+            else:
+                maps = network.features(inputs)
+                full, mean = network.avgpool(maps).flatten(1), maps.mean((2, 3))
+        found = extracted(name, normalisation=normalisation)
+        assert found["full"].shape == full.shape
+        assert found["mean"].shape == mean.shape == (2, MEANS[name])
+        assert relative_error(found["full"], full) < 1e-4
+        assert relative_error(found["mean"], mean) < 1e-4
+
+
+@pytest.mark.parametrize("normalisation", INPUT_NORMALISATIONS)
+def test_images_are_prepared_as_by_torchvision_s_transforms(normalisation):
+    found = coloured(IMAGES, SIZE_PX, normalisation).contiguous()
+    torch.testing.assert_close(found, prepared(normalisation), rtol=1e-5, atol=1e-5)
+
+
+@each_backbone
+def test_bfloat16_is_near_float32(name):
+    exact, fast = extracted(name, normalisation="half"), extracted(name, normalisation="half", precision="bfloat16")
+    for output in ("full", "mean"):
+        assert fast[output].dtype == torch.float32
+        assert 0 < relative_error(fast[output], exact[output]) < 0.05
+
+
+@each_backbone
+def test_a_map_and_the_blocks_behind_it_make_the_last_map(name):
+    stages = blocks(backbone_with(name, made_weights(name)))
+    features = extracted(name, normalisation="half")
+    for count in range(1, len(stages) + 1):
+        with torch.inference_mode():
+            last = nn.Sequential(*stages[-count:])(features[before_last(count)])
+        assert relative_error(last.mean((2, 3)), features["mean"]) < 1e-5
+
+
+@each_backbone
+def test_every_weight_is_in_one_block(name):
+    network = empty_backbone(name)
+    own = [id(value) for value in (*network.parameters(), *network.buffers())]
+    found = [id(value) for block in blocks(network) for value in (*block.parameters(), *block.buffers())]
+    assert sorted(found) == sorted(own)
+    assert len(blocks(network)) == (3 if name == "alexnet" else 5)
+
+
+@each_backbone
+def test_names_of_weights_are_torchvision_s(name):
+    with torch.device("meta"):
+        published = torchvision.models.get_model(BACKBONES[name].network).state_dict()
+    own = {key: value.shape for key, value in empty_backbone(name).state_dict().items()}
+    kept = {key: value.shape for key, value in published.items() if not key.startswith(("classifier.", "fc."))}
+    assert own == kept
+
+
+@pytest.mark.parametrize("name", ["vgg11_bn", "resnet50"])
+def test_batchnorm_s_statistics_stay_as_they_are(name):
+    network = backbone_with(name, made_weights(name))
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms
+    assert not any(norm.training for norm in norms)
+    with torch.inference_mode():
+        nn.Sequential(*blocks(network))(coloured(IMAGES, SIZE_PX, "half"))
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, made_weights(name)[key]), key
+
+
+@pytest.mark.parametrize("name", ["vgg11_bn", "resnet50"])
+def test_an_image_has_the_same_features_alone_and_again(name):
+    extract, together = extract_from(name, normalisation="half"), extracted(name, normalisation="half")["full"]
+    assert relative_error(extract(IMAGES[:1])["full"], together[:1]) < 1e-4
+    assert torch.equal(extract(IMAGES)["full"], together)
+
+
+@pytest.mark.parametrize("output", ["", "fulll", before_last(0), before_last(4)])
+def test_an_unknown_output_is_refused_in_one_sentence(output):
+    spec = FeatureSpec(backbone="alexnet", output="full")
+    with pytest.raises(ValueError, match="Expected outputs from full, mean, before-last-3, ") as caught:
+        extractor(spec, ["mean", output], made_weights("alexnet"))
+    assert str(caught.value).endswith(f"; got {output}.")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_backbone_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="Expected a backbone from alexnet, vgg11, "):
+        empty_backbone("vgg12")
+
+
+def test_random_initialisation_leaves_the_random_state_alone():
+    before = torch.get_rng_state()
+    random_backbone("alexnet")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_weights_that_were_given_stay_as_they_are():
+    given = {key: value.clone() for key, value in made_weights("alexnet").items()}
+    network = backbone_with("alexnet", given)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(1.0)
+    assert all(torch.equal(given[key], value) for key, value in made_weights("alexnet").items())
+
+
+def test_the_view_s_name_tells_tables_apart_but_for_the_precision():
+    spec = {"backbone": "vgg11", "output": "full", "size_px": 128, "normalisation": "imagenet"}
+    assert FeatureSpec(**spec).name == "vgg11-128px-imagenet-full"
+    assert FeatureSpec(**spec, precision="bfloat16").name == FeatureSpec(**spec).name

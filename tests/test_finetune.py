@@ -1,0 +1,162 @@
+"""Fine-tuning: which weights move, how fast, and which never do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from made_weights import made_weights
+from trainables import finetune
+from trainables.backbones import backbone_with, blocks
+from trainables.finetune import Finetune, FinetuneConfig, Finetuned
+from trainables.protocol import Streams, Support, prepare_worker
+from trainables.training import train
+
+# Channels of the map before the last block, and of the last map.
+CHANNELS = {"alexnet": (192, 256), "vgg11": (512, 512), "vgg11_bn": (512, 512), "resnet50": (1024, 2048)}
+CHANNELS_BEFORE_LAST_2 = {"alexnet": 64, "vgg11": 256}
+LABELS = torch.tensor([0.0] * 5 + [1.0] * 5)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    prepare_worker()
+
+
+def config(**changes):
+    common = {"backbone": "vgg11", "blocks": 1, "dropout": 0.0, "learning_rate": 1e-3, "weight_decay": 0.0, "steps": 1}
+    rate = {"backbone_rate": 0.1} if changes.get("blocks", 1) else {}
+    return FinetuneConfig(**{**common, **rate, **changes})
+
+
+def support(given, weights=None):
+    """Ten maps, of the channels that the first block to be trained gets."""
+    before, last = CHANNELS[given.backbone]
+    channels = {0: last, 1: before}.get(given.blocks) or CHANNELS_BEFORE_LAST_2[given.backbone]
+    # Alexnet's two last poolings leave nothing of less.
+    side = 8 if (given.backbone, given.blocks) == ("alexnet", 2) else 4
+    shape = (10, channels, side, side) if given.blocks else (10, channels)
+    images = torch.from_numpy(np.random.default_rng(0).random(shape, dtype=np.float32))
+    return Support(images=images, labels=LABELS, weights=made_weights(given.backbone) if weights is None else weights)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The models that were trained, each with its parameters as they were before."""
+    found = []
+
+    def watched(model, *arguments, **more):
+        found.append((model, [parameter.detach().clone() for parameter in model.parameters()]))
+        train(model, *arguments, **more)
+
+    monkeypatch.setattr(finetune, "train", watched)
+    return found
+
+
+def scored(classifier, images):
+    with torch.inference_mode():
+        return classifier(images)
+
+
+def moved(module, before):
+    """How far the weights of a module went from where they were: the furthest of each tensor."""
+    return [float((now.detach() - was).abs().max()) for now, was in zip(module.parameters(), before, strict=True)]
+
+
+def test_without_blocks_there_is_only_a_linear_layer_and_weights_are_not_looked_at(trained):
+    given = config(blocks=0, steps=10, weight_decay=0.1)
+    assert Finetune.trained_further(given) is None
+    taught = support(given, weights={})
+    found = scored(Finetune.fit(given, taught, Streams(3)), taught.images)
+    with_weights = scored(Finetune.fit(given, support(given, {"features.0.bias": None}), Streams(3)), taught.images)
+    assert torch.equal(found, with_weights)
+
+    with Streams(3).torch_default("initialisation"):
+        layer = nn.Linear(512, 1)
+    optimiser = torch.optim.AdamW(layer.parameters(), lr=given.learning_rate, weight_decay=given.weight_decay)
+    for _ in range(given.steps):
+        optimiser.zero_grad()
+        nn.functional.binary_cross_entropy_with_logits(layer(taught.images)[:, 0], LABELS).backward()
+        optimiser.step()
+    torch.testing.assert_close(found, layer(taught.images)[:, 0].detach(), rtol=1e-4, atol=1e-5)
+    assert [len(list(model.parameters())) for model, _ in trained] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "count"),
+    [("alexnet", 1), ("alexnet", 2), ("vgg11", 1), ("vgg11", 2), ("vgg11_bn", 1)],
+)
+def test_exactly_the_last_blocks_are_trained_from_the_given_weights(backbone, count, trained):
+    given = config(backbone=backbone, blocks=count)
+    taught = support(given)
+    before = {name: value.clone() for name, value in taught.weights.items()}
+    Finetune.fit(given, taught, Streams(0))
+    ((model, start),) = trained
+    last = [value for block in blocks(backbone_with(backbone, before))[-count:] for value in block.parameters()]
+    assert all(torch.equal(one, other) for one, other in zip(last, start[:-2], strict=True))
+    # Every weight of the blocks moves, and no weight that was given does.
+    assert min(moved(model, start)) > 0
+    assert all(torch.equal(value, before[name]) for name, value in taught.weights.items())
+    assert Finetune.trained_further(given) == backbone
+
+
+@pytest.mark.parametrize(("backbone_rate", "layer_decay"), [(0.1, 1.0), (0.1, 0.25), (1e-3, 0.5)])
+def test_a_block_learns_at_its_own_rate(backbone_rate, layer_decay, trained):
+    """AdamW's first step moves a weight by its rate, whatever the gradient is."""
+    given = config(
+        backbone="alexnet", blocks=2, learning_rate=1e-2, backbone_rate=backbone_rate, layer_decay=layer_decay
+    )
+    Finetune.fit(given, support(given), Streams(0))
+    ((model, start),) = trained
+    rate = 1e-2 * backbone_rate
+    far = moved(model, start)
+    # A kernel and a bias of the earlier block, three of each in the last, and the linear layer's.
+    assert far[:2] == pytest.approx([rate * layer_decay] * 2, rel=0.05)
+    assert far[2:8] == pytest.approx([rate] * 6, rel=0.05)
+    assert far[8:] == pytest.approx([1e-2] * 2, rel=0.01)
+
+
+@pytest.mark.parametrize("backbone", ["vgg11_bn", "resnet50"])
+def test_batchnorm_s_statistics_stay_those_it_was_pretrained_with(backbone, trained):
+    given = config(backbone=backbone)
+    Finetune.fit(given, support(given), Streams(0))
+    ((model, _),) = trained
+    (last,) = blocks(backbone_with(backbone, made_weights(backbone)))[-1:]
+    pretrained, kept = dict(last.named_buffers()), dict(model.blocks[0].named_buffers())
+    assert any(name.endswith("running_var") for name in kept)
+    assert pretrained.keys() == kept.keys()
+    assert all(torch.equal(value, pretrained[name]) for name, value in kept.items())
+
+
+def test_in_training_only_the_head_s_dropout_is_active():
+    torch.manual_seed(0)
+    block = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Dropout(0.5))
+    model, maps = Finetuned([block], 8, 0.5), torch.randn(10, 3, 4, 4)
+    statistics = model.blocks[0][1].running_mean.clone()
+    model.train()
+    assert not any(module.training for module in model.blocks.modules())
+    assert all(module.training for module in model.head.modules())
+    assert torch.equal(block(maps), block(maps))
+    assert not torch.equal(model(maps), model(maps))
+    assert torch.equal(model.blocks[0][1].running_mean, statistics)
+    model.eval()
+    assert torch.equal(model(maps), model(maps))
+    assert model(maps).shape == (10,)
+
+
+def test_dropout_changes_what_is_learned_and_not_how_images_are_scored():
+    with_dropout, without = (config(backbone="alexnet", dropout=dropout, steps=2) for dropout in (0.5, 0.0))
+    taught = support(without)
+    classifier, other = (Finetune.fit(each, taught, Streams(0)) for each in (with_dropout, without))
+    assert torch.equal(scored(classifier, taught.images), scored(classifier, taught.images))
+    assert not torch.equal(scored(classifier, taught.images), scored(other, taught.images))
+
+
+def test_same_seed_gives_the_same_bits_and_another_does_not():
+    given = config(backbone="alexnet", dropout=0.5, steps=2)
+    taught = support(given)
+    found = [scored(Finetune.fit(given, taught, Streams(seed)), taught.images) for seed in (0, 0, 1)]
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])

@@ -1,0 +1,186 @@
+"""Heads on frozen features: their scaling, losses and layers, each against another library or by hand."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from trainables import frozen_head, map_heads
+from trainables.frozen_head import INPUTS, VGG11MLP, VGG11VGG16, FrozenHead, MlpConfig, TwoBackbonesConfig, scale
+from trainables.protocol import Streams, Support
+from trainables.training import focal_loss
+from trainables.vision import torchvision
+
+HEADS = sorted(
+    {
+        head
+        for module in (frozen_head, map_heads)
+        for _, head in inspect.getmembers(module, inspect.isclass)
+        if issubclass(head, FrozenHead) and hasattr(head, "backbones")
+    },
+    key=lambda head: head.__name__,
+)
+TRAINING = {"size_px": 224, "scaling": "none", "learning_rate": 1e-2, "weight_decay": 0.1, "steps": 12}
+LABELS = torch.tensor([0.0] * 5 + [1.0] * 5)
+
+
+def features(count, size, seed):
+    """Of unlike scales; the last one is constant."""
+    found = np.random.default_rng(seed).gamma(1.0, size=(count, size)) * np.linspace(0.1, 5, size)
+    found[:, -1] = 3.0
+    return torch.from_numpy(found.astype(np.float32))
+
+
+def scaled_by_numpy(name, features_ND, support_ND):
+    features_ND, support_ND = features_ND.double().numpy(), support_ND.double().numpy()
+    if name == "none":
+        return features_ND
+    if name == "length":
+        return features_ND / np.linalg.norm(features_ND, axis=1, keepdims=True) * np.sqrt(features_ND.shape[1])
+    varies = np.ptp(support_ND, axis=0) > 0
+    sd_D = np.where(varies, support_ND.std(0), 1)
+    return (features_ND - support_ND.mean(0)) / sd_D * varies
+
+
+@pytest.mark.parametrize("name", ["none", "length", "standardise"])
+def test_scaling_is_numpy_s(name):
+    new, support = features(20, 7, 1), features(10, 7, 0)
+    found = scale(name, new, support)
+    np.testing.assert_allclose(found.numpy(), scaled_by_numpy(name, new, support), rtol=1e-4, atol=1e-5)
+
+
+def test_a_feature_that_is_constant_in_the_support_counts_nothing_even_if_it_varies_later():
+    new, support = features(20, 7, 1), features(10, 7, 0)
+    new[:, -1] = torch.linspace(-100, 100, 20)
+    assert (scale("standardise", new, support)[:, -1] == 0).all()
+
+
+def test_an_image_without_any_activation_stays_zero():
+    assert torch.equal(scale("length", torch.zeros(2, 5), torch.ones(10, 5)), torch.zeros(2, 5))
+
+
+def test_unknown_scaling_is_an_error_with_the_choices():
+    with pytest.raises(ValueError, match="Expected a scaling from none, length, standardise; got 'minmax'"):
+        scale("minmax", torch.zeros(1, 2), torch.zeros(10, 2))
+
+
+@pytest.mark.parametrize("head", HEADS, ids=lambda head: head.__name__)
+def test_views_are_the_declared_features_and_every_feature_has_its_configuration(head):
+    settings = dict.fromkeys((field.name for field in fields(head.Config)), 1)
+    named = set()
+    for (size_px, normalisation), pooling in itertools.product(INPUTS, head.poolings):
+        given = {"size_px": size_px, "input_normalisation": normalisation, "pooling": pooling}
+        config = head.Config(**{**settings, **{key: value for key, value in given.items() if key in settings}})
+        views = head.views(config)
+        assert [view.split("-")[0] for view in views] == list(head.backbones)
+        named |= set(views)
+    assert named == {spec.name for spec in head.features}
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_mlp_has_so_many_hidden_layers_of_that_width(depth):
+    config = MlpConfig(**TRAINING, pooling="full", width=6, depth=depth, dropout=0.35)
+    torch.manual_seed(0)
+    head, expected = VGG11MLP.head(config, 9), torchvision.ops.MLP(9, [6] * depth + [1], dropout=0.35)
+    # torchvision's own has dropout behind the last layer too.
+    assert [str(layer) for layer in head] == [str(layer) for layer in expected][:-1]
+    expected.load_state_dict(head.state_dict())
+    images = torch.randn(4, 9)
+    assert torch.equal(head.eval()(images), expected.eval()(images))
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0, 5.0])
+@pytest.mark.parametrize("alpha", [0.25, 0.5, 0.75])
+def test_focal_loss_is_torchvision_s(gamma, alpha):
+    generator = torch.Generator().manual_seed(0)
+    logits, labels = 3 * torch.randn(50, generator=generator), torch.arange(50.0) % 2
+    found, expected = (logits.clone().requires_grad_() for _ in range(2))
+    value = focal_loss(gamma, alpha)(found, labels)
+    oracle = torchvision.ops.sigmoid_focal_loss(expected, labels, alpha, gamma, "mean")
+    torch.testing.assert_close(value, oracle, rtol=1e-4, atol=1e-7)
+    value.backward()
+    oracle.backward()
+    torch.testing.assert_close(found.grad, expected.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_focal_loss_with_gamma_0_is_cross_entropy():
+    logits = torch.linspace(-5, 5, 10)
+    assert 2 * focal_loss(0.0, 0.5)(logits, LABELS) == pytest.approx(
+        binary_cross_entropy_with_logits(logits, LABELS).item()
+    )
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.3, 1.0, 2.0, 5.0])
+def test_focal_loss_of_huge_logits_is_finite_and_so_is_its_gradient(gamma):
+    logits = torch.tensor([-1e4, -200.0, -100.0, -90.0, 90.0, 100.0, 200.0, 1e4]).repeat(2).requires_grad_()
+    labels = torch.tensor([0.0] * 8 + [1.0] * 8)
+    loss = focal_loss(gamma, 0.5)(logits, labels)
+    loss.backward()
+    assert loss.isfinite()
+    assert logits.grad.isfinite().all()
+    # Those that are wrong are pulled back, each with its weight; those that are right are left alone.
+    wrong = (logits > 0) != (labels == 1)
+    assert logits.grad[wrong].tolist() == pytest.approx([0.5 / 16] * 4 + [-0.5 / 16] * 4)
+    assert logits.grad[~wrong].abs().max() < 1e-9
+
+
+def pair(count, seed):
+    """Features of two backbones, of unlike size."""
+    return features(count, 6, seed), features(count, 4, seed + 100)
+
+
+def two(**changes):
+    return TwoBackbonesConfig(**{**TRAINING, "pooling": "full", **changes})
+
+
+def logits_by_hand(config, supports, news, streams):
+    """Of one linear layer on all features side by side, trained with torch's optimiser as anybody would write it."""
+    support = torch.cat([scale(config.scaling, view, view) for view in supports], 1)
+    new = torch.cat([scale(config.scaling, *both) for both in zip(news, supports, strict=True)], 1)
+    with streams.torch_default("initialisation"):
+        layer = nn.Linear(support.shape[1], 1)
+    optimiser = torch.optim.AdamW(layer.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    for _ in range(config.steps):
+        optimiser.zero_grad()
+        binary_cross_entropy_with_logits(layer(support)[:, 0], LABELS).backward()
+        optimiser.step()
+    return layer(new)[:, 0].detach()
+
+
+def fitted_logits(config, supports, news, seed):
+    support = Support(images=supports[0], labels=LABELS, more=supports[1:])
+    classifier = VGG11VGG16.fit(config, support, Streams(seed))
+    with torch.inference_mode():
+        return classifier(*news)
+
+
+@pytest.mark.parametrize("scaling", ["none", "length", "standardise"])
+def test_joint_is_one_linear_layer_on_the_features_of_both(scaling):
+    config, supports, news = two(combination="joint", scaling=scaling), pair(10, 0), pair(20, 1)
+    found = fitted_logits(config, supports, news, 3)
+    torch.testing.assert_close(found, logits_by_hand(config, supports, news, Streams(3)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("scaling", ["none", "standardise"])
+def test_average_is_the_mean_of_two_linear_layers_probabilities(scaling):
+    config, supports, news = two(combination="average", scaling=scaling), pair(10, 0), pair(20, 1)
+    found = fitted_logits(config, supports, news, 3)
+    members = [
+        logits_by_hand(config, [support], [new], Streams(3).within(name))
+        for name, support, new in zip(("vgg11", "vgg16"), supports, news, strict=True)
+    ]
+    mean = torch.stack(members).double().sigmoid().mean(0)
+    torch.testing.assert_close(found.double(), torch.logit(mean), rtol=1e-4, atol=1e-5)
+    assert (members[0] - members[1]).abs().max() > 0.1
+
+
+def test_unknown_combination_is_an_error_with_the_choices():
+    with pytest.raises(ValueError, match="Expected a combination from joint, average; got 'product'"):
+        fitted_logits(two(combination="product"), pair(10, 0), pair(20, 1), 0)

@@ -1,0 +1,84 @@
+"""The summary and the printed table: what they say of the weights behind a number."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import pretended
+from sweeps.tables import printed, summary
+from trainables.backbones import FeatureSpec
+from trainables.protocol import SeedTrainable
+
+
+def approach_on(*backbones):
+    class Frozen(SeedTrainable):
+        """Learns from features."""
+
+        features = tuple(FeatureSpec(backbone=name, output=output) for name in backbones for output in ("full", "mean"))
+
+    return replace(pretended.approach("+".join(backbones)), trainable=Frozen)
+
+
+PIXELS_ONLY, VGG11, UNTRAINED, BOTH = (
+    pretended.approach("pixels"),
+    approach_on("vgg11"),
+    approach_on("vgg11_random"),
+    approach_on("vgg11", "vgg16"),
+)
+
+
+@pytest.fixture
+def summarised(record):
+    def summarise(approaches, **weights):
+        record.begin({"weights": weights}, {"options": {"confirm_seeds": 3}})
+        return summary(record, approaches, {})
+
+    return summarise
+
+
+def weights_column(found):
+    """The printed column, by approach; its names must not hold blanks."""
+    head, *lines = printed(found).splitlines()
+    assert head.split()[:2] == ["approach", "weights"]
+    begin, end = head.index("weights"), head.index("confirmed")
+    return {line.split()[0]: line[begin:end].strip() for line in lines}
+
+
+def test_no_random_network_passes_for_a_pretrained_one(summarised):
+    found = summarised([VGG11, UNTRAINED, PIXELS_ONLY], vgg11="imagenet", vgg11_random="random")
+    assert {row["approach"]: row["weights"] for row in found["approaches"]} == {
+        "vgg11": "imagenet",
+        "vgg11_random": "random",
+        "pixels": None,
+    }
+    assert weights_column(found) == {"vgg11": "imagenet", "vgg11_random": "random", "pixels": "none"}
+
+
+def test_two_backbones_from_the_same_source_have_one(summarised):
+    (row,) = summarised([BOTH], vgg11="imagenet", vgg16="imagenet")["approaches"]
+    assert row["weights"] == "imagenet"
+
+
+def test_the_weights_of_other_approaches_do_not_count(summarised):
+    (row,) = summarised([VGG11], vgg11="imagenet", vgg16="random")["approaches"]
+    assert row["weights"] == "imagenet"
+
+
+def test_a_file_is_printed_by_its_name_and_recorded_by_its_path(summarised):
+    found = summarised([VGG11], vgg11="/a/long/way/to/vgg11.pth")
+    assert found["approaches"][0]["weights"] == "/a/long/way/to/vgg11.pth"
+    assert weights_column(found) == {"vgg11": "vgg11.pth"}
+
+
+def test_of_two_backbones_with_a_file_each_both_are_printed(summarised):
+    found = summarised([BOTH], vgg11="/weights/vgg11.pth", vgg16="/weights/vgg16.pth")
+    assert found["approaches"][0]["weights"] == "/weights/vgg11.pth, /weights/vgg16.pth"
+    assert weights_column(found) == {"vgg11+vgg16": "vgg11.pth, vgg16.pth"}
+
+
+def test_a_sweep_without_backbones_has_no_such_column(summarised):
+    found = summarised([PIXELS_ONLY])
+    assert found["approaches"][0]["weights"] is None
+    assert "weights" not in printed(found)

@@ -1,0 +1,128 @@
+"""Recurrent networks over the pixels of an image: from scratch, or started from the features of a frozen backbone.
+
+Shapes: N = images, H = hidden size, L = layers, D = features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import unfold
+
+from trainables.frozen_head import FrozenHead, HeadConfig, scale
+from trainables.normalisation import unit
+from trainables.protocol import PIXELS, Classifier, Streams, Support
+from trainables.recurrent import Recurrent, SequenceConfig, SequenceNetwork
+from trainables.scratch import ScratchConfig, ScratchNetwork, network_input
+from trainables.training import classifier_of, train
+
+# Height and width of the pixels that are one step.
+WINDOWS = {"rows": (1, 28), "patches": (4, 4)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelSequenceConfig(ScratchConfig, SequenceConfig):
+    """`sequence` is one of `WINDOWS`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesAndPixelsConfig(HeadConfig, PixelSequenceConfig):
+    """How the features are made and scaled, and how the pixels are."""
+
+
+def pixel_sequence(name: str, images_N1HW: Tensor) -> Tensor:
+    """Images of 28 x 28 pixels as steps of one window each, row by row: "rows" (N, 28, 28) or "patches" (N, 49, 16).
+
+    Raises:
+        ValueError: There is no sequence of that name.
+    """
+    if name not in WINDOWS:
+        raise ValueError(f"Expected a sequence from {', '.join(WINDOWS)}; got {name!r}.")
+    return unfold(images_N1HW, WINDOWS[name], stride=WINDOWS[name]).transpose(1, 2)
+
+
+class FeatureStart(nn.Module):
+    """A recurrent network over pixels whose initial state is a linear projection of features: (N, D + 784) -> (N, 1).
+
+    Every layer has a projection of its own, in an LSTM one for h and one for c. There is no bias: of features that are
+    zero the state is zero.
+    """
+
+    def __init__(self, network: SequenceNetwork, features: int) -> None:
+        super().__init__()
+        self.network = network
+        self.kinds = 2 if isinstance(network.recurrent, nn.LSTM) else 1
+        states = self.kinds * network.recurrent.num_layers * network.recurrent.hidden_size
+        self.projection = nn.Linear(features, states, bias=False)
+
+    def forward(self, features_and_pixels: Tensor) -> Tensor:
+        """Logits (N, 1)."""
+        features_ND, pixels_NP = features_and_pixels.tensor_split([self.projection.in_features], dim=1)
+        layers = self.network.recurrent.num_layers
+        h_LNH, *c_LNH = self.projection(features_ND).unflatten(1, (self.kinds, layers, -1)).permute(1, 2, 0, 3)
+        images_N1HW = pixels_NP.unflatten(1, (1, 28, 28))
+        logits_N1: Tensor = self.network(images_N1HW, (h_LNH, *c_LNH) if c_LNH else h_LNH)
+        return logits_N1
+
+
+def pixel_network(recurrent: Recurrent, config: PixelSequenceConfig) -> SequenceNetwork:
+    """A recurrent network over pixels: (N, 1, 28, 28) -> (N, 1)."""
+    return SequenceNetwork(recurrent, partial(pixel_sequence, config.sequence), (1, 28, 28), config)
+
+
+class PixelRNN(ScratchNetwork):
+    """A recurrent network over an image's rows or patches, from scratch."""
+
+    Config: ClassVar[type] = PixelSequenceConfig
+    recurrent: ClassVar[Recurrent] = nn.RNN
+
+    @classmethod
+    def network(cls, config: PixelSequenceConfig) -> nn.Module:
+        """Started from zero."""
+        return nn.Sequential(pixel_network(cls.recurrent, config), nn.Flatten(0))
+
+
+class PixelLSTM(PixelRNN):
+    """An LSTM over an image's rows or patches, from scratch."""
+
+    recurrent = nn.LSTM
+
+
+class VGG11RNNHidden(FrozenHead):
+    """A recurrent network over an image's rows or patches, started from frozen VGG11's features."""
+
+    Config = FeaturesAndPixelsConfig
+    backbones = ("vgg11",)
+    # 512 numbers, so that the projection is small.
+    poolings = ("mean",)
+    recurrent: ClassVar[Recurrent] = nn.RNN
+
+    @classmethod
+    def views(cls, config: FeaturesAndPixelsConfig) -> tuple[str, ...]:
+        """The features, and the pixels."""
+        return (*super().views(config), PIXELS)
+
+    @classmethod
+    def fit(cls, config: FeaturesAndPixelsConfig, support: Support, streams: Streams) -> Classifier:
+        """Train the network and the projection together, all ten images at each step."""
+
+        def prepare(features_ND: Tensor, images_NHW: Tensor) -> Tensor:
+            scaled_ND = scale(config.scaling, features_ND, support.images)
+            return torch.cat([scaled_ND, network_input(config, unit(images_NHW)).flatten(1)], 1)
+
+        inputs = prepare(support.images, *support.more)
+        with streams.torch_default("initialisation"):
+            network = pixel_network(cls.recurrent, config)
+            model = nn.Sequential(FeatureStart(network, support.images.shape[1]), nn.Flatten(0))
+        train(model, lambda step: inputs, support.labels, config, streams)
+        return classifier_of(model, prepare)
+
+
+class VGG11LSTMHidden(VGG11RNNHidden):
+    """An LSTM over an image's rows or patches, started from frozen VGG11's features."""
+
+    recurrent = nn.LSTM

@@ -1,0 +1,206 @@
+"""An embedding of frozen features in which images of one class are nearer to each other than to those of the other.
+
+Shapes: N = images, D = features, E = embedding size, P = pairs of anchor and positive, T = triplets, R = references
+(the ten images), S = steps, B = images of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from trainables.data import BREASTMNIST
+from trainables.frozen_head import FrozenHead, LinearConfig, scale
+from trainables.protocol import Classifier, Streams, Support
+from trainables.training import train
+
+# How many images of each class of BreastMNIST a step sees: a batch of 16, as in the study.
+OTHERS_A_CLASS = 8
+
+# Embeddings (N, E) -> log-odds of pneumonia (N,); all but "logistic" give a margin, 0 at its border.
+Decision = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TripletConfig(LinearConfig):
+    """The embedding, the loss, and how the ten images' embeddings decide on a new one.
+
+    `mining` is as for `mine` and `inference` as for `decision`, for which `neighbours` is how many of the five images
+    of a class count. With `joint`, BreastMNIST's triplets train the embedding too.
+    """
+
+    embedding_size: int
+    unit_length: bool
+    dropout: float
+    margin: float
+    mining: str
+    joint: bool
+    inference: str
+    neighbours: int = 0
+
+
+class Embedding(nn.Module):
+    """Dropout, a linear layer, and the embedding's scale: (N, D) -> (N, E).
+
+    Embeddings are brought to length 1, or else divided by sqrt(E): distances do not grow with E in either case, so a
+    margin means about the same.
+    """
+
+    def __init__(self, config: TripletConfig, inputs: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(inputs, config.embedding_size))
+        self.unit_length = config.unit_length
+
+    def forward(self, features_ND: Tensor) -> Tensor:
+        """Embeddings (N, E)."""
+        embeddings_NE: Tensor = self.layers(features_ND)
+        return normalize(embeddings_NE) if self.unit_length else embeddings_NE / embeddings_NE.shape[1] ** 0.5
+
+
+def distances(one_NE: Tensor, other_RE: Tensor) -> Tensor:
+    """Euclidean distances, (N, R); by differences, since a matrix product rounds otherwise in another batch."""
+    return torch.cdist(one_NE, other_RE, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def mine(mining: str, distances_NN: Tensor, labels_N: Tensor) -> Tensor:
+    """Choose triplets: the rows of their anchors, positives (of the anchor's class) and negatives, (3, T).
+
+    "all" is every one; five images of each of two classes have 200. "semi-hard" takes for every pair of anchor and
+    positive the nearest negative that is farther than the positive (Schroff et al. 2015, equation 4), or, if there is
+    none, the farthest negative (as TensorFlow Addons does). "hard" takes for every anchor the farthest positive and
+    the nearest negative (batch-hard; Hermans et al. 2017, equation 5).
+
+    Raises:
+        ValueError: There is no mining of that name.
+    """
+    negative_NN = labels_N[:, None] != labels_N
+    positive_NN = ~negative_NN & ~torch.eye(len(labels_N), dtype=torch.bool)
+    match mining:
+        case "all":
+            return (positive_NN[:, :, None] & negative_NN[:, None, :]).nonzero().T
+        case "semi-hard":
+            anchors_P, positives_P = positive_NN.nonzero().T
+            distances_PN, negative_PN = distances_NN[anchors_P], negative_NN[anchors_P]
+            farther_PN = negative_PN & (distances_PN > distances_NN[anchors_P, positives_P][:, None])
+            nearest_P = distances_PN.masked_fill(~farther_PN, torch.inf).argmin(1)
+            farthest_P = distances_PN.masked_fill(~negative_PN, -torch.inf).argmax(1)
+            return torch.stack([anchors_P, positives_P, torch.where(farther_PN.any(1), nearest_P, farthest_P)])
+        case "hard":
+            farthest_N = distances_NN.masked_fill(~positive_NN, -torch.inf).argmax(1)
+            nearest_N = distances_NN.masked_fill(~negative_NN, torch.inf).argmin(1)
+            return torch.stack([torch.arange(len(labels_N)), farthest_N, nearest_N])
+        case unknown:
+            raise ValueError(f"Expected a mining from all, semi-hard, hard; got {unknown!r}.")
+
+
+def triplet_loss(embeddings_NE: Tensor, labels_N: Tensor, *, mining: str, margin: float) -> Tensor:
+    """Mean of max(0, d(anchor, positive) - d(anchor, negative) + margin) over the mined triplets where it is not 0.
+
+    The field's usual average: triplets that are right already would only dilute the others (Hermans et al. 2017, their
+    loss "batch all, not 0"). With none left the loss is 0. Distances are Euclidean and not squared, as there.
+
+    Args:
+        embeddings_NE: Of images of one data set.
+        labels_N: Their classes.
+        mining: As for `mine`.
+        margin: How much farther than the positive a negative should be.
+    """
+    distances_NN = distances(embeddings_NE, embeddings_NE)
+    anchors_T, positives_T, negatives_T = mine(mining, distances_NN.detach(), labels_N)
+    losses_T = (distances_NN[anchors_T, positives_T] - distances_NN[anchors_T, negatives_T] + margin).clamp_min(0)
+    return losses_T.sum() / (losses_T > 0).sum().clamp_min(1)
+
+
+def sum_of_losses(embeddings_NE: Tensor, labels_N: Tensor, *, sizes: Sequence[int], config: TripletConfig) -> Tensor:
+    """The losses of data sets that lie one after another, of these sizes; no triplet crosses from one to the next."""
+    parts = zip(embeddings_NE.split(sizes), labels_N.split(sizes), strict=True)
+    return torch.stack([triplet_loss(*part, mining=config.mining, margin=config.margin) for part in parts]).sum()
+
+
+def balanced_batches(labels_N: Tensor, steps: int, generator: torch.Generator) -> Tensor:
+    """The rows of each step's batch, (S, B): `OTHERS_A_CLASS` of class 0, then of class 1, none twice in a batch."""
+
+    def drawn(rows_K: Tensor) -> Tensor:
+        return rows_K[torch.rand(steps, len(rows_K), generator=generator).argsort(1)[:, :OTHERS_A_CLASS]]
+
+    return torch.cat([drawn((labels_N == label).nonzero().squeeze(1)) for label in (0, 1)], 1)
+
+
+def training_batches(
+    config: TripletConfig, support: Support, prepare: Callable[[Tensor], Tensor], streams: Streams
+) -> tuple[Callable[[int], Tensor], list[Tensor]]:
+    """The features of each step: all ten images', then, if joint, those of 16 images of BreastMNIST.
+
+    Returns:
+        From a step to its features, (10, D) or (26, D); each data set's labels in a batch, the same at every step.
+    """
+    support_RD = prepare(support.images)
+    if not config.joint:
+        return lambda step: support_RD, [support.labels]
+    other = support.others[BREASTMNIST]
+    other_ND = prepare(other.images)
+    rows_SB = balanced_batches(other.labels, config.steps, streams.generator(BREASTMNIST))
+    return lambda step: torch.cat([support_RD, other_ND[rows_SB[step]]]), [support.labels, other.labels[rows_SB[0]]]
+
+
+def to_centroid(queries_NE: Tensor, class_KE: Tensor) -> Tensor:
+    """Squared distance of each query to the class's mean embedding, (N,) (Snell et al. 2017, equation 2)."""
+    return distances(queries_NE, class_KE.mean(0, keepdim=True)).squeeze(1).square()
+
+
+def to_neighbours(queries_NE: Tensor, class_KE: Tensor, *, count: int) -> Tensor:
+    """Mean distance of each query to the nearest so many embeddings of the class, (N,)."""
+    return distances(queries_NE, class_KE).topk(count, largest=False).values.mean(1)
+
+
+def decision(config: TripletConfig, references_RE: Tensor, labels_R: Tensor) -> Decision:
+    """How an embedding becomes a logit.
+
+    "centroid" and "neighbours" are the distance to class 0 less that to class 1, as in `to_centroid` and
+    `to_neighbours`; "logistic" is a logistic regression on the ten embeddings with sklearn's usual C of 1.
+
+    Raises:
+        ValueError: There is no inference of that name.
+    """
+    match config.inference:
+        case "centroid":
+            distance: Callable[[Tensor, Tensor], Tensor] = to_centroid
+        case "neighbours":
+            distance = partial(to_neighbours, count=config.neighbours)
+        case "logistic":
+            model = LogisticRegression(C=1.0).fit(references_RE.double().numpy(), labels_R.numpy())
+            return lambda queries_NE: torch.from_numpy(model.decision_function(queries_NE.double().numpy()))
+        case unknown:
+            raise ValueError(f"Expected an inference from centroid, neighbours, logistic; got {unknown!r}.")
+    normal_KE, pneumonia_KE = (references_RE[labels_R == label] for label in (0, 1))
+    return lambda queries_NE: distance(queries_NE, normal_KE) - distance(queries_NE, pneumonia_KE)
+
+
+class AlexNetTriplet(FrozenHead):
+    """An embedding of frozen AlexNet, trained with triplet loss, alone or jointly with BreastMNIST."""
+
+    Config = TripletConfig
+    backbones = ("alexnet",)
+    others = (BREASTMNIST,)
+
+    @classmethod
+    def fit(cls, config: TripletConfig, support: Support, streams: Streams) -> Classifier:
+        """Train the embedding; a new image is compared with those of the ten.
+
+        BreastMNIST is scaled as the ten images are, also where that takes their mean and sd.
+        """
+        prepare = partial(scale, config.scaling, support_ND=support.images)
+        with streams.torch_default("initialisation"):
+            embedding = Embedding(config, support.images.shape[1])
+        batch_of_step, labels = training_batches(config, support, prepare, streams)
+        loss = partial(sum_of_losses, sizes=[len(each) for each in labels], config=config)
+        train(embedding, batch_of_step, torch.cat(labels), config, streams, loss)
+        with torch.inference_mode():
+            decide = decision(config, embedding(prepare(support.images)), support.labels)
+        return lambda features_ND: decide(embedding(prepare(features_ND)))
