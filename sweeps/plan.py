@@ -67,7 +67,7 @@ def text(
         ),
         *([f"Precision {materials.precision} in the backbones"] if materials.weights else []),
         *(
-            f"Others    {each.source} as {name} (fingerprint {each.fingerprint})"
+            f"Others    {name}: {each.source} (fingerprint {each.fingerprint})"
             for name, each in materials.others.items()
         ),
         f"Slots     {slots} trials at the same time, one CPU each",

@@ -270,5 +270,11 @@ def _fitting(state: Mapping[str, Tensor], backbone: str, path: Path) -> dict[str
                 f"Expected {name} of shape {tuple(tensor.shape)} for {backbone} in {path}; "
                 f"got {'none' if shape is None else shape}."
             )
-        found[name] = state[name].detach().to(tensor.dtype)
+        value = state[name]
+        if not value.is_floating_point() or value.layout != torch.strided or value.is_meta:
+            raise BadInput(
+                f"Expected {name} of dense floating-point numbers for {backbone} in {path}; got {value.dtype}, "
+                f"{value.layout}, on {value.device}."
+            )
+        found[name] = value.detach().to(tensor.dtype)
     return found

@@ -212,12 +212,17 @@ def printed(found: dict[str, Any]) -> str:
     rows = [
         {
             "approach": row["approach"],
-            **({"weights": Path(row["weights"] or "none").name} if has_weights else {}),
+            **({"weights": _names(row["weights"])} if has_weights else {}),
             **_printed_row(row),
         }
         for row in found["approaches"]
     ]
     return aligned(rows, left=("approach", "weights") if has_weights else ("approach",))
+
+
+def _names(sources: str | None) -> str:
+    """Sources of weights without the folders of files."""
+    return ", ".join(Path(source).name for source in sources.split(", ")) if sources else "none"
 
 
 def _printed_row(row: dict[str, Any]) -> dict[str, str]:

@@ -105,6 +105,12 @@ def test_images_are_prepared_as_by_torchvision_s_transforms(normalisation):
     torch.testing.assert_close(found, prepared(normalisation), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", [name for name, backbone in BACKBONES.items() if backbone.pretrained])
+def test_imagenet_s_normalisation_is_what_torchvision_trained_with(name):
+    used = torchvision.models.get_model_weights(BACKBONES[name].network).IMAGENET1K_V1.transforms()
+    assert INPUT_NORMALISATIONS["imagenet"] == (tuple(used.mean), tuple(used.std))
+
+
 @each_backbone
 def test_bfloat16_is_near_float32(name):
     exact, fast = extracted(name, normalisation="half"), extracted(name, normalisation="half", precision="bfloat16")

@@ -159,17 +159,20 @@ def test_a_file_of_weights_is_not_among_what_was_found_since_its_path_is_remembe
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_other_images_that_are_to_be_validated_or_tested_on_are_refused(tmp_path, good_npz, good_arrays, split):
+def test_other_images_that_are_to_be_validated_or_tested_on_are_refused(tmp_path, good_arrays, split):
     """Their labels would be learned."""
-    other = tmp_path / "mixed.npz"
+    main, other = tmp_path / "main.npz", tmp_path / "mixed.npz"
+    # The fixture's test images are among its training images.
+    arrays = {**good_arrays, "test_images": 255 - good_arrays["test_images"]}
+    np.savez(main, **arrays)
     own = np.random.default_rng(5).integers(0, 256, (4, 28, 28), dtype=np.uint8)
-    images = np.concatenate([own, good_arrays[f"{split}_images"][:3]])
+    images = np.concatenate([own, arrays[f"{split}_images"][:3]])
     np.savez(other, train_images=images, train_labels=np.arange(len(images)) % 2)
     with pytest.raises(BadInput) as caught:
-        find([BESIDE], tmp_path, dataset=str(good_npz), breastmnist=str(other))
+        find([BESIDE], tmp_path, dataset=str(main), breastmnist=str(other))
     text = str(caught.value)
     assert f"3 of {other.resolve()} are among them" in text
-    assert str(good_npz.resolve()) in text
+    assert str(main.resolve()) in text
     assert "--breastmnist" in text
     assert "\n" not in text
 

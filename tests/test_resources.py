@@ -463,6 +463,19 @@ def test_weights_that_are_no_numbers(tmp_path, users_state, value):
     assert str(tmp_path / "mine.pth") in text
 
 
+@pytest.mark.parametrize("change", ["sparse", "int8", "complex", "meta"])
+def test_numbers_of_another_kind(tmp_path, users_state, change):
+    value = users_state["features.0.weight"]
+    changed = {
+        "sparse": value.to_sparse,
+        "int8": lambda: value.to(torch.int8),
+        "complex": lambda: value.to(torch.complex64),
+        "meta": lambda: value.to("meta"),
+    }[change]()
+    broken = {**users_state, "features.0.weight": changed}
+    assert "features.0.weight of dense" in refused(find_weights, saved(tmp_path / "mine.pth", broken), ["alexnet"])
+
+
 @pytest.mark.parametrize("backbone", ["vgg11_bn", "resnet50"])
 @pytest.mark.parametrize("counted", [True, False], ids=["with_counts", "without_counts"])
 def test_batchnorm_s_statistics_are_the_file_s_whether_it_counts_batches_or_not(tmp_path, backbone, counted):

@@ -86,7 +86,9 @@ def focal_loss(gamma: float, alpha: float) -> Loss:
         # The log-odds of being right, so that nothing is lost where a probability rounds to 0 or 1.
         right_N = torch.where(labels_N == 1, logits_N, -logits_N)
         alpha_N = torch.where(labels_N == 1, alpha, 1 - alpha)
-        return (-alpha_N * torch.sigmoid(-right_N) ** gamma * logsigmoid(right_N)).mean()
+        # (1 - p_t)^gamma, whose gradient at 0 would be infinite if it were a power of a sigmoid.
+        difficulty_N = torch.exp(gamma * logsigmoid(-right_N))
+        return (-alpha_N * difficulty_N * logsigmoid(right_N)).mean()
 
     return loss
 
