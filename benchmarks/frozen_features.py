@@ -9,14 +9,15 @@ Both train `vgg11_mlp` with the reported setting and validate on 1000 images.
   that the same network gives in this process, ten images at a time and on all cores; and the metrics of seed 0 from
   either, over those validation images. In float32, and in bfloat16 if the sweep computes in it here.
 - How much faster? The notebook (benchmarks/notebook.py) passes each image through the whole of VGG11 whenever it is
-  needed: ten images at each of 30 epochs, then 1000; in float32, in this process, with torch's default number of
-  threads, which is all cores. Ours computes the features of all 2000 images once, in a temporary folder, in the
+  needed: ten images forward and backward at each of 30 epochs, then 1000 forward; in float32, in this process, with
+  torch's default number of threads, which is all cores. A second notebook knows that VGG11's own gradients are not
+  needed, and leaves them away. Ours computes the features of all 2000 images once, in a temporary folder, in the
   precision that a sweep takes by default; then each seed trains and validates the head alone, in one single-threaded
   process a core. Before the clock of the seeds starts either side has imported everything and built its network, and
-  each process of ours has trained a seed. The two take turns, a seed of the notebook's and a share of ours, so that
-  whatever else the machine does hits both.
+  each process of ours has trained a seed. All take turns, a seed of each notebook's and a share of ours, so that
+  whatever else the machine does hits all.
 
-The notebook is slow, so it trains `--seeds` seeds, and what they take is scaled up to `--of`; ours trains all of them.
+The notebooks are slow, so they train `--seeds` seeds, and what they take is scaled up to `--of`; ours trains them all.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,10 @@ BACKBONE = "vgg11"
 DIRECT_CHUNK = 10
 # A worker that is not ready by then has failed.
 WARM_UP_SECONDS = 120.0
+
+# Whether VGG11's own gradients are computed.
+NOTEBOOKS = {"notebook": True, "notebook without VGG11's gradients": False}
+OURS = "ours"
 
 # Of a worker process: what its seeds are drawn from.
 _image_sets: dict[str, ImageSet] = {}
@@ -162,12 +168,12 @@ def accuracy_of_ours(task: tuple[Mapping[str, Any], int]) -> float:
     return result.accuracy
 
 
-def frozen_network(weights: Weights, size_px: int) -> nn.Module:
+def notebooks_network(weights: Weights, size_px: int) -> nn.Module:
     """VGG11 as a notebook has it from torchvision, without a classifier; it has seen a batch already."""
     network = empty_backbone(BACKBONE).to_empty(device="cpu")
     network.load_state_dict(dict(weights.state))
-    network.requires_grad_(False)
-    network(torch.zeros(32, 3, size_px, size_px))
+    with torch.no_grad():
+        network(torch.zeros(32, 3, size_px, size_px))
     return network
 
 
@@ -180,25 +186,32 @@ class Side:
 
 
 def compared(
-    params: Mapping[str, Any], seeds: int, of: int, pool: Pool, images: ImageSet, frozen: nn.Module
+    params: Mapping[str, Any], seeds: int, of: int, pool: Pool, images: ImageSet, network: nn.Module
 ) -> dict[str, Side]:
-    """Train `seeds` seeds as a notebook and `of` seeds as a sweep's workers, taking turns."""
-    seconds = {"notebook": 0.0, "ours": 0.0}
-    accuracies: dict[str, list[float]] = {"notebook": [], "ours": []}
-    for seed, share in enumerate(np.array_split(np.arange(of), seeds)):
+    """Train `seeds` seeds as each notebook and `of` seeds as a sweep's workers, taking turns."""
+    sides = {side: Side(seconds=0.0, accuracies=[]) for side in (*NOTEBOOKS, OURS)}
+
+    def add(side: str, run: Callable[[], Sequence[float]]) -> None:
         begin = time.perf_counter()
-        accuracies["notebook"].append(train_head_and_validate(params, seed, images.view(PIXELS), images.labels, frozen))
-        middle = time.perf_counter()
-        accuracies["ours"] += pool.map(accuracy_of_ours, [(params, int(own)) for own in share], chunksize=1)
-        seconds["notebook"] += middle - begin
-        seconds["ours"] += time.perf_counter() - middle
-    return {side: Side(seconds=seconds[side], accuracies=accuracies[side]) for side in seconds}
+        accuracies = [*sides[side].accuracies, *run()]
+        sides[side] = Side(seconds=sides[side].seconds + time.perf_counter() - begin, accuracies=accuracies)
+
+    def notebooks(seed: int) -> list[float]:
+        return [train_head_and_validate(params, seed, images.view(PIXELS), images.labels, network)]
+
+    for seed, share in enumerate(np.array_split(np.arange(of), seeds)):
+        for side, needs_gradients in NOTEBOOKS.items():
+            network.requires_grad_(needs_gradients)
+            add(side, partial(notebooks, seed))
+            network.zero_grad()
+        add(OURS, lambda own=share: pool.map(accuracy_of_ours, [(params, int(each)) for each in own], chunksize=1))
+    return sides
 
 
 def shown(sides: Mapping[str, Side], feature_seconds: float, of: int) -> str:
     """What was measured, and what it means for `of` seeds."""
-    notebook, ours = sides["notebook"], sides["ours"]
-    common = len(notebook.accuracies)
+    ours = sides[OURS]
+    common = min(len(side.accuracies) for side in sides.values())
     measured = [
         {
             "side": name,
@@ -210,14 +223,16 @@ def shown(sides: Mapping[str, Side], feature_seconds: float, of: int) -> str:
         }
         for name, side in sides.items()
     ]
-    theirs = of / common * notebook.seconds
-    whole = {
-        "notebook": theirs,
+    whole = {name: of / common * sides[name].seconds for name in NOTEBOOKS} | {
         "ours, cold (with the features)": feature_seconds + ours.seconds,
         "ours, warm (features on disk)": ours.seconds,
     }
     rows = [
-        {"side": name, f"seconds for {of} seeds": f"{seconds:.0f}", "ratio": f"{theirs / seconds:.1f}"}
+        {
+            "side": name,
+            f"seconds for {of} seeds": f"{seconds:.0f}",
+            **{f"faster than {notebook}": f"{whole[notebook] / seconds:.1f}" for notebook in NOTEBOOKS},
+        }
         for name, seconds in whole.items()
     ]
     return "\n".join(
@@ -227,7 +242,7 @@ def shown(sides: Mapping[str, Side], feature_seconds: float, of: int) -> str:
             aligned(rows, left=("side",)),
             "",
             f"Measured: the features of all images once, {feature_seconds:.1f} s; {len(ours.accuracies)} of our seeds, "
-            f"wall time of all processes together; {common} of the notebook's seeds. Extrapolated: the notebook's "
+            f"wall time of all processes together; {common} seeds of each notebook's. Extrapolated: a notebook's "
             f"seconds for {of} seeds, {of} times its seconds a seed.",
         ]
     )
@@ -264,14 +279,14 @@ def run(options: argparse.Namespace, folder: Path) -> None:
     feature_seconds = measured_features(spec, tables)
     print(same_numbers(params, spec, tables, options.checked) + "\n", flush=True)
     ray.shutdown()
-    frozen = frozen_network(weights[BACKBONE], options.size_px)
+    network = notebooks_network(weights[BACKBONE], options.size_px)
     # Workers look for a table by the weights' fingerprint.
     light = replace(tables, weights={BACKBONE: replace(weights[BACKBONE], state={})})
     spawn = multiprocessing.get_context("spawn")
     ready = spawn.Barrier(workers + 1)
     with spawn.Pool(workers, start_worker, (params, spec, light, ready)) as pool:
         ready.wait(WARM_UP_SECONDS)
-        sides = compared(params, options.seeds, options.of, pool, tables.images, frozen)
+        sides = compared(params, options.seeds, options.of, pool, tables.images, network)
     print(shown(sides, feature_seconds, options.of))
 
 

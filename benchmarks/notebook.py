@@ -112,7 +112,7 @@ def train_and_validate(params: Mapping[str, Any], seed: int, images: np.ndarray,
 
 
 def train_head_and_validate(
-    params: Mapping[str, Any], seed: int, images: np.ndarray, labels: np.ndarray, frozen: nn.Module
+    params: Mapping[str, Any], seed: int, images: np.ndarray, labels: np.ndarray, backbone: nn.Module
 ) -> float:
     """Validation accuracy of one seed of one configuration of `vgg11_mlp` with one hidden layer.
 
@@ -121,7 +121,7 @@ def train_head_and_validate(
         seed: Which images train, which validate, and the random state.
         images: The pool, uint8 (2000, 28, 28).
         labels: Its labels, 0 or 1, shape (2000,).
-        frozen: torchvision's VGG11 with nothing as its classifier, whose parameters need no gradient. Nothing in it
+        backbone: torchvision's VGG11 with nothing as its classifier, which the optimiser does not train. Nothing in it
             differs between training and eval mode.
     """
     torch.manual_seed(seed)
@@ -135,7 +135,7 @@ def train_head_and_validate(
         nn.Flatten(0),
     )
     optimiser = torch.optim.Adam(head.parameters(), lr=params["learning_rate"])
-    return accuracy_after(params["steps"], nn.Sequential(frozen, head), optimiser, train_set, validation_set)
+    return accuracy_after(params["steps"], nn.Sequential(backbone, head), optimiser, train_set, validation_set)
 
 
 def frozen_transforms(size_px: int) -> Transform:

@@ -12,11 +12,11 @@ import ray
 import torch
 
 from sweeps import features
-from sweeps.bad_input import BadInput
+from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Approach
-from sweeps.resources import IMAGENET, RANDOM, Weights, find_dataset, find_other, find_weights
+from sweeps.resources import AUTO, IMAGENET, RANDOM, Weights, find_dataset, find_other, find_weights
 from trainables.backbones import BACKBONES, FeatureSpec
-from trainables.data import PHANTOM, Dataset, OtherDataset
+from trainables.data import BREASTMNIST, PHANTOM, Dataset, OtherDataset
 from trainables.protocol import PIXELS, ImageSet
 
 # Input size of the backbones in a smoke run; everything else about it is as usual.
@@ -55,16 +55,19 @@ class Materials:
         Raises:
             BadInput: It cannot be had, or cannot be used.
         """
+        if breastmnist not in (AUTO, BREASTMNIST, PHANTOM) and not path_of(breastmnist).exists():
+            raise BadInput(f"Expected --breastmnist as breastmnist, phantom, auto or a path; got {breastmnist}.")
         found, notice = find_dataset(dataset)
         notices = [notice]
-        of_backbone, notice = find_weights(weights, sorted({spec.backbone for spec in _specs(approaches)}))
-        notices.append(notice)
         others = {}
         for name in sorted({name for approach in approaches for name in approach.trainable.others}):
             beside = None if found.is_phantom else Path(found.source).parent
             others[name], notice = find_other(name, breastmnist, beside, with_phantom=dataset == PHANTOM)
             notices.append(notice)
             _check_apart(found, others[name])
+        # Last, because it may download more than a gigabyte.
+        of_backbone, notice = find_weights(weights, sorted({spec.backbone for spec in _specs(approaches)}))
+        notices.append(notice)
         return cls(
             dataset=found,
             weights=of_backbone,
@@ -79,36 +82,10 @@ class Materials:
         """The options that find the same materials again."""
         found = {"dataset": self.dataset.source, "precision": self.precision}
         found |= {name: other.source for name, other in self.others.items()}
-        sources = {each.source for each in self._chosen_weights()}
+        sources = {each.source for name, each in self.weights.items() if BACKBONES[name].pretrained}
         if len(sources) == 1 and sources <= {RANDOM, IMAGENET}:
             found["weights"] = next(iter(sources))
         return found
-
-    def _chosen_weights(self) -> list[Weights]:
-        """Those that `--weights` decides on; the others are random by intention."""
-        return [each for name, each in self.weights.items() if BACKBONES[name].pretrained]
-
-    @property
-    def marks(self) -> dict[str, str]:
-        """What every table, run and file must say of these materials: kind of images and weights, and smoke."""
-        marks = {"images": "phantom" if self.dataset.is_phantom else "real"}
-        if self._chosen_weights():
-            marks["weights"] = ", ".join(sorted({each.source for each in self._chosen_weights()}))
-        if any(other.is_phantom for other in self.others.values()):
-            marks["other_images"] = "phantom"
-        if self.smoke:
-            marks["smoke"] = "true"
-        return marks
-
-    @property
-    def warnings(self) -> list[str]:
-        """The marks that forbid taking a number at face value, in capitals."""
-        others = [f"PHANTOM {name.upper()}" for name, other in self.others.items() if other.is_phantom]
-        return [
-            *(["PHANTOM IMAGES"] if self.dataset.is_phantom else others),
-            *(["RANDOM WEIGHTS"] if any(each.is_random for each in self._chosen_weights()) else []),
-            *(["SMOKE RUN"] if self.smoke else []),
-        ]
 
     def spec(self) -> dict[str, Any]:
         """What identifies them, for the record."""
@@ -131,11 +108,16 @@ class Materials:
         """Their labels, int64 (N,)."""
         return self.others[name].labels if name in self.others else self.dataset.labels()[name]
 
-    def seconds_to_compute(self, approaches: Sequence[Approach], names: Sequence[str]) -> dict[str, float]:
-        """About how long one CPU core needs for the features that are not there yet, by backbone."""
+    def seconds_to_compute(
+        self, approaches: Sequence[Approach], names: Sequence[str], views: Collection[str] | None = None
+    ) -> dict[str, float]:
+        """About how long one CPU core needs for the features that are not there yet, by backbone.
+
+        The arguments are as for `image_sets`.
+        """
         seconds: dict[str, float] = {}
         for name in names:
-            specs = [self._as_computed(spec) for spec in self._specs_on(name, approaches)]
+            specs = [self._as_computed(spec) for spec in self._specs_on(name, approaches, views)]
             missing = features.seconds_to_compute(specs, self.images(name), self.weights, self.features_folder)
             for backbone, more in missing.items():
                 seconds[backbone] = seconds.get(backbone, 0.0) + more
@@ -161,7 +143,7 @@ class Materials:
         """
         sets = {}
         for name in names:
-            specs = [spec for spec in self._specs_on(name, approaches) if views is None or spec.name in views]
+            specs = self._specs_on(name, approaches, views)
             tables = features.load_or_compute(
                 [self._as_computed(spec) for spec in specs],
                 self.images(name),
@@ -181,9 +163,10 @@ class Materials:
         states = {name: {key: value.numpy() for key, value in self.weights[name].state.items()} for name in names}
         return {name: ray.put(state) for name, state in states.items()} if in_store else dict(states)
 
-    def _specs_on(self, name: str, approaches: Sequence[Approach]) -> list[FeatureSpec]:
+    def _specs_on(self, name: str, approaches: Sequence[Approach], views: Collection[str] | None) -> list[FeatureSpec]:
         """The features that are needed of a split, or of another data set."""
-        return _specs([each for each in approaches if name not in self.others or name in each.trainable.others])
+        who = [each for each in approaches if name not in self.others or name in each.trainable.others]
+        return [spec for spec in _specs(who) if views is None or spec.name in views]
 
     def _as_computed(self, spec: FeatureSpec) -> FeatureSpec:
         """The spec as it is computed: in the sweep's precision, and in a smoke run of small images."""

@@ -24,6 +24,7 @@ def text(
     options: SweepOptions,
     approaches: Sequence[Approach],
     materials: Materials,
+    warnings: Sequence[str],
     seconds_to_compute: Mapping[str, float],
     slots: int,
     begun: Mapping[str, int],
@@ -35,6 +36,7 @@ def text(
         options: What was asked for.
         approaches: What is compared.
         materials: Images and weights.
+        warnings: What must be said beside every number.
         seconds_to_compute: What one CPU core needs for the features that are not there yet, by backbone.
         slots: Trials at the same time.
         begun: Configurations already in the record, by approach.
@@ -58,7 +60,7 @@ def text(
         )
     features = sum(seconds_to_compute.values())
     lines = [
-        challenge.title + marked(materials.warnings),
+        challenge.title + marked(warnings),
         "",
         f"Images    {materials.dataset.source} (fingerprint {materials.dataset.fingerprint})",
         *(

@@ -89,7 +89,7 @@ def rerun(options: argparse.Namespace) -> int:
     splits = [VALIDATION, TEST] if any(result.split == TEST for result in recorded) else [VALIDATION]
     views = approach.trainable.views(approach.trainable.Config(**trial.params))
     names = [*splits, *materials.others]
-    if materials.seconds_to_compute([approach], names):
+    if materials.seconds_to_compute([approach], names, views):
         engine.start_ray(None, None)
     image_sets = materials.image_sets([approach], names, in_store=False, views=views)
     if ray.is_initialized():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import socket
@@ -185,8 +186,8 @@ def find_weights(option: str, backbones: Sequence[str]) -> tuple[dict[str, Weigh
         return untrained | {name: _imagenet_weights(name) for name in backbones}, None
     except Exception as error:
         # No connection, a wrong hash and a damaged file in the cache are each another exception.
-        found = str(error) or type(error).__name__
-        why = f"ImageNet weights are not on this machine and cannot be downloaded ({found})"
+        found = (str(error).strip() or type(error).__name__).splitlines()[0]
+        why = f"ImageNet weights cannot be had ({found})"
         if option == IMAGENET:
             raise BadInput(f"{why}. Give a state dict's path with --weights, or use --weights {RANDOM}.") from None
         return untrained | {name: _random_weights(name) for name in backbones}, (
@@ -204,14 +205,23 @@ def _random_weights(backbone: str) -> Weights:
 
 
 def _imagenet_weights(backbone: str) -> Weights:
-    """ImageNet weights as torchvision publishes them, from its cache or downloaded and hash-checked."""
+    """ImageNet weights as torchvision publishes them, from torch's cache or downloaded; hash-checked in either case.
+
+    Raises:
+        OSError: The file in the cache is another than the published one.
+    """
     # Here and not above: importing torchvision takes a second, which sweeps from scratch need not spend.
     from trainables.vision import torchvision
 
     published = torchvision.models.get_model_weights(BACKBONES[backbone].network).IMAGENET1K_V1
     cached = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rpartition("/")[2]
+    if cached.is_file():
+        # Torch checks only what it downloads. A file's name ends in the first digits of its SHA-256.
+        with cached.open("rb") as file:
+            if not hashlib.file_digest(file, "sha256").hexdigest().startswith(cached.stem.rpartition("-")[2]):
+                raise OSError(f"{cached} is not the published file, by its checksum; delete it")
     with contextlib.nullcontext() if cached.is_file() else _downloading(f"ImageNet weights of {backbone}"):
-        state = published.get_state_dict(progress=False, check_hash=True)
+        state = published.get_state_dict(progress=False, check_hash=True, weights_only=True)
     return _weights(IMAGENET, _fitting(state, backbone, Path(published.url)))
 
 

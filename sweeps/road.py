@@ -12,7 +12,7 @@ from typing import Any
 
 import ray
 
-from sweeps import answer, engine, mlflow_uri, options, plan, provenance, tables, tracking
+from sweeps import answer, engine, marks, mlflow_uri, options, plan, provenance, tables, tracking
 from sweeps.agenda import Agenda
 from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Approach, Challenge
@@ -22,7 +22,9 @@ from sweeps.materials import Materials
 from sweeps.options import SweepOptions
 from sweeps.progress import Progress, duration
 from sweeps.record import JOURNAL, Record
+from sweeps.resources import IMAGENET, RANDOM
 from sweeps.search import SearchAgenda
+from trainables.backbones import BACKBONES
 from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION, ImageSet
 
 # What a sweep's numbers depend on besides its materials, and what each is called on the command line.
@@ -60,9 +62,12 @@ class Sweep:
     tracking_uri: str
     # Whether losing configurations are stopped early; the benchmarks compare with and without.
     racing: bool = True
+    # The spec of the sweep that is resumed; empty for a new one.
+    before: Mapping[str, Any] = field(default_factory=dict)
     begin: float = field(default_factory=time.monotonic)
     # What is in Ray's object store so far.
     image_sets: dict[str, ImageSet] = field(default_factory=dict)
+    weights_to_train: dict[str, ray.ObjectRef] = field(default_factory=dict)
     signals: Signals = field(default_factory=Signals)
 
     @classmethod
@@ -89,9 +94,16 @@ class Sweep:
             precision=asked.precision,
             smoke=asked.smoke,
         )
-        sweep = cls(challenge=challenge, options=asked, approaches=approaches, materials=materials, tracking_uri=uri)
+        sweep = cls(
+            challenge=challenge,
+            options=asked,
+            approaches=approaches,
+            materials=materials,
+            tracking_uri=uri,
+            before=spec,
+        )
         if spec:
-            sweep.check_same(spec)
+            sweep.check_same()
         return sweep
 
     @property
@@ -101,7 +113,7 @@ class Sweep:
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What every number of the sweep depends on; it stays the same when the sweep is resumed."""
+        """What every number of this start depends on; it stays the same when the sweep is resumed."""
         return {
             "challenge": self.challenge.name,
             **self.materials.spec(),
@@ -110,19 +122,29 @@ class Sweep:
             "numbers_version": NUMBERS_VERSION,
         }
 
-    def check_same(self, before: Mapping[str, Any]) -> None:
+    @property
+    def whole_spec(self) -> dict[str, Any]:
+        """The spec with the weights and other data sets of approaches that this start leaves out."""
+        whole = self.spec
+        for key in ("weights", "weights_fingerprint", "others", "others_fingerprint"):
+            whole[key] = {**self.before.get(key, {}), **whole[key]}
+        return whole
+
+    def check_same(self) -> None:
         """Refuse to go on with a sweep whose numbers would not be comparable with those it has.
 
         Raises:
             BadInput: Something that must stay the same does not.
         """
-        now = self.spec
+        before, now = self.before, self.spec
         pairs = [(what, before.get(key), now[key]) for key, what in FIXED.items()]
         pairs += [
-            (f"{what} {name}", before[key].get(name, fingerprint), fingerprint)
+            (f"{what} {name}", before.get(key, {}).get(name, fingerprint), fingerprint)
             for key, what in (("weights_fingerprint", "weights of"), ("others_fingerprint", "images of"))
             for name, fingerprint in now[key].items()
         ]
+        # Backbones that the sweep did not have yet must get theirs from where the others did.
+        pairs += [("weights", old, new) for old in _kinds(before["weights"]) for new in _kinds(now["weights"])]
         for what, old, new in pairs:
             if old != new:
                 raise BadInput(f"Expected the {what} that this sweep began with ({old}); got {new}. Begin a new sweep.")
@@ -146,7 +168,7 @@ class Sweep:
             print(f"\nSweep {self.folder.name}: everything goes to {self.folder}")
             print(f"Watch it meanwhile with: {mlflow_uri.ui_command(self.tracking_uri)}\n", flush=True)
             start = self._start()
-            record.begin(_merged(record.spec, self.spec), start)
+            record.begin(self.whole_spec, start)
             tracker = self._tracker(record, start)
             self._search_and_confirm(record, tracker)
             code = 0
@@ -173,18 +195,28 @@ class Sweep:
         slots = engine.slots(self.options.workers) if connected else self.options.workers or os.cpu_count() or 1
         # The test split's features are computed for the winners only, which are not known yet.
         to_compute = self.materials.seconds_to_compute(self.approaches, [VALIDATION, *self.materials.others])
-        return plan.text(self.challenge, self.options, self.approaches, self.materials, to_compute, slots, begun)
+        return plan.text(
+            self.challenge,
+            self.options,
+            self.approaches,
+            self.materials,
+            marks.warnings(self.whole_spec),
+            to_compute,
+            slots,
+            begun,
+        )
 
     def _start(self) -> dict[str, Any]:
         return {
             **provenance.of_this_start(),
             "options": options.as_remembered(self.options, **self.materials.found()),
-            "marks": self.materials.marks,
+            "marks": marks.of_sweep(self.whole_spec),
             "notices": list(self.materials.notices),
         }
 
     def _tracker(self, record: Record, start: Mapping[str, Any]) -> tracking.Tracking:
         sweep_tags = {
+            **marks.of_sweep(self.whole_spec),
             "command": start["command"],
             "git_revision": start["git_revision"],
             "approaches": ", ".join(self.options.approaches),
@@ -202,7 +234,8 @@ class Sweep:
             sweep_id=record.id,
             begun_ms=record.starts[0]["time_ms"],
             experiment=f"seedsweep {self.challenge.name}",
-            tags={**self.materials.marks, **provenance.mlflow_tags(start)},
+            tags=provenance.mlflow_tags(start),
+            approach_tags={each.name: marks.of_approach(self.whole_spec, each) for each in self.challenge.approaches},
             sweep_tags=sweep_tags,
             params=params,
             examples=[approach.reported.params for approach in self.approaches],
@@ -246,6 +279,8 @@ class Sweep:
                     views=self._views(agenda) if name == TEST else None,
                     interrupt=self.signals.stop_if_one_came,
                 )
+        if not self.weights_to_train:
+            self.weights_to_train = self.materials.weights_to_train(self.approaches, in_store=True)
         before = agenda.seeds_done
         with Progress(what, agenda.seeds_left, "seeds") as progress:
 
@@ -257,7 +292,7 @@ class Sweep:
                 agenda,
                 trainables={approach.name: approach.trainable for approach in self.approaches},
                 image_sets={name: self.image_sets[name] for name in names},
-                weights=self.materials.weights_to_train(self.approaches, in_store=True),
+                weights=self.weights_to_train,
                 slots=slots,
                 watcher=watch,
                 interrupt=self.signals.stop_if_one_came,
@@ -283,21 +318,21 @@ class Sweep:
         names = {*self.options.approaches, *record.approaches()}
         everything = [approach for approach in self.challenge.approaches if approach.name in names]
         try:
-            found = tables.write_files(record, everything, self.materials.marks)
+            found = tables.write_files(record, everything)
         except OSError as error:
             print(f"{self.challenge.name}: the tables could not be written ({error})", file=sys.stderr)
-            found = tables.summary(record, everything, self.materials.marks)
+            found = tables.summary(record, everything)
             code = code or 1
         if code == 0 and not any(row["configurations"]["complete"] for row in found["approaches"]):
             print(f"{self.challenge.name}: no configuration completed; see the reasons in trials.csv", file=sys.stderr)
             code = 1
-        metrics, note = answer.of_sweep(found, self.materials.warnings)
+        metrics, note = answer.of_sweep(found, marks.warnings(self.whole_spec))
         files = [path for name in tables.FILES if (path := self.folder / name).is_file()]
         status = {0: "FINISHED", 130: "KILLED", 143: "KILLED"}.get(code, "FAILED")
         patience = tracking.DRAIN_SECONDS if code == 0 else tracking.HURRIED_DRAIN_SECONDS
         tracker.close(status, metrics, note, files, ended_ms=_last_ms(record), patience=patience)
         print(flush=True)
-        print(answer.results(found, self.folder, self.materials.warnings), end="\n\n")
+        print(answer.results(found, self.folder, marks.warnings(self.whole_spec)), end="\n\n")
         resume = answer.resume_command(self.challenge, self.options, self.folder)
         lines = [answer.record_line(self.folder), *tracker.where_to_look()]
         if code == 0:
@@ -358,9 +393,7 @@ def _last_ms(record: Record) -> int:
     return max(stamps, default=int(record.starts[0]["time_ms"]))
 
 
-def _merged(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """The spec with the weights and other data sets of approaches that a resumption left out."""
-    both = dict(now)
-    for key in ("weights", "weights_fingerprint", "others", "others_fingerprint"):
-        both[key] = {**before.get(key, {}), **now[key]}
-    return both
+def _kinds(weights: Mapping[str, str]) -> list[str]:
+    """What kinds of weights those are that `--weights` decides on."""
+    sources = {source for backbone, source in weights.items() if BACKBONES[backbone].pretrained}
+    return sorted({source if source in (IMAGENET, RANDOM) else "files" for source in sources})

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sweeps import marks
 from sweeps.challenge import Approach
 from sweeps.intervals import Estimate, estimate, paired_difference
 from sweeps.record import CONFIRM, SEARCH, Record, TrialRecord, best_complete, confirmed_results
@@ -72,18 +73,20 @@ def trials_frame(trials: Iterable[TrialRecord]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def summary(record: Record, approaches: Sequence[Approach], marks: Mapping[str, str]) -> dict[str, Any]:
+def summary(record: Record, approaches: Sequence[Approach]) -> dict[str, Any]:
     """What the sweep is and what came out for each approach, best confirmed first."""
     trials = record.trials([approach.name for approach in approaches])
     wanted = record.starts[-1]["options"]["confirm_seeds"] if record.starts else 0
-    rows = [_row(trials, approach, wanted) | {"weights": _weights(record, approach)} for approach in approaches]
+    rows = [
+        _row(trials, approach, wanted) | {"weights": marks.weights(record.spec, approach)} for approach in approaches
+    ]
     baseline = next((approach.name for approach in approaches if approach.is_baseline), None)
     for row in rows:
         row["against_baseline"] = _against(trials, rows, row, baseline)
     rows.sort(key=lambda row: (not row["is_confirmed"], -(row["confirmed"]["mean"] if row["confirmed"] else 0)))
     return {
         "sweep": record.folder.name,
-        "marks": dict(marks),
+        "marks": marks.of_sweep(record.spec) if record.spec else {},
         **record.spec,
         "starts": record.starts,
         "approaches": rows,
@@ -138,13 +141,6 @@ def _row(trials: list[TrialRecord], approach: Approach, wanted: int) -> dict[str
     }
 
 
-def _weights(record: Record, approach: Approach) -> str | None:
-    """Where the weights of its backbones come from, so that no random network passes for a pretrained one."""
-    of_backbone = record.spec.get("weights", {})
-    sources = {of_backbone[spec.backbone] for spec in approach.trainable.features if spec.backbone in of_backbone}
-    return ", ".join(sorted(sources)) or None
-
-
 def _against(
     trials: list[TrialRecord], rows: list[dict[str, Any]], row: dict[str, Any], baseline: str | None
 ) -> dict[str, Any] | None:
@@ -191,10 +187,10 @@ def _dict(value: Estimate | None) -> dict[str, Any] | None:
     return asdict(value) if value else None
 
 
-def write_files(record: Record, approaches: Sequence[Approach], marks: Mapping[str, str]) -> dict[str, Any]:
+def write_files(record: Record, approaches: Sequence[Approach]) -> dict[str, Any]:
     """Write `trials.csv`, `seeds.csv` and `summary.json` beside the journal, each whole; return the summary."""
     trials = record.trials([approach.name for approach in approaches])
-    found = summary(record, approaches, marks)
+    found = summary(record, approaches)
     for name, text in (
         ("seeds.csv", seeds_frame(trials).to_csv(index=False)),
         ("trials.csv", trials_frame(trials).to_csv(index=False)),
@@ -220,9 +216,9 @@ def printed(found: dict[str, Any]) -> str:
     return aligned(rows, left=("approach", "weights") if has_weights else ("approach",))
 
 
-def _names(sources: str | None) -> str:
-    """Sources of weights without the folders of files."""
-    return ", ".join(Path(source).name for source in sources.split(", ")) if sources else "none"
+def _names(sources: Sequence[str]) -> str:
+    """Sources of weights; of a file, the folder it is in and its name."""
+    return ", ".join("/".join(Path(source).parts[-2:]) for source in sources) or "none"
 
 
 def _printed_row(row: dict[str, Any]) -> dict[str, str]:

@@ -49,6 +49,7 @@ class Tracking:
         begun_ms: int,
         experiment: str,
         tags: Mapping[str, str],
+        approach_tags: Mapping[str, Mapping[str, str]],
         sweep_tags: Mapping[str, str],
         params: Mapping[str, Any],
         examples: Sequence[Mapping[str, Any]],
@@ -62,6 +63,7 @@ class Tracking:
             begun_ms: When it first began.
             experiment: Name of the challenge's experiment.
             tags: Put on every run of the sweep.
+            approach_tags: Put on every run of each approach.
             sweep_tags: Put on the sweep's own run; they may change from start to start.
             params: Put on the sweep's own run; MLflow never changes them.
             examples: A configuration of each approach, from which the saved view takes its columns.
@@ -73,6 +75,7 @@ class Tracking:
         self.begun_ms = begun_ms
         self.experiment = experiment
         self.tags = dict(tags)
+        self.approach_tags = dict(approach_tags)
         self.sweep_tags = dict(sweep_tags)
         self.params = dict(params)
         self.examples = examples
@@ -244,7 +247,8 @@ class _Writer:
         """Write one trial unless it is there already; how many were written."""
         from mlflow.entities import Metric, Param, RunTag
 
-        tags = {"mlflow.parentRunId": self.parent, **mlflow_runs.tags(trial)}
+        own = self.tracking.approach_tags.get(trial.approach, {})
+        tags = {"mlflow.parentRunId": self.parent, **own, **mlflow_runs.tags(trial)}
         run_id, status = self._run(f"{trial.approach}:{trial.stage}:{trial.number}", tags, trial.started_ms)
         if status in mlflow_runs.STATUS.values():
             return 0

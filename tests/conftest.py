@@ -7,6 +7,7 @@ from sweeps.record import Record
 from trainables.data import phantom_dataset
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Two processes: a file's tests stay together, since its fixtures are dear, and so do those of an approach."""
     for item in items:

@@ -11,6 +11,7 @@ import types
 import numpy as np
 import pytest
 import ray
+import torch
 
 from search_spaces.reported import Reported
 from sweeps import engine
@@ -51,7 +52,23 @@ class Odd(SeedTrainable):
         return lambda images: images.float().mean((1, 2)) - border
 
 
-def approach(name, behaviours=("fine",), **params):
+class Trained(Odd):
+    """Goes on training weights, of which it says what it got."""
+
+    trains = ("alexnet",)
+
+    @classmethod
+    def trained_further(cls, config):
+        return "alexnet"
+
+    @classmethod
+    def fit(cls, config, support, streams):
+        shift = float(support.weights["w"].sum())
+        support.weights["w"].zero_()
+        return lambda images: torch.full((len(images),), shift)
+
+
+def approach(name, behaviours=("fine",), trainable=Odd, **params):
     def suggest(trial):
         trial.suggest_categorical("behaviour", list(behaviours))
         for key, value in params.items():
@@ -59,7 +76,7 @@ def approach(name, behaviours=("fine",), **params):
 
     reported = Reported(params={"behaviour": behaviours[0], **params}, mean=None, sd=None, seeds=None, note="made up")
     space = types.SimpleNamespace(suggest=suggest, REPORTED=reported)
-    return Approach(name=name, trainable=Odd, space=space, seconds_a_seed=0.01)
+    return Approach(name=name, trainable=trainable, space=space, seconds_a_seed=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +90,9 @@ def image_sets():
     return sets
 
 
-def run(record, approaches, image_sets, agenda=None, num_samples=1, seeds=6, slots=2, interrupt=lambda: None):
+def run(
+    record, approaches, image_sets, agenda=None, num_samples=1, seeds=6, slots=2, weights=None, interrupt=lambda: None
+):
     agenda = agenda or SearchAgenda(
         record, approaches, lambda *who: None, num_samples=num_samples, seeds=seeds, search_seed=0
     )
@@ -81,7 +100,7 @@ def run(record, approaches, image_sets, agenda=None, num_samples=1, seeds=6, slo
         agenda,
         trainables={each.name: each.trainable for each in approaches},
         image_sets={VALIDATION: image_sets[VALIDATION]} if agenda.stage == "search" else image_sets,
-        weights={},
+        weights=weights or {},
         slots=slots,
         watcher=lambda: None,
         interrupt=interrupt,
@@ -104,6 +123,15 @@ def test_what_interrupt_raises_ends_the_run_and_what_is_finished_stays(record, i
     # Its workers go with Ray, as they do at the end of every sweep.
     ray.shutdown()
     engine.start_ray(None, 2)
+
+
+def test_each_seed_gets_the_weights_that_are_trained_further_as_they_are_in_the_store(record, image_sets):
+    weights = {"alexnet": ray.put({"w": np.array([-2.0, -1.0])})}
+    (trial,) = run(record, [approach("a", trainable=Trained)], image_sets, weights=weights).values()
+    # Always class 0, with a probability of sigmoid(-3) for class 1.
+    assert trial.state == "COMPLETE"
+    assert {result.specificity for result in trial.results} == {1.0}
+    assert {round(result.brier, 4) for result in trial.results} == {0.4548}
 
 
 def test_every_kind_of_failure_is_recorded_and_the_sweep_goes_on(record, image_sets, tmp_path, capfd):

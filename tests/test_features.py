@@ -69,13 +69,14 @@ def test_a_second_time_nothing_is_computed(finished, weights, images, monkeypatc
     assert all(np.array_equal(again[spec], tables[spec]) for spec in SPECS)
 
 
-@pytest.mark.parametrize("damage", ["torn", "empty", "foreign", "text", "zeros"])
+@pytest.mark.parametrize("damage", ["torn", "empty", "foreign", "text", "zip", "zeros", "renamed"])
 def test_a_file_that_is_not_right_is_computed_again(finished, weights, images, tmp_path, damage):
     folder, tables = finished
     for path in folder.iterdir():
         content = path.read_bytes()
         zeros = content[:-5000] + bytes(1000) + content[-4000:]
-        damaged = {"torn": content[:-1], "empty": b"", "text": b"words", "zeros": zeros}
+        other = next(each for each in folder.iterdir() if each != path).read_bytes()
+        damaged = {"torn": content[:-1], "empty": b"", "text": b"words", "zip": b"PK", "zeros": zeros, "renamed": other}
         (tmp_path / path.name).write_bytes(damaged.get(damage, content))
         if damage == "foreign":
             np.save(tmp_path / path.name, np.zeros((3, 3), dtype=np.float32))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import pretended
-from sweeps import resources
+from sweeps import marks, resources
 from sweeps.bad_input import BadInput
 from sweeps.materials import SMOKE_PX, Materials, fastest_precision
 from trainables.backbones import BACKBONES, FeatureSpec
@@ -86,8 +86,8 @@ def breast_file(tmp_path):
 
 def test_nothing_real(tmp_path, phantom, alexnet):
     found = find([FROZEN, BESIDE], tmp_path)
-    assert found.marks == {"images": "phantom", "weights": "random", "other_images": "phantom"}
-    assert found.warnings == ["PHANTOM IMAGES", "RANDOM WEIGHTS"]
+    assert marks.of_sweep(found.spec()) == {"images": "phantom", "weights": "random", "other_images": "phantom"}
+    assert marks.warnings(found.spec()) == ["PHANTOM IMAGES", "RANDOM WEIGHTS"]
     assert found.notices == ()
     fingerprint = resources.weights_fingerprint(alexnet.state_dict())
     assert found.spec() == {
@@ -104,45 +104,45 @@ def test_nothing_real(tmp_path, phantom, alexnet):
 
 def test_everything_real(tmp_path, good_npz, weights_file, breast_file):
     found = find([FROZEN, BESIDE], tmp_path, dataset=str(good_npz), weights=weights_file, breastmnist=breast_file)
-    assert found.marks == {"images": "real", "weights": weights_file}
-    assert found.warnings == []
+    assert marks.of_sweep(found.spec()) == {"images": "real", "weights": weights_file}
+    assert marks.warnings(found.spec()) == []
     assert found.spec()["others"] == {BREASTMNIST: breast_file}
 
 
 def test_other_images_that_are_synthetic_are_named_beside_real_ones(tmp_path, good_npz, weights_file):
     found = find([BESIDE], tmp_path, dataset=str(good_npz), weights=weights_file)
-    assert found.marks["images"] == "real"
-    assert found.marks["other_images"] == "phantom"
-    assert found.warnings == ["PHANTOM BREASTMNIST"]
+    assert marks.of_sweep(found.spec())["images"] == "real"
+    assert marks.of_sweep(found.spec())["other_images"] == "phantom"
+    assert marks.warnings(found.spec()) == ["PHANTOM BREASTMNIST"]
 
 
 def test_smoke_is_marked(tmp_path):
     found = find([PIXELS_ONLY], tmp_path, smoke=True)
-    assert found.marks == {"images": "phantom", "smoke": "true"}
-    assert found.warnings == ["PHANTOM IMAGES", "SMOKE RUN"]
+    assert marks.of_sweep(found.spec()) == {"images": "phantom", "smoke": "true"}
+    assert marks.warnings(found.spec()) == ["PHANTOM IMAGES", "SMOKE RUN"]
     assert found.spec()["smoke"] is True
 
 
 def test_what_nobody_needs_is_neither_looked_for_nor_marked(tmp_path):
     found = find([PIXELS_ONLY], tmp_path, weights="imagenet", breastmnist=BREASTMNIST)
     assert (found.weights, found.others, found.notices) == ({}, {}, ())
-    assert found.marks == {"images": "phantom"}
+    assert marks.of_sweep(found.spec()) == {"images": "phantom"}
 
 
 @pytest.mark.parametrize("option", ["random", "auto", "imagenet", "file"])
 def test_a_network_that_is_random_by_intention_is_no_reason_to_warn(tmp_path, weights_file, option):
     found = find([UNTRAINED], tmp_path, weights=weights_file if option == "file" else option)
-    assert found.warnings == ["PHANTOM IMAGES"]
-    assert found.marks == {"images": "phantom"}
+    assert marks.warnings(found.spec()) == ["PHANTOM IMAGES"]
+    assert marks.of_sweep(found.spec()) == {"images": "phantom"}
     assert found.spec()["weights"] == {"vgg11_random": "random"}
     assert found.notices == ()
 
 
 def test_beside_it_the_others_weights_are_marked_as_they_are(tmp_path, weights_file):
     found = find([UNTRAINED, FROZEN], tmp_path, weights=weights_file)
-    assert found.marks["weights"] == weights_file
-    assert found.warnings == ["PHANTOM IMAGES"]
-    assert find([UNTRAINED, FROZEN], tmp_path).warnings == ["PHANTOM IMAGES", "RANDOM WEIGHTS"]
+    assert marks.of_sweep(found.spec())["weights"] == weights_file
+    assert marks.warnings(found.spec()) == ["PHANTOM IMAGES"]
+    assert marks.warnings(find([UNTRAINED, FROZEN], tmp_path).spec()) == ["PHANTOM IMAGES", "RANDOM WEIGHTS"]
 
 
 def test_what_was_found_finds_the_same_again(tmp_path, good_npz, breast_file):

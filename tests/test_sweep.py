@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from mlflow import MlflowClient
 from scipy import stats
 
+from made_weights import made_weights
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
 from sweeps.challenge2 import CHALLENGE as CHALLENGE2
 from sweeps.record import Record
@@ -320,11 +322,17 @@ def test_an_extended_sweep_has_more_configurations(finished, tmp_path):
 
 
 def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
-    done = run(tmp_path, "challenge2", "--smoke", "--approaches", "alexnet", "--name", "sweep")
+    """One approach that may learn from other images too, and one that looks at features and pixels."""
+    names = ["triplet", "vgg11_rnn_hidden"]
+    done = run(tmp_path, "challenge2", "--smoke", "--approaches", *names, "--name", "sweep")
     assert done.returncode == 0, done.stderr
     assert "[PHANTOM IMAGES, RANDOM WEIGHTS, SMOKE RUN]" in done.stdout
     summary = json.loads((tmp_path / "results/sweep/summary.json").read_text())
-    assert summary["marks"] == {"images": "phantom", "weights": "random", "smoke": "true"}
+    marks = {"images": "phantom", "weights": "random", "smoke": "true"}
+    assert summary["marks"] == {**marks, "other_images": "phantom"}
+    runs = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"], "tags.role = 'trial'")
+    found = {each.data.tags["approach"]: {key: each.data.tags.get(key) for key in summary["marks"]} for each in runs}
+    assert found == {"triplet": summary["marks"], "vgg11_rnn_hidden": {**marks, "other_images": None}}
     printed = re.search(r"python (sweeps/rerun\.py .*)", done.stdout)[1]
     again = run(tmp_path, "rerun", *shlex.split(printed)[1:])
     assert again.returncode == 0, again.stderr
@@ -332,10 +340,17 @@ def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
     resumed = run(tmp_path, "challenge2", "--resume", "sweep", "--num-samples", "3")
     assert resumed.returncode == 0, resumed.stderr
     assert "Features of" not in resumed.stdout
-    torn = next((tmp_path / "results/features").glob("*full*"))
+    torn = next((tmp_path / "results/features").glob("alexnet*full*"))
     torn.write_bytes(torn.read_bytes()[:-4])
-    again = run(tmp_path, "rerun", *shlex.split(printed)[1:])
-    assert (again.returncode, again.stdout.count(" same\n")) == (0, 12)
+    for name in names:
+        again = run(tmp_path, "rerun", "results/sweep", "--approach", name, "--trial", "0", "--seed", "1000")
+        assert (again.returncode, again.stdout.count(" same\n")) == (0, 6)
+    # What was random stays so.
+    torch.save(dict(made_weights("alexnet")), tmp_path / "alexnet.pth")
+    mixed = ["--approaches", "alexnet", "--weights", "alexnet.pth"]
+    refused = run(tmp_path, "challenge2", "--resume", "sweep", *mixed)
+    assert refused.returncode == 2
+    assert "Expected the weights" in refused.stderr
 
 
 def test_an_error_of_ours_ends_with_a_sentence_and_the_way_on(tmp_path, monkeypatch, capfd):
@@ -372,6 +387,8 @@ BAD = {
     "unusable time": "--time-budget soon",
     "no cluster": "--address 127.0.0.1:9",
     "no such weights": "--weights missing.pth",
+    "no such other images": "--breastmnist missing.npz",
+    "no other images": "--approaches triplet --breastmnist notes.txt",
     "not a database": "--tracking-uri sqlite:///notes.txt",
     "no such store": "--tracking-uri mlruns",
     "a file for a folder": "--results-dir notes.txt",
@@ -391,7 +408,7 @@ def test_bad_input_is_one_sentence_and_starts_nothing(tmp_path, arguments, monke
     monkeypatch.setattr("ray.init", None)
     (tmp_path / "notes.txt").write_text("Only words.\n" * 100)
     (tmp_path / "results" / "used").mkdir(parents=True)
-    challenge = CHALLENGE2 if "weights" in arguments else CHALLENGE1
+    challenge = CHALLENGE2 if re.search("weights|breastmnist", arguments) else CHALLENGE1
     code = main(challenge, ["--dataset", "phantom", *shlex.split(arguments)])
     printed, complaint = capfd.readouterr()
     assert (code, printed) == (2, "")

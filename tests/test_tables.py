@@ -32,8 +32,9 @@ PIXELS_ONLY, VGG11, UNTRAINED, BOTH = (
 @pytest.fixture
 def summarised(record):
     def summarise(approaches, **weights):
-        record.begin({"weights": weights}, {"options": {"confirm_seeds": 3}})
-        return summary(record, approaches, {})
+        spec = {"dataset": "phantom", "weights": weights, "others": {}, "smoke": False}
+        record.begin(spec, {"options": {"confirm_seeds": 3}})
+        return summary(record, approaches)
 
     return summarise
 
@@ -49,36 +50,36 @@ def weights_column(found):
 def test_no_random_network_passes_for_a_pretrained_one(summarised):
     found = summarised([VGG11, UNTRAINED, PIXELS_ONLY], vgg11="imagenet", vgg11_random="random")
     assert {row["approach"]: row["weights"] for row in found["approaches"]} == {
-        "vgg11": "imagenet",
-        "vgg11_random": "random",
-        "pixels": None,
+        "vgg11": ["imagenet"],
+        "vgg11_random": ["random"],
+        "pixels": [],
     }
     assert weights_column(found) == {"vgg11": "imagenet", "vgg11_random": "random", "pixels": "none"}
 
 
 def test_two_backbones_from_the_same_source_have_one(summarised):
     (row,) = summarised([BOTH], vgg11="imagenet", vgg16="imagenet")["approaches"]
-    assert row["weights"] == "imagenet"
+    assert row["weights"] == ["imagenet"]
 
 
 def test_the_weights_of_other_approaches_do_not_count(summarised):
     (row,) = summarised([VGG11], vgg11="imagenet", vgg16="random")["approaches"]
-    assert row["weights"] == "imagenet"
+    assert row["weights"] == ["imagenet"]
 
 
-def test_a_file_is_printed_by_its_name_and_recorded_by_its_path(summarised):
+def test_a_file_is_printed_by_its_folder_and_name_and_recorded_by_its_path(summarised):
     found = summarised([VGG11], vgg11="/a/long/way/to/vgg11.pth")
-    assert found["approaches"][0]["weights"] == "/a/long/way/to/vgg11.pth"
-    assert weights_column(found) == {"vgg11": "vgg11.pth"}
+    assert found["approaches"][0]["weights"] == ["/a/long/way/to/vgg11.pth"]
+    assert weights_column(found) == {"vgg11": "to/vgg11.pth"}
 
 
 def test_of_two_backbones_with_a_file_each_both_are_printed(summarised):
     found = summarised([BOTH], vgg11="/weights/vgg11.pth", vgg16="/weights/vgg16.pth")
-    assert found["approaches"][0]["weights"] == "/weights/vgg11.pth, /weights/vgg16.pth"
-    assert weights_column(found) == {"vgg11+vgg16": "vgg11.pth, vgg16.pth"}
+    assert found["approaches"][0]["weights"] == ["/weights/vgg11.pth", "/weights/vgg16.pth"]
+    assert weights_column(found) == {"vgg11+vgg16": "weights/vgg11.pth, weights/vgg16.pth"}
 
 
 def test_a_sweep_without_backbones_has_no_such_column(summarised):
     found = summarised([PIXELS_ONLY])
-    assert found["approaches"][0]["weights"] is None
+    assert found["approaches"][0]["weights"] == []
     assert "weights" not in printed(found)

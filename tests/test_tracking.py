@@ -51,6 +51,7 @@ def track(folder, *trials, uri=None, sweep_id="abc"):
         sweep_tags={"num_samples": "1"},
         experiment="seedsweep test",
         tags={"images": "phantom"},
+        approach_tags={"a": {"weights": "random"}},
         params={"command": "python test"},
         examples=[{"learning_rate": 0.1}],
     )
@@ -84,6 +85,7 @@ def test_a_run_reads_well(tmp_path):
     assert run.data.metrics["n_seeds"] == 3
     assert run.data.metrics["seed/brier"] == 0.142857
     assert run.data.tags["images"] == "phantom"
+    assert run.data.tags["weights"] == "random"
     assert "rerun.py" in run.data.tags["mlflow.note.content"]
     assert (run.info.status, run.info.start_time, run.info.end_time) == (
         "FINISHED",

@@ -49,10 +49,15 @@ class MlpConfig(LinearConfig):
 class FocalConfig(LinearConfig):
     """Focal loss's `gamma`, and the weight `alpha` of pneumonia."""
 
-    # A ResNet has no other, so its space does not suggest it.
-    pooling: str = "mean"
     gamma: float
     alpha: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PooledFocalConfig(FocalConfig):
+    """The same where there is but one pooling: the classifier of a ResNet gets averages."""
+
+    pooling: str = "mean"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,8 +209,8 @@ class AlexNetFocal(FocalHead):
 class ResNet50Focal(FocalHead):
     """A linear layer on frozen ResNet50, trained with focal loss."""
 
+    Config = PooledFocalConfig
     backbones = ("resnet50",)
-    # The classifier of a ResNet gets averages.
     poolings = ("mean",)
 
 

@@ -131,7 +131,7 @@ def _breasts(labels_N: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         from_layer_NHW = (depth_NHW - draw(low, high)) / draw(thin, thick)
         image_NHW = image_NHW + draw(pale, bright) * _bump(from_layer_NHW * from_layer_NHW)
     x_N11, y_N11 = draw(-0.4, 0.4), draw(-0.35, 0.3)
-    # A malignant mass is as tall as wide, a benign one lies flat; one image in four of class 1 has none.
+    # A malignant mass may be taller than wide, a benign one lies flat; one image in four of class 1 has none.
     width_N11 = np.where(sick_N11, draw(0.3, 0.6), draw(0.3, 0.6))
     height_N11 = np.where(sick_N11, draw(0.3, 0.6), draw(0.15, 0.35))
     smooth_NHW = _distance_squared(x_N11, y_N11, width_N11, height_N11)

@@ -106,10 +106,13 @@ class Support:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledImages:
-    """Images of another data set: the first view (N, ...), and labels, int64 (N,), in that data set's own meaning."""
+    """Images of another data set: the first view (N, ...), and labels, int64 (N,), in that data set's own meaning.
 
-    images: Tensor
-    labels: Tensor
+    Both may be read-only, since all trials share them.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
 
 
 # Images in the approach's views, each (N, ...) -> log-odds of pneumonia (N,). It has no memory of the batch's other
@@ -190,6 +193,11 @@ class SeedTrainable(tune.Trainable):
     def views(cls, config: Any) -> tuple[str, ...]:
         """Which views of the images this configuration learns from: `PIXELS`, or names of `cls.features`."""
         return (PIXELS,)
+
+    @classmethod
+    def learns_from(cls, config: Any) -> tuple[str, ...]:
+        """Which of `cls.others` this configuration learns from."""
+        return cls.others
 
     @classmethod
     def trained_further(cls, config: Any) -> str | None:
@@ -317,11 +325,8 @@ def support_of(
         labels=torch.from_numpy(pool.labels[rows].astype(np.float32)),
         more=tuple(torch.from_numpy(pool.view(name)[rows]) for name in further),
         others={
-            name: LabelledImages(
-                images=torch.from_numpy(image_sets[name].view(first).copy()),
-                labels=torch.from_numpy(image_sets[name].labels.copy()),
-            )
-            for name in approach.others
+            name: LabelledImages(images=image_sets[name].view(first), labels=image_sets[name].labels)
+            for name in approach.learns_from(config)
         },
         weights={name: torch.from_numpy(value.copy()) for name, value in state.items()},
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
@@ -123,13 +124,13 @@ def sum_of_losses(embeddings_NE: Tensor, labels_N: Tensor, *, sizes: Sequence[in
     return torch.stack([triplet_loss(*part, mining=config.mining, margin=config.margin) for part in parts]).sum()
 
 
-def balanced_batches(labels_N: Tensor, steps: int, generator: torch.Generator) -> Tensor:
+def balanced_batches(labels_N: np.ndarray, steps: int, generator: torch.Generator) -> Tensor:
     """The rows of each step's batch, (S, B): `OTHERS_A_CLASS` of class 0, then of class 1, none twice in a batch."""
 
     def drawn(rows_K: Tensor) -> Tensor:
         return rows_K[torch.rand(steps, len(rows_K), generator=generator).argsort(1)[:, :OTHERS_A_CLASS]]
 
-    return torch.cat([drawn((labels_N == label).nonzero().squeeze(1)) for label in (0, 1)], 1)
+    return torch.cat([drawn(torch.from_numpy(np.flatnonzero(labels_N == label))) for label in (0, 1)], 1)
 
 
 def training_batches(
@@ -144,9 +145,12 @@ def training_batches(
     if not config.joint:
         return lambda step: support_RD, [support.labels]
     other = support.others[BREASTMNIST]
-    other_ND = prepare(other.images)
-    rows_SB = balanced_batches(other.labels, config.steps, streams.generator(BREASTMNIST))
-    return lambda step: torch.cat([support_RD, other_ND[rows_SB[step]]]), [support.labels, other.labels[rows_SB[0]]]
+    rows_SB = balanced_batches(other.labels, config.steps, streams.generator(BREASTMNIST)).numpy()
+
+    def batch_of_step(step: int) -> Tensor:
+        return torch.cat([support_RD, prepare(torch.from_numpy(other.images[rows_SB[step]]))])
+
+    return batch_of_step, [support.labels, torch.from_numpy(other.labels[rows_SB[0]])]
 
 
 def to_centroid(queries_NE: Tensor, class_KE: Tensor) -> Tensor:
@@ -188,6 +192,11 @@ class AlexNetTriplet(FrozenHead):
     Config = TripletConfig
     backbones = ("alexnet",)
     others = (BREASTMNIST,)
+
+    @classmethod
+    def learns_from(cls, config: TripletConfig) -> tuple[str, ...]:
+        """BreastMNIST, if the configuration is joint."""
+        return cls.others if config.joint else ()
 
     @classmethod
     def fit(cls, config: TripletConfig, support: Support, streams: Streams) -> Classifier:
