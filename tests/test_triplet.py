@@ -67,7 +67,7 @@ def easy(labels, seed):
 
 def breasts(seed=2):
     labels = torch.cat([torch.zeros(15, dtype=torch.int64), torch.ones(40, dtype=torch.int64)])
-    return LabelledImages(images=easy(labels, seed), labels=labels)
+    return LabelledImages(images=easy(labels, seed).numpy(), labels=labels.numpy())
 
 
 def support(labels=LABELS, **others):
@@ -244,11 +244,11 @@ def test_no_triplet_crosses_from_one_data_set_to_the_other(mining):
 
 
 def test_batches_are_eight_of_each_class_and_none_twice():
-    labels = breasts().labels[torch.randperm(55)]
+    labels = breasts().labels[torch.randperm(55).numpy()]
     rows = balanced_batches(labels, 40, torch.Generator().manual_seed(0))
     assert rows.shape == (40, 16)
     assert all(len(set(batch)) == 16 for batch in rows.tolist())
-    assert torch.equal(labels[rows], torch.arange(2).repeat_interleave(8).expand(40, 16))
+    assert torch.equal(torch.from_numpy(labels)[rows], torch.arange(2).repeat_interleave(8).expand(40, 16))
     assert len(rows.unique(dim=0)) == 40
     # Every image has its turn.
     assert len(rows.unique()) == 55
@@ -260,13 +260,15 @@ def test_a_joint_step_has_the_ten_images_and_16_others_on_the_ten_s_scale():
     prepare = partial(scale, "standardise", support_ND=given.images)
     batch_of_step, labels = training_batches(config, given, prepare, Streams(0))
     assert [len(each) for each in labels] == [10, 16]
-    scaled = (given.others["breastmnist"].images - given.images.mean(0)) / given.images.std(0, correction=0)
+    other = given.others["breastmnist"]
+    images, others_labels = torch.from_numpy(other.images), torch.from_numpy(other.labels)
+    scaled = (images - given.images.mean(0)) / given.images.std(0, correction=0)
     for step in range(config.steps):
         batch = batch_of_step(step)
         torch.testing.assert_close(batch[:10].mean(0), torch.zeros(60), atol=1e-5, rtol=0)
         rows = torch.cdist(batch[10:], scaled).argmin(1)
         torch.testing.assert_close(batch[10:], scaled[rows])
-        assert torch.equal(given.others["breastmnist"].labels[rows], labels[1])
+        assert torch.equal(others_labels[rows], labels[1])
 
 
 def test_alone_it_never_looks_at_other_data_sets():
