@@ -51,7 +51,7 @@ on_demand = partial(Approach, is_default=False)
 
 CHALLENGE = Challenge(
     name="challenge2",
-    title="Challenge 2: pretrained and frozen, ten training images",
+    title="Challenge 2: networks trained on other images, ten training images",
     approaches=(
         # The study's table.
         Approach(name="vgg11", trainable=VGG11Linear, space=vgg11, seconds_a_seed=0.15),

@@ -154,8 +154,8 @@ def parser(challenge: Challenge) -> argparse.ArgumentParser:
         metavar="WHAT",
         type=non_empty,
         help="of challenge 2, what triplet may learn from beside its ten images: breastmnist, phantom (synthetic "
-        "images), the path of an .npz file, or auto: BreastMNIST if it is here or can be downloaded, else the phantom "
-        f"with a notice (default: {default.breastmnist})",
+        "images), the path of an .npz file, or auto: BreastMNIST if it is here or can be downloaded, else (or with "
+        f"--dataset phantom) the phantom (default: {default.breastmnist})",
     )
     add(
         "--precision",
