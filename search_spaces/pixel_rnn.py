@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search_spaces.reported import Reported
-from search_spaces.shared import STUDY_RECURRENT, STUDY_TRAINING
+from search_spaces.shared import PIXEL_SEQUENCE_NOTE, STUDY_RECURRENT, STUDY_TRAINING
 from search_spaces.shared import suggest_pixel_sequence as suggest
 
 __all__ = ["REPORTED", "suggest"]
@@ -13,6 +13,5 @@ REPORTED = Reported(
     mean=72.8,
     sd=4.4,
     seeds=None,
-    note="a bar of its Figure 3, read to about 0.1; seeds not given. There the upscaled image is cut into 256 steps; "
-    "here the steps are the 28 rows of the image. Chosen here: network and learning rate, those of its recurrent heads",
+    note=PIXEL_SEQUENCE_NOTE,
 )

@@ -177,3 +177,36 @@ def suggest_features_and_pixels(trial: Trial) -> None:
     """Parameters of a recurrent network over pixels that starts from frozen features."""
     suggest_frozen_features(trial, pooling=False)
     suggest_pixel_sequence(trial)
+
+
+# Its recurrent networks that start from a backbone's output.
+STUDY_FEATURE_START = {
+    **STUDY_TRAINING,
+    **STUDY_RECURRENT,
+    "size_px": 224,
+    "scaling": "none",
+    "sequence": "rows",
+    "hidden_size": 256,
+    "layers": 3,
+}
+
+# What is to be said of several of its results.
+BAR = "a bar of its Figure 3, read to about 0.1; seeds and training not given"
+RECURRENT_HEAD_NOTE = (
+    "a bar of its Figure 3, read to about 0.1; seeds and steps not given. There each pass drew its initial state at "
+    "random, also in testing; here it is zero"
+)
+PIXEL_SEQUENCE_NOTE = (
+    "a bar of its Figure 3, read to about 0.1; seeds not given. There the upscaled image is cut into 256 steps; here "
+    "the steps are the 28 rows of the image. Chosen here: network and learning rate, those of its recurrent heads"
+)
+FEATURE_START_NOTE = (
+    f"{BAR}. There VGG11's 1000 outputs are the state, and the upscaled image is cut into 256 steps; here each layer's "
+    "state is 256 numbers, a learned projection of VGG11's 512 averages, and the steps are the 28 rows of the image"
+)
+
+
+def suggest_two_backbones(trial: Trial) -> None:
+    """The training of linear heads on two backbones, and how these become one answer."""
+    suggest_head(trial)
+    trial.suggest_categorical("combination", ["joint", "average"])  # Scientific.

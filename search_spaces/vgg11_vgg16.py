@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from optuna import Trial
-
 from search_spaces.reported import Reported
-from search_spaces.shared import STUDY_HEAD, suggest_head
+from search_spaces.shared import STUDY_HEAD
+from search_spaces.shared import suggest_two_backbones as suggest
 
-
-def suggest(trial: Trial) -> None:
-    """The heads' training, and how two backbones become one answer."""
-    suggest_head(trial)
-    trial.suggest_categorical("combination", ["joint", "average"])  # Scientific.
-
+__all__ = ["REPORTED", "suggest"]
 
 REPORTED = Reported(
     params={**STUDY_HEAD, "combination": "joint"},

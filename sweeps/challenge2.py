@@ -54,17 +54,17 @@ CHALLENGE = Challenge(
     title="Challenge 2: networks trained on other images, ten training images",
     approaches=(
         # The study's table.
-        Approach(name="vgg11", trainable=VGG11Linear, space=vgg11, seconds_a_seed=0.15),
-        Approach(name="vgg11_mlp", trainable=VGG11MLP, space=vgg11_mlp, seconds_a_seed=1.5),
-        Approach(name="vgg11_vgg16", trainable=VGG11VGG16, space=vgg11_vgg16, seconds_a_seed=0.3),
-        Approach(name="resnet50_focal", trainable=ResNet50Focal, space=resnet50_focal, seconds_a_seed=0.05),
+        Approach(name="vgg11", trainable=VGG11Linear, space=vgg11, seconds_a_seed=0.1),
+        Approach(name="vgg11_mlp", trainable=VGG11MLP, space=vgg11_mlp, seconds_a_seed=1.3),
+        Approach(name="vgg11_vgg16", trainable=VGG11VGG16, space=vgg11_vgg16, seconds_a_seed=0.15),
+        Approach(name="resnet50_focal", trainable=ResNet50Focal, space=resnet50_focal, seconds_a_seed=0.07),
         Approach(name="alexnet_focal", trainable=AlexNetFocal, space=alexnet_focal, seconds_a_seed=0.1),
-        Approach(name="triplet", trainable=AlexNetTriplet, space=triplet, seconds_a_seed=0.2),
+        Approach(name="triplet", trainable=AlexNetTriplet, space=triplet, seconds_a_seed=0.5),
         # The bars of its figures.
         on_demand(name="alexnet", trainable=AlexNetLinear, space=alexnet, seconds_a_seed=0.1),
-        on_demand(name="vgg16", trainable=VGG16Linear, space=vgg16, seconds_a_seed=0.15),
-        on_demand(name="vgg11_bn", trainable=VGG11BNLinear, space=vgg11_bn, seconds_a_seed=0.15),
-        on_demand(name="vgg11_alexnet", trainable=VGG11AlexNet, space=vgg11_alexnet, seconds_a_seed=0.2),
+        on_demand(name="vgg16", trainable=VGG16Linear, space=vgg16, seconds_a_seed=0.1),
+        on_demand(name="vgg11_bn", trainable=VGG11BNLinear, space=vgg11_bn, seconds_a_seed=0.1),
+        on_demand(name="vgg11_alexnet", trainable=VGG11AlexNet, space=vgg11_alexnet, seconds_a_seed=0.15),
         on_demand(name="vgg11_cnn", trainable=VGG11CNN, space=vgg11_cnn, seconds_a_seed=0.5),
         on_demand(name="vgg11_rnn", trainable=VGG11RNN, space=vgg11_rnn, seconds_a_seed=0.5),
         on_demand(name="vgg11_lstm", trainable=VGG11LSTM, space=vgg11_lstm, seconds_a_seed=0.5),
@@ -74,7 +74,7 @@ CHALLENGE = Challenge(
         on_demand(name="pixel_lstm", trainable=PixelLSTM, space=pixel_lstm, seconds_a_seed=0.5),
         # Ours: what an untrained network is worth, and what training all the way is.
         on_demand(
-            name="vgg11_random", trainable=RandomVGG11, space=vgg11_random, seconds_a_seed=0.15, is_baseline=True
+            name="vgg11_random", trainable=RandomVGG11, space=vgg11_random, seconds_a_seed=0.1, is_baseline=True
         ),
         on_demand(name="finetune", trainable=Finetune, space=finetune, seconds_a_seed=4.0),
     ),
