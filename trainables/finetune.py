@@ -66,7 +66,7 @@ def _output(blocks: int) -> str:
 
 
 class Finetune(SeedTrainable):
-    """A pretrained backbone whose last blocks are trained on with a linear layer, or are frozen for comparison."""
+    """A backbone whose last blocks are trained on with a linear layer, or are frozen for comparison."""
 
     Config = FinetuneConfig
     trains = tuple(SIZES_PX)
