@@ -73,9 +73,7 @@ CHALLENGE = Challenge(
         on_demand(name="pixel_rnn", trainable=PixelRNN, space=pixel_rnn, seconds_a_seed=0.4),
         on_demand(name="pixel_lstm", trainable=PixelLSTM, space=pixel_lstm, seconds_a_seed=0.5),
         # Ours: what an untrained network is worth, and what training all the way is.
-        on_demand(
-            name="vgg11_random", trainable=RandomVGG11, space=vgg11_random, seconds_a_seed=0.1, is_baseline=True
-        ),
+        on_demand(name="vgg11_random", trainable=RandomVGG11, space=vgg11_random, seconds_a_seed=0.1, is_baseline=True),
         on_demand(name="finetune", trainable=Finetune, space=finetune, seconds_a_seed=4.0),
     ),
 )
