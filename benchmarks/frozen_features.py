@@ -44,9 +44,10 @@ from training import spread
 from search_spaces import vgg11_mlp
 from sweeps.engine import start_ray
 from sweeps.features import load_or_compute
+from sweeps.images import find_dataset
 from sweeps.materials import fastest_precision
-from sweeps.resources import RANDOM, Weights, find_dataset, find_weights
 from sweeps.tables import aligned
+from sweeps.weights import RANDOM, Weights, find_weights
 from trainables.backbones import FeatureSpec, empty_backbone, extractor
 from trainables.frozen_head import VGG11MLP
 from trainables.metrics import METRICS, score

@@ -157,7 +157,7 @@ def stock(dataset: str, configurations: int) -> Measured:
     from ray.tune.search import Repeater
     from ray.tune.search.optuna import OptunaSearch
 
-    from sweeps.resources import find_dataset
+    from sweeps.images import find_dataset
     from trainables.protocol import VALIDATION
 
     pool = find_dataset(dataset)[0].pixel_sets()[VALIDATION]

@@ -26,7 +26,7 @@ import torch
 from notebook import train_and_validate
 
 from search_spaces import cnn, cnn_cirillo
-from sweeps.resources import find_dataset
+from sweeps.images import find_dataset
 from sweeps.tables import aligned
 from trainables.protocol import VALIDATION, ImageSet, SeedTrainable, prepare_worker, run_seed
 from trainables.small_cnn import CNN, CNNCirillo

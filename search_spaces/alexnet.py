@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from search_spaces.reported import Reported
-from search_spaces.shared import BAR, STUDY_HEAD
 from search_spaces.shared import suggest_head as suggest
+from search_spaces.study import BAR, STUDY_HEAD
 
 __all__ = ["REPORTED", "suggest"]
 

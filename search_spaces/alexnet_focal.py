@@ -5,7 +5,8 @@ from __future__ import annotations
 from optuna import Trial
 
 from search_spaces.reported import Reported
-from search_spaces.shared import STUDY_HEAD, suggest_focal, suggest_head
+from search_spaces.shared import suggest_focal, suggest_head
+from search_spaces.study import STUDY_HEAD
 
 
 def suggest(trial: Trial) -> None:

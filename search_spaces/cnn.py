@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from search_spaces.reported import Reported
-from search_spaces.shared import STUDY_TRAINING
 from search_spaces.shared import suggest_cnn as suggest
+from search_spaces.study import STUDY_TRAINING
 
 __all__ = ["REPORTED", "suggest"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from optuna import Trial
 
 from search_spaces.reported import Reported
-from search_spaces.shared import STUDY_CIRILLO, STUDY_TRAINING, suggest_cirillo, suggest_cnn
+from search_spaces.shared import suggest_cirillo, suggest_cnn
+from search_spaces.study import STUDY_CIRILLO, STUDY_TRAINING
 
 
 def suggest(trial: Trial) -> None:

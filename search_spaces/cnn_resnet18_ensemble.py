@@ -7,11 +7,11 @@ from optuna import Trial
 from search_spaces.reported import Reported
 from search_spaces.shared import (
     MOST_RESNET18_STEPS,
-    STUDY_TRAINING,
     suggest_augmentation,
     suggest_cnn,
     suggest_resnet18,
 )
+from search_spaces.study import STUDY_TRAINING
 
 
 def suggest(trial: Trial) -> None:

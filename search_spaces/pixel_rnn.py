@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from search_spaces.reported import Reported
-from search_spaces.shared import PIXEL_SEQUENCE_NOTE, STUDY_RECURRENT, STUDY_TRAINING
 from search_spaces.shared import suggest_pixel_sequence as suggest
+from search_spaces.study import PIXEL_SEQUENCE_NOTE, STUDY_RECURRENT, STUDY_TRAINING
 
 __all__ = ["REPORTED", "suggest"]
 

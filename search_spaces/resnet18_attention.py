@@ -7,12 +7,12 @@ from optuna import Trial
 from search_spaces.reported import Reported
 from search_spaces.shared import (
     MOST_RESNET18_STEPS,
-    STUDY_TRAINING,
     suggest_attention,
     suggest_augmentation,
     suggest_resnet18,
     suggest_scratch_network,
 )
+from search_spaces.study import STUDY_TRAINING
 
 
 def suggest(trial: Trial) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from optuna import Trial
 
 from search_spaces.reported import Reported
-from search_spaces.shared import STUDY_SIAMESE, suggest_siamese
+from search_spaces.shared import suggest_siamese
+from search_spaces.study import STUDY_SIAMESE
 
 
 def suggest(trial: Trial) -> None:

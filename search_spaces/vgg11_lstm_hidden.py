@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from search_spaces.reported import Reported
-from search_spaces.shared import FEATURE_START_NOTE, STUDY_FEATURE_START
 from search_spaces.shared import suggest_features_and_pixels as suggest
+from search_spaces.study import FEATURE_START_NOTE, STUDY_FEATURE_START
 
 __all__ = ["REPORTED", "suggest"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from search_spaces.reported import Reported
-from search_spaces.shared import RECURRENT_HEAD_NOTE, STUDY_MAP_HEAD, STUDY_RECURRENT
 from search_spaces.shared import suggest_recurrent_head as suggest
+from search_spaces.study import RECURRENT_HEAD_NOTE, STUDY_MAP_HEAD, STUDY_RECURRENT
 
 __all__ = ["REPORTED", "suggest"]
 

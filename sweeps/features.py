@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from sweeps.progress import Progress
-from sweeps.resources import Weights
+from sweeps.weights import Weights
 from trainables.backbones import BACKBONES, FEATURES_VERSION, FeatureSpec, extractor
 from trainables.protocol import prepare_worker
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeps.challenge import Approach
-from sweeps.resources import RANDOM
+from sweeps.weights import RANDOM
 from trainables.backbones import BACKBONES
 from trainables.data import PHANTOM
 

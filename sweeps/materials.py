@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import torch
 from sweeps import features
 from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Approach
-from sweeps.resources import AUTO, IMAGENET, RANDOM, Weights, find_dataset, find_other, find_weights
+from sweeps.downloading import AUTO
+from sweeps.images import find_dataset, find_other
+from sweeps.weights import IMAGENET, RANDOM, Weights, find_weights
 from trainables.backbones import BACKBONES, FeatureSpec
 from trainables.data import BREASTMNIST, PHANTOM, Dataset, OtherDataset
 from trainables.protocol import PIXELS, ImageSet
@@ -30,7 +32,7 @@ class Materials:
     dataset: Dataset
     weights: dict[str, Weights]
     # Other data sets that an approach may learn from, by name.
-    others: dict[str, OtherDataset] = field(default_factory=dict)
+    others: dict[str, OtherDataset]
     features_folder: Path
     # What backbones compute in.
     precision: str
@@ -161,7 +163,7 @@ class Materials:
         """State dicts, of arrays, of the backbones that these approaches go on training; or references to them."""
         names = {name for approach in approaches for name in approach.trainable.trains}
         states = {name: {key: value.numpy() for key, value in self.weights[name].state.items()} for name in names}
-        return {name: ray.put(state) for name, state in states.items()} if in_store else dict(states)
+        return {name: ray.put(state) for name, state in states.items()} if in_store else states
 
     def _specs_on(self, name: str, approaches: Sequence[Approach], views: Collection[str] | None) -> list[FeatureSpec]:
         """The features that are needed of a split, or of another data set."""

@@ -121,7 +121,7 @@ def parser(challenge: Challenge) -> argparse.ArgumentParser:
         "--approaches",
         nargs="+",
         metavar="NAME",
-        help='approaches to compare, or all (default: those that --list has no "on demand" behind)',
+        help='approaches to compare, or all (default: all but those that --list calls "on demand")',
     )
     add(
         "--seeds",

@@ -78,7 +78,7 @@ def rerun(options: argparse.Namespace) -> int:
         record.folder.parent,
         dataset=options.dataset or spec["dataset"],
         weights=options.weights or (_one_option(weights) if weights else "random"),
-        breastmnist=options.breastmnist or spec["others"].get(BREASTMNIST, PHANTOM),
+        breastmnist=options.breastmnist or (spec["others"][BREASTMNIST] if approach.trainable.others else PHANTOM),
         precision=spec["precision"],
         smoke=spec["smoke"],
     )

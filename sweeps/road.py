@@ -22,8 +22,8 @@ from sweeps.materials import Materials
 from sweeps.options import SweepOptions
 from sweeps.progress import Progress, duration
 from sweeps.record import JOURNAL, Record
-from sweeps.resources import IMAGENET, RANDOM
 from sweeps.search import SearchAgenda
+from sweeps.weights import IMAGENET, RANDOM
 from trainables.backbones import BACKBONES
 from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION, ImageSet
 

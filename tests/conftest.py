@@ -7,18 +7,6 @@ from sweeps.record import Record
 from trainables.data import phantom_dataset
 
 
-def pytest_itemcollected(item):
-    """Two processes: a file's tests stay together, since its fixtures are dear, and so do those of an approach.
-
-    pytest 9.2 hides the group from pytest-xdist 3.8 (a node id is no longer `_nodeid`), which then sends each test to
-    whoever is free; fixtures are made twice, and everything else holds.
-    """
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    is_conformance = item.path.name == "test_approaches.py" and "approach" in parameters
-    group = parameters["approach"].name if is_conformance else item.path.name
-    item.add_marker(pytest.mark.xdist_group(group))
-
-
 def pytest_collection_modifyitems(items):
     """The longest file first, or one process would wait for it at the end."""
     items.sort(key=lambda item: item.path.name != "test_sweep.py")

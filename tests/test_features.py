@@ -10,7 +10,7 @@ import torch
 
 from sweeps import features
 from sweeps.features import load_or_compute, seconds_to_compute
-from sweeps.resources import find_weights
+from sweeps.weights import find_weights
 from trainables.backbones import FeatureSpec, before_last, empty_backbone, random_backbone
 from trainables.vision import torchvision
 

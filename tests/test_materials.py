@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import pretended
-from sweeps import marks, resources
+from sweeps import images, marks, weights
 from sweeps.bad_input import BadInput
 from sweeps.materials import SMOKE_PX, Materials, fastest_precision
 from trainables.backbones import BACKBONES, FeatureSpec
@@ -54,14 +54,14 @@ PIXELS_ONLY, FROZEN, TRAINED, BESIDE, UNTRAINED = map(approach, (pretended.Nothi
 
 @pytest.fixture(scope="module")
 def alexnet():
-    return resources.random_backbone("alexnet")
+    return weights.random_backbone("alexnet")
 
 
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch, phantom, alexnet):
     """What takes a second is made once. VGG11's values matter nowhere here, so it has AlexNet's."""
-    monkeypatch.setattr(resources, "phantom_dataset", lambda: phantom)
-    monkeypatch.setattr(resources, "random_backbone", lambda name: alexnet)
+    monkeypatch.setattr(images, "phantom_dataset", lambda: phantom)
+    monkeypatch.setattr(weights, "random_backbone", lambda name: alexnet)
 
 
 def find(approaches, folder, **options):
@@ -89,7 +89,7 @@ def test_nothing_real(tmp_path, phantom, alexnet):
     assert marks.of_sweep(found.spec()) == {"images": "phantom", "weights": "random", "other_images": "phantom"}
     assert marks.warnings(found.spec()) == ["PHANTOM IMAGES", "RANDOM WEIGHTS"]
     assert found.notices == ()
-    fingerprint = resources.weights_fingerprint(alexnet.state_dict())
+    fingerprint = weights.weights_fingerprint(alexnet.state_dict())
     assert found.spec() == {
         "dataset": "phantom",
         "dataset_fingerprint": phantom.fingerprint,

@@ -106,6 +106,8 @@ def triplet_loss(embeddings_NE: Tensor, labels_N: Tensor, *, mining: str, margin
     The field's usual average: triplets that are right already would only dilute the others (Hermans et al. 2017, their
     loss "batch all, not 0"). With none left the loss is 0. Distances are Euclidean and not squared, as there.
 
+    It is torch's `triplet_margin_loss`, from the distances that the mining needs anyway.
+
     Args:
         embeddings_NE: Of images of one data set.
         labels_N: Their classes.

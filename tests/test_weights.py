@@ -3,284 +3,27 @@ import functools
 import hashlib
 import io
 import os
-import socket
 from email.message import Message
-from pathlib import Path
 
-import medmnist
 import numpy as np
 import pytest
 import torch
 
 from made_weights import made_weights
-from sweeps import resources
-from sweeps.record import BadInput
-from sweeps.resources import find_dataset, find_other, find_weights
+from refusals import no_network, refused
+from sweeps import weights as module
+from sweeps.weights import find_weights
 from trainables.backbones import random_backbone, weights_fingerprint
 from trainables.vision import torchvision
 
-imagenet_weights = resources._imagenet_weights
-
-
-def no_network(*arguments):
-    raise OSError("no route to host")
+imagenet_weights = module._imagenet_weights
 
 
 @pytest.fixture(autouse=True)
-def nowhere(monkeypatch, tmp_path, phantom):
+def nowhere(monkeypatch, tmp_path):
     """An empty home, no network: nothing is found but what a test puts there."""
-    # Made once for all tests; it takes half a second.
-    monkeypatch.setattr(resources, "phantom_dataset", lambda: phantom)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("MEDMNIST_ROOT", raising=False)
-    monkeypatch.setattr(resources, "_download_dataset", no_network)
-    monkeypatch.setattr(resources, "_imagenet_weights", no_network)
-
-
-def refused(find, *arguments):
-    with pytest.raises(BadInput) as caught:
-        find(*arguments)
-    text = str(caught.value)
-    assert "\n" not in text
-    return text
-
-
-def put(good_npz, folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "pneumoniamnist.npz").write_bytes(good_npz.read_bytes())
-    return str((folder / "pneumoniamnist.npz").resolve())
-
-
-def test_phantom_is_the_phantom_without_a_notice(phantom):
-    dataset, notice = find_dataset("phantom")
-    assert dataset.fingerprint == phantom.fingerprint
-    assert notice is None
-
-
-def test_auto_falls_back_on_the_phantom_and_says_so_loudly():
-    dataset, notice = find_dataset("auto")
-    assert dataset.is_phantom
-    assert "SYNTHETIC" in notice
-    assert "no route to host" in notice
-    assert "--dataset" in notice
-
-
-def test_pneumoniamnist_by_name_is_never_replaced():
-    text = refused(find_dataset, "pneumoniamnist")
-    assert "no route to host" in text
-    assert "--dataset phantom" in text
-    assert text.endswith(".")
-
-
-@pytest.mark.parametrize("option", ["auto", "pneumoniamnist"])
-def test_data_set_at_home_is_found(good_npz, tmp_path, option):
-    here = put(good_npz, tmp_path / "home" / ".medmnist")
-    dataset, notice = find_dataset(option)
-    assert (dataset.source, notice) == (here, None)
-
-
-def test_medmnist_root_goes_before_home(good_npz, tmp_path, monkeypatch):
-    put(good_npz, tmp_path / "home" / ".medmnist")
-    there = put(good_npz, tmp_path / "elsewhere")
-    monkeypatch.setenv("MEDMNIST_ROOT", str(tmp_path / "elsewhere"))
-    assert find_dataset("auto")[0].source == there
-
-
-def test_medmnist_root_may_start_with_a_tilde_and_home_is_the_second_choice(good_npz, tmp_path, monkeypatch):
-    monkeypatch.setenv("MEDMNIST_ROOT", "~/data")
-    at_home = put(good_npz, tmp_path / "home" / ".medmnist")
-    assert find_dataset("auto")[0].source == at_home
-    at_root = put(good_npz, tmp_path / "home" / "data")
-    assert find_dataset("auto")[0].source == at_root
-
-
-def test_a_broken_file_at_home_is_not_passed_over_in_silence(tmp_path):
-    folder = tmp_path / "home" / ".medmnist"
-    folder.mkdir(parents=True)
-    (folder / "pneumoniamnist.npz").write_bytes(b"PK\x03\x04")
-    assert str(folder) in refused(find_dataset, "auto")
-
-
-def test_a_file_by_its_path(good_npz, monkeypatch, tmp_path):
-    dataset, notice = find_dataset(str(good_npz))
-    assert (dataset.source, notice) == (str(good_npz.resolve()), None)
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "mine.npz").write_bytes(good_npz.read_bytes())
-    assert find_dataset("~/mine.npz")[0].fingerprint == dataset.fingerprint
-
-
-@pytest.mark.parametrize("option", ["nowhere.npz", "pneumonia-mnist", "PHANTOM"])
-def test_a_path_where_nothing_is(option):
-    assert "there is none" in refused(find_dataset, option)
-
-
-def test_the_home_of_an_unknown_user_is_bad_input_for_images():
-    refused(find_dataset, "~no-such-user/x.npz")
-
-
-def test_the_home_of_an_unknown_user_is_bad_input_for_weights():
-    refused(find_weights, "~no-such-user/x.pth", ["alexnet"])
-
-
-@pytest.fixture
-def real_download(monkeypatch, nowhere, phantom):
-    """The download itself, up to the point where medmnist goes to the network."""
-    monkeypatch.undo()
-
-    def prepared(home, fake):
-        monkeypatch.setattr(resources, "phantom_dataset", lambda: phantom)
-        monkeypatch.setenv("HOME", str(home))
-        monkeypatch.delenv("MEDMNIST_ROOT", raising=False)
-        monkeypatch.setattr(medmnist, "PneumoniaMNIST", fake)
-
-    return prepared
-
-
-def test_a_download_is_put_in_place_and_found_from_then_on(good_npz, tmp_path, real_download):
-    asked = []
-
-    def fake(split, root, download):
-        asked.append(socket.getdefaulttimeout())
-        assert download
-        (Path(root) / "pneumoniamnist.npz").write_bytes(good_npz.read_bytes())
-
-    real_download(tmp_path, fake)
-    first, notice = find_dataset("auto")
-    second, _ = find_dataset("pneumoniamnist")
-    assert notice is None
-    assert first.source == second.source == str((tmp_path / ".medmnist" / "pneumoniamnist.npz").resolve())
-    assert asked == [resources.DOWNLOAD_TIMEOUT_S]
-    assert socket.getdefaulttimeout() is None
-
-
-def test_half_a_download_leaves_nothing(tmp_path, real_download):
-    def fake(split, root, download):
-        (Path(root) / "pneumoniamnist.npz").write_bytes(b"PK")
-        raise RuntimeError("a page\nof advice")
-
-    real_download(tmp_path, fake)
-    dataset, notice = find_dataset("auto")
-    assert dataset.is_phantom
-    assert "\n" not in notice
-    assert list((tmp_path / ".medmnist").iterdir()) == []
-
-
-def test_a_home_that_cannot_be_written_falls_back_too(tmp_path, real_download):
-    (tmp_path / ".medmnist").write_text("a file where a folder should be")
-    real_download(tmp_path, no_network)
-    dataset, notice = find_dataset("auto")
-    assert dataset.is_phantom
-    assert "SYNTHETIC" in notice
-
-
-def breasts(path):
-    """Put a file of BreastMNIST's form and few images there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    labels = np.array([[0], [1], [1], [0]], np.uint8)
-    np.savez(path, train_images=np.zeros((4, 28, 28), np.uint8), train_labels=labels)
-    return str(path.resolve())
-
-
-def find_breasts(option, beside=None, **given):
-    return find_other("breastmnist", option, beside, **given)
-
-
-def test_breast_phantom_is_the_phantom_without_a_notice(tmp_path):
-    breasts(tmp_path / "home" / ".medmnist" / "breastmnist.npz")
-    other, notice = find_breasts("phantom", tmp_path / "home" / ".medmnist")
-    assert other.is_phantom
-    assert other.name == "breastmnist"
-    assert notice is None
-
-
-def test_auto_falls_back_on_the_breast_phantom_and_says_so_loudly():
-    other, notice = find_breasts("auto")
-    assert other.is_phantom
-    assert notice.startswith("SYNTHETIC BREASTMNIST: BreastMNIST is not on this machine")
-    assert "no route to host" in notice
-    assert "breastmnist.npz" in notice
-    assert "--breastmnist" in notice
-
-
-def test_breastmnist_by_name_is_never_replaced():
-    text = refused(find_breasts, "breastmnist")
-    assert "no route to host" in text
-    assert "--breastmnist phantom" in text
-    assert text.endswith(".")
-
-
-def test_beside_the_phantom_that_was_asked_for_auto_is_the_breast_phantom_at_once(tmp_path, monkeypatch):
-    def never(*arguments):
-        raise AssertionError
-
-    monkeypatch.setattr(resources, "_download_dataset", never)
-    breasts(tmp_path / "home" / ".medmnist" / "breastmnist.npz")
-    other, notice = find_breasts("auto", with_phantom=True)
-    assert other.is_phantom
-    assert notice is None
-
-
-def test_beside_the_phantom_a_path_and_the_name_are_still_taken_literally(tmp_path):
-    mine = breasts(tmp_path / "mine.npz")
-    assert find_breasts(mine, with_phantom=True)[0].source == mine
-    refused(lambda: find_breasts("breastmnist", with_phantom=True))
-
-
-@pytest.mark.parametrize("option", ["auto", "breastmnist"])
-def test_breastmnist_is_looked_for_beside_the_main_images_then_at_root_then_at_home(tmp_path, monkeypatch, option):
-    monkeypatch.setenv("MEDMNIST_ROOT", str(tmp_path / "root"))
-    beside = tmp_path / "beside"
-    for folder in (tmp_path / "home" / ".medmnist", tmp_path / "root", beside):
-        there = breasts(folder / "breastmnist.npz")
-        other, notice = find_breasts(option, beside)
-        assert (other.source, notice) == (there, None)
-    assert find_breasts(option)[0].source == str((tmp_path / "root" / "breastmnist.npz").resolve())
-
-
-def test_a_broken_file_beside_the_main_images_is_not_passed_over_in_silence(tmp_path):
-    breasts(tmp_path / "home" / ".medmnist" / "breastmnist.npz")
-    (tmp_path / "breastmnist.npz").write_bytes(b"PK\x03\x04")
-    assert str(tmp_path / "breastmnist.npz") in refused(find_breasts, "auto", tmp_path)
-
-
-def test_other_images_by_their_path(tmp_path):
-    mine = breasts(tmp_path / "home" / "mine.npz")
-    assert find_breasts("~/mine.npz")[0].source == mine
-
-
-@pytest.mark.parametrize("option", ["nowhere.npz", "breast-mnist", "PHANTOM", "pneumoniamnist"])
-def test_a_path_where_no_other_images_are(option):
-    assert "there is none" in refused(find_breasts, option)
-
-
-def test_the_home_of_an_unknown_user_is_bad_input_for_other_images():
-    refused(find_breasts, "~no-such-user/x.npz")
-
-
-def test_breastmnist_is_downloaded_in_the_same_way(tmp_path, real_download, monkeypatch, capsys):
-    def fake(split, root, download):
-        breasts(Path(root) / "breastmnist.npz")
-
-    real_download(tmp_path, no_network)
-    monkeypatch.setattr(medmnist, "BreastMNIST", fake)
-    first, notice = find_breasts("auto", tmp_path / "beside")
-    second, _ = find_breasts("breastmnist")
-    assert notice is None
-    assert first.source == second.source == str((tmp_path / ".medmnist" / "breastmnist.npz").resolve())
-    assert capsys.readouterr().err == "Fetching BreastMNIST ...\n"
-
-
-def test_half_a_download_of_breastmnist_leaves_nothing(tmp_path, real_download, monkeypatch):
-    def fake(split, root, download):
-        (Path(root) / "breastmnist.npz").write_bytes(b"PK")
-        raise RuntimeError("a page\nof advice")
-
-    real_download(tmp_path, no_network)
-    monkeypatch.setattr(medmnist, "BreastMNIST", fake)
-    other, notice = find_breasts("auto")
-    assert other.is_phantom
-    assert "\n" not in notice
-    assert list((tmp_path / ".medmnist").iterdir()) == []
+    monkeypatch.setattr(module, "_imagenet_weights", no_network)
 
 
 @pytest.fixture(scope="module")
@@ -329,11 +72,11 @@ def test_imagenet_by_name_is_never_replaced():
 
 def test_no_mixture_of_imagenet_and_random_weights(monkeypatch, alexnet):
     def alexnet_alone(name):
-        return resources._weights("imagenet", alexnet) if name == "alexnet" else no_network()
+        return module._weights("imagenet", alexnet) if name == "alexnet" else no_network()
 
-    monkeypatch.setattr(resources, "_imagenet_weights", alexnet_alone)
+    monkeypatch.setattr(module, "_imagenet_weights", alexnet_alone)
     # VGG11 takes a second to initialise, and its values do not matter here.
-    monkeypatch.setattr(resources, "random_backbone", lambda name: random_backbone("alexnet"))
+    monkeypatch.setattr(module, "random_backbone", lambda name: random_backbone("alexnet"))
     found, _ = find_weights("auto", ["alexnet", "vgg11"])
     assert [each.source for each in found.values()] == ["random", "random"]
 
@@ -464,7 +207,7 @@ def test_complaint_about_a_file_of_another_kind_is_a_plain_whole_sentence(tmp_pa
 def torch_cache(tmp_path, monkeypatch):
     """Torch's own cache, and the code that looks there and downloads what is missing."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(resources, "_imagenet_weights", imagenet_weights)
+    monkeypatch.setattr(module, "_imagenet_weights", imagenet_weights)
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     return folder
@@ -563,7 +306,7 @@ def random_once():
 @pytest.fixture
 def random_vgg11(monkeypatch, random_once):
     """VGG11 takes a second to initialise."""
-    monkeypatch.setattr(resources, "random_backbone", random_once)
+    monkeypatch.setattr(module, "random_backbone", random_once)
 
 
 @pytest.mark.parametrize("option", ["auto", "imagenet", "random", "folder", "file"])
@@ -587,3 +330,7 @@ def test_one_file_is_enough_for_one_backbone_beside_the_one_that_is_meant_to_be_
 def test_a_mistyped_path_of_weights_is_refused_also_where_none_is_needed(tmp_path):
     for backbones in ([], ["vgg11_random"]):
         assert "no such file or folder" in refused(find_weights, str(tmp_path / "no.pth"), backbones)
+
+
+def test_the_home_of_an_unknown_user_is_bad_input_for_weights():
+    refused(find_weights, "~no-such-user/x.pth", ["alexnet"])

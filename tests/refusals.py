@@ -1,0 +1,17 @@
+"""What the tests of things that are looked for share: nothing to download from, and a refusal in one line."""
+
+import pytest
+
+from sweeps.bad_input import BadInput
+
+
+def no_network(*arguments):
+    raise OSError("no route to host")
+
+
+def refused(find, *arguments):
+    with pytest.raises(BadInput) as caught:
+        find(*arguments)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
