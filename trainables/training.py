@@ -86,7 +86,8 @@ def focal_loss(gamma: float, alpha: float) -> Loss:
         # The log-odds of being right, so that nothing is lost where a probability rounds to 0 or 1.
         right_N = torch.where(labels_N == 1, logits_N, -logits_N)
         alpha_N = torch.where(labels_N == 1, alpha, 1 - alpha)
-        # (1 - p_t)^gamma, whose gradient at 0 would be infinite if it were a power of a sigmoid.
+        # (1 - p_t)^gamma. As a power of a sigmoid its gradient is NaN where p_t rounds to 1 and gamma is below 1, which
+        # is what torchvision's sigmoid_focal_loss gives.
         difficulty_N = torch.exp(gamma * logsigmoid(-right_N))
         return (-alpha_N * difficulty_N * logsigmoid(right_N)).mean()
 
