@@ -11,7 +11,9 @@ from typing import Any
 from sweeps import tables
 from sweeps.agenda import CONFIRM_SEEDS_FROM
 from sweeps.challenge import Challenge
+from sweeps.marks import marked
 from sweeps.options import SweepOptions
+from sweeps.verdict import BETTER, UNDECIDED, WORSE, points, verdict, versus
 
 
 def listing(challenge: Challenge) -> str:
@@ -43,11 +45,6 @@ def framed(notice: str) -> str:
     return "\n".join([bar, *textwrap.wrap(notice, 96, initial_indent="! ", subsequent_indent="! "), bar])
 
 
-def marked(warnings: Sequence[str]) -> str:
-    """The warnings behind a sentence that may be read alone."""
-    return f" [{', '.join(warnings)}]" if warnings else ""
-
-
 def results(found: dict[str, Any], folder: Path, warnings: Sequence[str]) -> str:
     """The table of approaches and the best of them, from a summary."""
     lines = [
@@ -58,27 +55,8 @@ def results(found: dict[str, Any], folder: Path, warnings: Sequence[str]) -> str
         *tables.LEGEND,
         "",
     ]
-    best = found["approaches"][0]
-    if best["is_confirmed"]:
-        confirmed, test = best["confirmed"], best["test"]["balanced_accuracy"]
-        interval = ""
-        if confirmed["low"] is not None:
-            interval = f" (95 % interval {100 * confirmed['low']:.1f} to {100 * confirmed['high']:.1f})"
-        lines += [
-            f"Best: {best['approach']} with {100 * confirmed['mean']:.1f} %{interval} on {confirmed['n']} fresh seeds; "
-            f"{100 * test['mean']:.1f} % balanced accuracy on the official test split{marked(warnings)}.",
-            *textwrap.wrap(
-                ", ".join(f"{name}={tables.readable(value)}" for name, value in best["best_params"].items()),
-                110,
-                initial_indent="      ",
-                subsequent_indent="      ",
-            ),
-            "      Train one of its seeds again, here or elsewhere:",
-            f"      python sweeps/rerun.py {shlex.quote(str(folder))} --approach {best['approach']} "
-            f"--trial {best['best_trial']} --seed {CONFIRM_SEEDS_FROM}",
-            "",
-        ]
-    lines += against_baseline(found)
+    lines += [line for sentence in verdict(found) for line in textwrap.wrap(sentence, 118)]
+    lines += ["", *_winner(found["approaches"][0], folder), *against_baseline(found)]
     unfinished = sum(row["configurations"]["unfinished"] for row in found["approaches"])
     if unfinished:
         lines.append(f"{unfinished} configurations are not finished and not ranked.")
@@ -93,25 +71,34 @@ def results(found: dict[str, Any], folder: Path, warnings: Sequence[str]) -> str
     return "\n".join(lines).rstrip()
 
 
+def _winner(best: dict[str, Any], folder: Path) -> list[str]:
+    """The best approach's configuration, and how to train one of its seeds again."""
+    if not best["is_confirmed"]:
+        return []
+    setting = ", ".join(f"{name}={tables.readable(value)}" for name, value in best["best_params"].items())
+    return [
+        f"Best configuration, {best['approach']} {best['best_trial']}:",
+        *textwrap.wrap(setting, 110, initial_indent="      ", subsequent_indent="      "),
+        "      Train one of its seeds again, here or elsewhere:",
+        f"      python sweeps/rerun.py {shlex.quote(str(folder))} --approach {best['approach']} "
+        f"--trial {best['best_trial']} --seed {CONFIRM_SEEDS_FROM}",
+        "",
+    ]
+
+
 def against_baseline(found: dict[str, Any]) -> list[str]:
-    """Which approaches beat the plain baseline, which do not, and by how much; empty where there is none."""
-    compared = [row for row in found["approaches"] if row["against_baseline"]]
+    """Which approaches beat the plain baseline, which do not, and by how much; empty where it is not confirmed."""
+    compared = versus(found, found["baseline"])
     if not compared:
         return []
-    verdicts: dict[str, list[str]] = {"better": [], "not shown to differ": [], "worse": []}
-    for row in compared:
-        points = {key: 100 * row["against_baseline"][key] for key in ("mean", "low", "high")}
-        verdict = "better" if points["low"] > 0 else "worse" if points["high"] < 0 else "not shown to differ"
-        verdicts[verdict].append(
-            f"{row['approach']} {points['mean']:+.1f} ({points['low']:+.1f} to {points['high']:+.1f})"
-        )
-    first = compared[0]["against_baseline"]
     lines = [
-        f"Against {first['baseline']}, in points on the same fresh seeds, with the 95 % interval of each difference:"
+        f"Against {found['baseline']}, in points on the same fresh seeds, with the 95 % interval of each difference;",
+        f"verdicts are corrected for all {len(found['comparisons'])} pairs of approaches (paired t tests, Holm):",
     ]
-    for verdict, texts in verdicts.items():
+    for word in (BETTER, UNDECIDED, WORSE):
+        texts = [f"{name} ({points(pair)})" for name, pair in compared.items() if pair["verdict"] == word]
         if texts:
-            text = f"{verdict + ':':<21}{', '.join(texts)}"
+            text = f"{word + ':':<21}{', '.join(texts)}"
             lines += textwrap.wrap(text, 110, initial_indent="      ", subsequent_indent=" " * 27)
     return [*lines, ""]
 

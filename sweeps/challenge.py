@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,7 +30,7 @@ class Approach:
     space: Space
     # Typical seconds of one seed on one CPU core; the plan's estimate until the sweep has measured its own.
     seconds_a_seed: float
-    # Whether it is the plain one that the others must beat to be worth their trouble.
+    # Whether it is the plain one that the others must beat to be worth their trouble; it is in every sweep.
     is_baseline: bool = False
     # Whether it runs when nobody asks for it by name.
     is_default: bool = True
@@ -56,6 +57,10 @@ class Challenge:
     name: str
     title: str
     approaches: tuple[Approach, ...]
+
+    def compared(self, names: Collection[str]) -> tuple[str, ...]:
+        """These names and the plain baseline's, which every sweep compares with, in the challenge's order."""
+        return tuple(each.name for each in self.approaches if each.name in names or each.is_baseline)
 
     def named(self, names: list[str]) -> tuple[Approach, ...]:
         """The approaches of these names, in the challenge's order.

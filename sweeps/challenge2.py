@@ -10,6 +10,7 @@ from search_spaces import (
     alexnet,
     alexnet_focal,
     finetune,
+    pixel_baseline,
     pixel_lstm,
     pixel_rnn,
     resnet50_focal,
@@ -43,6 +44,7 @@ from trainables.frozen_head import (
     VGG16Linear,
 )
 from trainables.map_heads import VGG11CNN, VGG11LSTM, VGG11RNN
+from trainables.pixel_baseline import PixelBaseline
 from trainables.pixel_sequences import PixelLSTM, PixelRNN, VGG11LSTMHidden, VGG11RNNHidden
 from trainables.triplet import AlexNetTriplet
 
@@ -53,6 +55,14 @@ CHALLENGE = Challenge(
     name="challenge2",
     title="Challenge 2: networks trained on other images, ten training images",
     approaches=(
+        # What needs no pretrained network, nor any.
+        Approach(
+            name="pixel_baseline",
+            trainable=PixelBaseline,
+            space=pixel_baseline,
+            seconds_a_seed=0.05,
+            is_baseline=True,
+        ),
         # The study's table.
         Approach(name="vgg11", trainable=VGG11Linear, space=vgg11, seconds_a_seed=0.1),
         Approach(name="vgg11_mlp", trainable=VGG11MLP, space=vgg11_mlp, seconds_a_seed=1.3),
@@ -73,7 +83,7 @@ CHALLENGE = Challenge(
         on_demand(name="pixel_rnn", trainable=PixelRNN, space=pixel_rnn, seconds_a_seed=0.4),
         on_demand(name="pixel_lstm", trainable=PixelLSTM, space=pixel_lstm, seconds_a_seed=0.5),
         # Ours: what an untrained network is worth, and what training all the way is.
-        on_demand(name="vgg11_random", trainable=RandomVGG11, space=vgg11_random, seconds_a_seed=0.1, is_baseline=True),
+        on_demand(name="vgg11_random", trainable=RandomVGG11, space=vgg11_random, seconds_a_seed=0.1),
         on_demand(name="finetune", trainable=Finetune, space=finetune, seconds_a_seed=4.0),
     ),
 )

@@ -6,7 +6,7 @@ start leaves it out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeps.challenge import Approach
@@ -51,3 +51,8 @@ def warnings(spec: Mapping[str, Any]) -> list[str]:
         *(["RANDOM WEIGHTS"] if RANDOM in found.get("weights", "").split(", ") else []),
         *(["SMOKE RUN"] if spec["smoke"] else []),
     ]
+
+
+def marked(warnings: Sequence[str]) -> str:
+    """The warnings behind a sentence that may be read alone."""
+    return f" [{', '.join(warnings)}]" if warnings else ""

@@ -94,6 +94,7 @@ class Materials:
         return {
             "dataset": self.dataset.source,
             "dataset_fingerprint": self.dataset.fingerprint,
+            "test_counts": np.bincount(self.dataset.test_labels, minlength=2).tolist(),
             "weights": {name: each.source for name, each in self.weights.items()},
             "weights_fingerprint": {name: each.fingerprint for name, each in self.weights.items()},
             "others": {name: each.source for name, each in self.others.items()},

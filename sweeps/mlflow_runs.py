@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sweeps import mlflow_views
-from sweeps.intervals import estimate
+from sweeps.intervals import estimates
 from sweeps.record import CONFIRM, TrialRecord
 from sweeps.tables import readable
 from trainables.metrics import METRICS
@@ -34,7 +34,7 @@ def params(trial: TrialRecord) -> dict[str, str]:
     }
 
 
-def metrics(trial: TrialRecord) -> list[tuple[str, float, int, int]]:
+def metrics(trial: TrialRecord, test_counts: tuple[int, int]) -> list[tuple[str, float, int, int]]:
     """Name, value, time stamp and step: each seed's own metrics with the seed as the step, then the aggregates."""
     of_seeds = [
         (
@@ -47,10 +47,11 @@ def metrics(trial: TrialRecord) -> list[tuple[str, float, int, int]]:
         for metric in (*METRICS, "seconds")
         if (value := getattr(result, metric)) is not None and not (metric == "seconds" and result.split == TEST)
     ]
-    return of_seeds + [(key, round(value, 4), ended_ms(trial), 0) for key, value in aggregates(trial).items()]
+    found = aggregates(trial, test_counts)
+    return of_seeds + [(key, round(value, 4), ended_ms(trial), 0) for key, value in found.items()]
 
 
-def aggregates(trial: TrialRecord) -> dict[str, float]:
+def aggregates(trial: TrialRecord, test_counts: tuple[int, int]) -> dict[str, float]:
     """Means of all metrics, sd and 95 % interval of the accuracies, number of seeds, and what they took.
 
     Only a complete trial's are named `accuracy_mean` and so on: one that was raced out or failed has `partial_` before
@@ -59,10 +60,7 @@ def aggregates(trial: TrialRecord) -> dict[str, float]:
     prefix = "" if trial.state == "COMPLETE" else "partial_"
     found: dict[str, float] = {}
     for split, of_split in ((VALIDATION, ""), (TEST, "test_")):
-        for metric in METRICS:
-            value = estimate(trial.values(metric, split))
-            if value is None:
-                continue
+        for metric, value in estimates(trial.results, split, test_counts).items():
             name = f"{prefix}{of_split}{metric}"
             found[f"{name}_mean"] = value.mean
             if metric in ("accuracy", "balanced_accuracy") and value.sd is not None:
@@ -76,12 +74,12 @@ def aggregates(trial: TrialRecord) -> dict[str, float]:
 
 def note(trial: TrialRecord, folder: Path) -> str:
     """The description on a run's page; `folder` is the sweep's."""
-    found = estimate(trial.values("accuracy"))
-    of_seeds = f"over {found.n} seeds: {100 * found.mean:.1f} %" if found else "no seed finished"
+    accuracies = trial.values("accuracy")
+    found = f"over {len(accuracies)} seeds: {100 * accuracies.mean():.1f} %" if len(accuracies) else "no seed finished"
     number = _number(trial)
     seed = trial.results[0].seed if trial.results else 0
     return (
-        f"{trial.approach}, configuration {number}: {trial.state.lower()}. Mean validation accuracy {of_seeds}."
+        f"{trial.approach}, configuration {number}: {trial.state.lower()}. Mean validation accuracy {found}."
         f"{' ' + trial.reason + '.' if trial.reason else ''}\n\nOne seed again: `python sweeps/rerun.py "
         f"{folder} --approach {trial.approach} --trial {number} --seed {seed}`"
     )

@@ -121,7 +121,8 @@ def parser(challenge: Challenge) -> argparse.ArgumentParser:
         "--approaches",
         nargs="+",
         metavar="NAME",
-        help='approaches to compare, or all (default: all but those that --list calls "on demand")',
+        help="approaches to compare, the plain baseline always among them, or all (default: all but those that --list "
+        'calls "on demand")',
     )
     add(
         "--seeds",
@@ -236,12 +237,15 @@ def _approaches(challenge: Challenge, words: list[str]) -> tuple[str, ...]:
 
 
 def complete(challenge: Challenge, given: dict[str, Any], remembered: dict[str, Any]) -> SweepOptions:
-    """All options: as given, else as remembered from the sweep's last start, else the default."""
+    """All options: as given, else as remembered from the sweep's last start, else the default.
+
+    The plain baseline is always among the approaches.
+    """
     everything = {"approaches": tuple(approach.name for approach in challenge.approaches if approach.is_default)}
     smoke = SMOKE if given.get("smoke") or remembered.get("smoke") else {}
     kept = {key: value for key, value in remembered.items() if key in REMEMBERED}
     options = SweepOptions(**{**everything, **smoke, **kept, **given})
-    return replace(options, approaches=tuple(options.approaches))
+    return replace(options, approaches=challenge.compared(options.approaches))
 
 
 def as_remembered(options: SweepOptions, **found: str) -> dict[str, Any]:

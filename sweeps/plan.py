@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sweeps.agenda import BLOCK
-from sweeps.answer import marked
 from sweeps.challenge import Approach, Challenge
+from sweeps.marks import marked
 from sweeps.materials import Materials
 from sweeps.options import SweepOptions
 from sweeps.progress import duration

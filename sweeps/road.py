@@ -224,7 +224,7 @@ class Sweep:
             "confirm_seeds": str(self.options.confirm_seeds),
         }
         params = {
-            **{key: value for key, value in self.spec.items() if not isinstance(value, dict)},
+            **{key: value for key, value in self.spec.items() if not isinstance(value, dict | list)},
             **{f"weights_fingerprint.{name}": each.fingerprint for name, each in self.materials.weights.items()},
             **{f"others_fingerprint.{name}": each.fingerprint for name, each in self.materials.others.items()},
         }
@@ -238,6 +238,7 @@ class Sweep:
             approach_tags={each.name: marks.of_approach(self.whole_spec, each) for each in self.challenge.approaches},
             sweep_tags=sweep_tags,
             params=params,
+            test_counts=tuple(self.spec["test_counts"]),
             examples=[approach.reported.params for approach in self.approaches],
         )
 

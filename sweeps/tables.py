@@ -17,7 +17,8 @@ import pandas as pd
 
 from sweeps import marks
 from sweeps.challenge import Approach
-from sweeps.intervals import Estimate, estimate, paired_difference
+from sweeps.comparisons import Comparison, compare_all
+from sweeps.intervals import POOL_ERROR, Estimate, estimate, estimates
 from sweeps.record import CONFIRM, SEARCH, Record, TrialRecord, best_complete, confirmed_results
 from trainables.metrics import METRICS
 from trainables.protocol import TEST, VALIDATION, SeedResult
@@ -54,7 +55,7 @@ def trials_frame(trials: Iterable[TrialRecord]) -> pd.DataFrame:
     for trial in trials:
         if trial.stage != SEARCH:
             continue
-        found = estimate(trial.values("accuracy"))
+        found = estimate(trial.values("accuracy"), POOL_ERROR)
         rows.append(
             {
                 "approach": trial.approach,
@@ -77,31 +78,47 @@ def summary(record: Record, approaches: Sequence[Approach]) -> dict[str, Any]:
     """What the sweep is and what came out for each approach, best confirmed first."""
     trials = record.trials([approach.name for approach in approaches])
     wanted = record.starts[-1]["options"]["confirm_seeds"] if record.starts else 0
+    counts = tuple(record.spec["test_counts"])
     rows = [
-        _row(trials, approach, wanted) | {"weights": marks.weights(record.spec, approach)} for approach in approaches
+        _row(trials, approach, wanted, counts) | {"weights": marks.weights(record.spec, approach)}
+        for approach in approaches
     ]
-    baseline = next((approach.name for approach in approaches if approach.is_baseline), None)
-    for row in rows:
-        row["against_baseline"] = _against(trials, rows, row, baseline)
     rows.sort(key=lambda row: (not row["is_confirmed"], -(row["confirmed"]["mean"] if row["confirmed"] else 0)))
     return {
         "sweep": record.folder.name,
-        "marks": marks.of_sweep(record.spec) if record.spec else {},
+        "marks": marks.of_sweep(record.spec),
         **record.spec,
         "starts": record.starts,
+        "baseline": next((approach.name for approach in approaches if approach.is_baseline), None),
         "approaches": rows,
+        "comparisons": [asdict(pair) | {"is_shown": pair.is_shown} for pair in compared(trials, rows)],
     }
 
 
-def _row(trials: list[TrialRecord], approach: Approach, wanted: int) -> dict[str, Any]:
+def compared(trials: list[TrialRecord], rows: Sequence[Mapping[str, Any]]) -> list[Comparison]:
+    """Every pair of confirmed approaches on their common fresh seeds, by validation accuracy."""
+    return compare_all(
+        {
+            row["approach"]: {
+                result.seed: result.accuracy
+                for result in confirmed_results(trials, row["approach"], row["best_trial"])
+                if result.split == VALIDATION and result.accuracy is not None
+            }
+            for row in rows
+            if row["is_confirmed"]
+        }
+    )
+
+
+def _row(trials: list[TrialRecord], approach: Approach, wanted: int, counts: tuple[int, int]) -> dict[str, Any]:
     name = approach.name
     own = [trial for trial in trials if trial.approach == name]
     searched = [trial for trial in own if trial.stage == SEARCH]
     states = [trial.state for trial in searched]
     best = best_complete(own, name)
     confirmed = confirmed_results(own, name, best.number) if best else ()
-    search = estimate(best.values("accuracy")) if best else None
-    validation = _estimates(confirmed, VALIDATION)
+    search = estimate(best.values("accuracy"), POOL_ERROR) if best else None
+    validation = estimates(confirmed, VALIDATION, counts)
     found = validation.get("accuracy")
     failed = [t.reason for t in own if t.stage == CONFIRM and best and t.of_trial == best.number and t.state == "FAIL"]
     all_results = [result for trial in own for result in trial.results]
@@ -125,7 +142,7 @@ def _row(trials: list[TrialRecord], approach: Approach, wanted: int) -> dict[str
         "confirmed_failure": failed[0] if failed else None,
         "optimism": search.mean - found.mean if search and found else None,
         "confirmed_validation": {metric: _dict(value) for metric, value in validation.items()},
-        "test": {metric: _dict(value) for metric, value in _estimates(confirmed, TEST).items()},
+        "test": {metric: _dict(value) for metric, value in estimates(confirmed, TEST, counts).items()},
         "test_openings": len(opened),
         "reported": {
             "mean": reported.mean,
@@ -141,40 +158,11 @@ def _row(trials: list[TrialRecord], approach: Approach, wanted: int) -> dict[str
     }
 
 
-def _against(
-    trials: list[TrialRecord], rows: list[dict[str, Any]], row: dict[str, Any], baseline: str | None
-) -> dict[str, Any] | None:
-    """Confirmed accuracy less the plain baseline's on the same fresh seeds; None if either lacks them."""
-    plain = next((each for each in rows if each["approach"] == baseline), None)
-    if plain is None or plain is row or not (plain["is_confirmed"] and row["is_confirmed"]):
-        return None
-    by_seed, plain_by_seed = (
-        {
-            result.seed: result.accuracy
-            for result in confirmed_results(trials, each["approach"], each["best_trial"])
-            if result.split == VALIDATION
-        }
-        for each in (row, plain)
-    )
-    common = sorted(by_seed.keys() & plain_by_seed.keys())
-    difference = paired_difference(
-        np.array([by_seed[seed] for seed in common]), np.array([plain_by_seed[seed] for seed in common])
-    )
-    return {"baseline": baseline, **asdict(difference)} if difference else None
-
-
-def _estimates(results: Iterable[SeedResult], split: str) -> dict[str, Estimate]:
-    """Each metric over the seeds that have it."""
-    found = sorted((r for r in results if r.split == split and r.error is None), key=lambda r: r.seed)
-    estimates = {metric: estimate(np.array([getattr(r, metric) for r in found])) for metric in METRICS}
-    return {metric: value for metric, value in estimates.items() if value is not None}
-
-
 def _at_reported_setting(searched: list[TrialRecord], approach: Approach) -> Estimate | None:
     """Ours at the published setting, on the search's seeds; it is the first configuration of every search."""
     for trial in searched:
         if trial.params == dict(approach.reported.params) and trial.state == "COMPLETE":
-            return estimate(trial.values("accuracy"))
+            return estimate(trial.values("accuracy"), POOL_ERROR)
     return None
 
 

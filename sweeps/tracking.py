@@ -52,6 +52,7 @@ class Tracking:
         approach_tags: Mapping[str, Mapping[str, str]],
         sweep_tags: Mapping[str, str],
         params: Mapping[str, Any],
+        test_counts: tuple[int, int],
         examples: Sequence[Mapping[str, Any]],
     ) -> None:
         """Begin to write; returns at once.
@@ -66,6 +67,7 @@ class Tracking:
             approach_tags: Put on every run of each approach.
             sweep_tags: Put on the sweep's own run; they may change from start to start.
             params: Put on the sweep's own run; MLflow never changes them.
+            test_counts: Normal and pneumonia images of the test split.
             examples: A configuration of each approach, from which the saved view takes its columns.
         """
         self.uri = uri
@@ -78,6 +80,7 @@ class Tracking:
         self.approach_tags = dict(approach_tags)
         self.sweep_tags = dict(sweep_tags)
         self.params = dict(params)
+        self.test_counts = test_counts
         self.examples = examples
         self.view: mlflow_views.SavedView | None = None
         self.experiment_id: str | None = None
@@ -252,7 +255,7 @@ class _Writer:
         run_id, status = self._run(f"{trial.approach}:{trial.stage}:{trial.number}", tags, trial.started_ms)
         if status in mlflow_runs.STATUS.values():
             return 0
-        metrics = [Metric(*each) for each in mlflow_runs.metrics(trial)]
+        metrics = [Metric(*each) for each in mlflow_runs.metrics(trial, self.tracking.test_counts)]
         params = [Param(name, value) for name, value in mlflow_runs.params(trial).items()]
         run_tags = [RunTag("mlflow.note.content", mlflow_runs.note(trial, self.tracking.folder))]
         run_tags += [RunTag("reason", trial.reason)] if trial.reason else []
