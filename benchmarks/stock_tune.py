@@ -116,7 +116,7 @@ def ours(dataset: str, configurations: int) -> Measured:
 
     def run() -> int:
         sweep = MeasuredSweep.prepare(challenge, given)
-        sweep.racing = False
+        sweep.racing = None
         return sweep.run()
 
     code = exit_code("benchmark", run)

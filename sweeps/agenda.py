@@ -20,7 +20,7 @@ from trainables.protocol import VALIDATION, SeedResult
 SEARCH_SEEDS_FROM = 1000
 CONFIRM_SEEDS_FROM = 2000
 MOST_SEEDS = 1000
-# Seeds between two looks at whether a configuration is losing; of ten seeds that is one look, at half of them.
+# Seeds of a confirmed configuration that one worker runs in one go; its other blocks run on other workers meanwhile.
 BLOCK = 5
 # A task whose worker was lost this often is given up.
 MOST_ATTEMPTS = 3

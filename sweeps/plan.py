@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sweeps.agenda import BLOCK
 from sweeps.challenge import Approach, Challenge
 from sweeps.marks import marked
 from sweeps.materials import Materials
 from sweeps.options import SweepOptions
 from sweeps.progress import duration
-from sweeps.search import racing_looks
+from sweeps.search import Racing
 from sweeps.tables import aligned
 
 # Ray and its workers, which are started for the search and again for the confirmation, take about this long.
@@ -83,14 +82,14 @@ def text(
         lines.append(f"Features of {names} first: about {duration(features / slots)}, once; then kept.")
     budget = f", or what starts within {duration(options.time_budget)}" if options.time_budget else ""
     whole = (cpu_seconds + features) / slots + STARTUP_SECONDS
-    less = "; racing will save some of it" if racing_looks(options.seeds) else ""
+    less = "; racing will save some of it" if Racing().looks(options.seeds) else ""
     lines.append(f"In all about {duration(whole)} here{budget}{less}.")
     return "\n".join(lines)
 
 
 def racing(seeds: int) -> str:
     """When a configuration may be stopped early."""
-    looks = racing_looks(seeds)
+    looks = Racing().looks(seeds)
     if not looks:
-        return f"none: with {seeds} seeds every configuration runs them all (it needs more than {BLOCK})"
+        return f"none: with {seeds} seeds every configuration runs them all (it needs more than {Racing().first})"
     return f"a losing configuration is stopped after {', '.join(map(str, looks))} of {seeds} seeds"

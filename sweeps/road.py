@@ -22,7 +22,7 @@ from sweeps.materials import Materials
 from sweeps.options import SweepOptions
 from sweeps.progress import Progress, duration
 from sweeps.record import JOURNAL, Record
-from sweeps.search import SearchAgenda
+from sweeps.search import Racing, SearchAgenda
 from sweeps.weights import IMAGENET, RANDOM
 from trainables.backbones import BACKBONES
 from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION, ImageSet
@@ -60,8 +60,8 @@ class Sweep:
     approaches: tuple[Approach, ...]
     materials: Materials
     tracking_uri: str
-    # Whether losing configurations are stopped early; the benchmarks compare with and without.
-    racing: bool = True
+    # When losing configurations are stopped early; the benchmarks compare with and without.
+    racing: Racing | None = field(default_factory=Racing)
     # The spec of the sweep that is resumed; empty for a new one.
     before: Mapping[str, Any] = field(default_factory=dict)
     begin: float = field(default_factory=time.monotonic)

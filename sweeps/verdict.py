@@ -88,7 +88,9 @@ def versus(found: Mapping[str, Any], name: str | None) -> dict[str, dict[str, An
 
 def points(pair: Mapping[str, Any]) -> str:
     """A difference in points with its interval."""
-    return f"{100 * pair['mean']:+.1f}, {100 * pair['low']:+.1f} to {100 * pair['high']:+.1f}"
+    # Adding 0 turns a rounded -0.0 into 0.0.
+    mean, low, high = (f"{round(100 * pair[key], 1) + 0.0:+.1f}" for key in ("mean", "low", "high"))
+    return f"{mean}, {low} to {high}"
 
 
 def interval(estimate: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ def test_when_every_worker_dies_the_sweep_stops_instead_of_failing_everything(re
 
 
 def test_progress_counts_down_to_nothing(record):
-    agenda = search(record, num_samples=3, racing=False)
+    agenda = search(record, num_samples=3, racing=None)
     assert (agenda.seeds_done, agenda.seeds_left) == (0, 30)
     assert agenda.seconds_left == 30.0
     finish(agenda)

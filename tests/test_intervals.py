@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweeps.intervals import estimate, paired_difference
+from sweeps.intervals import POOL_ERROR, estimate, estimates
+from trainables.protocol import TEST, VALIDATION, SeedResult
 
 
 def sample(n, seed=0):
@@ -64,13 +65,70 @@ def test_interval_covers_the_truth_in_95_percent_of_samples():
     assert 0.935 < np.mean([each.low <= 0.6 <= each.high for each in found]) < 0.965
 
 
-def test_paired_difference_agrees_with_scipy():
-    ours, theirs = sample(20), sample(20, seed=1)
-    found = paired_difference(ours, theirs)
-    interval = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
-    assert (found.n, found.mean) == (20, pytest.approx(ours.mean() - theirs.mean()))
-    assert (found.low, found.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
+def test_the_images_error_is_added_as_independent_errors_are():
+    plain, whole = estimate(sample(20)), estimate(sample(20), 0.02)
+    half = plain.high - plain.mean
+    assert whole.high - whole.mean == pytest.approx(np.sqrt(half**2 + (1.96 * 0.02) ** 2), rel=1e-4)
+    assert (whole.mean, whole.sd, whole.images_error) == (plain.mean, plain.sd, 0.02)
 
 
-def test_paired_difference_of_one_seed_is_unknown():
-    assert paired_difference(np.array([0.7]), np.array([0.6])) is None
+def test_with_the_pool_s_error_the_interval_covers_the_truth_of_another_pool():
+    """Every sample's images move all its seeds together; without that part the interval would be far too narrow."""
+    rng = np.random.default_rng(1)
+    without, whole = [], []
+    for _ in range(2000):
+        values = rng.normal(0.6, 0.05, 50) + rng.normal(0, 0.01)
+        without.append(estimate(values))
+        whole.append(estimate(values, 0.01))
+    assert 0.935 < np.mean([each.low <= 0.6 <= each.high for each in whole]) < 0.965
+    assert np.mean([each.low <= 0.6 <= each.high for each in without]) < 0.8
+
+
+def results(split, n=50, normal=234, pneumonia=390, rng=None, of_images=None):
+    """Seeds whose classifiers find 90 % of pneumonia and 70 % of normal images; `of_images` fixes the hits."""
+    rng = rng or np.random.default_rng(0)
+    sensitivity, specificity = of_images or (0.9, 0.7)
+    noise = rng.normal(0, 0.02, (n, 2))
+    found = []
+    for seed, (a, b) in enumerate(noise):
+        hits = {"sensitivity": sensitivity + a, "specificity": specificity + b}
+        balanced = (hits["sensitivity"] + hits["specificity"]) / 2
+        accuracy = (pneumonia * hits["sensitivity"] + normal * hits["specificity"]) / (pneumonia + normal)
+        more = {"accuracy": accuracy, "balanced_accuracy": balanced, "auroc": 0.9, "brier": 0.1}
+        found.append(SeedResult(seed=seed, split=split, seconds=1.0, timestamp_ms=0, **hits, **more))
+    return found
+
+
+def test_validation_has_the_pool_s_part_and_test_the_binomial_one():
+    pool = estimates(results(VALIDATION), VALIDATION, (234, 390))
+    assert {metric: each.images_error for metric, each in pool.items() if each.images_error} == {
+        "accuracy": POOL_ERROR,
+        "balanced_accuracy": POOL_ERROR,
+    }
+    test = estimates(results(TEST), TEST, (234, 390))
+    se, sp = test["sensitivity"].mean, test["specificity"].mean
+    assert test["sensitivity"].images_error == pytest.approx(stats.binom.std(390, se) / 390)
+    assert test["specificity"].images_error == pytest.approx(stats.binom.std(234, sp) / 234)
+    both = test["sensitivity"].images_error ** 2 + test["specificity"].images_error ** 2
+    assert test["balanced_accuracy"].images_error == pytest.approx(np.sqrt(both / 4))
+    assert test["accuracy"].images_error == pytest.approx(stats.binom.std(624, test["accuracy"].mean) / 624)
+    assert test["auroc"].images_error == test["brier"].images_error == 0
+
+
+def test_test_split_intervals_cover_the_truth_of_all_images():
+    """Another test split of this size would have other images: 95 % of the intervals hold the truth behind it."""
+    rng = np.random.default_rng(2)
+    covered = []
+    for _ in range(1000):
+        hits = rng.binomial(390, 0.9) / 390, rng.binomial(234, 0.7) / 234
+        found = estimates(results(TEST, rng=rng, of_images=hits), TEST, (234, 390))["balanced_accuracy"]
+        covered.append(found.low <= 0.8 <= found.high)
+    assert 0.93 < np.mean(covered) < 0.975
+
+
+def test_the_other_split_and_failed_seeds_do_not_count():
+    mixed = [*results(VALIDATION, 5), *results(TEST, 7)]
+    mixed.append(SeedResult(seed=99, split=VALIDATION, seconds=1.0, timestamp_ms=0, error="diverged"))
+    assert estimates(mixed, VALIDATION, (234, 390))["accuracy"].n == 5
+    assert estimates(mixed, TEST, (234, 390))["accuracy"].n == 7
+    assert estimates([], TEST, (234, 390)) == {}

@@ -282,7 +282,7 @@ def test_what_belongs_to_one_start_only_is_not_remembered():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("num_samples", 30), ("approaches", NAMES[2:3]), ("seeds", 6), ("tracking_uri", "x")]
+    ("field", "value"), [("num_samples", 30), ("approaches", (NAMES[0], NAMES[2])), ("seeds", 6), ("tracking_uri", "x")]
 )
 def test_what_is_given_anew_beats_what_is_remembered(field, value):
     resumed = complete(CHALLENGE, {"resume": "first", field: value}, through_the_record(FIRST))
@@ -344,3 +344,8 @@ def test_a_resumed_sweep_keeps_its_approaches_on_demand():
 def test_the_list_shows_all_approaches_and_marks_those_on_demand():
     lines = [line.partition(": ")[0] for line in listing(PARTLY).splitlines() if "Trained by nobody." in line]
     assert lines == ["a", "b (on demand)", "c"]
+
+
+def test_the_plain_baseline_is_in_every_sweep():
+    assert complete(CHALLENGE, {"approaches": NAMES[2:3]}, {}).approaches == (NAMES[0], NAMES[2])
+    assert [each.is_baseline for each in CHALLENGE.named([NAMES[0]])] == [True]

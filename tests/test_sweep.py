@@ -144,15 +144,14 @@ def test_summary_follows_from_the_seeds(finished):
         test = rows(own, split="test")["balanced_accuracy"]
         assert row["test"]["balanced_accuracy"]["mean"] == pytest.approx(test.mean())
         assert row["test_openings"] == 1
-        if row["approach"] == "starter_cnn":
-            plain = rows(frame, approach="pixel_baseline", stage="confirm", split="validation")["accuracy"]
-            difference = fresh.to_numpy() - plain.to_numpy()
-            assert row["against_baseline"]["baseline"] == "pixel_baseline"
-            assert row["against_baseline"]["mean"] == pytest.approx(difference.mean())
-            interval = stats.ttest_1samp(difference, 0).confidence_interval(0.95)
-            assert row["against_baseline"]["low"] == pytest.approx(interval.low)
-        else:
-            assert row["against_baseline"] is None
+    assert summary["baseline"] == "pixel_baseline"
+    (pair,) = summary["comparisons"]
+    better, worse = (
+        rows(frame, approach=pair[which], stage="confirm", split="validation")["accuracy"].to_numpy()
+        for which in ("better", "worse")
+    )
+    assert pair["mean"] == pytest.approx((better - worse).mean())
+    assert pair["p"] == pair["p_holm"] == pytest.approx(stats.ttest_rel(better, worse).pvalue)
     means = [row["confirmed"]["mean"] for row in summary["approaches"]]
     assert means == sorted(means, reverse=True)
 
@@ -332,7 +331,11 @@ def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
     assert summary["marks"] == {**marks, "other_images": "phantom"}
     runs = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"], "tags.role = 'trial'")
     found = {each.data.tags["approach"]: {key: each.data.tags.get(key) for key in summary["marks"]} for each in runs}
-    assert found == {"triplet": summary["marks"], "vgg11_rnn_hidden": {**marks, "other_images": None}}
+    assert found == {
+        "pixel_baseline": {**marks, "weights": None, "other_images": None},
+        "triplet": summary["marks"],
+        "vgg11_rnn_hidden": {**marks, "other_images": None},
+    }
     resumed = run(tmp_path, "challenge2", "--resume", "sweep", "--num-samples", "3")
     assert resumed.returncode == 0, resumed.stderr
     assert "Features of" not in resumed.stdout

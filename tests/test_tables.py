@@ -32,7 +32,7 @@ PIXELS_ONLY, VGG11, UNTRAINED, BOTH = (
 @pytest.fixture
 def summarised(record):
     def summarise(approaches, **weights):
-        spec = {"dataset": "phantom", "weights": weights, "others": {}, "smoke": False}
+        spec = {"dataset": "phantom", "weights": weights, "others": {}, "smoke": False, "test_counts": [2, 5]}
         record.begin(spec, {"options": {"confirm_seeds": 3}})
         return summary(record, approaches)
 
