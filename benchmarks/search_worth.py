@@ -1,0 +1,178 @@
+"""Is the search worth it? TPE against random search, what matters, and how far the search fools itself.
+
+python benchmarks/search_worth.py [--dataset PATH] [--approaches ...] [--num-samples 50] [--search-seeds 5]
+
+Searches as a sweep makes them, with racing, by TPE and by random search, several of each. CPU seconds are those that
+computed, whatever else the machine did.
+
+1. TPE against random search at equal cost. Of each pair of searches the cheaper one's CPU seconds are the budget, and
+   what either would hand on within a share of it is confirmed on fresh seeds. The difference has its 95 % interval over
+   the searches (Student's t).
+2. Overtuning: the best configuration after so many, by the search's own seeds and on fresh ones. Where the fresh curve
+   stays flat while the other rises, more configurations buy nothing but optimism.
+3. Importance of hyperparameters by PED-ANOVA (Watanabe, Bansal and Hutter 2023), in TPE's complete configurations: its
+   mean over the searches, its range, and in how many of them it is among the first three. What one search says of
+   importance is worth as much as the range is narrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+from optuna.samplers import BaseSampler, RandomSampler
+from scipy import stats
+from searching import Job, Laboratory, on_all, options
+
+from sweeps.record import TrialRecord
+from sweeps.search import sampler_seed, tpe
+from sweeps.tables import aligned
+
+SHARES = (0.25, 0.5, 1.0)
+COUNTS = (1, 3, 5, 10, 20, 30, 50, 100)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searched:
+    """One pair of searches. Accuracies are in per cent; `importances` are TPE's.
+
+    Attributes:
+        at_equal_cost: Confirmed accuracy of TPE's and of random search's incumbent, by share of the common budget.
+        seconds: CPU seconds of either whole search.
+        curve: The incumbent's accuracy in TPE's search and on fresh seeds, by number of configurations.
+        importances: Of each hyperparameter.
+    """
+
+    at_equal_cost: dict[float, tuple[float, float]]
+    seconds: tuple[float, float]
+    curve: dict[int, tuple[float, float]]
+    importances: dict[str, float]
+
+
+def random(search_seed: int, approach: str, number: int) -> BaseSampler:
+    """Random search with the same start of its draws."""
+    return RandomSampler(seed=sampler_seed(search_seed, approach, number))
+
+
+def searched(job: Job, confirm_seeds: int) -> Searched:
+    """One search by TPE and one by random search."""
+    laboratory = Laboratory(job)
+    pair = [laboratory.search(sampler=sampler) for sampler in (tpe, random)]
+    seconds = [sum(trial.seconds for trial in trials) for trials in pair]
+
+    def confirmed(trials: Sequence[TrialRecord]) -> float:
+        return float(laboratory.confirm(laboratory.best(trials), confirm_seeds).mean())
+
+    curve = {}
+    for count in (*[count for count in COUNTS if count < job.num_samples], job.num_samples):
+        best = laboratory.best(pair[0][:count])
+        curve[count] = (float(100 * best.values("accuracy").mean()), confirmed(pair[0][:count]))
+    return Searched(
+        at_equal_cost={
+            share: tuple(confirmed(_within(trials, share * min(seconds))) for trials in pair)  # type: ignore[misc]
+            for share in SHARES
+        },
+        seconds=(seconds[0], seconds[1]),
+        curve=curve,
+        importances=_importances(laboratory, pair[0]),
+    )
+
+
+def _within(trials: Sequence[TrialRecord], budget: float) -> Sequence[TrialRecord]:
+    """The first trials that together cost no more; at least the published setting's, with which every search begins."""
+    spent = np.cumsum([trial.seconds for trial in trials])
+    return trials[: max(int(np.searchsorted(spent, budget, side="right")), 1)]
+
+
+def _importances(laboratory: Laboratory, trials: Sequence[TrialRecord]) -> dict[str, float]:
+    """PED-ANOVA over the complete configurations."""
+    study = optuna.create_study(direction="maximize")
+    for trial in trials:
+        if trial.state == "COMPLETE":
+            study.enqueue_trial(trial.params)
+            asked = study.ask()
+            laboratory.approach.suggest(asked)
+            study.tell(asked, trial.values("accuracy").mean())
+    return dict(optuna.importance.get_param_importances(study))
+
+
+def main() -> None:
+    """Run the benchmark and print its tables."""
+    asked = options(__doc__ or "", ["pixel_baseline", "starter_cnn"], num_samples=50, search_seeds=5)
+    found = on_all(asked, searched)
+    print(
+        f"\nTPE against random search at equal cost: confirmed on {asked.confirm_seeds} fresh seeds, "
+        f"{asked.search_seeds} searches of {asked.num_samples} configurations x {asked.seeds} seeds each\n"
+    )
+    print(aligned([row for approach, searches in found.items() for row in _equal_cost(approach, searches)]))
+    print("\nOvertuning: the best configuration so far, in TPE's search and on fresh seeds, means over the searches\n")
+    print(aligned([row for approach, searches in found.items() for row in _overtuning(approach, searches)]))
+    print("\nImportance (PED-ANOVA) over TPE's searches; parameters that not all of them have are left out\n")
+    rows = [row for approach, searches in found.items() for row in _stability(approach, searches)]
+    print(aligned(rows, left=("approach", "parameter")))
+
+
+def _equal_cost(approach: str, searches: Sequence[Searched]) -> list[dict[str, str]]:
+    rows = []
+    for share in SHARES:
+        pairs = np.array([each.at_equal_cost[share] for each in searches])
+        budget = np.mean([share * min(each.seconds) for each in searches])
+        rows.append(
+            {
+                "approach": approach,
+                "CPU seconds": f"{budget:.0f}",
+                "TPE": f"{pairs[:, 0].mean():.1f}",
+                "random": f"{pairs[:, 1].mean():.1f}",
+                "TPE - random": _with_interval(pairs[:, 0] - pairs[:, 1]),
+                "random costs x TPE": f"{np.mean([each.seconds[1] / each.seconds[0] for each in searches]):.2f}",
+            }
+        )
+    return rows
+
+
+def _overtuning(approach: str, searches: Sequence[Searched]) -> list[dict[str, str]]:
+    rows = []
+    for count in searches[0].curve:
+        pairs = np.array([each.curve[count] for each in searches])
+        rows.append(
+            {
+                "approach": approach,
+                "configurations": str(count),
+                "in search": f"{pairs[:, 0].mean():.1f}",
+                "confirmed": f"{pairs[:, 1].mean():.1f}",
+                "optimism": _with_interval(pairs[:, 0] - pairs[:, 1]),
+            }
+        )
+    return rows
+
+
+def _stability(approach: str, searches: Sequence[Searched]) -> list[dict[str, str]]:
+    common = set.intersection(*(set(each.importances) for each in searches))
+    firsts = [sorted(each.importances, key=lambda name: -each.importances[name])[:3] for each in searches]
+    rows = []
+    for name in sorted(common, key=lambda name: -np.mean([each.importances[name] for each in searches])):
+        values = [each.importances[name] for each in searches]
+        rows.append(
+            {
+                "approach": approach,
+                "parameter": name,
+                "mean": f"{np.mean(values):.2f}",
+                "range": f"{min(values):.2f} to {max(values):.2f}",
+                "among the first three": f"{sum(name in each for each in firsts)} of {len(searches)}",
+            }
+        )
+    return rows
+
+
+def _with_interval(values: np.ndarray) -> str:
+    mean = values.mean()
+    if len(values) < 2:
+        return f"{mean:+.1f}"
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})"
+
+
+if __name__ == "__main__":
+    main()
