@@ -11,7 +11,7 @@ from typing import Any
 from sweeps import tables
 from sweeps.agenda import CONFIRM_SEEDS_FROM
 from sweeps.challenge import Challenge
-from sweeps.options import SweepOptions
+from sweeps.options import Options
 
 
 def listing(challenge: Challenge) -> str:
@@ -121,10 +121,10 @@ def record_line(folder: Path) -> str:
     return f"Record  {folder / 'study.journal'}; from it seeds.csv, trials.csv and summary.json beside it"
 
 
-def resume_command(challenge: Challenge, options: SweepOptions, folder: Path) -> str:
+def resume_command(challenge: Challenge, options: Options, folder: Path) -> str:
     """The command that goes on with this sweep."""
     given = {
-        "--results-dir": None if options.results_dir == SweepOptions().results_dir else options.results_dir,
+        "--results-dir": None if options.results_dir == Options().results_dir else options.results_dir,
         "--address": options.address,
         "--workers": options.workers,
     }

@@ -187,10 +187,9 @@ def _dict(value: Estimate | None) -> dict[str, Any] | None:
     return asdict(value) if value else None
 
 
-def write_files(record: Record, approaches: Sequence[Approach]) -> dict[str, Any]:
-    """Write `trials.csv`, `seeds.csv` and `summary.json` beside the journal, each whole; return the summary."""
+def write_files(record: Record, approaches: Sequence[Approach], found: Mapping[str, Any]) -> None:
+    """Write `trials.csv`, `seeds.csv` and the summary, `summary.json`, beside the journal, each whole."""
     trials = record.trials([approach.name for approach in approaches])
-    found = summary(record, approaches)
     for name, text in (
         ("seeds.csv", seeds_frame(trials).to_csv(index=False)),
         ("trials.csv", trials_frame(trials).to_csv(index=False)),
@@ -199,7 +198,6 @@ def write_files(record: Record, approaches: Sequence[Approach]) -> dict[str, Any
         unfinished = record.folder / f"{name}.tmp"
         unfinished.write_text(text)
         unfinished.replace(record.folder / name)
-    return found
 
 
 def printed(found: dict[str, Any]) -> str:
