@@ -206,7 +206,7 @@ def printed(found: dict[str, Any]) -> str:
     rows = [
         {
             "approach": row["approach"],
-            **({"weights": _names(row["weights"])} if has_weights else {}),
+            **({"weights": source_names(row["weights"])} if has_weights else {}),
             **_printed_row(row),
         }
         for row in found["approaches"]
@@ -214,7 +214,7 @@ def printed(found: dict[str, Any]) -> str:
     return aligned(rows, left=("approach", "weights") if has_weights else ("approach",))
 
 
-def _names(sources: Sequence[str]) -> str:
+def source_names(sources: Sequence[str]) -> str:
     """Sources of weights; of a file, the folder it is in and its name."""
     return ", ".join("/".join(Path(source).parts[-2:]) for source in sources) or "none"
 
