@@ -32,11 +32,11 @@ ERROR = 0.05
 LEGEND = (
     "ours: the same setting, completed by us where the study does not give it (--list says where), on the study's "
     "seeds, 0 to n - 1; what follows a comma in the first column names a further setting of the same approach",
-    "noise explains it: Welch's t test of both means, with Holm's correction over the table's rows: no if p < .05; - "
-    "where there is no number to compare with, or it is no accuracy of the class. Where the study does not give its "
-    f"number of seeds it is taken to be {FEWEST_SEEDS}, the fewest it states",
-    "The study decides for pneumonia from a logit of .5 up (p >= .622), we from p >= .5. Its results of single seeds "
-    "are not published, so that they cannot be compared in pairs, and it chose its settings on these seeds.",
+    "noise explains it: no where Welch's t test of both means, with Holm's correction over the table's rows, gives "
+    'p < .05; "-" where the study has no number or one that is no accuracy of the class. Where it does not give its '
+    f"number of seeds, {FEWEST_SEEDS} are assumed, the fewest it states",
+    "The study decides for pneumonia at a logit of .5 or more (p >= .622), we at p >= .5. It publishes no single "
+    "seeds, so that these cannot be compared in pairs; and it chose its settings on these very seeds.",
 )
 AFTER_THE_SWEEP = (
     "after the sweep: ours with the best configuration that the sweep found, on fresh seeds, with the 95 % interval "
