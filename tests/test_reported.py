@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ from sweeps.intervals import estimate
 from sweeps.record import Record
 from sweeps.reported_agenda import SMOKE_SEEDS, USUAL_SEEDS, ReportedAgenda
 from sweeps.reported_tables import FEWEST_SEEDS, confirmed, printed, summary, welch
-from trainables.protocol import VALIDATION
+from trainables.backbones import FeatureSpec
+from trainables.protocol import VALIDATION, SeedTrainable
 
 SPEC = {
     "challenge": "one",
@@ -268,6 +270,21 @@ def test_an_unfinished_row_says_how_far_it_is_and_is_not_judged(record):
     assert re.search(r" 5 of 12 +- +-$", line)
     (line,) = [line for line in printed(found).splitlines() if line.startswith("a, better")]
     assert re.search(r" 0 of 50 +- +-$", line)
+
+
+def test_random_weights_are_marked_where_they_are_and_nowhere_else(record):
+    class Frozen(SeedTrainable):
+        """Learns from features."""
+
+        features = (FeatureSpec(backbone="vgg11", output="full"),)
+
+    frozen = replace(approach("frozen"), trainable=Frozen)
+    two = Challenge(name="two", title="The second challenge", approaches=(frozen,))
+    record.begin({**SPEC, "weights": {"vgg11": "random"}}, {"options": {}})
+    text = printed(summary(record, (ONE, two), [STUDIED, frozen], {}))
+    assert "The first challenge\n\napproach     reported" in text
+    assert "The second challenge [RANDOM WEIGHTS]\n\napproach weights reported" in text
+    assert re.search(r"^frozen +random +none +0 of 50", text, re.MULTILINE)
 
 
 def a_sweep(folder, **spec):
