@@ -21,4 +21,5 @@ REPORTED = Reported(
     sd=3.45,
     seeds=50,
     note="its alpha of .25 was applied the wrong way round, as .75 for pneumonia; ours is .25",
+    fault="its alpha of .25 was applied the wrong way round, as .75 for pneumonia",
 )

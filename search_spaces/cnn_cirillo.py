@@ -25,4 +25,5 @@ REPORTED = Reported(
     sd=3.63,
     seeds=50,
     note="the report changed validation images too and bent them in one direction only",
+    fault="its random augmentation changed validation images too, and bent images in one direction only",
 )

@@ -22,4 +22,6 @@ REPORTED = Reported(
     seeds=None,
     note="not credible: no constant answer gives 64 on balanced images, and ten grey images overwrote its BatchNorm "
     "statistics; its alpha was the wrong way round",
+    fault="no constant answer gives 64 +- 0 on balanced images; ten grey images overwrote its BatchNorm statistics; "
+    "its alpha was the wrong way round",
 )

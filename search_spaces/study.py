@@ -52,6 +52,7 @@ RECURRENT_HEAD_NOTE = (
     "a bar of its Figure 3, read to about 0.1; seeds and steps not given. There each pass drew its initial state at "
     "random, also in testing; here it is zero"
 )
+RECURRENT_HEAD_FAULT = "each pass drew the initial state of its recurrent network at random, also in testing"
 PIXEL_SEQUENCE_NOTE = (
     "a bar of its Figure 3, read to about 0.1; seeds not given. There the upscaled image is cut into 256 steps; here "
     "the steps are the 28 rows of the image. Chosen here: network and learning rate, those of its recurrent heads"

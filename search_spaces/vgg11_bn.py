@@ -15,4 +15,5 @@ REPORTED = Reported(
     seeds=None,
     note="a bar of its Figure 3, read to about 0.1; seeds and training not given; ten grey images overwrote its "
     "BatchNorm statistics, ours stay",
+    fault="ten grey images overwrote the BatchNorm statistics of a backbone that should have been frozen",
 )

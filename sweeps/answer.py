@@ -12,7 +12,7 @@ from sweeps import tables
 from sweeps.agenda import CONFIRM_SEEDS_FROM
 from sweeps.challenge import Challenge
 from sweeps.marks import marked
-from sweeps.options import SweepOptions
+from sweeps.options import Options
 from sweeps.verdict import BETTER, UNDECIDED, WORSE, points, verdict, versus
 
 
@@ -108,10 +108,10 @@ def record_line(folder: Path) -> str:
     return f"Record  {folder / 'study.journal'}; from it seeds.csv, trials.csv and summary.json beside it"
 
 
-def resume_command(challenge: Challenge, options: SweepOptions, folder: Path) -> str:
+def resume_command(challenge: Challenge, options: Options, folder: Path) -> str:
     """The command that goes on with this sweep."""
     given = {
-        "--results-dir": None if options.results_dir == SweepOptions().results_dir else options.results_dir,
+        "--results-dir": None if options.results_dir == Options().results_dir else options.results_dir,
         "--address": options.address,
         "--workers": options.workers,
     }

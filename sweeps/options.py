@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, NoReturn
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NoReturn, TypeVar
 
 from sweeps.agenda import MOST_SEEDS
 from sweeps.bad_input import BadInput, path_of
@@ -15,13 +15,10 @@ from trainables.backbones import PRECISIONS
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepOptions:
-    """What a person asked for; the defaults are those of the command line."""
+class Options:
+    """What every command that runs approaches can be asked for; the defaults are those of the command line."""
 
-    num_samples: int = 20
     approaches: tuple[str, ...] = ()
-    seeds: int = 10
-    confirm_seeds: int = 50
     dataset: str = "auto"
     weights: str = "auto"
     breastmnist: str = "auto"
@@ -32,11 +29,32 @@ class SweepOptions:
     tracking_uri: str | None = None
     address: str | None = None
     workers: int | None = None
-    time_budget: float | None = None
-    search_seed: int = 0
     dry_run: bool = False
     list: bool = False
     smoke: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions(Options):
+    """What a person asked for of a sweep."""
+
+    num_samples: int = 20
+    seeds: int = 10
+    confirm_seeds: int = 50
+    time_budget: float | None = None
+    search_seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportedOptions(Options):
+    """What a person asked for of the study's numbers beside ours."""
+
+    # Folders of sweeps whose confirmed results stand beside them.
+    sweep: tuple[str, ...] = ()
+
+
+# What a command asks for, as `parse` and `complete` are told.
+AnyOptions = TypeVar("AnyOptions", bound=Options)
 
 
 # What `--smoke` takes instead of the defaults.
@@ -105,8 +123,12 @@ def non_empty(text: str) -> str:
     return text
 
 
-def parser(challenge: Challenge) -> argparse.ArgumentParser:
-    """The options of a challenge's command. An option that is not given is not in the result."""
+def _names(kind: type[Options]) -> set[str]:
+    return {field.name for field in fields(kind)}
+
+
+def parser(challenge: Challenge, kind: type[Options] = SweepOptions) -> argparse.ArgumentParser:
+    """The options of a challenge's command: those of `kind`. One that is not given is not in the result."""
     default = SweepOptions()
     parser = OneSentenceParser(
         prog=f"{challenge.name}.py",
@@ -114,15 +136,22 @@ def parser(challenge: Challenge) -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    add = parser.add_argument
+    names = _names(kind)
+
+    def add(flag: str, **how: Any) -> None:
+        if flag.removeprefix("--").replace("-", "_") in names:
+            parser.add_argument(flag, **how)
+
     whole = whole_number(1)
+    but = "" if all(each.is_default for each in challenge.approaches) else ' but those that --list calls "on demand"'
+    always = ", the plain baseline always among them" if any(each.is_baseline for each in challenge.approaches) else ""
+    extend = "; with a larger --num-samples, extend it" if "num_samples" in names else ""
     add("--num-samples", metavar="N", type=whole, help=f"configurations an approach (default: {default.num_samples})")
     add(
         "--approaches",
         nargs="+",
         metavar="NAME",
-        help="approaches to compare, the plain baseline always among them, or all (default: all but those that --list "
-        'calls "on demand")',
+        help=f"approaches to compare{always}, or all (default: all{but})",
     )
     add(
         "--seeds",
@@ -170,7 +199,7 @@ def parser(challenge: Challenge) -> argparse.ArgumentParser:
         type=_name,
         help="name of the sweep and of its folder (default: challenge, date and time)",
     )
-    add("--resume", type=_name, metavar="NAME", help="go on with that sweep; with a larger --num-samples, extend it")
+    add("--resume", type=_name, metavar="NAME", help=f"go on with that sweep{extend}")
     add(
         "--results-dir",
         metavar="PATH",
@@ -203,19 +232,30 @@ def parser(challenge: Challenge) -> argparse.ArgumentParser:
         type=whole_number(0, 2**32 - 1),
         help=f"seed of the search itself (default: {default.search_seed})",
     )
+    add(
+        "--sweep",
+        nargs="+",
+        action="extend",
+        metavar="PATH",
+        type=non_empty,
+        help="folders of sweeps, such as results/NAME, whose confirmed results get a column of their own; of an "
+        "approach that several have, the first one's (default: none)",
+    )
     add("--dry-run", action="store_true", help="print the plan and stop")
     add("--list", action="store_true", help="say what each approach is and stop")
     add("--smoke", action="store_true", help="everything tiny, a minute or two: does it work here?")
     return parser
 
 
-def parse(challenge: Challenge, arguments: Sequence[str] | None = None) -> dict[str, Any]:
+def parse(
+    challenge: Challenge, arguments: Sequence[str] | None = None, kind: type[Options] = SweepOptions
+) -> dict[str, Any]:
     """The options that were given, checked one by one.
 
     Raises:
         BadInput: One of them is not usable.
     """
-    given = vars(parser(challenge).parse_args(arguments))
+    given = vars(parser(challenge, kind).parse_args(arguments))
     if "approaches" in given:
         given["approaches"] = _approaches(challenge, given["approaches"])
     if "name" in given and "resume" in given:
@@ -236,19 +276,23 @@ def _approaches(challenge: Challenge, words: list[str]) -> tuple[str, ...]:
     return tuple(approach.name for approach in chosen)
 
 
-def complete(challenge: Challenge, given: dict[str, Any], remembered: dict[str, Any]) -> SweepOptions:
+def complete(
+    challenge: Challenge, given: dict[str, Any], remembered: dict[str, Any], kind: type[AnyOptions]
+) -> AnyOptions:
     """All options: as given, else as remembered from the sweep's last start, else the default.
 
-    The plain baseline is always among the approaches.
+    The challenge's plain baseline, if it has one, is always among the approaches.
     """
     everything = {"approaches": tuple(approach.name for approach in challenge.approaches if approach.is_default)}
     smoke = SMOKE if given.get("smoke") or remembered.get("smoke") else {}
+    smoke = {key: value for key, value in smoke.items() if key in _names(kind)}
     kept = {key: value for key, value in remembered.items() if key in REMEMBERED}
-    options = SweepOptions(**{**everything, **smoke, **kept, **given})
-    return replace(options, approaches=challenge.compared(options.approaches))
+    options: dict[str, Any] = {**everything, **smoke, **kept, **given}
+    options["approaches"] = challenge.compared(options["approaches"])
+    return kind(**options)
 
 
-def as_remembered(options: SweepOptions, **found: str) -> dict[str, Any]:
+def as_remembered(options: Options, **found: str) -> dict[str, Any]:
     """What the record keeps of the options, with what was found in the place of "auto" and of relative paths."""
     kept = {key: value for key, value in asdict(options).items() if key in REMEMBERED}
     for key, words in (

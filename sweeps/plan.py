@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sweeps.challenge import Approach, Challenge
 from sweeps.marks import marked
@@ -18,28 +19,22 @@ STARTUP_SECONDS = 15.0
 CONFIRM_FACTOR = 1.4
 
 
-def text(
-    challenge: Challenge,
-    options: SweepOptions,
-    approaches: Sequence[Approach],
-    materials: Materials,
-    warnings: Sequence[str],
-    seconds_to_compute: Mapping[str, float],
-    slots: int,
-    begun: Mapping[str, int],
-) -> str:
-    """The plan as a person reads it.
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What is to be done: a row an approach, what that takes on one CPU, and what else is to be said of it."""
 
-    Args:
-        challenge: Whose title heads it.
-        options: What was asked for.
-        approaches: What is compared.
-        materials: Images and weights.
-        warnings: What must be said beside every number.
-        seconds_to_compute: What one CPU core needs for the features that are not there yet, by backbone.
-        slots: Trials at the same time.
-        begun: Configurations already in the record, by approach.
-    """
+    rows: list[dict[str, str]]
+    cpu_seconds: float
+    # What looks at features, if it is known; None is everything that an approach may look at.
+    views: set[str] | None = None
+    facts: tuple[str, ...] = ()
+    # What may make it shorter, for the line that says how long it takes.
+    limits: str = ""
+    savings: str = ""
+
+
+def of_sweep(options: SweepOptions, approaches: Sequence[Approach], begun: Mapping[str, int]) -> Work:
+    """The work of a search and its confirmation; `begun` are configurations already in the record, by approach."""
     rows = []
     cpu_seconds = 0.0
     for approach in approaches:
@@ -57,6 +52,33 @@ def text(
                 "what it is": approach.about,
             }
         )
+    return Work(
+        rows=rows,
+        cpu_seconds=cpu_seconds,
+        facts=(f"Racing    {racing(options.seeds)}",),
+        limits=f", or what starts within {duration(options.time_budget)}" if options.time_budget else "",
+        savings="; racing will save some of it" if Racing().looks(options.seeds) else "",
+    )
+
+
+def text(
+    challenge: Challenge,
+    work: Work,
+    materials: Materials,
+    warnings: Sequence[str],
+    seconds_to_compute: Mapping[str, float],
+    slots: int,
+) -> str:
+    """The plan as a person reads it.
+
+    Args:
+        challenge: Whose title heads it.
+        work: What is to be done.
+        materials: Images and weights.
+        warnings: What must be said beside every number.
+        seconds_to_compute: What one CPU core needs for the features that are not there yet, by backbone.
+        slots: Trials at the same time.
+    """
     features = sum(seconds_to_compute.values())
     lines = [
         challenge.title + marked(warnings),
@@ -72,18 +94,16 @@ def text(
             for name, each in materials.others.items()
         ),
         f"Slots     {slots} trials at the same time, one CPU each",
-        f"Racing    {racing(options.seeds)}",
+        *work.facts,
         "",
-        aligned(rows, left=("approach", "what it is")),
+        aligned(work.rows, left=("approach", "what it is")),
         "",
     ]
     if features:
         names = ", ".join(seconds_to_compute)
         lines.append(f"Features of {names} first: about {duration(features / slots)}, once; then kept.")
-    budget = f", or what starts within {duration(options.time_budget)}" if options.time_budget else ""
-    whole = (cpu_seconds + features) / slots + STARTUP_SECONDS
-    less = "; racing will save some of it" if Racing().looks(options.seeds) else ""
-    lines.append(f"In all about {duration(whole)} here{budget}{less}.")
+    whole = (work.cpu_seconds + features) / slots + STARTUP_SECONDS
+    lines.append(f"In all about {duration(whole)} here{work.limits}{work.savings}.")
     return "\n".join(lines)
 
 

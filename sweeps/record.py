@@ -1,8 +1,8 @@
 """The record of a sweep: one append-only Optuna journal, `results/<name>/study.journal`. It is the truth.
 
-It holds a study an approach (the search), a study `<approach> confirmed`, and a study `sweep` whose attributes say what
-the sweep is. A trial's user attributes hold every finished seed; a seed is there before anything else sees it. All
-else (tables, MLflow) is made from it and can be made again at any time.
+It holds a study an approach (the search, or the settings of `reported.py`), a study `<approach> confirmed`, and a study
+`sweep` whose attributes say what the sweep is. A trial's user attributes hold every finished seed; a seed is there
+before anything else sees it. All else (tables, MLflow) is made from it and can be made again at any time.
 """
 
 from __future__ import annotations

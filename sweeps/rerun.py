@@ -13,7 +13,7 @@ from typing import Any
 
 import ray
 
-from sweeps import challenge1, challenge2, engine
+from sweeps import challenge1, challenge2, engine, reported
 from sweeps.bad_input import BadInput, path_of
 from sweeps.endings import exit_code
 from sweeps.materials import Materials
@@ -25,7 +25,7 @@ from trainables.data import BREASTMNIST, PHANTOM
 from trainables.metrics import METRICS
 from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION, SeedResult, prepare_worker, run_seed
 
-CHALLENGES = {challenge.name: challenge for challenge in (challenge1.CHALLENGE, challenge2.CHALLENGE)}
+CHALLENGES = {each.CHALLENGE.name: each.CHALLENGE for each in (challenge1, challenge2, reported)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,8 +43,8 @@ def _parser() -> argparse.ArgumentParser:
         "--seed",
         type=whole_number(0, 2**32 - 1),
         required=True,
-        help="the seed: from 1000 the search's, from 2000 the confirmation's; any other is trained without anything to "
-        "compare with",
+        help="the seed: from 0 the study's, from 1000 the search's, from 2000 the confirmation's; any that "
+        "the record lacks is trained without anything to compare with",
     )
     add("--dataset", type=non_empty, help="where the images are, if not where they were")
     add("--weights", type=non_empty, help="where the weights are, if not where they were")

@@ -1,14 +1,15 @@
-"""The whole way of a sweep, from the command to the answer."""
+"""The whole way of a sweep, from the command to the answer; `Road` is what other commands go too."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, Self
 
 import ray
 
@@ -18,8 +19,9 @@ from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Approach, Challenge
 from sweeps.confirm import ConfirmAgenda
 from sweeps.endings import ENDED_BY, Signals, exit_code
+from sweeps.given import GivenAgenda
 from sweeps.materials import Materials
-from sweeps.options import SweepOptions
+from sweeps.options import AnyOptions, SweepOptions
 from sweeps.progress import Progress, duration
 from sweeps.record import JOURNAL, Record
 from sweeps.search import Racing, SearchAgenda
@@ -40,28 +42,37 @@ FIXED = {
 
 def main(challenge: Challenge, arguments: Sequence[str] | None = None) -> int:
     """Run a challenge's command and return its exit code, as `exit_code` has them."""
+    return command(Sweep, challenge, arguments)
+
+
+def command(kind: type[Road[Any]], challenge: Challenge, arguments: Sequence[str] | None) -> int:
+    """The same for any kind of road."""
 
     def run() -> int:
-        given = options.parse(challenge, arguments)
+        given = options.parse(challenge, arguments, kind.options_kind)
         if given.get("list"):
             print(answer.listing(challenge))
             return 0
-        return Sweep.prepare(challenge, given).run()
+        return kind.prepare(challenge, given).run()
 
     return exit_code(challenge.name, run)
 
 
 @dataclass(kw_only=True)
-class Sweep:
-    """One sweep with everything it needs at hand."""
+class Road(ABC, Generic[AnyOptions]):
+    """One run over a challenge's approaches with everything it needs at hand.
+
+    Subclasses say what runs and what a person is told of it: the methods without a body.
+    """
+
+    # The class of `options`.
+    options_kind: ClassVar[type[Any]]
 
     challenge: Challenge
-    options: SweepOptions
+    options: AnyOptions
     approaches: tuple[Approach, ...]
     materials: Materials
     tracking_uri: str
-    # When losing configurations are stopped early; the benchmarks compare with and without.
-    racing: Racing | None = field(default_factory=Racing)
     # The spec of the sweep that is resumed; empty for a new one.
     before: Mapping[str, Any] = field(default_factory=dict)
     begin: float = field(default_factory=time.monotonic)
@@ -71,15 +82,15 @@ class Sweep:
     signals: Signals = field(default_factory=Signals)
 
     @classmethod
-    def prepare(cls, challenge: Challenge, given: dict[str, Any]) -> Sweep:
+    def prepare(cls, challenge: Challenge, given: dict[str, Any]) -> Self:
         """Check everything that can be checked, and find the images and weights. Starts and writes nothing.
 
         Raises:
             BadInput: Something that was asked for cannot be.
         """
-        results = path_of(given.get("results_dir", SweepOptions().results_dir))
+        results = path_of(given.get("results_dir", options.Options().results_dir))
         remembered, spec = _remembered(challenge, given, results)
-        asked = options.complete(challenge, given, remembered)
+        asked = options.complete(challenge, given, remembered, cls.options_kind)
         uri = mlflow_uri.resolve_uri(asked.tracking_uri)
         mlflow_uri.check_uri(uri)
         if asked.address:
@@ -117,8 +128,6 @@ class Sweep:
         return {
             "challenge": self.challenge.name,
             **self.materials.spec(),
-            "seeds": self.options.seeds,
-            "search_seed": self.options.search_seed,
             "numbers_version": NUMBERS_VERSION,
         }
 
@@ -137,7 +146,7 @@ class Sweep:
             BadInput: Something that must stay the same does not.
         """
         before, now = self.before, self.spec
-        pairs = [(what, before.get(key), now[key]) for key, what in FIXED.items()]
+        pairs = [(what, before.get(key), now[key]) for key, what in FIXED.items() if key in now]
         pairs += [
             (f"{what} {name}", before.get(key, {}).get(name, fingerprint), fingerprint)
             for key, what in (("weights_fingerprint", "weights of"), ("others_fingerprint", "images of"))
@@ -155,7 +164,7 @@ class Sweep:
         for notice in self.materials.notices:
             print(answer.framed(notice))
         if self.options.dry_run:
-            print(self._plan({}))
+            print(self._plan(None))
             return 0
         if engine.cluster_address(self.options.address):
             # Whether a cluster is there is known only by connecting, which should be before anything is written.
@@ -164,13 +173,14 @@ class Sweep:
         tracker: tracking.Tracking | None = None
         code = 1
         try:
-            print(self._plan(_begun(record)))
+            print(self._plan(record))
             print(f"\nSweep {self.folder.name}: everything goes to {self.folder}")
             print(f"Watch it meanwhile with: {mlflow_uri.ui_command(self.tracking_uri)}\n", flush=True)
             start = self._start()
             record.begin(self.whole_spec, start)
             tracker = self._tracker(record, start)
-            self._search_and_confirm(record, tracker)
+            self._push_earlier(record, tracker)
+            self._run_all(record, tracker)
             code = 0
         except tuple(ENDED_BY) as signalled:
             code = ENDED_BY[type(signalled)]
@@ -190,21 +200,47 @@ class Sweep:
             self.signals.restore()
         return code
 
-    def _plan(self, begun: Mapping[str, int]) -> str:
+    @abstractmethod
+    def _work(self, record: Record | None) -> plan.Work:
+        """What is to be done, or what of it the record lacks."""
+
+    @abstractmethod
+    def _tags(self) -> dict[str, str]:
+        """More about this start for its run in MLflow."""
+
+    @abstractmethod
+    def _run_all(self, record: Record, tracker: tracking.Tracking) -> None:
+        """Run every stage to its end."""
+
+    @abstractmethod
+    def _summary(self, record: Record, approaches: Sequence[Approach]) -> dict[str, Any]:
+        """What came out, as it goes into `summary.json`."""
+
+    @abstractmethod
+    def _for_mlflow(self, found: dict[str, Any]) -> tuple[dict[str, float], str]:
+        """Metrics and Markdown description of the run in MLflow, from the summary."""
+
+    @abstractmethod
+    def _answer(self, found: dict[str, Any]) -> str:
+        """What a person reads at the end, from the summary."""
+
+    @abstractmethod
+    def _ways_on(self, record: Record) -> list[str]:
+        """What could be done after all of it was."""
+
+    @property
+    def resume_command(self) -> str:
+        """The command that goes on."""
+        return answer.resume_command(self.challenge, self.options, self.folder)
+
+    def _plan(self, record: Record | None) -> str:
         connected = ray.is_initialized()
         slots = engine.slots(self.options.workers) if connected else self.options.workers or os.cpu_count() or 1
+        work = self._work(record)
         # The test split's features are computed for the winners only, which are not known yet.
-        to_compute = self.materials.seconds_to_compute(self.approaches, [VALIDATION, *self.materials.others])
-        return plan.text(
-            self.challenge,
-            self.options,
-            self.approaches,
-            self.materials,
-            marks.warnings(self.whole_spec),
-            to_compute,
-            slots,
-            begun,
-        )
+        names = [VALIDATION, *self.materials.others]
+        to_compute = self.materials.seconds_to_compute(self.approaches, names, work.views)
+        return plan.text(self.challenge, work, self.materials, marks.warnings(self.whole_spec), to_compute, slots)
 
     def _start(self) -> dict[str, Any]:
         return {
@@ -220,8 +256,7 @@ class Sweep:
             "command": start["command"],
             "git_revision": start["git_revision"],
             "approaches": ", ".join(self.options.approaches),
-            "num_samples": str(self.options.num_samples),
-            "confirm_seeds": str(self.options.confirm_seeds),
+            **self._tags(),
         }
         params = {
             **{key: value for key, value in self.spec.items() if not isinstance(value, dict | list)},
@@ -242,25 +277,11 @@ class Sweep:
             examples=[approach.reported.params for approach in self.approaches],
         )
 
-    def _search_and_confirm(self, record: Record, tracker: tracking.Tracking) -> None:
+    def _push_earlier(self, record: Record, tracker: tracking.Tracking) -> None:
+        """Give MLflow what earlier starts finished; it is written only where it lacks."""
         for trial in record.trials():
-            # From earlier starts; MLflow is given only what it lacks.
             if trial.state != "RUNNING":
                 tracker.push(trial)
-
-        search = SearchAgenda(
-            record,
-            self.approaches,
-            tracker.push,
-            num_samples=self.options.num_samples,
-            seeds=self.options.seeds,
-            search_seed=self.options.search_seed,
-            time_budget=self.options.time_budget,
-            racing=self.racing,
-        )
-        self._run(search, "Search", [VALIDATION])
-        confirm = ConfirmAgenda(record, self.approaches, tracker.push, seeds=self.options.confirm_seeds)
-        self._run(confirm, "Confirm", [VALIDATION, TEST])
 
     def _run(self, agenda: Agenda, what: str, splits: Sequence[str]) -> None:
         """Run one stage, with the images of `splits` and of other data sets, and no more, within the workers' reach."""
@@ -277,7 +298,7 @@ class Sweep:
                     self.approaches,
                     [name],
                     in_store=True,
-                    views=self._views(agenda) if name == TEST else None,
+                    views=self._views(agenda) if isinstance(agenda, GivenAgenda) else None,
                     interrupt=self.signals.stop_if_one_came,
                 )
         if not self.weights_to_train:
@@ -300,8 +321,8 @@ class Sweep:
             )
         self.signals.stop_if_one_came()
 
-    def _views(self, agenda: Agenda) -> set[str]:
-        """What the agenda's waiting tasks look at, which spares the test split most of the backbones' work."""
+    def _views(self, agenda: GivenAgenda) -> set[str]:
+        """What the agenda's tasks look at, which spares most of the backbones' work."""
         trainables = {approach.name: approach.trainable for approach in self.approaches}
         return {
             view
@@ -318,30 +339,26 @@ class Sweep:
         """Write the files, finish MLflow, and print what a person wants to know; returns the exit code."""
         names = {*self.options.approaches, *record.approaches()}
         everything = [approach for approach in self.challenge.approaches if approach.name in names]
+        found = self._summary(record, everything)
         try:
-            found = tables.write_files(record, everything)
+            tables.write_files(record, everything, found)
         except OSError as error:
             print(f"{self.challenge.name}: the tables could not be written ({error})", file=sys.stderr)
-            found = tables.summary(record, everything)
             code = code or 1
-        if code == 0 and not any(row["configurations"]["complete"] for row in found["approaches"]):
+        if code == 0 and not any(trial.state == "COMPLETE" for trial in record.trials()):
             print(f"{self.challenge.name}: no configuration completed; see the reasons in trials.csv", file=sys.stderr)
             code = 1
-        metrics, note = answer.of_sweep(found, marks.warnings(self.whole_spec))
+        metrics, note = self._for_mlflow(found)
         files = [path for name in tables.FILES if (path := self.folder / name).is_file()]
         status = {0: "FINISHED", 130: "KILLED", 143: "KILLED"}.get(code, "FAILED")
         patience = tracking.DRAIN_SECONDS if code == 0 else tracking.HURRIED_DRAIN_SECONDS
         tracker.close(status, metrics, note, files, ended_ms=_last_ms(record), patience=patience)
         print(flush=True)
-        print(answer.results(found, self.folder, marks.warnings(self.whole_spec)), end="\n\n")
-        resume = answer.resume_command(self.challenge, self.options, self.folder)
+        print(self._answer(found), end="\n\n")
+        resume = self.resume_command
         lines = [answer.record_line(self.folder), *tracker.where_to_look()]
         if code == 0:
-            lines.append(f"Extend  {resume} --num-samples {2 * self.options.num_samples}")
-        begun = _begun(record)
-        short = [name for name in self.options.approaches if begun.get(name, 0) < self.options.num_samples]
-        if code == 0 and short:
-            lines.append(f"The time budget ended before all configurations of {', '.join(short)}; go on with: {resume}")
+            lines += self._ways_on(record)
         if tracker.trouble:
             lines.append(
                 f"MLflow did not take everything ({tracker.trouble}). The record has it all; once MLflow is back, this "
@@ -352,6 +369,62 @@ class Sweep:
         if code in (1, 130, 143):
             print(f"\nNot finished; everything so far is saved. Go on with:\n    {resume}", file=sys.stderr)
         return code
+
+
+@dataclass(kw_only=True)
+class Sweep(Road[SweepOptions]):
+    """A sweep: the search, and the confirmation of what it found."""
+
+    options_kind = SweepOptions
+
+    # When losing configurations are stopped early; the benchmarks compare with and without.
+    racing: Racing | None = field(default_factory=Racing)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The search's own seeds and start, too."""
+        return {**super().spec, "seeds": self.options.seeds, "search_seed": self.options.search_seed}
+
+    def _work(self, record: Record | None) -> plan.Work:
+        return plan.of_sweep(self.options, self.approaches, _begun(record) if record else {})
+
+    def _tags(self) -> dict[str, str]:
+        return {"num_samples": str(self.options.num_samples), "confirm_seeds": str(self.options.confirm_seeds)}
+
+    def _run_all(self, record: Record, tracker: tracking.Tracking) -> None:
+        search = SearchAgenda(
+            record,
+            self.approaches,
+            tracker.push,
+            num_samples=self.options.num_samples,
+            seeds=self.options.seeds,
+            search_seed=self.options.search_seed,
+            time_budget=self.options.time_budget,
+            racing=self.racing,
+        )
+        self._run(search, "Search", [VALIDATION])
+        confirm = ConfirmAgenda(record, self.approaches, tracker.push, seeds=self.options.confirm_seeds)
+        self._run(confirm, "Confirm", [VALIDATION, TEST])
+
+    def _summary(self, record: Record, approaches: Sequence[Approach]) -> dict[str, Any]:
+        return tables.summary(record, approaches)
+
+    def _for_mlflow(self, found: dict[str, Any]) -> tuple[dict[str, float], str]:
+        return answer.of_sweep(found, marks.warnings(self.whole_spec))
+
+    def _answer(self, found: dict[str, Any]) -> str:
+        return answer.results(found, self.folder, marks.warnings(self.whole_spec))
+
+    def _ways_on(self, record: Record) -> list[str]:
+        lines = [f"Extend  {self.resume_command} --num-samples {2 * self.options.num_samples}"]
+        begun = _begun(record)
+        short = [name for name in self.options.approaches if begun.get(name, 0) < self.options.num_samples]
+        if short:
+            lines.append(
+                f"The time budget ended before all configurations of {', '.join(short)}; go on with: "
+                f"{self.resume_command}"
+            )
+        return lines
 
 
 def _remembered(challenge: Challenge, given: dict[str, Any], results: Path) -> tuple[dict[str, Any], dict[str, Any]]:

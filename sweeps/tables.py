@@ -176,10 +176,9 @@ def _dict(value: Estimate | None) -> dict[str, Any] | None:
     return asdict(value) if value else None
 
 
-def write_files(record: Record, approaches: Sequence[Approach]) -> dict[str, Any]:
-    """Write `trials.csv`, `seeds.csv` and `summary.json` beside the journal, each whole; return the summary."""
+def write_files(record: Record, approaches: Sequence[Approach], found: Mapping[str, Any]) -> None:
+    """Write `trials.csv`, `seeds.csv` and the summary, `summary.json`, beside the journal, each whole."""
     trials = record.trials([approach.name for approach in approaches])
-    found = summary(record, approaches)
     for name, text in (
         ("seeds.csv", seeds_frame(trials).to_csv(index=False)),
         ("trials.csv", trials_frame(trials).to_csv(index=False)),
@@ -188,7 +187,6 @@ def write_files(record: Record, approaches: Sequence[Approach]) -> dict[str, Any
         unfinished = record.folder / f"{name}.tmp"
         unfinished.write_text(text)
         unfinished.replace(record.folder / name)
-    return found
 
 
 def printed(found: dict[str, Any]) -> str:
@@ -197,7 +195,7 @@ def printed(found: dict[str, Any]) -> str:
     rows = [
         {
             "approach": row["approach"],
-            **({"weights": _names(row["weights"])} if has_weights else {}),
+            **({"weights": source_names(row["weights"])} if has_weights else {}),
             **_printed_row(row),
         }
         for row in found["approaches"]
@@ -205,7 +203,7 @@ def printed(found: dict[str, Any]) -> str:
     return aligned(rows, left=("approach", "weights") if has_weights else ("approach",))
 
 
-def _names(sources: Sequence[str]) -> str:
+def source_names(sources: Sequence[str]) -> str:
     """Sources of weights; of a file, the folder it is in and its name."""
     return ", ".join("/".join(Path(source).parts[-2:]) for source in sources) or "none"
 

@@ -9,6 +9,7 @@ import numpy as np
 from search_spaces.reported import Reported
 from sweeps.challenge import Approach
 from sweeps.search import SearchAgenda
+from trainables.metrics import METRICS
 from trainables.protocol import SeedResult, SeedTrainable
 
 
@@ -22,8 +23,9 @@ def suggest(trial):
         trial.suggest_int("only_odd", 1, 3)
 
 
-def approach(name="a", published=0.5):
-    reported = Reported(params={"x": published, "kind": "plain"}, mean=None, sd=None, seeds=None, note="made up")
+def approach(name="a", published=0.5, **more):
+    number = {"mean": None, "sd": None, "seeds": None, **more}
+    reported = Reported(params={"x": published, "kind": "plain"}, note="made up", **number)
     space = types.SimpleNamespace(suggest=suggest, REPORTED=reported)
     return Approach(name=name, trainable=Nothing, space=space, seconds_a_seed=1.0)
 
@@ -49,7 +51,9 @@ def search(record, approaches=None, num_samples=6, seeds=10, closed=None, **more
 
 def outcome(task, seed, split, error=None):
     value = None if error else accuracy(task.params, seed)
-    return SeedResult(seed=seed, split=split, seconds=1.0, timestamp_ms=seed, accuracy=value, error=error)
+    return SeedResult(
+        seed=seed, split=split, seconds=1.0, timestamp_ms=seed, error=error, **dict.fromkeys(METRICS, value)
+    )
 
 
 def work(agenda, task, fails=lambda task, seed: None, stop_after=None):

@@ -122,19 +122,36 @@ def taught(approach, config, image_sets):
     return support_of(approach.trainable, config, split_of_seed(0)[0], image_sets, weights)
 
 
-def test_published_setting_lies_in_the_space(approach):
-    suggested = optuna.trial.FixedTrial(dict(approach.reported.params))
-    approach.suggest(suggested)
-    assert suggested.params == dict(approach.reported.params)
-    for name, distribution in suggested.distributions.items():
-        assert distribution._contains(distribution.to_internal_repr(approach.reported.params[name]))
+def test_every_published_setting_lies_in_the_space_and_is_a_configuration(approach):
+    for setting in approach.reported.settings().values():
+        suggested = optuna.trial.FixedTrial(dict(setting.params))
+        approach.suggest(suggested)
+        assert suggested.params == dict(setting.params)
+        for name, distribution in suggested.distributions.items():
+            assert distribution._contains(distribution.to_internal_repr(setting.params[name]))
+        approach.trainable.Config(**setting.params)
 
 
-def test_published_result_is_complete_or_absent(approach):
-    reported = approach.reported
-    assert (reported.mean is None) == (reported.sd is None)
-    assert reported.mean is None or 0 < reported.mean < 100
-    assert reported.note
+def test_variants_are_other_settings_with_a_number_each(approach):
+    settings = [dict(setting.params) for setting in approach.reported.settings().values()]
+    assert all(params not in settings[:index] for index, params in enumerate(settings))
+    for name, variant in approach.reported.variants.items():
+        assert name.isidentifier()
+        assert variant.mean is not None
+
+
+def test_published_results_are_complete_or_absent(approach):
+    for setting in approach.reported.settings().values():
+        assert (setting.mean is None) == (setting.sd is None)
+        assert setting.mean is None or 0 < setting.mean < 100
+    assert approach.reported.note
+
+
+def test_what_is_wrong_with_the_study_s_number_is_said_in_a_line(approach):
+    fault = approach.reported.fault
+    assert fault is None or (len(fault) <= 150 and "\n" not in fault and not fault.endswith("."))
+    # A number that is no accuracy of the class needs a reason.
+    assert approach.reported.is_class_accuracy or fault
 
 
 def test_every_suggestion_is_a_configuration(approach):

@@ -1,3 +1,4 @@
+import functools
 import json
 import re
 from dataclasses import asdict, fields, replace
@@ -10,10 +11,12 @@ from sweeps.agenda import MOST_SEEDS
 from sweeps.answer import listing
 from sweeps.challenge import Challenge
 from sweeps.challenge1 import CHALLENGE
-from sweeps.options import REMEMBERED, SMOKE, SweepOptions, as_remembered, complete, parse, parser
+from sweeps.options import REMEMBERED, SMOKE, ReportedOptions, SweepOptions, as_remembered, parse, parser
+from sweeps.options import complete as complete_any
 from sweeps.record import BadInput
 
 NAMES = tuple(approach.name for approach in CHALLENGE.approaches)
+complete = functools.partial(complete_any, kind=SweepOptions)
 
 FLAGS = [
     "--num-samples",
@@ -43,7 +46,24 @@ def test_the_flags_are_these_and_no_others():
 
 
 def test_every_flag_is_a_field_of_the_options():
-    assert [flag[2:].replace("-", "_") for flag in FLAGS] == [field.name for field in fields(SweepOptions)]
+    assert {flag[2:].replace("-", "_") for flag in FLAGS} == {field.name for field in fields(SweepOptions)}
+
+
+def test_a_command_without_a_search_has_no_flags_of_one():
+    found = re.findall(r"\[(--[a-z-]+)", parser(CHALLENGE, ReportedOptions).format_usage())
+    of_a_search = {"--num-samples", "--seeds", "--confirm-seeds", "--time-budget", "--search-seed"}
+    assert set(found) == {*FLAGS, "--sweep"} - of_a_search
+    assert "num-samples" not in parser(CHALLENGE, ReportedOptions).format_help()
+    with pytest.raises(BadInput, match="--seeds"):
+        parse(CHALLENGE, ["--seeds", "5"], ReportedOptions)
+
+
+def test_what_only_a_search_has_is_not_remembered_without_one():
+    options = complete_any(CHALLENGE, {"smoke": True, "sweep": ["a", "b"]}, {}, ReportedOptions)
+    assert options == ReportedOptions(
+        smoke=True, sweep=("a", "b"), dataset="phantom", weights="random", breastmnist="phantom", approaches=NAMES
+    )
+    assert "seeds" not in as_remembered(options)
 
 
 GOOD = [

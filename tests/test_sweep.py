@@ -8,10 +8,6 @@ import re
 import shlex
 import signal
 import sqlite3
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -19,6 +15,7 @@ import torch
 from mlflow import MlflowClient
 from scipy import stats
 
+from commands import run, start, wait_for_seeds
 from made_weights import made_weights
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
 from sweeps.challenge2 import CHALLENGE as CHALLENGE2
@@ -26,38 +23,10 @@ from sweeps.record import Record
 from sweeps.road import main
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parent.parent
 METRICS = ["accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity", "brier"]
 TINY = shlex.split(
     "--dataset phantom --approaches pixel_baseline starter_cnn --num-samples 5 --seeds 6 --confirm-seeds 5"
 )
-
-
-def environment(home):
-    kept = {name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "MEDMNIST_ROOT")}
-    return kept | {"HOME": str(home), "TORCH_HOME": str(home), "COLUMNS": "200"}
-
-
-def command(script, *arguments):
-    return [sys.executable, str(ROOT / "sweeps" / f"{script}.py"), *map(str, arguments)]
-
-
-def run(folder, script, *arguments):
-    return subprocess.run(
-        command(script, *arguments), cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=300
-    )
-
-
-def start(folder, script, *arguments):
-    return subprocess.Popen(
-        command(script, *arguments),
-        cwd=folder,
-        env=environment(folder),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def seeds(folder, name="sweep"):
@@ -72,17 +41,6 @@ def rows(frame, **columns):
     for name, value in columns.items():
         frame = frame[frame[name] == value]
     return frame
-
-
-def wait_for_seeds(folder, count, name="sweep"):
-    """Until the journal of a running sweep holds so many."""
-    path = folder / "results" / name / "study.journal"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if path.exists() and path.read_bytes().count(b'"seed:') >= count:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"no {count} seeds within two minutes")
 
 
 @pytest.fixture(scope="module")
