@@ -288,6 +288,8 @@ def complete(
     smoke = {key: value for key, value in smoke.items() if key in _names(kind)}
     kept = {key: value for key, value in remembered.items() if key in REMEMBERED}
     options: dict[str, Any] = {**everything, **smoke, **kept, **given}
+    # JSON and the command line have lists.
+    options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     options["approaches"] = challenge.compared(options["approaches"])
     return kind(**options)
 
