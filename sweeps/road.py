@@ -12,7 +12,7 @@ from typing import Any
 
 import ray
 
-from sweeps import answer, engine, marks, mlflow_uri, options, plan, provenance, tables, tracking
+from sweeps import answer, engine, marks, mlflow_uri, options, plan, provenance, report, tables, tracking
 from sweeps.agenda import Agenda
 from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Approach, Challenge
@@ -329,13 +329,15 @@ class Sweep:
             code = 1
         metrics, note = answer.of_sweep(found, marks.warnings(self.whole_spec))
         files = [path for name in tables.FILES if (path := self.folder / name).is_file()]
+        reported, trouble = report.try_to_write(record, everything, found)
         status = {0: "FINISHED", 130: "KILLED", 143: "KILLED"}.get(code, "FAILED")
         patience = tracking.DRAIN_SECONDS if code == 0 else tracking.HURRIED_DRAIN_SECONDS
-        tracker.close(status, metrics, note, files, ended_ms=_last_ms(record), patience=patience)
+        tracker.close(status, metrics, note, [*files, *reported], ended_ms=_last_ms(record), patience=patience)
         print(flush=True)
         print(answer.results(found, self.folder, marks.warnings(self.whole_spec)), end="\n\n")
         resume = answer.resume_command(self.challenge, self.options, self.folder)
-        lines = [answer.record_line(self.folder), *tracker.where_to_look()]
+        lines = [trouble or f"Report  {self.folder / report.HTML}", answer.record_line(self.folder)]
+        lines += tracker.where_to_look()
         if code == 0:
             lines.append(f"Extend  {resume} --num-samples {2 * self.options.num_samples}")
         begun = _begun(record)
