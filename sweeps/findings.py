@@ -129,7 +129,10 @@ def baseline(sweep: _Sweep) -> Finding:
     title, name = "Plain baseline", sweep.found["baseline"]
     compared = versus(sweep.found, name)
     if not compared:
-        text = "The plain baseline is not confirmed beside another approach, so nothing tells whether training is worth it."
+        text = (
+            "The plain baseline is not confirmed beside another approach, so nothing tells whether the others are worth "
+            "their training."
+        )
         return Finding(mark=LOOK, title=title, text=text)
     better = [other for other, pair in compared.items() if pair["verdict"] == BETTER]
     trouble = "" if better else f"No approach is shown to be better than the plain baseline {name}."
@@ -151,8 +154,8 @@ def separation(sweep: _Sweep) -> Finding:
     if needed is None:
         return Finding(mark=LOOK, title=title, text=f"There is no difference between {best} and {second} to show.")
     text = (
-        f"{pair['n']} seeds do not show {difference}. If that is the true difference, about {needed} seeds would show it "
-        "in four of five sweeps (one paired test at 5 %, power 80 %)"
+        f"{pair['n']} seeds do not show {difference}. If that is the true difference, about {needed} seeds would show "
+        "it in four of five sweeps (one paired test at 5 %, power 80 %)"
     )
     few = (
         "; that so few would do and it is not shown is the price of comparing all pairs."
@@ -222,8 +225,8 @@ def edges(sweep: _Sweep) -> Finding:
         if at_end:
             texts.append(f"{row['approach']}: {', '.join(at_end)}")
     trouble = (
-        f"{at_ends} of the {numeric} numeric values of the best configurations lie at an end of their searched range; by "
-        f"chance alone about one in ten does. Where that end is no natural limit, such as 0, widen the range in "
+        f"{at_ends} of the {numeric} numeric values of the best configurations lie at an end of their searched range; "
+        "by chance alone about one in ten does. Where that end is no natural limit, such as 0, widen the range in "
         "search_spaces/:"
         if texts
         else ""
@@ -273,7 +276,8 @@ def published(sweep: _Sweep) -> Finding:
         and sum(row["configurations"].values()) > 1
     ]
     trouble = (
-        f"Nothing better was found than the setting that the search starts from (the study's, where it has one): {', '.join(names)}."
+        "Nothing better was found than the setting that the search starts from (the study's, where it has one): "
+        f"{', '.join(names)}."
         if names
         else ""
     )
@@ -336,7 +340,8 @@ def test_openings(sweep: _Sweep) -> Finding:
     often = {row["approach"]: row["test_openings"] for row in sweep.rows if row["test_openings"] > 1}
     trouble = (
         "The test split was opened more than once, as an extended search found a new best configuration: "
-        f"{', '.join(f'{name} {count} times' for name, count in often.items())}. Its numbers are a little less independent."
+        f"{', '.join(f'{name} {count} times' for name, count in often.items())}. Its numbers are a little less "
+        "independent."
         if often
         else ""
     )

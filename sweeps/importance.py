@@ -1,8 +1,8 @@
 """Which hyperparameters mattered, by PED-ANOVA, and how far that can be believed.
 
 PED-ANOVA asks how differently a parameter's values are spread among the best configurations and among all that were
-tried (Watanabe et al. 2023, https://arxiv.org/abs/2304.10255; with parameters that only some configurations have, Ito et
-al. 2026, https://arxiv.org/abs/2601.20800).
+tried (Watanabe et al. 2023, https://arxiv.org/abs/2304.10255; with parameters that only some configurations have:
+https://arxiv.org/abs/2601.20800).
 
 Three choices of ours:
 
@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -41,8 +42,8 @@ LEAST_IN_GROUP = 2
 class Importance:
     """One parameter's share of what PED-ANOVA finds, which is 1 for all parameters of an approach together.
 
-    `low` to `high` is where 90 % of the resamples lie, drawn out to the share where that lies outside; `chance` is what a parameter without any effect stays below in 95
-    of 100 cases, on the same scale.
+    `low` to `high` is where 90 % of the resamples lie, drawn out to the share where that lies outside; `chance` is
+    what a parameter without any effect stays below in 95 of 100 cases, on the same scale.
     """
 
     param: str
@@ -148,7 +149,7 @@ def _grid_size(distribution: BaseDistribution) -> int:
     return GRID
 
 
-def _cells(distribution: BaseDistribution, values: Sequence[object]) -> np.ndarray:
+def _cells(distribution: BaseDistribution, values: Sequence[Any]) -> np.ndarray:
     """The cell of each value."""
     if isinstance(distribution, CategoricalDistribution):
         return np.array([int(distribution.to_internal_repr(value)) for value in values])
@@ -173,7 +174,7 @@ def _categorical_density(counts_RG: np.ndarray) -> np.ndarray:
 
 
 def _numeric_density(counts_RG: np.ndarray) -> np.ndarray:
-    """Kernel density on the cells: a normal kernel cut to the range at each count, with Scott's bandwidth, and a wide one.
+    """Kernel density on the cells: normal kernels cut to the range, with Scott's bandwidth, and one wide one.
 
     Scott 1992, Multivariate Density Estimation.
     """

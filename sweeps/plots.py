@@ -32,7 +32,7 @@ SYMBOLS = "os^vDPX<>ph*"
 # Inches and points.
 WIDTH, FONT = 5.3, 8.5
 A_LETTER, A_LINE = 0.068, 0.15
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": FONT,
     "axes.titlesize": FONT,

@@ -35,8 +35,8 @@ STAGES = (SEARCH, CONFIRM)
 class TrialRecord:
     """One configuration as the journal has it. `state` is Optuna's: RUNNING, COMPLETE, PRUNED (raced out) or FAIL.
 
-    In the confirm stage `of_trial` is the number of the search trial whose configuration this is. `distributions` are the
-    ranges that the parameters were drawn from.
+    In the confirm stage `of_trial` is the number of the search trial whose configuration this is. `distributions` are
+    the ranges that the parameters were drawn from.
     """
 
     approach: str

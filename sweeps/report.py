@@ -273,7 +273,7 @@ def _axis(param: str, trials: Sequence[TrialRecord]) -> plots.Axis | None:
     distribution = next(trial.distributions[param] for trial in trials if param in trial.params)
     if distribution.single():
         return None
-    values = [trial.params.get(param) if param in trial.params else _NONE for trial in trials]
+    values: list[Any] = [trial.params.get(param, _NONE) for trial in trials]
     if isinstance(distribution, CategoricalDistribution):
         last = len(distribution.choices) - 1
         places = [None if value is _NONE else distribution.choices.index(value) / last for value in values]
@@ -351,11 +351,11 @@ def _approaches_table(found: Mapping[str, Any]) -> Table:
 
 
 def _typeset(text: str) -> str:
-    return text.replace("+-", "±").replace("-", "−")
+    return text.replace("+-", "±").replace("-", "\N{MINUS SIGN}")
 
 
 def _points(value: float) -> str:
-    return f"{100 * value:+.1f}".replace("-", "−")
+    return f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _pairs_table(found: Mapping[str, Any]) -> Table:
@@ -476,8 +476,8 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "Fresh seeds",
-            f"{CONFIRM_SEEDS_FROM} to {CONFIRM_SEEDS_FROM + wanted - 1}, for the best configuration of each approach, on "
-            "validation images and on the test split",
+            f"{CONFIRM_SEEDS_FROM} to {CONFIRM_SEEDS_FROM + wanted - 1}, for the best configuration of each approach, "
+            "on validation images and on the test split",
         ),
         ("Seed of the sampler", found.get("search_seed")),
         ("Configurations an approach", options.get("num_samples")),
