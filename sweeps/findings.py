@@ -130,8 +130,8 @@ def baseline(sweep: _Sweep) -> Finding:
     compared = versus(sweep.found, name)
     if not compared:
         text = (
-            "The plain baseline is not confirmed beside another approach, so nothing tells whether the others are worth "
-            "their training."
+            "The plain baseline is not confirmed beside another approach, so nothing tells whether the others are "
+            "worth their training."
         )
         return Finding(mark=LOOK, title=title, text=text)
     better = [other for other, pair in compared.items() if pair["verdict"] == BETTER]

@@ -112,8 +112,6 @@ def _content(
     record: Record, found: Mapping[str, Any], trials: Sequence[TrialRecord], drawn: Mapping[str, Sequence[plots.Plot]]
 ) -> dict[str, Any]:
     """Everything that the templates show."""
-    from markupsafe import Markup
-
     checked = findings(found, trials)
     last = _last_ms(found, trials)
     return {
@@ -140,7 +138,6 @@ def _content(
         "files": _files(),
         "date": _utc(last) if last else "",
         "plots": drawn,
-        "svg": {plot.name: Markup(plot.svg) for figures in drawn.values() for plot in figures},
         "folder": PLOTS,
     }
 
