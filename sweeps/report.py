@@ -21,8 +21,8 @@ from sweeps.challenge import Approach
 from sweeps.findings import FINE, KNOW, LOOK, findings
 from sweeps.intervals import POOL_ERROR
 from sweeps.mlflow_uri import resolve_uri, ui_command
-from sweeps.record import SEARCH, Record, TrialRecord, confirmed_results
-from sweeps.verdict import percent, verdict, versus
+from sweeps.record import JOURNAL, SEARCH, Record, TrialRecord, confirmed_results
+from sweeps.verdict import UNDECIDED, percent, verdict, versus
 from trainables.protocol import VALIDATION
 
 HTML, MARKDOWN, PLOTS = "report.html", "report.md", "plots"
@@ -193,10 +193,9 @@ def _differences(found: Mapping[str, Any]) -> Iterator[plots.Plot]:
     panels = {f"each less {best}": versus(found, best)}
     if baseline != best and baseline:
         panels[f"each less {baseline}"] = versus(found, baseline)
-    # Where the best is the first panel's own, a difference is negative as far as an approach falls behind.
     shown = {
         title: {
-            name: {key: 100 * pair[key] for key in ("mean", "low", "high")} | {"is_shown": pair["p_holm"] < 0.05}
+            name: {key: 100 * pair[key] for key in ("mean", "low", "high")} | {"is_shown": pair["verdict"] != UNDECIDED}
             for name, pair in pairs.items()
         }
         for title, pairs in panels.items()
@@ -525,13 +524,15 @@ def _commands(folder: Path, found: Mapping[str, Any]) -> list[tuple[str, str]]:
         )
         commands.append(("Train one seed of the best configuration again and compare", rerun))
     commands.append(("See every run in MLflow", ui_command(resolve_uri(options.get("tracking_uri")))))
-    dashboard = f"pip install optuna-dashboard && optuna-dashboard {shlex.quote(str(folder / 'study.journal'))}"
-    return [*commands, ("Look through the search interactively", dashboard)]
+    journal = shlex.quote(str(folder / JOURNAL))
+    dashboard = f"pip install optuna-dashboard\ncp {journal} copy.journal\noptuna-dashboard copy.journal"
+    what = "Look through the search interactively; in a copy, since its buttons can delete"
+    return [*commands, (what, dashboard)]
 
 
 def _files() -> list[tuple[str, str]]:
     return [
-        ("study.journal", "the record, an Optuna journal; all else is made from it"),
+        (JOURNAL, "the record, an Optuna journal; all else is made from it"),
         ("seeds.csv", "one row a seed and split, with every metric"),
         ("trials.csv", "one row a configuration, with its parameters, and its reason if it failed"),
         ("summary.json", "the table and the comparisons for programs, with every metric"),

@@ -147,7 +147,7 @@ def test_the_same_record_gives_the_same_bytes_and_no_old_plots(whole):
 
 
 def test_one_approach_alone(record):
-    page, markdown, names = written(record, finished(record, names=("b",), num_samples=2))
+    page, _, names = written(record, finished(record, names=("b",), num_samples=2))
     Page(page)
     assert "differences" not in names
     assert "There are no two confirmed approaches" in page
