@@ -444,12 +444,11 @@ def _study_table(found: Mapping[str, Any]) -> Table:
             str(row["reported"]["seeds"] or ""),
             _typeset(tables.mean_sd(row["at_reported_setting"])),
             _typeset(tables.mean_sd(row["confirmed"])),
-            row["reported"]["note"],
         ]
         for row in found["approaches"]
     ]
-    head = ["approach", "reported", "its seeds", "ours so set", "ours confirmed", "of the study's setting and number"]
-    return Table(head=head, rows=rows, caption="Accuracy in per cent, mean ± standard deviation", left=(head[-1],))
+    head = ["approach", "reported", "its seeds", "ours so set", "ours confirmed"]
+    return Table(head=head, rows=rows, caption="Accuracy in per cent, mean ± standard deviation over seeds")
 
 
 # How it was run, and how to go on.
