@@ -9,7 +9,7 @@ import pytest
 
 import pretended
 from made_up import SPEC, START, approaches, finished
-from sweeps import plots, report
+from sweeps import report, report_tables, search_plots
 from sweeps.confirm import ConfirmAgenda
 from sweeps.record import Record
 from sweeps.tables import summary
@@ -186,15 +186,17 @@ def test_what_goes_wrong_is_said_in_a_line(record, monkeypatch):
 
 
 def test_labels_are_spread_and_stay_in_order():
-    assert plots.spread([1.0, 3.0], 0.5, 10) == [1.0, 3.0]
-    assert plots.spread([3.0, 1.0, 1.0], 0.5, 10) == pytest.approx([3.0, 0.75, 1.25])
-    assert plots.spread([9.9, 10.0], 1.0, 10) == pytest.approx([9.0, 10.0])
-    assert plots.spread([], 1.0, 10) == []
+    assert search_plots.spread([1.0, 3.0], 0.5, 10) == [1.0, 3.0]
+    assert search_plots.spread([3.0, 1.0, 1.0], 0.5, 10) == pytest.approx([3.0, 0.75, 1.25])
+    assert search_plots.spread([9.9, 10.0], 1.0, 10) == pytest.approx([9.0, 10.0])
+    assert search_plots.spread([], 1.0, 10) == []
 
 
 def test_markdown_tables_keep_their_columns():
-    table = report.Table(head=["a", "words", "n"], rows=[["x|y", "two\nlines <b>", "1"]], caption="", left=("words",))
-    assert report.markdown_table(table).splitlines() == [
+    table = report_tables.Table(
+        head=["a", "words", "n"], rows=[["x|y", "two\nlines <b>", "1"]], caption="", left=("words",)
+    )
+    assert report_tables.markdown(table).splitlines() == [
         "| a | words | n |",
         "| :-- | :-- | --: |",
         "| x\\|y | two lines &lt;b&gt; | 1 |",
