@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
 from filelock import FileLock, Timeout
+from optuna.distributions import BaseDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study
@@ -34,7 +35,8 @@ STAGES = (SEARCH, CONFIRM)
 class TrialRecord:
     """One configuration as the journal has it. `state` is Optuna's: RUNNING, COMPLETE, PRUNED (raced out) or FAIL.
 
-    In the confirm stage `of_trial` is the number of the search trial whose configuration this is.
+    In the confirm stage `of_trial` is the number of the search trial whose configuration this is. `distributions` are
+    the ranges that the parameters were drawn from.
     """
 
     approach: str
@@ -47,6 +49,7 @@ class TrialRecord:
     of_trial: int | None
     started_ms: int
     ended_ms: int | None
+    distributions: Mapping[str, BaseDistribution] = field(default_factory=dict)
 
     def values(self, metric: str, split: str = VALIDATION) -> np.ndarray:
         """One value of the metric a finished seed, in the order of the seeds."""
@@ -207,6 +210,7 @@ def trial_record(approach: str, stage: str, trial: FrozenTrial) -> TrialRecord:
         of_trial=trial.user_attrs.get("of_trial"),
         started_ms=int(start.timestamp() * 1000) if start else 0,
         ended_ms=int(end.timestamp() * 1000) if end else None,
+        distributions=trial.distributions,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, Self
 
 import ray
 
-from sweeps import answer, engine, marks, mlflow_uri, options, plan, provenance, tables, tracking
+from sweeps import answer, engine, marks, mlflow_uri, options, plan, provenance, report, tables, tracking
 from sweeps.agenda import Agenda
 from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Approach, Challenge
@@ -224,6 +224,12 @@ class Road(ABC, Generic[AnyOptions]):
     def _answer(self, found: dict[str, Any]) -> str:
         """What a person reads at the end, from the summary."""
 
+    def _report(
+        self, record: Record, approaches: Sequence[Approach], found: dict[str, Any]
+    ) -> tuple[list[Path], list[str]]:
+        """Write more files for a person; they and what is said of them."""
+        return [], []
+
     @abstractmethod
     def _ways_on(self, record: Record) -> list[str]:
         """What could be done after all of it was."""
@@ -350,13 +356,14 @@ class Road(ABC, Generic[AnyOptions]):
             code = 1
         metrics, note = self._for_mlflow(found)
         files = [path for name in tables.FILES if (path := self.folder / name).is_file()]
+        more_files, told = self._report(record, everything, found)
         status = {0: "FINISHED", 130: "KILLED", 143: "KILLED"}.get(code, "FAILED")
         patience = tracking.DRAIN_SECONDS if code == 0 else tracking.HURRIED_DRAIN_SECONDS
-        tracker.close(status, metrics, note, files, ended_ms=_last_ms(record), patience=patience)
+        tracker.close(status, metrics, note, [*files, *more_files], ended_ms=_last_ms(record), patience=patience)
         print(flush=True)
         print(self._answer(found), end="\n\n")
         resume = self.resume_command
-        lines = [answer.record_line(self.folder), *tracker.where_to_look()]
+        lines = [*told, answer.record_line(self.folder), *tracker.where_to_look()]
         if code == 0:
             lines += self._ways_on(record)
         if tracker.trouble:
@@ -414,6 +421,12 @@ class Sweep(Road[SweepOptions]):
 
     def _answer(self, found: dict[str, Any]) -> str:
         return answer.results(found, self.folder, marks.warnings(self.whole_spec))
+
+    def _report(
+        self, record: Record, approaches: Sequence[Approach], found: dict[str, Any]
+    ) -> tuple[list[Path], list[str]]:
+        files, trouble = report.try_to_write(record, approaches, found)
+        return files, [trouble or f"Report  {self.folder / report.HTML}"]
 
     def _ways_on(self, record: Record) -> list[str]:
         lines = [f"Extend  {self.resume_command} --num-samples {2 * self.options.num_samples}"]

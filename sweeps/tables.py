@@ -191,8 +191,14 @@ def write_files(record: Record, approaches: Sequence[Approach], found: Mapping[s
 
 def printed(found: dict[str, Any]) -> str:
     """The table of approaches, best confirmed first; accuracies in per cent."""
+    rows = printed_rows(found)
+    return aligned(rows, left=[name for name in ("approach", "weights") if name in rows[0]])
+
+
+def printed_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The table's cells by column; the column of weights only where an approach has some."""
     has_weights = any(row["weights"] for row in found["approaches"])
-    rows = [
+    return [
         {
             "approach": row["approach"],
             **({"weights": source_names(row["weights"])} if has_weights else {}),
@@ -200,7 +206,6 @@ def printed(found: dict[str, Any]) -> str:
         }
         for row in found["approaches"]
     ]
-    return aligned(rows, left=("approach", "weights") if has_weights else ("approach",))
 
 
 def source_names(sources: Sequence[str]) -> str:
@@ -212,29 +217,31 @@ def _printed_row(row: dict[str, Any]) -> dict[str, str]:
     confirmed, search, test = row["confirmed"], row["search"], row["test"].get("balanced_accuracy")
     count = row["configurations"]
     return {
-        "confirmed": _mean_sd(confirmed)
+        "confirmed": mean_sd(confirmed)
         + ("" if row["is_confirmed"] or not confirmed else f" ({confirmed['n']} seeds)"),
         "95 % interval": f"{_percent(confirmed['low'])} to {_percent(confirmed['high'])}"
         if confirmed and confirmed["low"] is not None
         else "",
         "IQM": _percent(confirmed["iqm"]) if confirmed else "",
-        "in search": _mean_sd(search),
+        "in search": mean_sd(search),
         "optimism": f"{100 * row['optimism']:+.1f}" if row["optimism"] is not None else "",
-        "test bal. acc.": _mean_sd(test),
-        "reported": _reported(row["reported"]),
-        "ours so set": _mean_sd(row["at_reported_setting"]),
+        "test bal. acc.": mean_sd(test),
+        "reported": reported(row["reported"]),
+        "ours so set": mean_sd(row["at_reported_setting"]),
         "complete/raced/failed": f"{count['complete']}/{count['raced_out']}/{count['failed']}",
         "s a seed": f"{row['seconds_a_seed']:.2f}" if row["seconds_a_seed"] is not None else "",
     }
 
 
-def _mean_sd(value: dict[str, Any] | None) -> str:
+def mean_sd(value: Mapping[str, Any] | None) -> str:
+    """Mean and standard deviation in per cent; empty where there is none."""
     if value is None:
         return ""
     return _percent(value["mean"]) + (f" +- {_percent(value['sd'])}" if value["sd"] is not None else "")
 
 
-def _reported(reported: dict[str, Any]) -> str:
+def reported(reported: Mapping[str, Any]) -> str:
+    """The study's number, or that it gives none."""
     if reported["mean"] is None:
         return "none"
     return f"{reported['mean']:.1f} +- {reported['sd']:.1f}"

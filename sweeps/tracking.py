@@ -112,7 +112,7 @@ class Tracking:
             status: MLflow's status of the sweep's run: FINISHED, FAILED or KILLED.
             metrics: Of the sweep's run.
             note: Its description, in Markdown.
-            files: Its artifacts.
+            files: Its artifacts, from anywhere in the sweep's folder.
             ended_ms: Time stamp of the metrics.
             patience: Seconds to wait at most.
         """
@@ -277,7 +277,9 @@ class _Writer:
             tags=[RunTag("mlflow.note.content", note)],
         )
         for file in files:
-            self.client.log_artifact(self.parent, str(file))
+            # Artifacts lie in MLflow as they lie in the sweep's folder.
+            inside = file.parent.relative_to(self.tracking.folder).as_posix()
+            self.client.log_artifact(self.parent, str(file), None if inside == "." else inside)
         self.client.set_terminated(self.parent, status=status)
 
 

@@ -63,6 +63,7 @@ def test_prints_plan_table_and_where_everything_is(finished):
         "python sweeps/rerun.py results/sweep --approach",
         "python sweeps/challenge1.py --workers 1 --resume sweep --num-samples 10",
         "results/sweep/study.journal",
+        "results/sweep/report.html",
         "Watch it meanwhile with: mlflow ui\n",
     ):
         assert words in done.stdout
@@ -134,7 +135,12 @@ def test_mlflow_has_one_run_a_configuration_with_seeds_as_steps(finished):
         "seeds.csv",
         "trials.csv",
         "summary.json",
+        "report.html",
+        "report.md",
+        "plots",
     }
+    plots = {Path(file.path).name for file in client.list_artifacts(parent.info.run_id, "plots")}
+    assert plots == {path.name for path in (folder / "results/sweep/plots").iterdir()}
     frame = seeds(folder)
     for each in by_role["trial"] + by_role["confirmation"]:
         tags = each.data.tags

@@ -1,0 +1,203 @@
+"""The report as files: what is in it, that it stands alone, and that it is there whatever the record holds."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+import pretended
+from made_up import SPEC, START, approaches, finished
+from sweeps import report, report_tables, search_plots
+from sweeps.confirm import ConfirmAgenda
+from sweeps.record import Record
+from sweeps.tables import summary
+
+VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
+
+
+class Page(HTMLParser):
+    """Every tag with its attributes, all ids, and whether each tag that opens closes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open = [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def written(record, made):
+    """The report's two texts and its plots' names."""
+    paths = report.write(record, made, summary(record, made))
+    assert all(path.is_file() for path in paths)
+    page, markdown = (record.folder / name for name in ("report.html", "report.md"))
+    assert paths[:2] == [page, markdown]
+    return page.read_text(), markdown.read_text(), {path.stem for path in paths[2:]}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A phantom smoke sweep of two approaches with some failures, and its report."""
+    record = Record(tmp_path_factory.mktemp("whole") / "sweep", write=True)
+    hostile = "<script>alert('a')</script> | [x](y)"
+
+    def fails(task, seed):
+        return hostile if task.trial.number == 3 else None
+
+    made = approaches("a", "b")
+    record.begin(
+        {**SPEC, "dataset": "phantom", "smoke": True},
+        {**START, "command": "python sweeps/challenge1.py --name '<b>&'", "notices": ["No <i>images</i> here."]},
+    )
+    pretended.finish(pretended.search(record, made, num_samples=12), fails=fails)
+    pretended.finish(ConfirmAgenda(record, made, lambda *who: None, seeds=8))
+    yield record, made, written(record, made)
+    record.close()
+
+
+def test_every_section_and_plot_is_there(whole):
+    record, _, (page, markdown, names) = whole
+    assert names == {
+        "seeds",
+        "differences",
+        "history",
+        "cost_curve",
+        "cost",
+        "parallel_1",
+        "parallel_2",
+    } | {name for name in names if name.startswith("importance")}
+    for heading in ("Findings", "Paired differences", "Accuracy against cost", "How it was run", "How to go on"):
+        assert f"<h2>{heading}</h2>" in page
+        assert f"\n## {heading}\n" in markdown
+    for name in names:
+        assert f"(plots/{name}.png)" in markdown
+        assert f'id="figure-{name}"' in page
+        assert (record.folder / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_approaches_marks_and_commands_are_in_both(whole):
+    _, _, (page, markdown, names) = whole
+    for text in (page, markdown):
+        assert "PHANTOM IMAGES · SMOKE RUN" in text
+        assert "| a |" in text or '<th scope="row">a</th>' in text
+        assert "--num-samples 24" in text
+        assert "optuna-dashboard" in text
+    # Once for the page, and once in each plot.
+    assert page.count("PHANTOM IMAGES · SMOKE RUN") == 1 + len(names)
+
+
+def test_the_page_asks_nobody_for_anything(whole):
+    _, _, (page, _, _) = whole
+    tags = Page(page).tags
+    assert not {"script", "link", "iframe", "img", "object", "base"} & {tag for tag, _ in tags}
+    for _, attributes in tags:
+        for name in ("src", "href", "xlink:href", "srcset", "action"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:image/png;base64,"))
+    assert "@import" not in page
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", page))
+
+
+def test_links_and_ids_fit(whole):
+    _, _, (page, _, _) = whole
+    tags = Page(page).tags
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    wanted = {attributes["href"][1:] for tag, attributes in tags if "href" in attributes and tag != "image"}
+    wanted |= {target[1:] for target in re.findall(r"url\(([^)]*)\)", page)}
+    assert wanted <= set(ids)
+
+
+def test_pictures_say_what_they_show(whole):
+    _, _, (page, _, names) = whole
+    labels = [attributes["aria-label"] for _, attributes in Page(page).tags if attributes.get("role") == "img"]
+    assert len(labels) == len(names)
+    assert all(len(label) > 20 for label in labels)
+
+
+def test_words_of_users_stay_words(whole):
+    _, _, (page, markdown, _) = whole
+    assert "&lt;script&gt;alert(" in page
+    assert "&lt;i&gt;images&lt;/i&gt;" in page
+    for text in (page, markdown):
+        assert "<script" not in text
+        assert "<i>" not in text
+    # Only inside a block of code, where it stays as it is.
+    assert all(line.startswith("    ") for line in markdown.splitlines() if "<b>" in line)
+
+
+def test_the_same_record_gives_the_same_bytes_and_no_old_plots(whole):
+    record, made, before = whole
+    pictures = {path.name: path.read_bytes() for path in (record.folder / "plots").iterdir()}
+    (record.folder / "plots" / "importance_9.png").write_bytes(b"old")
+    assert written(record, made) == before
+    assert {path.name: path.read_bytes() for path in (record.folder / "plots").iterdir()} == pictures
+
+
+def test_one_approach_alone(record):
+    page, _, names = written(record, finished(record, names=("b",), num_samples=2))
+    Page(page)
+    assert "differences" not in names
+    assert "There are no two confirmed approaches" in page
+    assert "PHANTOM" not in page
+
+
+def test_an_unconfirmed_record(record):
+    made = approaches("a", "b")
+    record.begin(SPEC, START)
+    agenda = pretended.search(record, made, num_samples=2)
+    pretended.finish(agenda)
+    page, _, names = written(record, made)
+    Page(page)
+    assert "No approach is confirmed yet" in page
+    assert {"history", "cost"} <= names
+    assert "seeds" not in names
+
+
+def test_a_record_that_has_only_begun(record):
+    record.begin(SPEC, START)
+    page, markdown, names = written(record, approaches("a", "b"))
+    Page(page)
+    assert names == set()
+    assert "There is nothing to draw here yet." in page
+    assert "There is nothing to draw here yet." in markdown
+
+
+def test_what_goes_wrong_is_said_in_a_line(record, monkeypatch):
+    def broken(*_):
+        raise OSError("no space left\non device")
+
+    monkeypatch.setattr(report, "write", broken)
+    files, trouble = report.try_to_write(record, [], {})
+    assert files == []
+    assert trouble == "Report  not written (OSError: no space left); the record has everything"
+
+
+def test_labels_are_spread_and_stay_in_order():
+    assert search_plots.spread([1.0, 3.0], 0.5, 10) == [1.0, 3.0]
+    assert search_plots.spread([3.0, 1.0, 1.0], 0.5, 10) == pytest.approx([3.0, 0.75, 1.25])
+    assert search_plots.spread([9.9, 10.0], 1.0, 10) == pytest.approx([9.0, 10.0])
+    assert search_plots.spread([], 1.0, 10) == []
+
+
+def test_markdown_tables_keep_their_columns():
+    table = report_tables.Table(
+        head=["a", "words", "n"], rows=[["x|y", "two\nlines <b>", "1"]], caption="", left=("words",)
+    )
+    assert report_tables.markdown(table).splitlines() == [
+        "| a | words | n |",
+        "| :-- | :-- | --: |",
+        "| x\\|y | two lines &lt;b&gt; | 1 |",
+    ]
