@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 import sqlite3
+from pathlib import Path
 
 import pandas as pd
 import pytest
