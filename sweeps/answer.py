@@ -52,7 +52,7 @@ def results(found: dict[str, Any], folder: Path, warnings: Sequence[str]) -> str
         "",
         tables.printed(found),
         "",
-        *tables.LEGEND,
+        *(line for text in tables.LEGEND for line in textwrap.wrap(text, 118, subsequent_indent="    ")),
         "",
     ]
     lines += [line for sentence in verdict(found) for line in textwrap.wrap(sentence, 118)]

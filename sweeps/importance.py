@@ -11,6 +11,7 @@ tried (Watanabe et al. 2023, https://arxiv.org/abs/2304.10255). It is Optuna's; 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -24,8 +25,8 @@ from sweeps.record import SEARCH, TrialRecord
 # Complete configurations below which nothing is said.
 LEAST_COMPLETE = 10
 BEST_SHARE = 0.2
-# Of either kind. Optuna takes 5 to 10 ms for each, and a report has up to a dozen approaches.
-RESAMPLES = 20
+# Of either kind. Optuna takes about 12 ms for each, and a report has up to a dozen approaches.
+RESAMPLES = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,10 @@ def _evaluate(trials: Sequence[TrialRecord], values_N: np.ndarray, names: Sequen
     """Optuna's importance of each parameter, unscaled; 0 for one that these configurations do not have."""
     study = optuna.create_study(direction="maximize")
     study.add_trials([_frozen(trial, value) for trial, value in zip(trials, values_N, strict=True)])
-    found = PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE).evaluate(study)
+    with warnings.catch_warnings():
+        # A resample may leave a conditional parameter with one configuration, of which Optuna warns.
+        warnings.simplefilter("ignore")
+        found = PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE).evaluate(study)
     return np.array([found.get(name, 0.0) for name in names])
 
 

@@ -50,7 +50,7 @@ def _apart(found: Mapping[str, Any], name: str) -> str:
         return f"It is shown to be better than every other approach ({correction})."
     shown = len(others) - len(alike)
     text = f"better than {shown} of the {len(others)} others" if shown else "better than none of the others"
-    return f"It is shown to be {text} ({correction}); not told apart from it: {', '.join(alike)}."
+    return f"It is shown to be {text} ({correction}); not told apart from it, in points: {', '.join(alike)}."
 
 
 def _held(best: Mapping[str, Any]) -> str:

@@ -44,7 +44,7 @@ def test_names_those_that_are_not_told_apart():
     which, apart, _ = verdict(summary({"good": 0.9, "rival": 0.899, "plain": 0.8}))
     assert "better than the plain baseline" in which
     assert "better than 1 of the 2 others" in apart
-    assert "not told apart from it: rival (-0.1, " in apart
+    assert "not told apart from it, in points: rival (-0.1, " in apart
 
 
 def test_a_winner_that_the_seeds_do_not_show_to_beat_the_baseline():
