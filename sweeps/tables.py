@@ -25,8 +25,8 @@ from trainables.protocol import TEST, VALIDATION, SeedResult
 
 # What the columns of the printed table are, for those who have not read the README.
 LEGEND = (
-    "confirmed: the best configuration on fresh seeds, with the 95 % interval of its mean, for other draws of ten images "
-    "and other images to validate on, and its interquartile mean",
+    "confirmed: the best configuration on fresh seeds, with the 95 % interval of its mean, for other draws of ten "
+    "images and other images to validate on, and its interquartile mean",
     "in search, optimism: how it looked on the search's seeds, and by how much that was too good",
     "test bal. acc.: the same models on the official test split, whose images are another mixture than validation's",
     "reported: the study's own number; ours so set: ours at the setting the search starts from, on the search's seeds",
