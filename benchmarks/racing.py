@@ -28,10 +28,11 @@ from searching import Job, Laboratory, on_all, options
 from sweeps.search import Racing
 from sweeps.tables import aligned
 
-# Ours first; then one that looks earlier and is laxer, and one that looks once, at half of ten seeds, and is stricter.
+# Ours first; then one that looks seldomer, one that looks earlier and is laxer, and a strict one with a single look.
 RULES = {
-    "3, 5, 8 seeds, p < .2 (ours)": Racing(),
-    "2, 3, 5, 8 seeds, p < .3": Racing(p=0.3, first=2),
+    "3, 4, 5, 7, 9 seeds, p < .2 (ours)": Racing(),
+    "3, 5, 8 seeds, p < .2": Racing(growth=1.5),
+    "2, 3, 5, 8 seeds, p < .3": Racing(p=0.3, first=2, growth=1.5),
     "5 seeds, p < .1": Racing(p=0.1, first=5, growth=2.0),
 }
 GAPS = (-3, -1, 0, 1, 2)

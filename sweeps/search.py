@@ -34,7 +34,7 @@ class Racing:
 
     p: float = 0.2
     first: int = 3
-    growth: float = 1.5
+    growth: float = 1.25
 
     def looks(self, seeds: int) -> list[int]:
         """After how many of `seeds` seeds to look."""
