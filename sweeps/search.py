@@ -25,10 +25,10 @@ from trainables.protocol import VALIDATION
 class Racing:
     """When a configuration is looked at, and below which p-value of Wilcoxon's test it is stopped as a loser.
 
-    The first look is after three seeds, where the least p-value is 2^-3; the next ones come after half as many seeds
-    again, so that many seeds mean few more looks. `p` is of one look. With ten seeds, three looks, and paired
-    differences that spread by 3 points, all looks together stop 83 % of the configurations that are two points worse
-    than the best so far, 32 % of those as good, which loses nothing, 7 % of those a point better and 2 % of those two
+    The first look is after three seeds, where the least p-value is 2^-3; each next one comes after a quarter as many
+    seeds again, so that many seeds mean few more looks. `p` is of one look. With ten seeds, five looks, and paired
+    differences that spread by 3 points, all looks together stop 90 % of the configurations that are two points worse
+    than the best so far, 34 % of those as good, which loses nothing, 12 % of those a point better and 3 % of those two
     points better. `benchmarks/racing.py` has what it saves and loses on real images, from which it was chosen.
     """
 

@@ -49,7 +49,7 @@ def test_losers_are_raced_out_and_never_ranked(record):
     raced = [trial for trial in record.trials() if trial.state == "PRUNED"]
     best = best_complete(record.trials(), "a")
     assert raced
-    assert all(len(trial.results) in (3, 5, 8) and "raced out" in trial.reason for trial in raced)
+    assert all(len(trial.results) in (3, 4, 5, 7, 9) and "raced out" in trial.reason for trial in raced)
     assert len({len(trial.results) for trial in raced}) > 1
     full = {trial.number: np.mean([accuracy(trial.params, s) for s in range(1000, 1010)]) for trial in record.trials()}
     assert best.number == max(full, key=full.get)
@@ -70,13 +70,14 @@ def test_without_racing_everything_runs(record):
 
 
 @pytest.mark.parametrize(
-    ("seeds", "looks"), [(1, []), (3, []), (4, [3]), (10, [3, 5, 8]), (50, [3, 5, 8, 12, 18, 27, 41])]
+    ("seeds", "looks"),
+    [(1, []), (3, []), (4, [3]), (10, [3, 4, 5, 7, 9]), (50, [3, 4, 5, 7, 9, 12, 15, 19, 24, 30, 38, 48])],
 )
 def test_looks_come_seldomer_the_more_seeds_there_are(seeds, looks):
     assert Racing().looks(seeds) == looks
 
 
-@pytest.mark.parametrize(("points_better", "share"), [(-2, 0.83), (0, 0.32), (1, 0.07), (2, 0.02)])
+@pytest.mark.parametrize(("points_better", "share"), [(-2, 0.90), (0, 0.34), (1, 0.12), (2, 0.03)])
 def test_all_looks_together_stop_as_many_as_is_said(points_better, share):
     """Against a rival that was not chosen on these seeds, with paired differences whose sd is 3 points."""
     study = optuna.create_study(direction="maximize", pruner=Racing().pruner())
