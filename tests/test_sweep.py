@@ -58,8 +58,9 @@ def test_prints_plan_table_and_where_everything_is(finished):
     for words in (
         "Challenge 1: from scratch, ten training images [PHANTOM IMAGES]",
         "1 trials at the same time",
-        "a losing configuration is stopped after 5 of 6 seeds",
-        "Best: ",
+        "a losing configuration is stopped after 3, 4, 5 of 6 seeds",
+        " fresh seeds [PHANTOM IMAGES]",
+        "Best configuration, ",
         "Against pixel_baseline, in points on the same fresh seeds",
         "python sweeps/rerun.py results/sweep --approach",
         "python sweeps/challenge1.py --workers 1 --resume sweep --num-samples 10",
@@ -68,9 +69,12 @@ def test_prints_plan_table_and_where_everything_is(finished):
         "Watch it meanwhile with: mlflow ui\n",
     ):
         assert words in done.stdout
-    table = [line.split() for line in done.stdout.splitlines() if re.match(r"(pixel_baseline|starter_cnn) ", line)]
+    table = [
+        line.split() for line in done.stdout.splitlines() if re.match(r"(pixel_baseline|starter_cnn) (?!is best)", line)
+    ]
     assert len(table) == 4
-    assert done.stderr == ""
+    # A slow machine prints a line of progress now and then, and nothing else.
+    assert all(re.match(r"(Search|Confirm): \d+ of \d+ seeds", line) for line in done.stderr.splitlines())
     assert "Warning" not in done.stdout
 
 
