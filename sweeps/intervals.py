@@ -13,8 +13,8 @@ from trainables.metrics import METRICS
 from trainables.protocol import TEST, VALIDATION, SeedResult
 
 # All seeds validate on images of one pool of 2000. Had it been another 2000, every mean would have moved together, by
-# this much as a standard error (measured on PneumoniaMNIST with this protocol). More seeds do not make it smaller; in a
-# paired difference nearly all of it cancels (.0004 is left).
+# this much as a standard error (measured on PneumoniaMNIST with this protocol; other images may have another). More
+# seeds do not make it smaller.
 POOL_ERROR = 0.0048
 
 

@@ -30,10 +30,9 @@ def _which(found: Mapping[str, Any], best: Mapping[str, Any]) -> str:
     number = f"{percent(confirmed['mean'])} %{interval(confirmed)} on {confirmed['n']} fresh seeds"
     text = f"{best['approach']} is best with {number}{marked}"
     against = versus(found, found["baseline"]).get(best["approach"])
-    if best["approach"] == found["baseline"]:
-        return f"{text}: nothing beats the plain baseline."
     if against is None:
-        return f"{text}."
+        others = versus(found, best["approach"])
+        return f"{text}: nothing confirmed has a greater mean than the plain baseline." if others else f"{text}."
     # The best has the greater mean, so it cannot be shown to be worse.
     word = "better than" if against["verdict"] == BETTER else "not shown to differ from"
     return f"{text}; it is {word} the plain baseline {found['baseline']} ({points(against)} points)."
@@ -42,21 +41,25 @@ def _which(found: Mapping[str, Any], best: Mapping[str, Any]) -> str:
 def _apart(found: Mapping[str, Any], name: str) -> str:
     others = versus(found, name)
     if not others:
-        return "There is no other approach to compare it with."
+        return "There is no other confirmed approach to compare it with on at least two common seeds."
+    missing = sum(not row["is_confirmed"] for row in found["approaches"])
+    confirmed = "confirmed approach" + (f", {missing} not being confirmed" if missing else "")
     # Seen from the others: where they are worse, it is better.
     alike = [f"{other} ({points(pair)})" for other, pair in others.items() if pair["verdict"] != WORSE]
     correction = f"corrected for all {len(found['comparisons'])} pairs, at a level of {ERROR:.0%}"
     if not alike:
-        return f"It is shown to be better than every other approach ({correction})."
+        return f"It is shown to be better than every other {confirmed} ({correction})."
     shown = len(others) - len(alike)
-    text = f"better than {shown} of the {len(others)} others" if shown else "better than none of the others"
-    return f"It is shown to be {text} ({correction}); not told apart from it, in points: {', '.join(alike)}."
+    text = f"{shown} of the {len(others)} others" if shown else "none of the others"
+    text += f" ({missing} more are not confirmed)" if missing else ""
+    return (
+        f"It is shown to be better than {text} ({correction}); not told apart from it, in points: {', '.join(alike)}."
+    )
 
 
 def _held(best: Mapping[str, Any]) -> str:
-    optimism, test = 100 * best["optimism"], best["test"].get("balanced_accuracy")
-    word = "looked better than it is" if optimism > 0 else "looked no better than it is"
-    text = f"In the search it {word} ({optimism:+.1f} points)"
+    test = best["test"].get("balanced_accuracy")
+    text = f"Its mean in the search was {100 * best['optimism']:+.1f} points from that on fresh seeds"
     if test is None:
         return f"{text}."
     return (

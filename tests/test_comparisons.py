@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweeps.comparisons import compare, compare_all, holm
+from sweeps.comparisons import DIFFERENCE_ERROR, compare, compare_all, holm
 
 
 def draws(seed, *means, sd=0.05, n=50):
@@ -16,7 +16,7 @@ def draws(seed, *means, sd=0.05, n=50):
 @pytest.mark.parametrize("seed", range(3))
 def test_agrees_with_scipy(n, seed):
     ours, theirs = draws(seed, 0.82, 0.8, n=n)
-    found = compare("ours", "theirs", ours, theirs)
+    found = compare("ours", "theirs", ours, theirs, images_error=0)
     sign = 1 if found.better == "ours" else -1
     expected = stats.ttest_rel(ours, theirs)
     interval = expected.confidence_interval(0.95)
@@ -52,7 +52,7 @@ def test_twins_do_not_differ():
 
 def test_a_difference_without_spread_is_certain():
     values = draws(0, 0.8)[0]
-    found = compare("a", "b", values + 0.1, values)
+    found = compare("a", "b", values + 0.1, values, images_error=0)
     assert (found.p, found.probability, found.wins) == (0, 1, 1)
     assert found.low == pytest.approx(0.1)
     assert found.high == pytest.approx(0.1)
@@ -94,7 +94,7 @@ def test_equal_approaches_are_seldom_told_apart():
     claims = 0
     for seed in range(300):
         values = draws(seed, *[0.8] * 6, n=20)
-        found = compare_all({str(name): dict(enumerate(each)) for name, each in enumerate(values)})
+        found = compare_all({str(name): dict(enumerate(each)) for name, each in enumerate(values)}, images_error=0)
         claims += any(each.is_shown for each in found)
     assert 0.01 < claims / 300 < 0.075
 
@@ -104,7 +104,8 @@ def test_true_differences_are_found_and_their_intervals_hold_them():
     covered, shown = [], []
     for seed in range(300):
         values = draws(seed, 0.86, 0.83, 0.8)
-        for each in compare_all({name: dict(enumerate(v)) for name, v in zip("abc", values, strict=True)}):
+        values = {name: dict(enumerate(each)) for name, each in zip("abc", values, strict=True)}
+        for each in compare_all(values, images_error=0):
             gap = 0.03 * (ord(each.worse) - ord(each.better))
             covered.append(each.low <= gap <= each.high)
             shown.append(each.is_shown)
@@ -119,7 +120,19 @@ def test_the_probability_of_being_better_is_calibrated():
     for seed in range(2000):
         gap = rng.normal(0, 0.02)
         a, b = draws(seed, 0.8 + gap, 0.8, n=10)
-        found = compare("a", "b", a, b)
+        found = compare("a", "b", a, b, images_error=0)
         claims.append((found.probability, (found.better == "a") == (gap > 0)))
     middling = [right for probability, right in claims if 0.6 < probability < 0.9]
     assert np.mean(middling) == pytest.approx(0.76, abs=0.05)
+
+
+def test_another_pool_of_images_is_reckoned_with():
+    """Each sweep's pool moves the difference of two equal approaches; by the seeds alone they would often differ."""
+    rng = np.random.default_rng(0)
+    claims = {0.0: 0, DIFFERENCE_ERROR: 0}
+    for seed in range(1000):
+        a, b = draws(seed, 0.8, 0.8 + rng.normal(0, DIFFERENCE_ERROR), sd=0.02, n=200)
+        for images_error in claims:
+            claims[images_error] += compare("a", "b", a, b, images_error=images_error).is_shown
+    assert 0.03 < claims[DIFFERENCE_ERROR] / 1000 < 0.07
+    assert claims[0.0] / 1000 > 0.2

@@ -116,7 +116,8 @@ def test_summary_follows_from_the_seeds(finished):
         for which in ("better", "worse")
     )
     assert pair["mean"] == pytest.approx((better - worse).mean())
-    assert pair["p"] == pair["p_holm"] == pytest.approx(stats.ttest_rel(better, worse).pvalue)
+    # The test of the seeds alone has the smaller p-value.
+    assert pair["p"] == pair["p_holm"] > stats.ttest_rel(better, worse).pvalue
     means = [row["confirmed"]["mean"] for row in summary["approaches"]]
     assert means == sorted(means, reverse=True)
 

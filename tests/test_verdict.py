@@ -35,8 +35,8 @@ def test_says_which_by_how_much_and_whether_it_held():
         "good is best with 90.0 % (95 % interval 88.0 to 92.0) on 40 fresh seeds; it is better than"
     )
     assert "plain baseline plain (+10.0, " in which
-    assert apart.startswith("It is shown to be better than every other approach (corrected for all 3 pairs")
-    assert "looked better than it is (+1.2 points)" in held
+    assert apart.startswith("It is shown to be better than every other confirmed approach (corrected for all 3 pairs")
+    assert held.startswith("Its mean in the search was +1.2 points from that on fresh seeds; on the official test")
     assert "balanced accuracy is 70.0 % (95 % interval 65.0 to 75.0)" in held
 
 
@@ -54,13 +54,15 @@ def test_a_winner_that_the_seeds_do_not_show_to_beat_the_baseline():
 
 
 def test_nothing_beats_the_baseline():
-    assert verdict(summary({"poor": 0.7, "plain": 0.8}))[0].endswith("nothing beats the plain baseline.")
+    assert verdict(summary({"poor": 0.7, "plain": 0.8}))[0].endswith(
+        "nothing confirmed has a greater mean than the plain baseline."
+    )
 
 
 def test_alone():
     which, apart, _ = verdict(summary({"only": 0.8}, baseline=None))
     assert which.endswith("on 40 fresh seeds.")
-    assert apart == "There is no other approach to compare it with."
+    assert apart.startswith("There is no other confirmed approach to compare it with")
 
 
 def test_random_weights_and_phantoms_are_said_in_the_first_sentence():
@@ -87,3 +89,18 @@ def test_versus_is_seen_from_the_other_side(name):
 
 def test_versus_of_none_is_empty():
     assert versus(summary({"good": 0.9, "plain": 0.8}), None) == {}
+
+
+def test_approaches_without_confirmation_are_not_passed_over():
+    found = summary({"good": 0.9, "plain": 0.8, "lost": 0.7})
+    found["approaches"][2]["is_confirmed"] = False
+    found["comparisons"] = [pair for pair in found["comparisons"] if "lost" not in (pair["better"], pair["worse"])]
+    assert "better than every other confirmed approach, 1 not being confirmed" in verdict(found)[1]
+    found["comparisons"] = []
+    which, apart, _ = verdict(found)
+    assert which.endswith("on 40 fresh seeds.")
+    assert apart.startswith("There is no other confirmed approach")
+
+
+def test_a_baseline_without_rivals_is_not_said_to_be_unbeaten():
+    assert verdict(summary({"plain": 0.8}))[0].endswith("on 40 fresh seeds.")
