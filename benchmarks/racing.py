@@ -74,7 +74,8 @@ def searched(job: Job, confirm_seeds: int) -> Searched:
         )
     others = [trial.values("accuracy") for trial in plain if trial.state == "COMPLETE" and trial.number != best.number]
     differences = [100 * (values - best.values("accuracy")) for values in others]
-    return Searched(outcomes=outcomes, differences=np.array([each for each in differences if abs(each.mean()) < CLOSE]))
+    close = [each for each in differences if abs(each.mean()) < CLOSE]
+    return Searched(outcomes=outcomes, differences=np.reshape(close, (-1, job.seeds)))
 
 
 def stopped(rule: Racing, differences_DN: np.ndarray, gap: float) -> float:

@@ -10,9 +10,9 @@ computed, whatever else the machine did.
    the searches (Student's t).
 2. Overtuning: the best configuration after so many, by the search's own seeds and on fresh ones. Where the fresh curve
    stays flat while the other rises, more configurations buy nothing but optimism.
-3. Importance of hyperparameters by PED-ANOVA (Watanabe, Bansal and Hutter 2023), in TPE's complete configurations: its
-   mean over the searches, its range, and in how many of them it is among the first three. What one search says of
-   importance is worth as much as the range is narrow.
+3. Importance of hyperparameters as the report has it (PED-ANOVA) in TPE's searches: its mean over them, its range, and
+   in how many of them it is among the first three. What one search says is worth as much as the range is narrow; what
+   it says of its own instability, from resamples of its configurations, stands beside it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import optuna
 from optuna.samplers import BaseSampler, RandomSampler
 from scipy import stats
 from searching import Job, Laboratory, on_all, options
 
+from sweeps.importance import importances
 from sweeps.record import TrialRecord
 from sweeps.search import sampler_seed, tpe
 from sweeps.tables import aligned
@@ -42,13 +42,13 @@ class Searched:
         at_equal_cost: Confirmed accuracy of TPE's and of random search's incumbent, by share of the common budget.
         seconds: CPU seconds of either whole search.
         curve: The incumbent's accuracy in TPE's search and on fresh seeds, by number of configurations.
-        importances: Of each hyperparameter.
+        importances: Of each hyperparameter, its share and the width of its interval.
     """
 
     at_equal_cost: dict[float, tuple[float, float]]
     seconds: tuple[float, float]
     curve: dict[int, tuple[float, float]]
-    importances: dict[str, float]
+    importances: dict[str, tuple[float, float]]
 
 
 def random(search_seed: int, approach: str, number: int) -> BaseSampler:
@@ -76,7 +76,7 @@ def searched(job: Job, confirm_seeds: int) -> Searched:
         },
         seconds=(seconds[0], seconds[1]),
         curve=curve,
-        importances=_importances(laboratory, pair[0]),
+        importances={each.param: (each.share, each.high - each.low) for each in importances(pair[0], job.approach)},
     )
 
 
@@ -84,18 +84,6 @@ def _within(trials: Sequence[TrialRecord], budget: float) -> Sequence[TrialRecor
     """The first trials that together cost no more; at least the published setting's, with which every search begins."""
     spent = np.cumsum([trial.seconds for trial in trials])
     return trials[: max(int(np.searchsorted(spent, budget, side="right")), 1)]
-
-
-def _importances(laboratory: Laboratory, trials: Sequence[TrialRecord]) -> dict[str, float]:
-    """PED-ANOVA over the complete configurations."""
-    study = optuna.create_study(direction="maximize")
-    for trial in trials:
-        if trial.state == "COMPLETE":
-            study.enqueue_trial(trial.params)
-            asked = study.ask()
-            laboratory.approach.suggest(asked)
-            study.tell(asked, trial.values("accuracy").mean())
-    return dict(optuna.importance.get_param_importances(study))
 
 
 def main() -> None:
@@ -150,16 +138,17 @@ def _overtuning(approach: str, searches: Sequence[Searched]) -> list[dict[str, s
 
 def _stability(approach: str, searches: Sequence[Searched]) -> list[dict[str, str]]:
     common = set.intersection(*(set(each.importances) for each in searches))
-    firsts = [sorted(each.importances, key=lambda name: -each.importances[name])[:3] for each in searches]
+    firsts = [sorted(each.importances, key=lambda name: -each.importances[name][0])[:3] for each in searches]
     rows = []
-    for name in sorted(common, key=lambda name: -np.mean([each.importances[name] for each in searches])):
-        values = [each.importances[name] for each in searches]
+    for name in sorted(common, key=lambda name: -np.mean([each.importances[name][0] for each in searches])):
+        values, widths = np.array([each.importances[name] for each in searches]).T
         rows.append(
             {
                 "approach": approach,
                 "parameter": name,
                 "mean": f"{np.mean(values):.2f}",
                 "range": f"{min(values):.2f} to {max(values):.2f}",
+                "width by resamples": f"{np.mean(widths):.2f}",
                 "among the first three": f"{sum(name in each for each in firsts)} of {len(searches)}",
             }
         )

@@ -73,7 +73,7 @@ def ours(dataset: str, configurations: int) -> Measured:
     from sweeps.challenge import Approach, Challenge
     from sweeps.endings import exit_code
     from sweeps.record import Record
-    from sweeps.road import Sweep
+    from sweeps.sweep import Sweep
     from sweeps.tracking import Tracking
     from trainables.small_cnn import CNN
 

@@ -20,7 +20,7 @@ from search_spaces import (
     starter_cnn,
 )
 from sweeps.challenge import Approach, Challenge
-from sweeps.road import main
+from sweeps.sweep import main
 from trainables.cnn_attention import CNNAttention
 from trainables.cnn_ensemble import CNNEnsemble
 from trainables.cnn_resnet18_ensemble import CNNResNet18Ensemble

@@ -29,7 +29,7 @@ from search_spaces import (
     vgg16,
 )
 from sweeps.challenge import Approach, Challenge
-from sweeps.road import main
+from sweeps.sweep import main
 from trainables.finetune import Finetune
 from trainables.frozen_head import (
     VGG11MLP,

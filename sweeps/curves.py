@@ -17,7 +17,7 @@ class Point:
         number: Of the configuration.
         state: Optuna's, as in the record.
         mean: Its mean accuracy over the seeds that it has; None without one.
-        seconds: CPU seconds of this configuration and all before it.
+        seconds: worker seconds of this configuration and all before it.
         incumbent: The greatest mean of a complete configuration until now; None before the first.
     """
 
@@ -58,14 +58,14 @@ def _walk(trials: Iterable[TrialRecord]) -> list[Point]:
 
 
 def incumbent_at(points: Iterable[Point], seconds: float) -> float | None:
-    """The best complete configuration that was known when so many CPU seconds were spent."""
+    """The best complete configuration that was known when so many worker seconds were spent."""
     # Equal costs are sums of the same numbers, which may differ in their last digit.
     known = [point.incumbent for point in points if point.seconds <= seconds * (1 + 1e-9)]
     return known[-1] if known else None
 
 
 def budgets(spendings: Mapping[str, Sequence[Point]]) -> list[float]:
-    """CPU seconds at which approaches can be compared: all that the cheapest spent, ten times that, and so on.
+    """Worker seconds at which approaches can be compared: all that the cheapest spent, ten times that, and so on.
 
     The last is the last that at least two approaches spent.
     """
@@ -81,7 +81,7 @@ def budgets(spendings: Mapping[str, Sequence[Point]]) -> list[float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What an approach cost, in CPU seconds, and what racing spared, in seeds.
+    """What an approach cost, in worker seconds, and what racing spared, in seeds.
 
     `spared` are the seeds that raced-out configurations did not run; `planned` are the seeds that all ended, unfailed
     configurations would have run without racing.

@@ -13,7 +13,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from scipy import stats
 
 from sweeps import marks
-from sweeps.comparisons import ERROR, holm
+from sweeps.comparisons import DIFFERENCE_ERROR, ERROR, holm
 from sweeps.curves import history
 from sweeps.record import CONFIRM, SEARCH, TrialRecord, confirmed_results
 from sweeps.tables import readable
@@ -27,10 +27,11 @@ EDGE = 0.05
 # pool's images moves a mean.
 GAIN = 0.005
 LAST_PART = 0.2
-# Below so many complete configurations TPE has hardly begun: its first ten are random.
+# Below so many complete configurations a search has hardly begun.
 FEW_COMPLETE = 10
-# Normal quantiles of a two-sided test at 5 % and of a power of 80 %.
-SEPARATING = 1.96 + 0.84
+# A whole number of fewer values than this is at an end of its range too often to mean anything.
+FEW_VALUES = 10
+POWER = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +131,8 @@ def baseline(sweep: _Sweep) -> Finding:
     compared = versus(sweep.found, name)
     if not compared:
         text = (
-            "The plain baseline is not confirmed beside another approach, so nothing tells whether the others are "
-            "worth their training."
+            "The plain baseline is not confirmed beside another approach on at least two seeds, so nothing tells "
+            "whether the others are worth their training."
         )
         return Finding(mark=LOOK, title=title, text=text)
     better = [other for other, pair in compared.items() if pair["verdict"] == BETTER]
@@ -145,36 +146,40 @@ def separation(sweep: _Sweep) -> Finding:
     if len(sweep.rows) < 2 or not all(row["is_confirmed"] for row in sweep.rows[:2]):
         return Finding(mark=KNOW, title=title, text="There are no two confirmed approaches to tell apart.")
     best, second = (row["approach"] for row in sweep.rows[:2])
-    pair = next(pair for pair in sweep.found["comparisons"] if {pair["better"], pair["worse"]} == {best, second})
+    comparisons = sweep.found["comparisons"]
+    pair = next((pair for pair in comparisons if {pair["better"], pair["worse"]} == {best, second}), None)
+    if pair is None:
+        text = f"One common seed tells nothing of {best} and its runner-up {second}: take more --confirm-seeds."
+        return Finding(mark=LOOK, title=title, text=text)
     if pair["is_shown"]:
         text = f"{best} and its runner-up {second} are told apart with {pair['n']} seeds."
         return Finding(mark=FINE, title=title, text=text)
-    needed = seeds_needed(pair)
     difference = f"the difference of {100 * pair['mean']:.2f} points between {best} and its runner-up {second}"
-    if needed is None:
-        return Finding(mark=LOOK, title=title, text=f"There is no difference between {best} and {second} to show.")
+    needed = seeds_needed(pair, len(comparisons))
     text = (
-        f"{pair['n']} seeds do not show {difference}. If that is the true difference, about {needed} seeds would show "
-        "it in four of five sweeps (one paired test at 5 %, power 80 %)"
+        f"If that is the true difference, about {needed} seeds would show it in four of five sweeps that compare "
+        f"{len(comparisons)} pairs."
+        if needed
+        else "No number of seeds would show so small a difference surely, since the choice of the pool's images alone "
+        f"moves one by {100 * DIFFERENCE_ERROR:.1f} points."
     )
-    few = (
-        "; that so few would do and it is not shown is the price of comparing all pairs."
-        if needed <= pair["n"]
-        else "."
-    )
-    return Finding(mark=LOOK, title=title, text=text + few)
+    return Finding(mark=LOOK, title=title, text=f"{pair['n']} seeds do not show {difference}. {text}")
 
 
-def seeds_needed(pair: Mapping[str, Any]) -> int | None:
-    """Seeds at which a paired test shows the observed difference with a power of 80 %; None without a difference.
+def seeds_needed(pair: Mapping[str, Any], pairs: int) -> int | None:
+    """Seeds at which a test, one of so many, shows the observed difference with a power of 80 %; None if none do.
 
-    `n = (1.96 + 0.84)^2 sd^2 / d^2`, with the mean `d` and the standard deviation `sd` of the paired differences.
+    `n = sd^2 / (d^2 / z^2 - e^2)`, with the mean `d` and the standard deviation `sd` of the paired differences, the
+    images' error `e`, and `z` the normal quantiles of the corrected two-sided level and of the power. Never fewer than
+    there were, which did not show it.
     """
-    if pair["mean"] <= 0:
+    z = stats.norm.isf(ERROR / 2 / pairs) + stats.norm.ppf(POWER)
+    of_seeds = (pair["mean"] / z) ** 2 - DIFFERENCE_ERROR**2
+    if of_seeds <= 0:
         return None
-    half = (pair["high"] - pair["low"]) / 2
-    sd = half / stats.t.ppf(0.975, pair["n"] - 1) * math.sqrt(pair["n"])
-    return max(2, math.ceil((SEPARATING * sd / pair["mean"]) ** 2))
+    error = (pair["high"] - pair["low"]) / 2 / stats.t.ppf(0.975, pair["n"] - 1)
+    variance = max(error**2 - DIFFERENCE_ERROR**2, 0.0) * pair["n"]
+    return max(pair["n"] + 1, math.ceil(variance / of_seeds))
 
 
 def optimism(sweep: _Sweep) -> Finding:
@@ -226,8 +231,8 @@ def edges(sweep: _Sweep) -> Finding:
             texts.append(f"{row['approach']}: {', '.join(at_end)}")
     trouble = (
         f"{at_ends} of the {numeric} numeric values of the best configurations lie at an end of their searched range; "
-        "by chance alone about one in ten does. Where that end is no natural limit, such as 0, widen the range in "
-        "search_spaces/:"
+        f"by chance alone about {2 * EDGE * numeric:.0f} would. Where that end is no natural limit, such as 0, widen "
+        "the range in search_spaces/:"
         if texts
         else ""
     )
@@ -235,11 +240,13 @@ def edges(sweep: _Sweep) -> Finding:
 
 
 def _place(trial: TrialRecord, name: str) -> float | None:
-    """Where a value lies in its range, from 0 to 1; None for a choice and for a range of one value."""
+    """Where a value lies in its range, from 0 to 1; None for a choice, and for a range of one or few values."""
     distribution = trial.distributions.get(name)
     if distribution is None or isinstance(distribution, CategoricalDistribution) or distribution.single():
         return None
     assert isinstance(distribution, FloatDistribution | IntDistribution)
+    if isinstance(distribution, IntDistribution) and distribution.high - distribution.low + 1 < FEW_VALUES:
+        return None
     scale: Callable[[float], float] = math.log if distribution.log else float
     low, high = scale(distribution.low), scale(distribution.high)
     return (scale(trial.params[name]) - low) / (high - low)
@@ -268,22 +275,19 @@ def improving(sweep: _Sweep) -> Finding:
 
 def published(sweep: _Sweep) -> Finding:
     """Searches that found nothing better than where they began."""
-    names = [
-        row["approach"]
-        for row in sweep.rows
-        if row["best_params"] is not None
-        and row["best_params"] == row["reported"]["params"]
-        and sum(row["configurations"].values()) > 1
-    ]
+    searched = [row for row in sweep.rows if row["best_params"] is not None and sum(row["configurations"].values()) > 1]
+    names = [row["approach"] for row in searched if row["best_params"] == row["reported"]["params"]]
+    if len(searched) < len(sweep.rows):
+        text = "Some approaches have no complete configuration, or none but the setting that a search starts from."
+        return Finding(mark=LOOK, title="Gain of the search", text=text)
     trouble = (
         "Nothing better was found than the setting that the search starts from (the study's, where it has one): "
         f"{', '.join(names)}."
         if names
         else ""
     )
-    return _finding(
-        "Gain of the search", trouble, "Every search found something better than the setting it starts from."
-    )
+    fine = "Every search found something that looked better, on the search's seeds, than the setting it starts from."
+    return _finding("Gain of the search", trouble, fine)
 
 
 def failures(sweep: _Sweep) -> Finding:
@@ -325,7 +329,7 @@ def few_complete(sweep: _Sweep) -> Finding:
         if row["configurations"]["complete"] < FEW_COMPLETE
     }
     trouble = (
-        f"Fewer than {FEW_COMPLETE} complete configurations, of which the first ten are random: "
+        f"Fewer than {FEW_COMPLETE} complete configurations: "
         f"{', '.join(f'{name} {count}' for name, count in few.items())}. Extend with a larger --num-samples."
         if few
         else ""
@@ -353,8 +357,9 @@ def pool(sweep: _Sweep) -> Finding:
     best = sweep.rows[0]["confirmed"] if sweep.rows else None
     error = f" ({percent(best['images_error'])} points as a standard error)" if best and best["images_error"] else ""
     text = (
-        "All intervals speak of other draws of ten images from this data set's pool of 2000, with what these 2000 add"
-        f"{error}. They do not speak of other hospitals, machines or diseases."
+        "All intervals speak of other draws of ten images and of other images from the same source, as far as what the "
+        f"choice of these 2000 adds{error} was measured on PneumoniaMNIST. They do not speak of other hospitals, "
+        "machines or diseases."
     )
     return Finding(mark=KNOW, title="What the intervals speak of", text=text)
 

@@ -56,8 +56,14 @@ def sqlite_path(uri: str) -> Path:
     return Path(uri.removeprefix("sqlite:///")).absolute()
 
 
+def without_password(uri: str) -> str:
+    """The URI as others may see it: without user name and password."""
+    parts = urllib.parse.urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri
+
+
 def ui_command(uri: str) -> str:
     """What shows a database in a browser; a server shows itself."""
     if uri.startswith("http"):
-        return f"open {uri}"
+        return f"open {without_password(uri)}"
     return "mlflow ui" if uri == DEFAULT_URI else f"mlflow ui --backend-store-uri {uri}"

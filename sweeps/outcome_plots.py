@@ -94,8 +94,8 @@ def differences(
 
 
 def costs(found: Mapping[str, Cost], warnings: Sequence[str]) -> Figure:
-    """CPU seconds by approach and stage."""
-    sheet = new_sheet("Where the CPU time went", warnings, 0.85 + 0.28 * len(found))
+    """Workers' seconds by approach and stage."""
+    sheet = new_sheet("Where the workers' time went", warnings, 0.85 + 0.28 * len(found))
     axes = sheet.figure.add_subplot()
     names = list(found)
     most = max((cost.seconds for cost in found.values()), default=0)
@@ -125,7 +125,7 @@ def costs(found: Mapping[str, Cost], warnings: Sequence[str]) -> Figure:
         axes.text(total, at, f" {total:.3g}", va="center", size=FONT - 1)
     name_rows(axes, names)
     axes.set_xlim(0, max(begin_N.max(initial=0) * 1.12, 1e-9))
-    axes.set_xlabel(f"CPU {unit}")
+    axes.set_xlabel(f"{unit} of one worker")
     sheet.frame(left_of(names), 0.15, 0.68)
     sheet.foot(handles, [label for label, *_ in stages], 3)
     return sheet.figure

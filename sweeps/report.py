@@ -14,11 +14,12 @@ from typing import Any
 from sweeps import importance, marks, report_figures, report_tables, sheets, tables
 from sweeps.agenda import CONFIRM_SEEDS_FROM, SEARCH_SEEDS_FROM
 from sweeps.challenge import Approach
+from sweeps.comparisons import DIFFERENCE_ERROR
 from sweeps.findings import FINE, KNOW, LOOK, findings
 from sweeps.intervals import POOL_ERROR
-from sweeps.mlflow_uri import resolve_uri, ui_command
+from sweeps.mlflow_uri import ui_command
 from sweeps.record import JOURNAL, Record, TrialRecord
-from sweeps.verdict import percent, verdict
+from sweeps.verdict import verdict
 
 HTML, MARKDOWN, PLOTS = "report.html", "report.md", "plots"
 # A mark's symbol, since a colour says nothing alone.
@@ -80,7 +81,7 @@ def _content(
 ) -> dict[str, Any]:
     """Everything that the templates show."""
     checked = findings(found, trials)
-    last = _last_ms(found, trials)
+    last = _last_ms(trials)
     return {
         "name": found["sweep"],
         "challenge": found.get("challenge", ""),
@@ -92,10 +93,11 @@ def _content(
         "rows": found["approaches"],
         "approaches": report_tables.approaches(found),
         "legend": tables.LEGEND,
-        "pool_error": percent(POOL_ERROR),
+        "pool_error": f"{100 * POOL_ERROR:.2f}",
+        "difference_error": f"{100 * DIFFERENCE_ERROR:.1f}",
         "pairs": report_tables.pairs(found),
         "equal_cost": report_tables.equal_cost(found, trials),
-        "left_out": _too_few(found, trials),
+        "left_out": _too_few(found),
         "least_complete": importance.LEAST_COMPLETE,
         "resamples": importance.RESAMPLES,
         "cost": report_tables.cost(found, trials),
@@ -110,7 +112,7 @@ def _content(
     }
 
 
-def _too_few(found: Mapping[str, Any], trials: Sequence[TrialRecord]) -> list[str]:
+def _too_few(found: Mapping[str, Any]) -> list[str]:
     """Approaches with too few configurations for an importance."""
     complete = {row["approach"]: row["configurations"]["complete"] for row in found["approaches"]}
     return [f"{name} ({count})" for name, count in complete.items() if count < importance.LEAST_COMPLETE]
@@ -120,7 +122,7 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What was fixed for the whole sweep."""
     seeds = found["seeds"]
     options = found["starts"][-1]["options"] if found["starts"] else {}
-    wanted = options.get("confirm_seeds", 0)
+    fresh = max((row["confirmed"]["n"] for row in found["approaches"] if row["confirmed"]), default=0)
     facts = [
         ("Challenge", found.get("challenge")),
         ("Images", f"{found['dataset']} (fingerprint {found.get('dataset_fingerprint', 'none')})"),
@@ -133,8 +135,10 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "Fresh seeds",
-            f"{CONFIRM_SEEDS_FROM} to {CONFIRM_SEEDS_FROM + wanted - 1}, for the best configuration of each approach, "
-            "on validation images and on the test split",
+            f"{CONFIRM_SEEDS_FROM} to {CONFIRM_SEEDS_FROM + fresh - 1}, for the best configuration of each approach, "
+            "on validation images and on the test split"
+            if fresh
+            else "none yet",
         ),
         ("Seed of the sampler", found.get("search_seed")),
         ("Configurations an approach", options.get("num_samples")),
@@ -162,17 +166,16 @@ def _utc(time_ms: int) -> str:
     return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _last_ms(found: Mapping[str, Any], trials: Sequence[TrialRecord]) -> int:
-    """When the last seed finished, or the sweep was started last."""
+def _last_ms(trials: Sequence[TrialRecord]) -> int:
+    """When the last seed finished; 0 if none has."""
     stamps = [result.timestamp_ms for trial in trials for result in trial.results]
-    return max([*stamps, *(start.get("time_ms", 0) for start in found["starts"])], default=0)
+    return max(stamps, default=0)
 
 
 def _commands(folder: Path, found: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a person may want to do next, and what to type for it."""
-    options = found["starts"][-1]["options"] if found["starts"] else {}
-    where = "" if folder.parent == Path("results") else f"--results-dir {shlex.quote(str(folder.parent))} "
-    resume = f"python sweeps/{found.get('challenge', 'CHALLENGE')}.py {where}--resume {shlex.quote(folder.name)}"
+    last = found["starts"][-1]
+    options, resume = last["options"], last["resume"]
     quoted = shlex.quote(str(folder))
     commands = [("Go on where it stopped", resume)]
     if options.get("num_samples"):
@@ -184,7 +187,7 @@ def _commands(folder: Path, found: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"python sweeps/rerun.py {quoted} --approach {best['approach']} --trial {best['best_trial']} --seed {seed}"
         )
         commands.append(("Train one seed of the best configuration again and compare", rerun))
-    commands.append(("See every run in MLflow", ui_command(resolve_uri(options.get("tracking_uri")))))
+    commands.append(("See every run in MLflow", ui_command(last["tracking_uri"])))
     journal = shlex.quote(str(folder / JOURNAL))
     dashboard = f"pip install optuna-dashboard\ncp {journal} copy.journal\noptuna-dashboard copy.journal"
     what = "Look through the search interactively; in a copy, since its buttons can delete"

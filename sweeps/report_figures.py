@@ -110,7 +110,7 @@ def _cost_curves(found: Mapping[str, Any], trials: Sequence[TrialRecord]) -> Ite
     }
     if points:
         figure = search_plots.cost_curves(points, _confirmed(found), marks.warnings(found))
-        alt = "Best accuracy so far against CPU seconds spent, for " + ", ".join(points)
+        alt = "Best accuracy so far against worker seconds spent, for " + ", ".join(points)
         yield sheets.rendered("cost_curve", alt, figure)
 
 
@@ -135,6 +135,8 @@ def _parallels(found: Mapping[str, Any], trials: Sequence[TrialRecord]) -> Itera
             continue
         means = [100 * float(trial.values("accuracy").mean()) for trial in complete]
         axes = [axis for param in params if (axis := _axis(param, complete)) is not None]
+        if not axes:
+            continue
         title = f"Complete configurations of {name}"
         figure = search_plots.parallel(title, axes, means, marks.warnings(found))
         alt = f"Parallel coordinates of {len(complete)} complete configurations of {name} over {', '.join(params)}."
@@ -173,7 +175,7 @@ _NONE: Any = object()
 def _costs(found: Mapping[str, Any], trials: Sequence[TrialRecord]) -> Iterator[sheets.Plot]:
     own = {name: curves.cost(trials, name, found["seeds"]) for name in _names(found)}
     if any(cost.seconds for cost in own.values()):
-        alt = "CPU seconds: " + "; ".join(f"{name} {cost.seconds:.0f}" for name, cost in own.items())
+        alt = "Worker seconds: " + "; ".join(f"{name} {cost.seconds:.0f}" for name, cost in own.items())
         yield sheets.rendered("cost", alt, outcome_plots.costs(own, marks.warnings(found)))
 
 
@@ -181,7 +183,7 @@ def _study(found: Mapping[str, Any]) -> Iterator[sheets.Plot]:
     rows = []
     for row in found["approaches"]:
         reported = row["reported"]
-        if reported["mean"] is None:
+        if reported["mean"] is None or not reported["is_class_accuracy"]:
             continue
         rows.append(
             {

@@ -110,7 +110,11 @@ def equal_cost(found: Mapping[str, Any], trials: Sequence[TrialRecord]) -> Table
             ]
         )
     head = ["approach", *(f"after {_seconds(budget)}" for budget in budgets), "all it spent", "s a seed", "confirmed"]
-    return Table(head=head, rows=rows, caption="Best so far in the search, in per cent, at equal cost in CPU time")
+    return Table(
+        head=head,
+        rows=rows,
+        caption="Best so far in the search, in per cent, at equal cost in time of a worker",
+    )
 
 
 def _seconds(value: float) -> str:
@@ -121,7 +125,7 @@ def _seconds(value: float) -> str:
 
 
 def cost(found: Mapping[str, Any], trials: Sequence[TrialRecord]) -> Table:
-    """CPU time by approach and stage, with the sum of all."""
+    """Workers' time by approach and stage, with the sum of all."""
     own = {name: curves.cost(trials, name, found["seeds"]) for name in _names(found)}
     rows = [_cost_row(name, cost) for name, cost in own.items()]
     if len(own) > 1:
@@ -130,7 +134,11 @@ def cost(found: Mapping[str, Any], trials: Sequence[TrialRecord]) -> Table:
             _cost_row("all", curves.Cost(**{key: sum(getattr(cost, key) for cost in own.values()) for key in fields}))
         )
     head = ["approach", "search: complete", "search: others", "confirmation", "together", "seeds spared by racing"]
-    return Table(head=head, rows=rows, caption="CPU time by approach and stage, and what racing spared")
+    return Table(
+        head=head,
+        rows=rows,
+        caption="Time of one worker, which has one CPU, by approach and stage, and what racing spared",
+    )
 
 
 def _cost_row(name: str, cost: curves.Cost) -> list[str]:
@@ -144,7 +152,8 @@ def study(found: Mapping[str, Any]) -> Table:
     rows = [
         [
             row["approach"],
-            _typeset(tables.reported(row["reported"])),
+            _typeset(tables.reported(row["reported"]))
+            + ("" if row["reported"]["is_class_accuracy"] else " (no accuracy of the class)"),
             str(row["reported"]["seeds"] or ""),
             _typeset(tables.mean_sd(row["at_reported_setting"])),
             _typeset(tables.mean_sd(row["confirmed"])),

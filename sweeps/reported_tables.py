@@ -17,18 +17,15 @@ from scipy import stats
 
 from search_spaces.reported import Variant
 from sweeps import marks, tables
-from sweeps.answer import marked
 from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Approach, Challenge
-from sweeps.comparisons import holm
+from sweeps.comparisons import ERROR, holm
 from sweeps.intervals import Estimate, estimate
 from sweeps.record import SEARCH, Record, TrialRecord
 from sweeps.reported_agenda import study_seeds
 
 # Over how many seeds a number is taken to be where the study does not say: the fewest that it states for any.
 FEWEST_SEEDS = 10
-# The chance of calling any difference of a table more than noise if all are noise.
-ERROR = 0.05
 LEGEND = (
     "ours: the same setting, completed by us where the study does not give it (--list says where), on the study's "
     "seeds, 0 to n - 1; what follows a comma in the first column names a further setting of the same approach",
@@ -226,7 +223,7 @@ def _printed_table(table: Mapping[str, Any], has_after: bool) -> str:
             }
         )
     lines = tables.aligned(texts, left=("approach", "weights") if has_weights else ("approach",))
-    return f"{table['title']}{marked(table['warnings'])}\n\n{lines}"
+    return f"{table['title']}{marks.marked(table['warnings'])}\n\n{lines}"
 
 
 def _mean_sd(mean: float | None, sd: float | None) -> str:
@@ -281,6 +278,8 @@ def confirmed(
         if challenge is None:
             raise BadInput(f"Expected --sweep as the folder of a sweep of {' or '.join(by_name)}; got {folder}.")
         _check_same(folder, record.spec, spec)
+        if "test_counts" not in record.spec:
+            raise BadInput(f"Expected --sweep as one of this version; {folder} is older. Resume it once, then name it.")
         own = [approach for approach in challenge.approaches if approach.name in record.approaches()]
         for row in tables.summary(record, own)["approaches"]:
             if row["is_confirmed"]:
@@ -290,7 +289,13 @@ def confirmed(
 
 def _check_same(folder: str, of_sweep: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
     pairs = [
-        (what, of_sweep[key], ours[key]) for key, what in (("dataset_fingerprint", "images"), ("smoke", "--smoke"))
+        (what, of_sweep[key], ours[key])
+        for key, what in (
+            ("numbers_version", "version of the training code"),
+            ("dataset_fingerprint", "images"),
+            ("precision", "--precision"),
+            ("smoke", "--smoke"),
+        )
     ]
     pairs += [
         (f"{what} {name}", of_sweep[key].get(name, fingerprint), fingerprint)

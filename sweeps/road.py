@@ -13,21 +13,19 @@ from typing import Any, ClassVar, Generic, Self
 
 import ray
 
-from sweeps import answer, engine, marks, mlflow_uri, options, plan, provenance, report, tables, tracking
+from sweeps import answer, engine, marks, mlflow_uri, options, plan, provenance, tables, tracking
 from sweeps.agenda import Agenda
 from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Approach, Challenge
-from sweeps.confirm import ConfirmAgenda
 from sweeps.endings import ENDED_BY, Signals, exit_code
 from sweeps.given import GivenAgenda
 from sweeps.materials import Materials
-from sweeps.options import AnyOptions, SweepOptions
+from sweeps.options import AnyOptions
 from sweeps.progress import Progress, duration
 from sweeps.record import JOURNAL, Record
-from sweeps.search import Racing, SearchAgenda
 from sweeps.weights import IMAGENET, RANDOM
 from trainables.backbones import BACKBONES
-from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION, ImageSet
+from trainables.protocol import NUMBERS_VERSION, VALIDATION, ImageSet
 
 # What a sweep's numbers depend on besides its materials, and what each is called on the command line.
 FIXED = {
@@ -38,11 +36,6 @@ FIXED = {
     "seeds": "--seeds",
     "search_seed": "--search-seed",
 }
-
-
-def main(challenge: Challenge, arguments: Sequence[str] | None = None) -> int:
-    """Run a challenge's command and return its exit code, as `exit_code` has them."""
-    return command(Sweep, challenge, arguments)
 
 
 def command(kind: type[Road[Any]], challenge: Challenge, arguments: Sequence[str] | None) -> int:
@@ -250,6 +243,8 @@ class Road(ABC, Generic[AnyOptions]):
 
     def _start(self) -> dict[str, Any]:
         return {
+            "resume": self.resume_command,
+            "tracking_uri": mlflow_uri.without_password(self.tracking_uri),
             **provenance.of_this_start(),
             "options": options.as_remembered(self.options, **self.materials.found()),
             "marks": marks.of_sweep(self.whole_spec),
@@ -378,68 +373,6 @@ class Road(ABC, Generic[AnyOptions]):
         return code
 
 
-@dataclass(kw_only=True)
-class Sweep(Road[SweepOptions]):
-    """A sweep: the search, and the confirmation of what it found."""
-
-    options_kind = SweepOptions
-
-    # When losing configurations are stopped early; the benchmarks compare with and without.
-    racing: Racing | None = field(default_factory=Racing)
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """The search's own seeds and start, too."""
-        return {**super().spec, "seeds": self.options.seeds, "search_seed": self.options.search_seed}
-
-    def _work(self, record: Record | None) -> plan.Work:
-        return plan.of_sweep(self.options, self.approaches, _begun(record) if record else {})
-
-    def _tags(self) -> dict[str, str]:
-        return {"num_samples": str(self.options.num_samples), "confirm_seeds": str(self.options.confirm_seeds)}
-
-    def _run_all(self, record: Record, tracker: tracking.Tracking) -> None:
-        search = SearchAgenda(
-            record,
-            self.approaches,
-            tracker.push,
-            num_samples=self.options.num_samples,
-            seeds=self.options.seeds,
-            search_seed=self.options.search_seed,
-            time_budget=self.options.time_budget,
-            racing=self.racing,
-        )
-        self._run(search, "Search", [VALIDATION])
-        confirm = ConfirmAgenda(record, self.approaches, tracker.push, seeds=self.options.confirm_seeds)
-        self._run(confirm, "Confirm", [VALIDATION, TEST])
-
-    def _summary(self, record: Record, approaches: Sequence[Approach]) -> dict[str, Any]:
-        return tables.summary(record, approaches)
-
-    def _for_mlflow(self, found: dict[str, Any]) -> tuple[dict[str, float], str]:
-        return answer.of_sweep(found, marks.warnings(self.whole_spec))
-
-    def _answer(self, found: dict[str, Any]) -> str:
-        return answer.results(found, self.folder, marks.warnings(self.whole_spec))
-
-    def _report(
-        self, record: Record, approaches: Sequence[Approach], found: dict[str, Any]
-    ) -> tuple[list[Path], list[str]]:
-        files, trouble = report.try_to_write(record, approaches, found)
-        return files, [trouble or f"Report  {self.folder / report.HTML}"]
-
-    def _ways_on(self, record: Record) -> list[str]:
-        lines = [f"Extend  {self.resume_command} --num-samples {2 * self.options.num_samples}"]
-        begun = _begun(record)
-        short = [name for name in self.options.approaches if begun.get(name, 0) < self.options.num_samples]
-        if short:
-            lines.append(
-                f"The time budget ended before all configurations of {', '.join(short)}; go on with: "
-                f"{self.resume_command}"
-            )
-        return lines
-
-
 def _remembered(challenge: Challenge, given: dict[str, Any], results: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The last start's options and the spec of the sweep to resume; both empty for a new one, which gets its name.
 
@@ -467,11 +400,6 @@ def _remembered(challenge: Challenge, given: dict[str, Any], results: Path) -> t
             f"Use sweeps/{record.spec['challenge']}.py."
         )
     return record.starts[-1]["options"], record.spec
-
-
-def _begun(record: Record) -> dict[str, int]:
-    """Configurations in the record, by approach."""
-    return {name: len(record.study(name).get_trials(deepcopy=False)) for name in record.approaches()}
 
 
 def _last_ms(record: Record) -> int:

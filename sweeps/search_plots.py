@@ -56,7 +56,8 @@ def histories(points: Mapping[str, Sequence[Point]], confirmed: Mapping[str, flo
     lines = -(-len(points) // columns)
     sheet = new_sheet("Search history: mean accuracy of each configuration, %", warnings, 0.95 + 1.32 * lines, 0.2)
     means = [100 * point.mean for own in points.values() for point in own if point.mean is not None]
-    low, high = (min(means), max([*means, *confirmed.values()])) if means else (0, 100)
+    reached = [*means, *(confirmed[name] for name in points if name in confirmed)]
+    low, high = (min(reached), max(reached)) if reached else (0, 100)
     room = max(high - low, 1) * 0.06
     last = max((point.number for own in points.values() for point in own), default=1)
     for at, (name, own) in enumerate(points.items()):
@@ -94,7 +95,7 @@ def histories(points: Mapping[str, Sequence[Point]], confirmed: Mapping[str, flo
 def cost_curves(
     points: Mapping[str, Sequence[Point]], confirmed: Mapping[str, float], warnings: Sequence[str]
 ) -> Figure:
-    """The incumbent's mean against CPU seconds spent, with the confirmed mean at the end.
+    """The incumbent's mean against worker seconds spent, with the confirmed mean at the end.
 
     Args:
         points: Of each approach, in the order in which its seconds were spent.
@@ -125,7 +126,7 @@ def cost_curves(
         room = max(max(ends) - min(ends), 2.0)
         axes.set_ylim(min(ends) - 0.6 * room, max(ends) + 0.1 * room)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_xlabel("CPU seconds of the search (logarithmic)")
+    axes.set_xlabel("seconds of one worker (logarithmic)")
     axes.set_ylabel("accuracy, %")
     right = left_of(list(points)) + 0.1
     sheet.frame(0.5, right, 0.66)

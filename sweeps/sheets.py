@@ -106,7 +106,9 @@ def write(plots: Sequence[Plot], folder: Path) -> list[Path]:
         if old not in wanted:
             old.unlink()
     for path, content in wanted.items():
-        path.write_bytes(content)
+        unfinished = path.with_suffix(".tmp")
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
     return list(wanted)
 
 

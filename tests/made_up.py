@@ -34,6 +34,8 @@ START = {
     "versions": {"python": "3.11"},
     "options": {"num_samples": 12, "confirm_seeds": 8, "tracking_uri": None},
     "notices": [],
+    "resume": "python sweeps/challenge1.py --resume made-up",
+    "tracking_uri": "sqlite:///mlflow.db",
 }
 RANGES = {
     "rate": FloatDistribution(1e-4, 1e-2, log=True),

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from made_up import START, found, trial
+from sweeps.comparisons import DIFFERENCE_ERROR, compare
 from sweeps.findings import FINE, KNOW, LOOK, findings, seeds_needed
 
 # At the published setting of `pretended`, which no winner of a clean record has.
@@ -144,11 +146,8 @@ def test_too_few_seeds_and_how_many_it_would_take():
     finding = check(trials, "Enough seeds")
     (pair,) = found(trials)["comparisons"]
     assert not pair["is_shown"]
-    differences = [0.1 + 0.2 * sign for sign in np.resize([1, -1], 8)]
-    needed = np.ceil((2.8 * np.std(differences, ddof=1) / np.mean(differences)) ** 2)
-    assert seeds_needed(pair) == needed
     assert finding.mark == LOOK
-    assert f"about {needed:.0f} seeds would show it" in finding.text
+    assert f"about {seeds_needed(pair, 1)} seeds would show it" in finding.text
     assert check(trials, "Plain baseline").mark == LOOK
 
 
@@ -156,7 +155,27 @@ def test_no_difference_takes_no_number_of_seeds():
     same = [replace(each, results=clean()[12].results) if each.stage == "confirm" else each for each in clean()]
     finding = check(same, "Enough seeds")
     assert finding.mark == LOOK
-    assert "no difference" in finding.text
+    assert "No number of seeds" in finding.text
+
+
+def test_one_common_seed_tells_nothing():
+    one = [replace(each, results=each.results[:2]) if each.stage == "confirm" else each for each in clean()]
+    starts = [{**START, "options": {**START["options"], "confirm_seeds": 1}}]
+    finding = check(one, "Enough seeds", starts=starts)
+    assert (finding.mark, "One common seed" in finding.text) == (LOOK, True)
+    assert "on at least two seeds" in check(one, "Plain baseline", starts=starts).text
+
+
+def test_so_many_seeds_have_the_power_that_is_said():
+    """Simulated: one of three comparisons, a true difference of two points, on pools that move it."""
+    rng = np.random.default_rng(0)
+    half = stats.t.ppf(0.975, 9) * np.hypot(0.05 / np.sqrt(10), DIFFERENCE_ERROR)
+    needed = seeds_needed({"mean": 0.02, "low": 0.02 - half, "high": 0.02 + half, "n": 10}, 3)
+    shown = []
+    for _ in range(1000):
+        differences = rng.normal(0.02 + rng.normal(0, DIFFERENCE_ERROR), 0.05, needed)
+        shown.append(compare("a", "b", differences, np.zeros(needed)).p < 0.05 / 3)
+    assert np.mean(shown) == pytest.approx(0.8, abs=0.05)
 
 
 def test_optimism_that_chance_does_not_explain():

@@ -22,3 +22,9 @@ def test_uri_is_as_given_or_from_the_environment_or_the_default(monkeypatch):
     assert mlflow_uri.resolve_uri(None) == "sqlite:///from_environment.db"
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert mlflow_uri.resolve_uri(None) == "sqlite:///mlflow.db"
+
+
+def test_no_password_is_shown():
+    assert mlflow_uri.without_password("https://user:secret@host:5000/path") == "https://host:5000/path"
+    assert mlflow_uri.without_password("sqlite:////a/b@c.db") == "sqlite:////a/b@c.db"
+    assert "secret" not in mlflow_uri.ui_command("https://user:secret@host:5000")

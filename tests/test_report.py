@@ -201,3 +201,10 @@ def test_markdown_tables_keep_their_columns():
         "| :-- | :-- | --: |",
         "| x\\|y | two lines &lt;b&gt; | 1 |",
     ]
+
+
+def test_the_page_does_not_depend_on_the_environment(record, monkeypatch):
+    made = finished(record)
+    before = written(record, made)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:secret@example.org")
+    assert written(record, made) == before

@@ -33,6 +33,8 @@ from trainables.protocol import VALIDATION, SeedTrainable
 
 SPEC = {
     "challenge": "one",
+    "numbers_version": 3,
+    "precision": "float32",
     "dataset": "made.npz",
     "dataset_fingerprint": "f",
     "weights": {},
@@ -324,6 +326,8 @@ def test_of_several_sweeps_the_first_counts(tmp_path):
         ({"challenge": "reported"}, {}, "of one or two"),
         ({"dataset_fingerprint": "g"}, {}, "the images that are used here (f)"),
         ({"smoke": True}, {}, "the --smoke"),
+        ({"numbers_version": 2}, {}, "the version of the training code"),
+        ({"precision": "bfloat16"}, {}, "the --precision"),
         ({"weights_fingerprint": {"vgg11": "u"}}, {"weights_fingerprint": {"vgg11": "v"}}, "the weights of vgg11"),
         ({"others_fingerprint": {"other": "u"}}, {"others_fingerprint": {"other": "v"}}, "the images of other"),
     ],

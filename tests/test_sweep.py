@@ -21,7 +21,7 @@ from made_weights import made_weights
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
 from sweeps.challenge2 import CHALLENGE as CHALLENGE2
 from sweeps.record import Record
-from sweeps.road import main
+from sweeps.sweep import main
 
 pytestmark = pytest.mark.slow
 METRICS = ["accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity", "brier"]
