@@ -197,8 +197,8 @@ def _commands(folder: Path, found: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _files() -> list[tuple[str, str]]:
     return [
         (JOURNAL, "the record, an Optuna journal; all else is made from it"),
-        ("seeds.csv", "one row a seed and split, with every metric"),
-        ("trials.csv", "one row a configuration, with its parameters, and its reason if it failed"),
+        ("seeds.csv, seeds.parquet", "one row a seed and split, with every metric"),
+        ("trials.csv, trials.parquet", "one row a configuration, with its parameters, and its reason if it failed"),
         ("summary.json", "the table and the comparisons for programs, with every metric"),
         (f"{HTML}, {MARKDOWN}, {PLOTS}/", "this report, the same as Markdown, and its figures as PNG"),
     ]

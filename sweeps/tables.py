@@ -31,7 +31,7 @@ LEGEND = (
     "test bal. acc.: the same models on the official test split, whose images are another mixture than validation's",
     "reported: the study's own number; ours so set: ours at the setting the search starts from, on the search's seeds",
 )
-FILES = ("summary.json", "trials.csv", "seeds.csv")
+FILES = ("summary.json", "trials.csv", "trials.parquet", "seeds.csv", "seeds.parquet")
 SEED_COLUMNS = ["approach", "stage", "trial", "seed", "split", *METRICS, "seconds", "timestamp_ms", "error"]
 
 
@@ -179,16 +179,24 @@ def _dict(value: Estimate | None) -> dict[str, Any] | None:
 
 
 def write_files(record: Record, approaches: Sequence[Approach], found: Mapping[str, Any]) -> None:
-    """Write `trials.csv`, `seeds.csv` and the summary, `summary.json`, beside the journal, each whole."""
+    """Write the trials and the seeds as CSV and Parquet, and `summary.json`, beside the journal, each file whole."""
     trials = record.trials([approach.name for approach in approaches])
-    for name, text in (
-        ("seeds.csv", seeds_frame(trials).to_csv(index=False)),
-        ("trials.csv", trials_frame(trials).to_csv(index=False)),
-        ("summary.json", json.dumps(found, indent=2, allow_nan=False) + "\n"),
-    ):
+    contents = {"summary.json": (json.dumps(found, indent=2, allow_nan=False) + "\n").encode()}
+    for name, frame in (("trials", trials_frame(trials)), ("seeds", seeds_frame(trials))):
+        contents[f"{name}.csv"] = frame.to_csv(index=False).encode()
+        contents[f"{name}.parquet"] = parquet(frame)
+    for name in FILES:
         unfinished = record.folder / f"{name}.tmp"
-        unfinished.write_text(text)
+        unfinished.write_bytes(contents[name])
         unfinished.replace(record.folder / name)
+
+
+def parquet(frame: pd.DataFrame) -> bytes:
+    """The frame as a Parquet file, where a column has one type: values of several types become text."""
+    mixed = [str(name) for name in frame if frame[name].dropna().map(type).nunique() > 1]
+    as_text = {name: frame[name].map(str, na_action="ignore") for name in mixed}
+    content: bytes = frame.assign(**as_text).to_parquet(None, index=False)
+    return content
 
 
 def printed(found: dict[str, Any]) -> str:

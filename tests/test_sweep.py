@@ -139,7 +139,9 @@ def test_mlflow_has_one_run_a_configuration_with_seeds_as_steps(finished):
     assert "--num-samples 5" in parent.data.tags["command"]
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {
         "seeds.csv",
+        "seeds.parquet",
         "trials.csv",
+        "trials.parquet",
         "summary.json",
         "report.html",
         "report.md",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 import pretended
-from sweeps.tables import printed, summary
+from sweeps import challenge1, challenge2
+from sweeps.tables import parquet, printed, summary
 from trainables.backbones import FeatureSpec
 from trainables.protocol import SeedTrainable
 
@@ -83,3 +86,21 @@ def test_a_sweep_without_backbones_has_no_such_column(summarised):
     found = summarised([PIXELS_ONLY])
     assert found["approaches"][0]["weights"] == []
     assert "weights" not in printed(found)
+
+
+def test_parquet_has_what_csv_has_whatever_the_types():
+    frame = pd.DataFrame({"n": [1, 2], "mixed": ["a", 0.5], "bools": [True, None], "none": [None, None]})
+    back = pd.read_parquet(io.BytesIO(parquet(frame)))
+    assert back["n"].tolist() == [1, 2]
+    assert back["mixed"].tolist() == ["a", "0.5"]
+    assert back["bools"].isna().tolist() == [False, True]
+    assert back["none"].isna().all()
+
+
+def test_published_settings_of_all_approaches_fit_one_table():
+    """A parameter has the same type in all of them, so that nothing becomes text."""
+    every = (*challenge1.CHALLENGE.approaches, *challenge2.CHALLENGE.approaches)
+    frame = pd.DataFrame([dict(approach.reported.params) for approach in every])
+    assert [name for name in frame if frame[name].dropna().map(type).nunique() > 1] == []
+    back = pd.read_parquet(io.BytesIO(parquet(frame)))
+    pd.testing.assert_frame_equal(back.fillna("-"), frame.fillna("-"), check_dtype=False)
