@@ -27,8 +27,8 @@ EDGE = 0.05
 # pool's images moves a mean.
 GAIN = 0.005
 LAST_PART = 0.2
-# Below so many complete configurations a search has hardly begun.
-FEW_COMPLETE = 10
+# Below so many configurations, complete or raced out, a search has hardly begun.
+FEW_TRIED = 10
 # A whole number of fewer values than this is at an end of its range too often to mean anything.
 FEW_VALUES = 10
 POWER = 0.8
@@ -321,21 +321,20 @@ def unfinished(sweep: _Sweep) -> Finding:
     return _finding("Unfinished", trouble, "Everything that was begun has ended.")
 
 
-def few_complete(sweep: _Sweep) -> Finding:
+def few_tried(sweep: _Sweep) -> Finding:
     """Searches that were too short to choose from."""
-    few = {
-        row["approach"]: row["configurations"]["complete"]
-        for row in sweep.rows
-        if row["configurations"]["complete"] < FEW_COMPLETE
+    tried = {
+        row["approach"]: row["configurations"]["complete"] + row["configurations"]["raced_out"] for row in sweep.rows
     }
+    few = {name: count for name, count in tried.items() if count < FEW_TRIED}
     trouble = (
-        f"Fewer than {FEW_COMPLETE} complete configurations: "
+        f"Fewer than {FEW_TRIED} configurations complete or raced out: "
         f"{', '.join(f'{name} {count}' for name, count in few.items())}. Extend with a larger --num-samples."
         if few
         else ""
     )
     return _finding(
-        "Size of the search", trouble, f"Every approach has at least {FEW_COMPLETE} complete configurations."
+        "Size of the search", trouble, f"Every approach has at least {FEW_TRIED} configurations, complete or raced out."
     )
 
 
@@ -374,7 +373,7 @@ CHECKS: tuple[Callable[[_Sweep], Finding], ...] = (
     optimism,
     edges,
     improving,
-    few_complete,
+    few_tried,
     published,
     failures,
     unfinished,

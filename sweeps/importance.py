@@ -6,7 +6,8 @@ tried (Watanabe et al. 2023, https://arxiv.org/abs/2304.10255). It is Optuna's; 
 - "All" are complete and raced-out configurations; Optuna by itself takes the complete ones alone. A parameter that
   decides who is raced out would seem useless among those that were not. Raced-out ones rank below all complete ones,
   since their means are over fewer seeds.
-- "The best" are the best fifth: of 50 configurations ten, where Optuna's default of a tenth would leave five.
+- "The best" are the best fifth, of 50 configurations ten, where Optuna's default of a tenth would leave five; or all
+  complete ones where racing left fewer.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from optuna.trial import FrozenTrial, create_trial
 
 from sweeps.record import SEARCH, TrialRecord
 
-# Complete configurations below which nothing is said.
-LEAST_COMPLETE = 10
+# Configurations below which nothing is said: complete ones, and with the raced-out ones.
+LEAST_COMPLETE, LEAST_TRIED = 5, 20
 BEST_SHARE = 0.2
 # Of either kind. Optuna takes about 12 ms for each, and a report has up to a dozen approaches.
 RESAMPLES = 12
@@ -44,29 +45,36 @@ class Importance:
     chance: float
 
 
+def is_enough(complete: int, tried: int) -> bool:
+    """Whether so many complete configurations, of so many complete and raced-out ones, say anything of importance."""
+    return complete >= LEAST_COMPLETE and tried >= LEAST_TRIED
+
+
 def importances(trials: Iterable[TrialRecord], approach: str) -> list[Importance]:
-    """The approach's parameters, most important first; empty with fewer than `LEAST_COMPLETE` complete configurations.
+    """The approach's parameters, most important first; empty with too few configurations.
 
     Resamples are bootstrap resamples of the configurations (drawn with replacement); for `chance`, configurations whose
     accuracies are shuffled. Both are drawn from a fixed seed, so the same record gives the same numbers.
     """
     own = [trial for trial in trials if trial.approach == approach and trial.stage == SEARCH]
     own = [trial for trial in own if trial.state in ("COMPLETE", "PRUNED") and len(trial.values("accuracy"))]
-    if sum(trial.state == "COMPLETE" for trial in own) < LEAST_COMPLETE:
+    complete = sum(trial.state == "COMPLETE" for trial in own)
+    if not is_enough(complete, len(own)):
         return []
+    best_share = min(BEST_SHARE, complete / len(own))
     values_N = np.array([trial.values("accuracy").mean() - (trial.state == "PRUNED") for trial in own])
     rng = np.random.default_rng(0)
     names = sorted({name for trial in own for name in trial.params})
-    whole_P = _evaluate(own, values_N, names)
+    whole_P = _evaluate(own, values_N, names, best_share)
     if whole_P.sum() <= 0:
         return []
     drawn_RP = np.empty((RESAMPLES, len(names)))
     shuffled_RP = np.empty((RESAMPLES, len(names)))
     for row in range(RESAMPLES):
         picked = rng.integers(len(own), size=len(own))
-        drawn_P = _evaluate([own[index] for index in picked], values_N[picked], names)
+        drawn_P = _evaluate([own[index] for index in picked], values_N[picked], names, best_share)
         drawn_RP[row] = drawn_P / max(drawn_P.sum(), 1e-12)
-        shuffled_RP[row] = _evaluate(own, rng.permutation(values_N), names) / whole_P.sum()
+        shuffled_RP[row] = _evaluate(own, rng.permutation(values_N), names, best_share) / whole_P.sum()
     found = [
         Importance(
             param=name,
@@ -82,14 +90,16 @@ def importances(trials: Iterable[TrialRecord], approach: str) -> list[Importance
     return sorted(found, key=lambda each: (-each.share, each.param))
 
 
-def _evaluate(trials: Sequence[TrialRecord], values_N: np.ndarray, names: Sequence[str]) -> np.ndarray:
+def _evaluate(
+    trials: Sequence[TrialRecord], values_N: np.ndarray, names: Sequence[str], best_share: float
+) -> np.ndarray:
     """Optuna's importance of each parameter, unscaled; 0 for one that these configurations do not have."""
     study = optuna.create_study(direction="maximize")
     study.add_trials([_frozen(trial, value) for trial, value in zip(trials, values_N, strict=True)])
     with warnings.catch_warnings():
         # A resample may leave a conditional parameter with one configuration, of which Optuna warns.
         warnings.simplefilter("ignore")
-        found = PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE).evaluate(study)
+        found = PedAnovaImportanceEvaluator(target_quantile=best_share).evaluate(study)
     return np.array([found.get(name, 0.0) for name in names])
 
 

@@ -99,6 +99,7 @@ def _content(
         "equal_cost": report_tables.equal_cost(found, trials),
         "left_out": _too_few(found),
         "least_complete": importance.LEAST_COMPLETE,
+        "least_tried": importance.LEAST_TRIED,
         "resamples": importance.RESAMPLES,
         "cost": report_tables.cost(found, trials),
         "study": report_tables.study(found),
@@ -114,8 +115,13 @@ def _content(
 
 def _too_few(found: Mapping[str, Any]) -> list[str]:
     """Approaches with too few configurations for an importance."""
-    complete = {row["approach"]: row["configurations"]["complete"] for row in found["approaches"]}
-    return [f"{name} ({count})" for name, count in complete.items() if count < importance.LEAST_COMPLETE]
+    texts = []
+    for row in found["approaches"]:
+        complete = row["configurations"]["complete"]
+        tried = complete + row["configurations"]["raced_out"]
+        if not importance.is_enough(complete, tried):
+            texts.append(f"{row['approach']} ({complete} of {tried})")
+    return texts
 
 
 def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -203,7 +203,7 @@ def test_a_winner_that_is_the_published_setting():
     assert check([*trials, confirmed("b", 0.9, of_trial=0)], "Gain of the search").mark == LOOK
 
 
-def test_few_complete_configurations():
+def test_few_configurations():
     trials = [each for each in clean() if each.approach == "a" or each.number < 9]
     finding = check(trials, "Size of the search")
     assert finding.mark == LOOK

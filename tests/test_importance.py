@@ -10,7 +10,7 @@ from optuna.importance import PedAnovaImportanceEvaluator
 
 import pretended
 from made_up import trial
-from sweeps.importance import LEAST_COMPLETE, importances
+from sweeps.importance import LEAST_COMPLETE, LEAST_TRIED, importances
 
 RANGES = {
     "matters": FloatDistribution(1e-3, 1.0, log=True),
@@ -102,8 +102,11 @@ def test_the_same_record_gives_the_same_numbers(trials):
 
 def test_few_configurations_say_nothing(trials):
     complete = [each for each in trials if each.state == "COMPLETE"]
-    assert importances(complete[: LEAST_COMPLETE - 1], "a") == []
-    assert importances(complete[:LEAST_COMPLETE], "a")
+    raced = [each for each in trials if each.state == "PRUNED"]
+    enough = [*complete[:LEAST_COMPLETE], *raced]
+    assert importances(enough[1:], "a") == []
+    assert importances(enough[: LEAST_TRIED - 1], "a") == []
+    assert importances(enough, "a")
 
 
 def test_other_approaches_stages_and_failures_do_not_count(trials):
