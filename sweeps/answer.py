@@ -93,7 +93,7 @@ def against_baseline(found: dict[str, Any]) -> list[str]:
         return []
     lines = [
         f"Against {found['baseline']}, in points on the same fresh seeds, with the 95 % interval of each difference;",
-        f"verdicts are corrected for all {len(found['comparisons'])} pairs of approaches (paired t tests, Holm):",
+        f"verdicts are of paired t tests at a level of 5 %, corrected for {len(found['comparisons'])} pairs (Holm):",
     ]
     for word in (BETTER, UNDECIDED, WORSE):
         texts = [f"{name} ({points(pair)})" for name, pair in compared.items() if pair["verdict"] == word]
@@ -105,7 +105,7 @@ def against_baseline(found: dict[str, Any]) -> list[str]:
 
 def record_line(folder: Path) -> str:
     """Where the files are."""
-    return f"Record  {folder / 'study.journal'}; from it seeds.csv, trials.csv and summary.json beside it"
+    return f"Record  {folder / 'study.journal'}; beside it summary.json, and seeds and trials as .csv and .parquet"
 
 
 def resume_command(challenge: Challenge, options: Options, folder: Path) -> str:

@@ -161,7 +161,7 @@ def separation(sweep: _Sweep) -> Finding:
         f"{len(comparisons)} pairs."
         if needed
         else "No number of seeds would show so small a difference surely, since the choice of the pool's images alone "
-        f"moves one by {100 * DIFFERENCE_ERROR:.1f} points."
+        f"moves a difference by {100 * DIFFERENCE_ERROR:.1f} points."
     )
     return Finding(mark=LOOK, title=title, text=f"{pair['n']} seeds do not show {difference}. {text}")
 
@@ -216,7 +216,8 @@ def edges(sweep: _Sweep) -> Finding:
     texts, numeric, at_ends = [], 0, 0
     for row in sweep.rows:
         trial = sweep.best_trial(row)
-        if trial is None:
+        # Where the search starts was not chosen by it.
+        if trial is None or trial.params == row["reported"]["params"]:
             continue
         places = {name: _place(trial, name) for name in trial.params}
         known = {name: place for name, place in places.items() if place is not None}
@@ -229,14 +230,16 @@ def edges(sweep: _Sweep) -> Finding:
         at_ends += len(at_end)
         if at_end:
             texts.append(f"{row['approach']}: {', '.join(at_end)}")
-    trouble = (
-        f"{at_ends} of the {numeric} numeric values of the best configurations lie at an end of their searched range; "
-        f"by chance alone about {2 * EDGE * numeric:.0f} would. Where that end is no natural limit, such as 0, widen "
-        "the range in search_spaces/:"
-        if texts
-        else ""
+    title = "Edges of the search space"
+    if not texts:
+        return Finding(mark=FINE, title=title, text="No best value lies at an end of its searched range.")
+    is_more_than_chance = stats.binom.sf(at_ends - 1, numeric, 2 * EDGE) < ERROR
+    text = (
+        f"{at_ends} of the {numeric} numeric values that the searches chose lie at an end of their searched range; by "
+        f"chance alone about {2 * EDGE * numeric:.1f} would. Where that end is no natural limit, such as 0, a wider "
+        "range in search_spaces/ may do better:"
     )
-    return _finding("Edges of the search space", trouble, "No best value lies at an end of its searched range.", texts)
+    return Finding(mark=LOOK if is_more_than_chance else KNOW, title=title, text=text, items=tuple(texts))
 
 
 def _place(trial: TrialRecord, name: str) -> float | None:

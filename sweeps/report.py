@@ -134,7 +134,7 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Images", f"{found['dataset']} (fingerprint {found.get('dataset_fingerprint', 'none')})"),
         *((f"Images of {name}", _with_print(found, "others", name)) for name in found["others"]),
         *((f"Weights of {name}", _with_print(found, "weights", name)) for name in found["weights"]),
-        ("Precision of the backbones", found.get("precision")),
+        ("Precision of the backbones", found.get("precision") if found["weights"] else None),
         (
             "Seeds of the search",
             f"{SEARCH_SEEDS_FROM} to {SEARCH_SEEDS_FROM + seeds - 1}, the same for every configuration",
@@ -183,7 +183,8 @@ def _commands(folder: Path, found: Mapping[str, Any]) -> list[tuple[str, str]]:
     last = found["starts"][-1]
     options, resume = last["options"], last["resume"]
     quoted = shlex.quote(str(folder))
-    commands = [("Go on where it stopped", resume)]
+    is_over = all(row["is_confirmed"] and not row["configurations"]["unfinished"] for row in found["approaches"])
+    commands = [] if is_over else [("Go on where it stopped", resume)]
     if options.get("num_samples"):
         commands.append(("Extend the search", f"{resume} --num-samples {2 * options['num_samples']}"))
     best = found["approaches"][0] if found["approaches"] else None

@@ -66,9 +66,9 @@ def pairs(found: Mapping[str, Any]) -> Table:
         [
             pair["better"],
             pair["worse"],
+            "shown" if pair["is_shown"] else "not shown",
             _points(pair["mean"]),
             f"{_points(pair['low'])} to {_points(pair['high'])}",
-            "shown" if pair["is_shown"] else "not shown",
             f"{pair['p_holm']:.3f}" if pair["p_holm"] >= 0.001 else "< 0.001",
             _probability(pair["probability"]),
             f"{100 * pair['wins']:.0f} %",
@@ -76,7 +76,7 @@ def pairs(found: Mapping[str, Any]) -> Table:
         ]
         for pair in found["comparisons"]
     ]
-    head = ["better", "than", "points", "95 % interval", "verdict", "Holm p", "P(better)", "seeds won", "seeds"]
+    head = ["better", "than", "verdict", "points", "95 % interval", "Holm p", "P(better)", "seeds won", "seeds"]
     caption = "All pairs of confirmed approaches on their common fresh seeds, clearest first"
     return Table(head=head, rows=rows, caption=caption, left=("than", "verdict"))
 

@@ -293,8 +293,8 @@ def _check_same(folder: str, of_sweep: Mapping[str, Any], ours: Mapping[str, Any
         for key, what in (
             ("numbers_version", "version of the training code"),
             ("dataset_fingerprint", "images"),
-            ("precision", "--precision"),
             ("smoke", "--smoke"),
+            *([("precision", "--precision")] if of_sweep["weights"] and ours["weights"] else []),
         )
     ]
     pairs += [
@@ -305,6 +305,6 @@ def _check_same(folder: str, of_sweep: Mapping[str, Any], ours: Mapping[str, Any
     for what, theirs, here in pairs:
         if theirs != here:
             raise BadInput(
-                f"Expected --sweep with the {what} that are used here ({here}); {folder} has {theirs}. Leave it away "
-                "or use the same."
+                f"Expected --sweep as one that agrees with this run in {what} ({here}); {folder} has {theirs}. Name "
+                "another sweep, or none."
             )

@@ -157,7 +157,7 @@ class Road(ABC, Generic[AnyOptions]):
         for notice in self.materials.notices:
             print(answer.framed(notice))
         if self.options.dry_run:
-            print(self._plan(None))
+            print(self._plan(Record(self.folder, write=False) if self.before else None))
             return 0
         if engine.cluster_address(self.options.address):
             # Whether a cluster is there is known only by connecting, which should be before anything is written.

@@ -152,7 +152,6 @@ def _row(trials: list[TrialRecord], approach: Approach, wanted: int, counts: tup
             "params": dict(reported.params),
             "note": reported.note,
             "is_class_accuracy": reported.is_class_accuracy,
-            "fault": reported.fault,
         },
         "at_reported_setting": _dict(_at_reported_setting(searched, approach)),
         "seeds_run": len({(r.seed, trial.stage, trial.number) for trial in own for r in trial.results}),

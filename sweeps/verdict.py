@@ -35,7 +35,12 @@ def _which(found: Mapping[str, Any], best: Mapping[str, Any]) -> str:
         return f"{text}: nothing confirmed has a greater mean than the plain baseline." if others else f"{text}."
     # The best has the greater mean, so it cannot be shown to be worse.
     word = "better than" if against["verdict"] == BETTER else "not shown to differ from"
-    return f"{text}; it is {word} the plain baseline {found['baseline']} ({points(against)} points)."
+    by_itself = (
+        f": by itself it would, corrected for {len(found['comparisons'])} pairs it does not"
+        if against["verdict"] == UNDECIDED and against["low"] > 0
+        else ""
+    )
+    return f"{text}; it is {word} the plain baseline {found['baseline']} ({points(against)} points{by_itself})."
 
 
 def _apart(found: Mapping[str, Any], name: str) -> str:
@@ -45,8 +50,14 @@ def _apart(found: Mapping[str, Any], name: str) -> str:
     missing = sum(not row["is_confirmed"] for row in found["approaches"])
     confirmed = "confirmed approach" + (f", {missing} not being confirmed" if missing else "")
     # Seen from the others: where they are worse, it is better.
-    alike = [f"{other} ({points(pair)})" for other, pair in others.items() if pair["verdict"] != WORSE]
-    correction = f"corrected for all {len(found['comparisons'])} pairs, at a level of {ERROR:.0%}"
+    # The first sentence has the baseline's numbers.
+    alike = [
+        other if other == found["baseline"] else f"{other} ({points(pair)})"
+        for other, pair in others.items()
+        if pair["verdict"] != WORSE
+    ]
+    pairs = len(found["comparisons"])
+    correction = f"at a level of {ERROR:.0%}" + (f", corrected for all {pairs} pairs" if pairs > 1 else "")
     if not alike:
         return f"It is shown to be better than every other {confirmed} ({correction})."
     shown = len(others) - len(alike)
@@ -59,7 +70,9 @@ def _apart(found: Mapping[str, Any], name: str) -> str:
 
 def _held(best: Mapping[str, Any]) -> str:
     test = best["test"].get("balanced_accuracy")
-    text = f"Its mean in the search was {100 * best['optimism']:+.1f} points from that on fresh seeds"
+    difference = 100 * best["optimism"]
+    word = "lower" if difference > 0 else "higher"
+    text = f"On fresh seeds its mean is {abs(difference):.1f} points {word} than in the search"
     if test is None:
         return f"{text}."
     return (

@@ -21,7 +21,7 @@ def test_an_approach_is_better_or_worse_only_if_the_corrected_test_shows_it():
     )
     assert against_baseline(found) == [
         "Against plain, in points on the same fresh seeds, with the 95 % interval of each difference;",
-        "verdicts are corrected for all 5 pairs of approaches (paired t tests, Holm):",
+        "verdicts are of paired t tests at a level of 5 %, corrected for 5 pairs (Holm):",
         "      better:              best (+5.0, +4.0 to +6.0)",
         "      not shown to differ: hardly (+1.1, +0.1 to +2.1), close (-1.0, -2.0 to +0.0)",
         "      worse:               poor (-10.0, -11.0 to -9.0)",

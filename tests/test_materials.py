@@ -93,6 +93,7 @@ def test_nothing_real(tmp_path, phantom, alexnet):
     assert found.spec() == {
         "dataset": "phantom",
         "dataset_fingerprint": phantom.fingerprint,
+        "test_counts": [234, 390],
         "weights": {"alexnet": "random"},
         "weights_fingerprint": {"alexnet": fingerprint},
         "others": {BREASTMNIST: "phantom"},

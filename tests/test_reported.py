@@ -324,12 +324,16 @@ def test_of_several_sweeps_the_first_counts(tmp_path):
     ("of_sweep", "here", "says"),
     [
         ({"challenge": "reported"}, {}, "of one or two"),
-        ({"dataset_fingerprint": "g"}, {}, "the images that are used here (f)"),
-        ({"smoke": True}, {}, "the --smoke"),
-        ({"numbers_version": 2}, {}, "the version of the training code"),
-        ({"precision": "bfloat16"}, {}, "the --precision"),
-        ({"weights_fingerprint": {"vgg11": "u"}}, {"weights_fingerprint": {"vgg11": "v"}}, "the weights of vgg11"),
-        ({"others_fingerprint": {"other": "u"}}, {"others_fingerprint": {"other": "v"}}, "the images of other"),
+        ({"dataset_fingerprint": "g"}, {}, "in images (f)"),
+        ({"smoke": True}, {}, "in --smoke (False)"),
+        ({"numbers_version": 2}, {}, "in version of the training code"),
+        (
+            {"precision": "bfloat16", "weights": {"vgg11": "random"}},
+            {"weights": {"vgg11": "random"}},
+            "in --precision",
+        ),
+        ({"weights_fingerprint": {"vgg11": "u"}}, {"weights_fingerprint": {"vgg11": "v"}}, "in weights of vgg11"),
+        ({"others_fingerprint": {"other": "u"}}, {"others_fingerprint": {"other": "v"}}, "in images of other"),
     ],
 )
 def test_a_sweep_of_something_else_is_refused(tmp_path, of_sweep, here, says):

@@ -398,3 +398,11 @@ def test_list_and_dry_run_write_nothing(tmp_path):
     assert "In all about" in planned.stdout
     assert not (tmp_path / "results").exists()
     assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_the_plan_of_a_finished_sweep_has_nothing_left_to_do(finished):
+    folder, _ = finished
+    planned = run(folder, "challenge1", "--resume", "sweep", "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    lines = [line for line in planned.stdout.splitlines() if re.match(r"(pixel_baseline|starter_cnn) ", line)]
+    assert ["0 more (of 5)" in line for line in lines] == [True, True]

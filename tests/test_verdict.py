@@ -35,8 +35,10 @@ def test_says_which_by_how_much_and_whether_it_held():
         "good is best with 90.0 % (95 % interval 88.0 to 92.0) on 40 fresh seeds; it is better than"
     )
     assert "plain baseline plain (+10.0, " in which
-    assert apart.startswith("It is shown to be better than every other confirmed approach (corrected for all 3 pairs")
-    assert held.startswith("Its mean in the search was +1.2 points from that on fresh seeds; on the official test")
+    assert apart.startswith(
+        "It is shown to be better than every other confirmed approach (at a level of 5%, corrected for all 3 pairs"
+    )
+    assert held.startswith("On fresh seeds its mean is 1.2 points lower than in the search; on the official test")
     assert "balanced accuracy is 70.0 % (95 % interval 65.0 to 75.0)" in held
 
 
@@ -104,3 +106,12 @@ def test_approaches_without_confirmation_are_not_passed_over():
 
 def test_a_baseline_without_rivals_is_not_said_to_be_unbeaten():
     assert verdict(summary({"plain": 0.8}))[0].endswith("on 40 fresh seeds.")
+
+
+def test_an_interval_without_zero_that_the_correction_does_not_accept_is_explained():
+    found = summary({"good": 0.9, "plain": 0.8, "poor": 0.7})
+    for pair in found["comparisons"]:
+        pair["is_shown"] = False
+    which, apart, _ = verdict(found)
+    assert which.endswith("points: by itself it would, corrected for 3 pairs it does not).")
+    assert ": plain, poor (-20.0, " in apart
