@@ -29,7 +29,8 @@ from trainables.protocol import (
     support_of,
 )
 
-APPROACHES = CHALLENGE1.approaches + CHALLENGE2.approaches
+# The plain baseline is in both.
+APPROACHES = tuple({each.name: each for each in (*CHALLENGE1.approaches, *CHALLENGE2.approaches)}.values())
 
 
 @pytest.fixture(params=APPROACHES, ids=lambda approach: approach.name)
@@ -308,9 +309,15 @@ def test_golden_numbers_are_of_approaches():
     assert set(GOLDEN) <= {approach.name for approach in APPROACHES}
 
 
-def test_names_are_unique():
-    names = [approach.name for approach in APPROACHES]
+@pytest.mark.parametrize("challenge", [CHALLENGE1, CHALLENGE2], ids=lambda challenge: challenge.name)
+def test_names_are_unique(challenge):
+    names = [approach.name for approach in challenge.approaches]
     assert len(set(names)) == len(names)
+
+
+def test_what_is_in_both_challenges_is_the_same():
+    first = {approach.name: approach for approach in CHALLENGE1.approaches}
+    assert [each == first[each.name] for each in CHALLENGE2.approaches if each.name in first] == [True]
 
 
 class Stepwise(SeedTrainable):

@@ -395,38 +395,7 @@ def done(folder, script, *arguments):
 
 
 @pytest.mark.slow
-def test_from_the_command_to_mlflow_and_to_one_seed_again(tmp_path):
-    printed = done(tmp_path, "reported", "--smoke", "--approaches", "pixel_baseline", "--name", "mine")
-    for words in (
-        "The study's numbers beside ours, at its settings and on its seeds [PHANTOM IMAGES, SMOKE RUN]",
-        "Challenge 1: from scratch, ten training images [PHANTOM IMAGES, SMOKE RUN]",
-        "reported.py --resume mine --sweep results/NAME",
-    ):
-        assert words in printed
-    assert "Challenge 2" not in printed
-    assert [seed for _, _, seed, _ in seeds(tmp_path)] == [0, 1, 2]
-    found = json.loads((tmp_path / "results/mine/summary.json").read_text())
-    assert found["marks"] == {"images": "phantom", "smoke": "true"}
-    assert row_of(found, "pixel_baseline")["ours"]["n"] == 3
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    experiment = client.get_experiment_by_name("seedsweep reported")
-    runs = client.search_runs([experiment.experiment_id])
-    assert {each.data.tags["role"]: each.info.status for each in runs} == {"sweep": "FINISHED", "trial": "FINISHED"}
-    assert {each.data.tags["images"] for each in runs} == {"phantom"}
-    one_seed = shlex.split(re.search(r"python sweeps/rerun\.py (.*)", printed)[1])
-    again = done(tmp_path, "rerun", *one_seed)
-    assert again.count(" same\n") == 6
-    # A sweep of the same images beside it.
-    tiny = ["--smoke", "--approaches", "pixel_baseline", "--name", "sweep"]
-    done(tmp_path, "challenge1", *tiny)
-    before = seeds(tmp_path)
-    beside = done(tmp_path, "reported", "--resume", "mine", "--sweep", "results/sweep")
-    assert re.search(r"pixel_baseline .* \d\d\.\d \(\d\d\.\d to \d+\.\d\)", beside)
-    assert seeds(tmp_path) == before
-
-
-@pytest.mark.slow
-def test_ctrl_c_and_resuming_lose_and_double_nothing(tmp_path):
+def test_from_the_command_through_ctrl_c_to_mlflow_and_to_one_seed_again(tmp_path):
     options = ["--dataset", "phantom", "--approaches", "pixel_baseline", "starter_cnn", "--name", "mine"]
     driver = start(tmp_path, "reported", *options, "--workers", "1")
     wait_for_seeds(tmp_path, 60, "mine")
@@ -437,11 +406,36 @@ def test_ctrl_c_and_resuming_lose_and_double_nothing(tmp_path):
     assert complaint.endswith(way_on)
     assert "Traceback" not in printed + complaint
     before = seeds(tmp_path)
-    done(tmp_path, "reported", "--resume", "mine")
+    printed = done(tmp_path, "reported", "--resume", "mine")
     after = seeds(tmp_path)
     assert set(before) <= set(after)
     assert [(name, seed) for name, _, seed, _ in after] == [
         (name, seed) for name in ("pixel_baseline", "starter_cnn") for seed in range(50)
     ]
-    runs = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"])
-    assert len(runs) == 3
+    for words in (
+        "The study's numbers beside ours, at its settings and on its seeds [PHANTOM IMAGES]",
+        "Challenge 1: from scratch, ten training images [PHANTOM IMAGES]",
+        "reported.py --resume mine --sweep results/NAME",
+    ):
+        assert words in printed
+    assert "Challenge 2" not in printed
+    found = json.loads((tmp_path / "results/mine/summary.json").read_text())
+    assert found["marks"] == {"images": "phantom"}
+    assert row_of(found, "pixel_baseline")["ours"]["n"] == 50
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.get_experiment_by_name("seedsweep reported")
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted((each.data.tags["role"], each.info.status) for each in runs) == [
+        ("sweep", "FINISHED"),
+        *[("trial", "FINISHED")] * 2,
+    ]
+    assert {each.data.tags["images"] for each in runs} == {"phantom"}
+    one_seed = shlex.split(re.search(r"python sweeps/rerun\.py (.*)", printed)[1])
+    again = done(tmp_path, "rerun", *one_seed)
+    assert again.count(" same\n") == 6
+    # A sweep of the same images beside it.
+    tiny = "--dataset phantom --approaches pixel_baseline --num-samples 1 --seeds 2 --confirm-seeds 3 --name sweep"
+    done(tmp_path, "challenge1", *tiny.split())
+    beside = done(tmp_path, "reported", "--resume", "mine", "--sweep", "results/sweep")
+    assert re.search(r"pixel_baseline .* \d\d\.\d \(\d\d\.\d to \d+\.\d\)", beside)
+    assert seeds(tmp_path) == after
