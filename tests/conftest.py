@@ -8,8 +8,8 @@ from trainables.data import phantom_dataset
 
 
 def pytest_collection_modifyitems(items):
-    """The longest file first, or one process would wait for it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_sweep.py")
+    """The longest files first, or one process would wait for them at the end."""
+    items.sort(key=lambda item: not item.path.name.startswith("test_sweep"))
 
 
 @pytest.fixture(scope="session")

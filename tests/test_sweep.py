@@ -12,12 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 from mlflow import MlflowClient
 from scipy import stats
 
 from commands import run, start, wait_for_seeds
-from made_weights import made_weights
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
 from sweeps.challenge2 import CHALLENGE as CHALLENGE2
 from sweeps.record import Record
@@ -292,38 +290,6 @@ def test_an_extended_sweep_has_more_configurations(finished, tmp_path):
     # What the extension left out is still there, to the last digit.
     left_out = rows(seeds(tmp_path), approach="starter_cnn").reset_index(drop=True)
     assert left_out.equals(rows(seeds(folder), approach="starter_cnn").reset_index(drop=True))
-
-
-def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
-    """One approach that may learn from other images too, and one that looks at features and pixels."""
-    names = ["triplet", "vgg11_rnn_hidden"]
-    done = run(tmp_path, "challenge2", "--smoke", "--approaches", *names, "--name", "sweep")
-    assert done.returncode == 0, done.stderr
-    assert "[PHANTOM IMAGES, RANDOM WEIGHTS, SMOKE RUN]" in done.stdout
-    summary = json.loads((tmp_path / "results/sweep/summary.json").read_text())
-    marks = {"images": "phantom", "weights": "random", "smoke": "true"}
-    assert summary["marks"] == {**marks, "other_images": "phantom"}
-    runs = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"], "tags.role = 'trial'")
-    found = {each.data.tags["approach"]: {key: each.data.tags.get(key) for key in summary["marks"]} for each in runs}
-    assert found == {
-        "pixel_baseline": {**marks, "weights": None, "other_images": None},
-        "triplet": summary["marks"],
-        "vgg11_rnn_hidden": {**marks, "other_images": None},
-    }
-    resumed = run(tmp_path, "challenge2", "--resume", "sweep", "--num-samples", "3")
-    assert resumed.returncode == 0, resumed.stderr
-    assert "Features of" not in resumed.stdout
-    torn = next((tmp_path / "results/features").glob("alexnet*full*"))
-    torn.write_bytes(torn.read_bytes()[:-4])
-    for name in names:
-        again = run(tmp_path, "rerun", "results/sweep", "--approach", name, "--trial", "0", "--seed", "1000")
-        assert (again.returncode, again.stdout.count(" same\n")) == (0, 6)
-    # What was random stays so.
-    torch.save(dict(made_weights("alexnet")), tmp_path / "alexnet.pth")
-    mixed = ["--approaches", "alexnet", "--weights", "alexnet.pth"]
-    refused = run(tmp_path, "challenge2", "--resume", "sweep", *mixed)
-    assert refused.returncode == 2
-    assert "Expected the weights" in refused.stderr
 
 
 def test_an_error_of_ours_ends_with_a_sentence_and_the_way_on(tmp_path, monkeypatch, capfd):

@@ -1,0 +1,46 @@
+"""A whole sweep with pretrained backbones; in a file of its own, so that it runs beside test_sweep.py."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from mlflow import MlflowClient
+
+from commands import run
+from made_weights import made_weights
+
+pytestmark = pytest.mark.slow
+
+
+def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
+    """One approach that may learn from other images too, and one that looks at features and pixels."""
+    names = ["triplet", "vgg11_rnn_hidden"]
+    done = run(tmp_path, "challenge2", "--smoke", "--approaches", *names, "--name", "sweep")
+    assert done.returncode == 0, done.stderr
+    assert "[PHANTOM IMAGES, RANDOM WEIGHTS, SMOKE RUN]" in done.stdout
+    summary = json.loads((tmp_path / "results/sweep/summary.json").read_text())
+    marks = {"images": "phantom", "weights": "random", "smoke": "true"}
+    assert summary["marks"] == {**marks, "other_images": "phantom"}
+    runs = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"], "tags.role = 'trial'")
+    found = {each.data.tags["approach"]: {key: each.data.tags.get(key) for key in summary["marks"]} for each in runs}
+    assert found == {
+        "pixel_baseline": {**marks, "weights": None, "other_images": None},
+        "triplet": summary["marks"],
+        "vgg11_rnn_hidden": {**marks, "other_images": None},
+    }
+    resumed = run(tmp_path, "challenge2", "--resume", "sweep", "--num-samples", "3")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "Features of" not in resumed.stdout
+    torn = next((tmp_path / "results/features").glob("alexnet*full*"))
+    torn.write_bytes(torn.read_bytes()[:-4])
+    for name in names:
+        again = run(tmp_path, "rerun", "results/sweep", "--approach", name, "--trial", "0", "--seed", "1000")
+        assert (again.returncode, again.stdout.count(" same\n")) == (0, 6)
+    # What was random stays so.
+    torch.save(dict(made_weights("alexnet")), tmp_path / "alexnet.pth")
+    mixed = ["--approaches", "alexnet", "--weights", "alexnet.pth"]
+    refused = run(tmp_path, "challenge2", "--resume", "sweep", *mixed)
+    assert refused.returncode == 2
+    assert "Expected the weights" in refused.stderr
