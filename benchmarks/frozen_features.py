@@ -42,7 +42,7 @@ from torch import nn
 from training import spread
 
 from search_spaces import vgg11_mlp
-from sweeps.engine import start_ray
+from sweeps.engine import Slots, start_ray
 from sweeps.features import load_or_compute
 from sweeps.images import find_dataset
 from sweeps.materials import fastest_precision
@@ -91,7 +91,7 @@ class Tables:
         """The sweep's own table, of all images or of some rows; Ray computes it if it is not there."""
         pixels = self.images.view(PIXELS)
         wanted = pixels if rows is None else pixels[rows]
-        return load_or_compute([spec], wanted, self.weights, self.folder, "images")[spec]
+        return load_or_compute([spec], wanted, self.weights, self.folder, "images", Slots(None))[spec]
 
     def directly(self, spec: FeatureSpec, rows: np.ndarray) -> np.ndarray:
         """The features of these rows, by the network itself in this process."""

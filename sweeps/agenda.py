@@ -5,7 +5,7 @@ An agenda hands out tasks and takes their results into the record. It knows Optu
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,10 +22,12 @@ CONFIRM_SEEDS_FROM = 2000
 MOST_SEEDS = 1000
 # Seeds of a confirmed configuration that one worker runs in one go; its other blocks run on other workers meanwhile.
 BLOCK = 5
-# A task whose worker was lost this often is given up.
+# A task whose worker was lost this often, without a seed finished in between, is given up.
 MOST_ATTEMPTS = 3
-# When so many workers are lost without a seed finished in between, it is not the configurations' fault.
-MOST_LOSSES_IN_A_ROW = 12
+# When so many workers are lost for each task that runs, of several approaches and without a seed finished in between,
+# it is not the configurations' fault. One node may take many workers with it.
+MOST_LOSSES_A_TASK = 3
+LEAST_TASKS_TO_BLAME = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class Task:
     params: dict[str, Any]
     blocks: list[list[int]]
     splits: tuple[str, ...]
-    # How often its worker was lost.
+    # How often its worker was lost since a seed of it finished.
     attempts: int = 0
 
     @property
@@ -81,7 +83,9 @@ class Agenda:
         self.tallies: dict[str, Tally] = {}
         self.waiting: deque[Task] = deque()
         self.live: list[Task] = []
-        self.losses_in_a_row = 0
+        # Workers lost since a seed finished, by approach, and how many tasks ran at the same time meanwhile.
+        self.losses_in_a_row: Counter[str] = Counter()
+        self.most_live = 0
 
     def next_task(self) -> Task | None:
         """The next task, or None while there is nothing to start."""
@@ -124,7 +128,8 @@ class Agenda:
     def take(self, task: Task, result: SeedResult) -> None:
         """Write a finished seed into the record; one that is there already is not counted twice."""
         if write_seed(task.trial, result):
-            self.losses_in_a_row = 0
+            self.losses_in_a_row.clear()
+            self.most_live = 0
             self.tallies[task.approach].count(result, is_last=ends_seed(task, result))
 
     def is_losing(self, task: Task) -> bool:
@@ -135,17 +140,35 @@ class Agenda:
         """The task has run to its end, was stopped as losing, or gave a failure."""
         self.live.remove(task)
 
-    def lost(self, task: Task) -> None:
-        """The task's worker died: it goes back in front of the queue with the seeds that are still missing."""
-        self.losses_in_a_row += 1
-        if self.losses_in_a_row >= MOST_LOSSES_IN_A_ROW:
-            raise RuntimeError(f"{self.losses_in_a_row} workers were lost in a row without a finished seed")
+    def lost(self, task: Task, why: str = "") -> None:
+        """The task's worker died: it goes back in front of the queue with the seeds that are still missing.
+
+        Raises:
+            RuntimeError: So many workers were lost in a row that something else than the configurations is to blame.
+        """
+        self.losses_in_a_row[task.approach] += 1
+        self.most_live = max(self.most_live, len(self.live), LEAST_TASKS_TO_BLAME)
+        losses = self.losses_in_a_row.total()
+        if losses >= MOST_LOSSES_A_TASK * self.most_live and len(self.losses_in_a_row) > 1:
+            raise RuntimeError(f"{losses} workers were lost in a row without a finished seed{_because(why)}")
         self.live.remove(task)
-        again = replace(self.missing(task), attempts=task.attempts + 1)
-        if again.attempts < MOST_ATTEMPTS:
+        again = self.missing(task)
+        has_moved = again.seeds < task.seeds
+        again = replace(again, attempts=1 if has_moved else task.attempts + 1)
+        if again.attempts < self.most_attempts(task):
             self.waiting.appendleft(again)
         else:
-            self.give_up(again, f"its worker was lost {again.attempts} times")
+            times = "once" if again.attempts == 1 else f"{again.attempts} times"
+            self.give_up(again, f"its worker was lost {times}{_because(why)}")
+
+    def most_attempts(self, task: Task) -> int:
+        """How often a task is tried while none of its seeds finishes."""
+        return MOST_ATTEMPTS
+
+    def expired(self, task: Task, reason: str) -> None:
+        """A seed of it took too long, and would again: its trial fails at once."""
+        self.live.remove(task)
+        self.give_up(task, reason)
 
     def missing(self, task: Task) -> Task:
         """The same task without the seeds that are in the record."""
@@ -173,6 +196,10 @@ class Agenda:
         study = self.studies[approach]
         study.tell(trial, value, state)
         self.on_closed(trial_record(approach, self.stage, study.get_trials(deepcopy=False)[trial.number]))
+
+
+def _because(why: str) -> str:
+    return f" ({why})" if why else ""
 
 
 def ends_seed(task: Task, result: SeedResult) -> bool:

@@ -60,6 +60,7 @@ def results(found: dict[str, Any], folder: Path, warnings: Sequence[str]) -> str
     unfinished = sum(row["configurations"]["unfinished"] for row in found["approaches"])
     if unfinished:
         lines.append(f"{unfinished} configurations are not finished and not ranked.")
+    lines += [f"{row['approach']} was {row['stopped']}" for row in found["approaches"] if row["stopped"]]
     for row in found["approaches"]:
         if row["confirmed_failure"]:
             lines.append(f"{row['approach']}: its confirmation failed, so it is not ranked: {row['confirmed_failure']}")
@@ -114,6 +115,7 @@ def resume_command(challenge: Challenge, options: Options, folder: Path) -> str:
         "--results-dir": None if options.results_dir == Options().results_dir else options.results_dir,
         "--address": options.address,
         "--workers": options.workers,
+        "--seed-timeout": None if options.seed_timeout == Options().seed_timeout else f"{options.seed_timeout:g}s",
     }
     extra = "".join(f"{name} {shlex.quote(str(value))} " for name, value in given.items() if value is not None)
     return f"python sweeps/{challenge.name}.py {extra}--resume {folder.name}"

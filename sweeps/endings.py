@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import warnings
@@ -49,21 +50,31 @@ class Signals:
     def __init__(self) -> None:
         # The signal that came, as the exception it means.
         self.came: type[BaseException] | None = None
+        self.last_words = ""
 
-    def listen(self) -> None:
-        """Let them stop the sweep. To be called again when somebody else has put handlers in the place of ours."""
+    def listen(self, last_words: str) -> None:
+        """Let them stop the sweep. To be called again when somebody else has put handlers in the place of ours.
+
+        Args:
+            last_words: What a person is told if there is no time for more.
+        """
+        self.last_words = last_words
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, self._take)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        """Note it, and at the second one stop wherever we are.
+        """Note it; at the second one end at once.
 
         An exception in the middle of Ray's or Optuna's code would be lost, come out as another one, or leave a lock.
+        And nothing that ends this process harms the record.
         """
         again = self.came is not None
         self.came = KeyboardInterrupt if number == signal.SIGINT else Terminated
+        # Not `print`, which may be in the middle of another line.
         if again:
-            raise self.came
+            os.write(2, f"{self.last_words}\n".encode())
+            os._exit(ENDED_BY[self.came])
+        os.write(2, b"\nStopping; what is finished is saved. (Again: at once.)\n")
 
     def stop_if_one_came(self) -> None:
         """Where stopping harms nothing, stop if a signal has come.
@@ -73,11 +84,6 @@ class Signals:
         """
         if self.came:
             raise self.came
-
-    def ignore(self) -> None:
-        """Let them do nothing."""
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_IGN)
 
     def restore(self) -> None:
         """Let them do what they do in any Python program."""

@@ -13,6 +13,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,17 +21,27 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from sweeps.agenda import Agenda, Task
 from sweeps.bad_input import BadInput
+from sweeps.progress import duration
 from trainables.any_approach import AnyApproach
-from trainables.protocol import ImageSet, SeedResult, SeedTrainable
+from trainables.protocol import STEP_SECONDS, ImageSet, SeedResult, SeedTrainable
 
 STOP_SECONDS = 15.0
 PACKAGES = ("trainables", "search_spaces", "sweeps")
+# What the head of a cluster that grows on demand has as a custom resource: how many trials it may grow to hold.
+MAX_TRIALS = "max_trials"
+# How often it is asked how many CPUs there are, and which workers are silent.
+SECONDS_BETWEEN_LOOKS = 1.0
+# More than any cluster holds at the same time; how many really run is said by `Slots`.
+NO_LIMIT = 10**9
+OUT_OF_MEMORY = "ran out of memory"
 
 
 def cluster_address(option: str | None) -> str | None:
@@ -38,8 +49,8 @@ def cluster_address(option: str | None) -> str | None:
     return option or os.environ.get("RAY_ADDRESS")
 
 
-def start_ray(address: str | None, workers: int | None) -> None:
-    """Start Ray here, or connect to a running cluster.
+def start_ray(address: str | None, workers: int | None) -> Path | None:
+    """Start Ray here, or connect to a running cluster; returns the folder of logs of one that was started here.
 
     Args:
         address: "host:port" of a cluster's head or "auto"; None is the one in RAY_ADDRESS, else this machine alone.
@@ -53,8 +64,9 @@ def start_ray(address: str | None, workers: int | None) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if not address:
-            ray.init(address="local", num_cpus=workers or os.cpu_count() or 1, include_dashboard=False, **quiet)
-            return
+            cpus = workers or os.cpu_count() or 1
+            context: Any = ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
+            return Path(context.address_info["session_dir"])
         check_address(address)
         try:
             ray.init(address=address, runtime_env=_runtime_env(), **quiet)
@@ -64,13 +76,15 @@ def start_ray(address: str | None, workers: int | None) -> None:
                 f"Expected a Ray cluster at --address {address}; Ray says: {first_line.rstrip('.')}. "
                 "RAY_AUTH_MODE must be the same here as where the cluster was started."
             ) from None
+        return None
 
 
-def stop_ray(code: int) -> None:
+def stop_ray(code: int, logs: Path | None) -> None:
     """Shut Ray down if it runs.
 
     A signal to the whole process group has killed it already, and Ray would wait a minute for itself and then abort. So
-    after `STOP_SECONDS` the process ends here and now, with the exit code it was about to have.
+    after `STOP_SECONDS` the process ends here and now, with the exit code it was about to have. Ray's logs, which it
+    leaves behind, stay only if something failed.
     """
     if not ray.is_initialized():
         return
@@ -81,11 +95,30 @@ def stop_ray(code: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+    if logs and code != 1:
+        shutil.rmtree(logs, ignore_errors=True)
 
 
-def slots(workers: int | None) -> int:
-    """Trials at the same time: as many as asked for, for a cluster may grow on demand, else one for each CPU."""
-    return workers or max(int(ray.cluster_resources().get("CPU", 0)), 1)
+class Slots:
+    """How many trials may run at the same time; nodes come and go, so it is asked again and again.
+
+    As many as a person asked for, else one for each CPU of the cluster, or as many as a cluster that grows on demand
+    says it may hold, whichever is more.
+    """
+
+    def __init__(self, workers: int | None) -> None:
+        self.workers = workers
+        self._found, self._until = 1, 0.0
+
+    def __call__(self) -> int:
+        """How many now."""
+        if self.workers:
+            return self.workers
+        if time.monotonic() >= self._until:
+            resources = ray.cluster_resources()
+            self._found = max(int(resources.get("CPU", 0)), int(resources.get(MAX_TRIALS, 0)), 1)
+            self._until = time.monotonic() + SECONDS_BETWEEN_LOOKS
+        return self._found
 
 
 def check_address(address: str) -> None:
@@ -96,7 +129,12 @@ def check_address(address: str) -> None:
     """
     if address in ("auto", "local"):
         return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if "://" in address:
+        raise BadInput(
+            f"Expected --address as host:port of a cluster that this machine belongs to; got {address!r}. Run the "
+            "command on a machine of the cluster, or submit it with `ray job submit`."
+        )
+    host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise BadInput(f'Expected --address as host:port or "auto"; got {address!r}.')
     try:
@@ -119,21 +157,78 @@ def _runtime_env() -> dict[str, Any]:
 class _Desk:
     """Between Tune's identities and the agenda's tasks; keeps the first error of the agenda, which ends the run."""
 
-    def __init__(self, agenda: Agenda, watcher: Callable[[], None], interrupt: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        agenda: Agenda,
+        slots: Callable[[], int],
+        seed_timeout: float,
+        watcher: Callable[[], None],
+        interrupt: Callable[[], None],
+    ) -> None:
         self.agenda = agenda
+        self.slots = slots
+        self.seed_timeout = seed_timeout
         self.watcher = watcher
         self.interrupt = interrupt
         self.tasks: dict[str, Task] = {}
+        # Tune's own objects of the same trials, since when each has reported nothing, and which took too long.
+        self.trials: dict[str, TuneTrial] = {}
+        self.silent_seconds: dict[str, float] = {}
+        self.expired: set[str] = set()
+        self.lost_because: dict[str, str] = {}
+        self.looked = time.monotonic()
         self.error: Exception | None = None
+
+    def next_task(self, trial_id: str) -> Task | None:
+        """The agenda's next task, if a slot is free."""
+        task = self.agenda.next_task() if len(self.tasks) < self.slots() else None
+        if task is not None:
+            self.tasks[trial_id] = task
+        return task
 
     def take(self, trial_id: str, report: Mapping[str, Any]) -> None:
         """Record every seed of a report."""
         task = self.tasks.get(trial_id)
         if task is None:
             return
+        self.silent_seconds[trial_id] = 0.0
         for result in report.get("results", ()):
             self.agenda.take(task, SeedResult(**result))
         self.watcher()
+
+    def end(self, trial_id: str, *, is_lost: bool) -> None:
+        """Tune has no more to do for it, or its worker is lost."""
+        task = self.tasks.pop(trial_id, None)
+        self.trials.pop(trial_id, None)
+        self.silent_seconds.pop(trial_id, None)
+        why = self.lost_because.pop(trial_id, "")
+        if task is None:
+            return
+        if is_lost and trial_id in self.expired:
+            self.agenda.expired(task, f"a seed took longer than {duration(self.seed_timeout)} (--seed-timeout)")
+        elif is_lost:
+            self.agenda.lost(task, why)
+        else:
+            self.agenda.close(task)
+        self.watcher()
+
+    def kill_the_silent(self) -> None:
+        """End workers of which nothing was heard for longer than a seed may take; their trials count as lost."""
+        now = time.monotonic()
+        if now - self.looked < SECONDS_BETWEEN_LOOKS:
+            return
+        # While this process itself stood still (a laptop that slept) it could hear nobody.
+        passed = min(now - self.looked, 2 * SECONDS_BETWEEN_LOOKS)
+        self.looked = now
+        for trial_id, trial in self.trials.items():
+            worker = trial.temporary_state.ray_actor
+            # Others wait for a CPU, or for a node that is being started.
+            if trial.status == TuneTrial.RUNNING and worker is not None and trial_id not in self.expired:
+                silent = self.silent_seconds.get(trial_id, 0.0) + passed
+                self.silent_seconds[trial_id] = silent
+                if silent > self.seed_timeout + STEP_SECONDS:
+                    self.expired.add(trial_id)
+                    ray.kill(worker)
 
 
 def _guarded(hook: Callable[..., Any]) -> Callable[..., Any]:
@@ -165,19 +260,15 @@ class _Search(Searcher):
 
     @_guarded
     def _next(self, trial_id: str) -> Any:
-        task = self.desk.agenda.next_task()
+        task = self.desk.next_task(trial_id)
         if task is None:
             return Searcher.FINISHED if self.desk.agenda.is_finished() else None
-        self.desk.tasks[trial_id] = task
         return {"approach": task.approach, "params": task.params, "blocks": task.blocks, "splits": list(task.splits)}
 
     @_guarded
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        task = self.desk.tasks.pop(trial_id, None)
-        if task is not None:
-            # Tune also calls this for a trial it stops before it has run; that one is lost like one whose worker died.
-            (self.desk.agenda.lost if error or result is None else self.desk.agenda.close)(task)
-            self.desk.watcher()
+        # Tune also calls this for a trial it stops before it has run; that one is lost like one whose worker died.
+        self.desk.end(trial_id, is_lost=error or result is None)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the journal is the state."""
@@ -196,6 +287,13 @@ class _Scheduler(FIFOScheduler):
         super().__init__()
         self.desk = desk
 
+    def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
+        self.desk.trials[trial.trial_id] = trial
+
+    @_guarded
+    def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
+        self.desk.lost_because[trial.trial_id] = _why_lost(trial)
+
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         return self._on_result(trial, result) or TrialScheduler.CONTINUE
 
@@ -213,6 +311,27 @@ class _Scheduler(FIFOScheduler):
         return {}
 
 
+def _count_memory_deaths() -> None:
+    """Have Tune take a worker that Ray ended for want of memory for one that died; it knows no such error and stops."""
+    plain = RayActorManager._actor_task_failed
+
+    def failed(self: RayActorManager, tracked_actor_task: Any, exception: Exception) -> None:
+        if isinstance(exception, OutOfMemoryError):
+            exception = RayActorError(error_msg=f"The worker's machine {OUT_OF_MEMORY}: {exception}")
+        plain(self, tracked_actor_task, exception)
+
+    RayActorManager._actor_task_failed = failed  # type: ignore[method-assign]
+
+
+_count_memory_deaths()
+
+
+def _why_lost(trial: TuneTrial) -> str:
+    """What Ray says of the death of a trial's worker, in our words; nothing if it does not know more."""
+    text = Path(trial.error_file).read_text() if trial.error_file else ""
+    return f"its machine {OUT_OF_MEMORY}" if OUT_OF_MEMORY in text or "low on memory" in text else ""
+
+
 class _StopOnError(tune.Stopper):
     def __init__(self, desk: _Desk) -> None:
         self.desk = desk
@@ -223,6 +342,7 @@ class _StopOnError(tune.Stopper):
     def stop_all(self) -> bool:
         # Tune asks here in each round of its loop, between events.
         self.desk.interrupt()
+        self.desk.kill_the_silent()
         return self.desk.error is not None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -235,7 +355,8 @@ def run(
     trainables: Mapping[str, type[SeedTrainable]],
     image_sets: Mapping[str, ImageSet],
     weights: Mapping[str, ray.ObjectRef],
-    slots: int,
+    slots: Callable[[], int],
+    seed_timeout: float,
     watcher: Callable[[], None],
     interrupt: Callable[[], None],
 ) -> None:
@@ -246,7 +367,8 @@ def run(
         trainables: Each approach's trainable by its name.
         image_sets: What the workers may see; the test split is among it in confirmation only.
         weights: State dicts of the backbones that are trained further.
-        slots: Tasks at the same time, one CPU each.
+        slots: Tasks at the same time, one CPU each; asked before each.
+        seed_timeout: Seconds after which a worker that has reported nothing is ended, and its trial fails.
         watcher: Called after each report.
         interrupt: Called about ten times a second where stopping harms nothing; what it raises ends the run.
 
@@ -255,7 +377,7 @@ def run(
     """
     if agenda.is_finished():
         return
-    desk = _Desk(agenda, watcher, interrupt)
+    desk = _Desk(agenda, slots, seed_timeout, watcher, interrupt)
     for name in ("ray.tune", "ray.train", "ray.air"):
         # Ray reports lost trials and missing log files here, which the record knows or never had.
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -272,8 +394,8 @@ def run(
                     num_samples=-1,
                     search_alg=_Search(desk),
                     scheduler=_Scheduler(desk),
-                    # Without it Tune keeps one trial pending and uses one actor for all.
-                    max_concurrent_trials=slots,
+                    # Without it Tune keeps one trial pending and uses one actor for all. The desk keeps to the slots.
+                    max_concurrent_trials=NO_LIMIT,
                     reuse_actors=True,
                 ),
                 run_config=tune.RunConfig(

@@ -11,6 +11,7 @@ import hashlib
 import os
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +40,7 @@ def load_or_compute(
     weights: Mapping[str, Weights],
     folder: Path,
     what: str,
+    slots: Callable[[], int],
     interrupt: Callable[[], None] = lambda: None,
 ) -> dict[FeatureSpec, np.ndarray]:
     """The table of every spec, float32 (N, ...), memory-mapped from disk; computed by Ray's workers if not there.
@@ -49,13 +51,14 @@ def load_or_compute(
         weights: Each backbone's.
         folder: Where tables are kept.
         what: Whose images they are, for the progress line.
+        slots: How many workers may compute at the same time; asked again and again.
         interrupt: Called several times a second while something is computed; what it raises ends it.
     """
     runs = _runs(specs, images, weights, folder)
     if runs:
         folder.mkdir(parents=True, exist_ok=True)
         with Progress(f"Features of {what}", len(runs) * len(images), "images") as progress:
-            for run in _computed(runs, images, weights, progress, interrupt):
+            for run in _computed(runs, images, weights, progress, slots, interrupt):
                 for output, table in run.tables.items():
                     _save(folder / _file_name(replace(run.spec, output=output), images, weights), table)
     tables = {}
@@ -160,6 +163,7 @@ def _computed(
     images: np.ndarray,
     weights: Mapping[str, Weights],
     progress: Progress,
+    slots: Callable[[], int],
     interrupt: Callable[[], None],
 ) -> Iterable[_Run]:
     """Each run when its last image is through, with its tables."""
@@ -171,18 +175,17 @@ def _computed(
         for name in {run.spec.backbone for run in runs}
     }
     chunks = [ray.put(images[start : start + CHUNK]) for start in starts]
-    tasks = {
-        _extract.remote(run.spec, run.outputs, states[run.spec.backbone], chunk): (run, start)
-        for run in runs
-        for start, chunk in zip(starts, chunks, strict=True)
-    }
+    todo = deque((run, start, chunk) for run in runs for start, chunk in zip(starts, chunks, strict=True))
+    tasks: dict[ray.ObjectRef, tuple[_Run, int]] = {}
     missing = {id(run): len(starts) for run in runs}
     # Backbones differ a hundredfold in cost, so the time left goes by work and not by images.
     work = sum(run.seconds_an_image * len(starts) for run in runs)
     work_done, images_done, begin = 0.0, 0, time.monotonic()
-    waiting = list(tasks)
-    while waiting:
-        finished, waiting = ray.wait(waiting, num_returns=1, timeout=0.2)
+    while todo or tasks:
+        while todo and len(tasks) < slots():
+            run, start, chunk = todo.popleft()
+            tasks[_extract.remote(run.spec, run.outputs, states[run.spec.backbone], chunk)] = (run, start)
+        finished, _ = ray.wait(list(tasks), num_returns=1, timeout=0.2)
         interrupt()
         for done in finished:
             run, start = tasks.pop(done)

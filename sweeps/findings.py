@@ -302,7 +302,8 @@ def failures(sweep: _Sweep) -> Finding:
         by = {row["approach"]: row["configurations"]["failed"] for row in sweep.rows if row["configurations"]["failed"]}
         where = ", ".join(f"{name} {number}" for name, number in by.items())
         trouble = f"{len(reasons)} configurations failed ({where}). Most frequent reason, {count} times: {reason}"
-    return _finding("Failures", trouble, "No configuration failed.")
+    stopped = [f"{row['approach']} was {row['stopped']}" for row in sweep.rows if row["stopped"]]
+    return _finding("Failures", trouble, "No configuration failed.", stopped)
 
 
 def _first_line(reason: str | None) -> str:

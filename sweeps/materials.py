@@ -132,6 +132,7 @@ class Materials:
         names: Sequence[str],
         *,
         in_store: bool,
+        slots: Callable[[], int],
         views: Collection[str] | None = None,
         interrupt: Callable[[], None] = lambda: None,
     ) -> dict[str, ImageSet]:
@@ -141,6 +142,7 @@ class Materials:
             approaches: Whose features.
             names: Which splits and data sets; nobody who gets the result can reach another.
             in_store: Put the arrays into Ray's object store and give references, instead of arrays.
+            slots: How many workers may compute at the same time.
             views: Only these of the approaches' features; None is all.
             interrupt: Called several times a second while something is computed; what it raises ends it.
         """
@@ -153,6 +155,7 @@ class Materials:
                 self.weights,
                 self.features_folder,
                 f"{name} images",
+                slots,
                 interrupt,
             )
             found = {PIXELS: self.images(name)} | {spec.name: tables[self._as_computed(spec)] for spec in specs}

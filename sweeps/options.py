@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NoReturn, TypeVar
 
 from sweeps.agenda import MOST_SEEDS
 from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Challenge
 from trainables.backbones import PRECISIONS
+
+# The variable of the environment that says where results go; jobs of a cluster have it from the machine they run on.
+RESULTS_VARIABLE = "SEEDSWEEP_RESULTS_DIR"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +29,11 @@ class Options:
     precision: str = "auto"
     name: str = ""
     resume: str = ""
-    results_dir: str = "results"
+    results_dir: str = field(default_factory=lambda: os.environ.get(RESULTS_VARIABLE) or "results")
     tracking_uri: str | None = None
     address: str | None = None
     workers: int | None = None
+    seed_timeout: float = 600.0
     dry_run: bool = False
     list: bool = False
     smoke: bool = False
@@ -204,7 +209,7 @@ def parser(challenge: Challenge, kind: type[Options] = SweepOptions) -> argparse
         "--results-dir",
         metavar="PATH",
         type=non_empty,
-        help=f"folder of all sweeps' folders (default: {default.results_dir})",
+        help=f"folder of all sweeps' folders (default: {RESULTS_VARIABLE}, else results)",
     )
     add(
         "--tracking-uri",
@@ -219,6 +224,12 @@ def parser(challenge: Challenge, kind: type[Options] = SweepOptions) -> argparse
         help="a Ray cluster's host:port, or auto (default: RAY_ADDRESS, else this machine alone)",
     )
     add("--workers", metavar="N", type=whole, help="trials at the same time, one CPU each (default: all CPUs)")
+    add(
+        "--seed-timeout",
+        metavar="TIME",
+        type=_seconds,
+        help="end a worker that has needed longer for one seed, and fail its configuration (default: 10m)",
+    )
     add(
         "--time-budget",
         metavar="TIME",

@@ -54,6 +54,12 @@ class Progress:
         self._bar.close()
 
 
+def say(text: str) -> None:
+    """Tell a person something at once, above the progress line."""
+    tqdm.write(text, file=sys.stderr)
+    sys.stderr.flush()
+
+
 def duration(seconds: float) -> str:
     """A time as a person says it: "40 s", "12 min", "3.5 h"."""
     if seconds < 90:

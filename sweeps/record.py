@@ -8,6 +8,8 @@ before anything else sees it. All else (tables, MLflow) is made from it and can 
 from __future__ import annotations
 
 import math
+import os
+import shutil
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -29,6 +31,8 @@ from trainables.protocol import VALIDATION, SeedResult
 JOURNAL = "study.journal"
 SEARCH, CONFIRM = "search", "confirm"
 STAGES = (SEARCH, CONFIRM)
+# What a study keeps about an approach that was stopped since its configurations failed: why.
+STOPPED = "stopped"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,45 @@ class TrialRecord:
         return math.fsum(result.seconds for result in self.results)
 
 
+class RecordGone(OSError):
+    """The journal is no longer where it was opened."""
+
+
+class _Journal(JournalFileBackend):
+    """Optuna's journal file, which must stay the file that was opened: Optuna would begin a new one in silence."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self.path = path
+        # Whoever deletes the file leaves us its content.
+        self.opened = path.open("rb")
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        if not self.is_there():
+            raise RecordGone(f"{self.path} was deleted or replaced while the sweep ran")
+        super().append_logs(logs)
+
+    def is_there(self) -> bool:
+        """Whether the file under this name is still the one that was opened."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self.opened.fileno()))
+        except OSError:
+            return False
+
+    def put_back(self) -> None:
+        """Write what the file held to where it was.
+
+        Raises:
+            OSError: It cannot be written, or another file is in its place.
+        """
+        self.opened.seek(0)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("xb") as file:
+            shutil.copyfileobj(self.opened, file)
+        self.opened.close()
+        self.opened = self.path.open("rb")
+
+
 class Record:
     """The journal of one sweep, opened for writing by one process at a time or for reading by any."""
 
@@ -79,7 +122,8 @@ class Record:
         elif not self.path.is_file():
             raise BadInput(f"Expected the record of a sweep at {self.path}; there is none. Check the name.")
         try:
-            self._storage = JournalStorage(JournalFileBackend(str(self.path)))
+            self._journal = _Journal(self.path)
+            self._storage = JournalStorage(self._journal)
             known = optuna.get_all_study_names(self._storage)
             if not write and "sweep" not in known:
                 raise BadInput(f"Expected the record of a sweep at {self.path}; got one that has not begun.")
@@ -109,7 +153,19 @@ class Record:
 
     def close(self) -> None:
         """Let another process write."""
+        self._journal.opened.close()
         self._lock.release()
+
+    def put_back_if_gone(self) -> bool:
+        """Restore a journal that somebody deleted, from the file that is still open here; whether it was necessary.
+
+        Raises:
+            OSError: It is gone and cannot be restored.
+        """
+        if self._journal.is_there():
+            return False
+        self._journal.put_back()
+        return True
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -140,6 +196,11 @@ class Record:
     def study(self, approach: str, stage: str = SEARCH) -> Study:
         """The study of that approach and stage, made if there is none."""
         return self._load(_study_name(approach, stage))
+
+    def stopped(self, approach: str) -> str | None:
+        """Why no more configurations of this approach were started, if so."""
+        found: str | None = self.study(approach).user_attrs.get(STOPPED) if approach in self.approaches() else None
+        return found
 
     def _load(self, name: str) -> Study:
         # Optuna writes a line even for a study that exists, so it is made only if it does not: a reader writes nothing.

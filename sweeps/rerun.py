@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import ray
-
 from sweeps import challenge1, challenge2, engine, reported
 from sweeps.bad_input import BadInput, path_of
 from sweeps.endings import exit_code
@@ -89,11 +87,9 @@ def rerun(options: argparse.Namespace) -> int:
     splits = [VALIDATION, TEST] if any(result.split == TEST for result in recorded) else [VALIDATION]
     views = approach.trainable.views(approach.trainable.Config(**trial.params))
     names = [*splits, *materials.others]
-    if materials.seconds_to_compute([approach], names, views):
-        engine.start_ray(None, None)
-    image_sets = materials.image_sets([approach], names, in_store=False, views=views)
-    if ray.is_initialized():
-        ray.shutdown()
+    logs = engine.start_ray(None, None) if materials.seconds_to_compute([approach], names, views) else None
+    image_sets = materials.image_sets([approach], names, in_store=False, slots=engine.Slots(None), views=views)
+    engine.stop_ray(0, logs)
     prepare_worker()
     weights_to_train = materials.weights_to_train([approach], in_store=False)
     found = run_seed(approach.trainable, trial.params, options.seed, image_sets, splits, weights=weights_to_train)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -13,7 +14,7 @@ from typing import Any, ClassVar, Generic, Self
 
 import ray
 
-from sweeps import answer, engine, marks, mlflow_uri, options, plan, provenance, tables, tracking
+from sweeps import answer, engine, marks, mlflow_uri, options, plan, provenance, resuming, tables, tracking
 from sweeps.agenda import Agenda
 from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Approach, Challenge
@@ -22,20 +23,11 @@ from sweeps.given import GivenAgenda
 from sweeps.materials import Materials
 from sweeps.options import AnyOptions
 from sweeps.progress import Progress, duration
-from sweeps.record import JOURNAL, Record
-from sweeps.weights import IMAGENET, RANDOM
-from trainables.backbones import BACKBONES
+from sweeps.record import Record
 from trainables.protocol import NUMBERS_VERSION, VALIDATION, ImageSet
 
-# What a sweep's numbers depend on besides its materials, and what each is called on the command line.
-FIXED = {
-    "numbers_version": "version of the training code",
-    "dataset_fingerprint": "images",
-    "precision": "--precision",
-    "smoke": "--smoke",
-    "seeds": "--seeds",
-    "search_seed": "--search-seed",
-}
+# A sweep's record, tables and report take a few megabytes.
+LEAST_FREE_BYTES = 50 << 20
 
 
 def command(kind: type[Road[Any]], challenge: Challenge, arguments: Sequence[str] | None) -> int:
@@ -73,6 +65,8 @@ class Road(ABC, Generic[AnyOptions]):
     image_sets: dict[str, ImageSet] = field(default_factory=dict)
     weights_to_train: dict[str, ray.ObjectRef] = field(default_factory=dict)
     signals: Signals = field(default_factory=Signals)
+    # Where a Ray that was started here has its logs.
+    ray_logs: Path | None = None
 
     @classmethod
     def prepare(cls, challenge: Challenge, given: dict[str, Any]) -> Self:
@@ -82,8 +76,9 @@ class Road(ABC, Generic[AnyOptions]):
             BadInput: Something that was asked for cannot be.
         """
         results = path_of(given.get("results_dir", options.Options().results_dir))
-        remembered, spec = _remembered(challenge, given, results)
+        remembered, spec = resuming.remembered(challenge, given, results)
         asked = options.complete(challenge, given, remembered, cls.options_kind)
+        check_place(results)
         uri = mlflow_uri.resolve_uri(asked.tracking_uri)
         mlflow_uri.check_uri(uri)
         if asked.address:
@@ -107,7 +102,8 @@ class Road(ABC, Generic[AnyOptions]):
             before=spec,
         )
         if spec:
-            sweep.check_same()
+            resuming.check_same(spec, sweep.spec)
+            resuming.check_spaces(Record(sweep.folder, write=False), approaches)
         return sweep
 
     @property
@@ -132,28 +128,9 @@ class Road(ABC, Generic[AnyOptions]):
             whole[key] = {**self.before.get(key, {}), **whole[key]}
         return whole
 
-    def check_same(self) -> None:
-        """Refuse to go on with a sweep whose numbers would not be comparable with those it has.
-
-        Raises:
-            BadInput: Something that must stay the same does not.
-        """
-        before, now = self.before, self.spec
-        pairs = [(what, before.get(key), now[key]) for key, what in FIXED.items() if key in now]
-        pairs += [
-            (f"{what} {name}", before.get(key, {}).get(name, fingerprint), fingerprint)
-            for key, what in (("weights_fingerprint", "weights of"), ("others_fingerprint", "images of"))
-            for name, fingerprint in now[key].items()
-        ]
-        # Backbones that the sweep did not have yet must get theirs from where the others did.
-        pairs += [("weights", old, new) for old in _kinds(before["weights"]) for new in _kinds(now["weights"])]
-        for what, old, new in pairs:
-            if old != new:
-                raise BadInput(f"Expected the {what} that this sweep began with ({old}); got {new}. Begin a new sweep.")
-
     def run(self) -> int:
         """Do it all and print the answer; returns the exit code."""
-        self.signals.listen()
+        self.signals.listen(self._how_to_go_on)
         for notice in self.materials.notices:
             print(answer.framed(notice))
         if self.options.dry_run:
@@ -181,15 +158,12 @@ class Road(ABC, Generic[AnyOptions]):
             code = 2
             raise
         except Exception as error:
-            first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-            print(f"{self.challenge.name}: stopped by {type(error).__name__}: {first_line}", file=sys.stderr)
+            print(f"{self.challenge.name}: stopped by {_in_one_line(error)}", file=sys.stderr)
         finally:
-            # What is left is short; another signal must not tear it.
-            self.signals.ignore()
             if tracker is not None:
-                code = self._show(record, tracker, code)
+                code = self._end(record, tracker, code)
             record.close()
-            engine.stop_ray(code)
+            engine.stop_ray(code, self.ray_logs)
             self.signals.restore()
         return code
 
@@ -234,7 +208,7 @@ class Road(ABC, Generic[AnyOptions]):
 
     def _plan(self, record: Record | None) -> str:
         connected = ray.is_initialized()
-        slots = engine.slots(self.options.workers) if connected else self.options.workers or os.cpu_count() or 1
+        slots = engine.Slots(self.options.workers)() if connected else self.options.workers or os.cpu_count() or 1
         work = self._work(record)
         # The test split's features are computed for the winners only, which are not known yet.
         names = [VALIDATION, *self.materials.others]
@@ -291,7 +265,7 @@ class Road(ABC, Generic[AnyOptions]):
             return
         if not ray.is_initialized():
             self._start_ray()
-        slots = engine.slots(self.options.workers)
+        slots = engine.Slots(self.options.workers)
         names = [*splits, *self.materials.others]
         for name in names:
             if name not in self.image_sets:
@@ -299,6 +273,7 @@ class Road(ABC, Generic[AnyOptions]):
                     self.approaches,
                     [name],
                     in_store=True,
+                    slots=slots,
                     views=self._views(agenda) if isinstance(agenda, GivenAgenda) else None,
                     interrupt=self.signals.stop_if_one_came,
                 )
@@ -309,7 +284,7 @@ class Road(ABC, Generic[AnyOptions]):
 
             def watch() -> None:
                 done = agenda.seeds_done - before
-                progress.show(done, done + agenda.seeds_left, agenda.seconds_left / slots, agenda.best_so_far())
+                progress.show(done, done + agenda.seeds_left, agenda.seconds_left / slots(), agenda.best_so_far())
 
             engine.run(
                 agenda,
@@ -317,6 +292,7 @@ class Road(ABC, Generic[AnyOptions]):
                 image_sets={name: self.image_sets[name] for name in names},
                 weights=self.weights_to_train,
                 slots=slots,
+                seed_timeout=self.options.seed_timeout,
                 watcher=watch,
                 interrupt=self.signals.stop_if_one_came,
             )
@@ -332,9 +308,26 @@ class Road(ABC, Generic[AnyOptions]):
         }
 
     def _start_ray(self) -> None:
-        engine.start_ray(self.options.address, self.options.workers)
+        self.ray_logs = engine.start_ray(self.options.address, self.options.workers)
         # Ray has put its own handler in the place of ours, which would end us without a word.
-        self.signals.listen()
+        self.signals.listen(self._how_to_go_on)
+
+    @property
+    def _how_to_go_on(self) -> str:
+        return f"\nNot finished; everything so far is saved. Go on with:\n    {self.resume_command}"
+
+    def _end(self, record: Record, tracker: tracking.Tracking, code: int) -> int:
+        """Show what was found, if the record can still be read; returns the exit code."""
+        try:
+            if record.put_back_if_gone():
+                print(f"{self.challenge.name}: {record.path} had been deleted; it is there again.", file=sys.stderr)
+            code = self._show(record, tracker, code)
+        except OSError as error:
+            code = 1
+            print(f"{self.challenge.name}: {record.path} cannot be read ({_in_one_line(error)})", file=sys.stderr)
+        if code in (1, 130, 143):
+            print(self._how_to_go_on, file=sys.stderr)
+        return code
 
     def _show(self, record: Record, tracker: tracking.Tracking, code: int) -> int:
         """Write the files, finish MLflow, and print what a person wants to know; returns the exit code."""
@@ -368,38 +361,7 @@ class Road(ABC, Generic[AnyOptions]):
             )
         lines.append(f"Took    {duration(time.monotonic() - self.begin)}")
         print("\n".join(lines), flush=True)
-        if code in (1, 130, 143):
-            print(f"\nNot finished; everything so far is saved. Go on with:\n    {resume}", file=sys.stderr)
         return code
-
-
-def _remembered(challenge: Challenge, given: dict[str, Any], results: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The last start's options and the spec of the sweep to resume; both empty for a new one, which gets its name.
-
-    Raises:
-        BadInput: There is nothing of that name to resume, or something of that name where there must be nothing.
-    """
-    if "resume" not in given:
-        given.setdefault("name", time.strftime(f"{challenge.name}-%Y%m%d-%H%M%S"))
-        folder = results / given["name"]
-        if folder.exists():
-            raise BadInput(f"Expected a new --name; {folder} exists. Use --resume {given['name']} to go on with it.")
-        return {}, {}
-    folder = results / given["resume"]
-    if not (folder / JOURNAL).is_file():
-        raise BadInput(
-            f"Expected a sweep to resume at {folder}; there is none. Check --resume and --results-dir, or begin one "
-            f"with --name {given['resume']}."
-        )
-    record = Record(folder, write=False)
-    if not record.starts:
-        raise BadInput(f"Expected a sweep to resume at {folder}; it had not begun. Delete it and begin anew.")
-    if record.spec["challenge"] != challenge.name:
-        raise BadInput(
-            f"Expected a sweep of {challenge.name} at {folder}; it is one of {record.spec['challenge']}. "
-            f"Use sweeps/{record.spec['challenge']}.py."
-        )
-    return record.starts[-1]["options"], record.spec
 
 
 def _last_ms(record: Record) -> int:
@@ -408,7 +370,25 @@ def _last_ms(record: Record) -> int:
     return max(stamps, default=int(record.starts[0]["time_ms"]))
 
 
-def _kinds(weights: Mapping[str, str]) -> list[str]:
-    """What kinds of weights those are that `--weights` decides on."""
-    sources = {source for backbone, source in weights.items() if BACKBONES[backbone].pretrained}
-    return sorted({source if source in (IMAGENET, RANDOM) else "files" for source in sources})
+def check_place(results: Path) -> None:
+    """Refuse to begin where results have no room, or would be deleted.
+
+    Raises:
+        BadInput: There is hardly any room where results go, or it is a folder that Ray made for a job's code.
+    """
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not results.is_absolute():
+        raise BadInput(
+            f"Expected an absolute path for a job's results, since Ray deletes the folder it runs in; got {results}. "
+            f"Give one with --results-dir, or set {options.RESULTS_VARIABLE} before `ray start` on the head."
+        )
+    there = next(folder for folder in (results.absolute(), *results.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    if free < LEAST_FREE_BYTES:
+        raise BadInput(
+            f"Expected at least {LEAST_FREE_BYTES >> 20} MiB free for results in {results}; got {free >> 20}. Free "
+            "some, or give another folder with --results-dir."
+        )
+
+
+def _in_one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).strip() or 'no reason given').splitlines()[0]}"

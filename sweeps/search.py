@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import optuna
@@ -17,8 +19,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from sweeps.agenda import SEARCH_SEEDS_FROM, Agenda, Tally, Task, failure, mean_accuracy
 from sweeps.challenge import Approach
-from sweeps.record import SEARCH, Record, TrialRecord, seeds_of
+from sweeps.progress import say
+from sweeps.record import SEARCH, STOPPED, Record, TrialRecord, seeds_of
 from trainables.protocol import VALIDATION
+
+# After so many configurations in a row that failed, no more of that approach are started.
+MOST_FAILURES_IN_A_ROW = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +78,8 @@ class SearchAgenda(Agenda):
 
     The first configuration of each approach is the published one, or what stands for it where there is none; then TPE
     suggests. Between two blocks of seeds a configuration is stopped if Wilcoxon's signed-rank test finds it worse
-    than the approach's best complete one on their common seeds.
+    than the approach's best complete one on their common seeds. An approach whose configurations fail one after the
+    other is stopped, and the others go on; the next start tries it again.
     """
 
     stage = SEARCH
@@ -118,6 +125,8 @@ class SearchAgenda(Agenda):
         self.raced_out = set()
         self.started: dict[str, int] = {}
         self.best: dict[str, float] = {}
+        self.failures_in_a_row: Counter[str] = Counter()
+        self.stopped: set[str] = set()
         for name, approach in self.approaches.items():
             study = self.studies[name]
             study.pruner = racing.pruner() if racing else NopPruner()
@@ -126,6 +135,8 @@ class SearchAgenda(Agenda):
                 study.enqueue_trial(dict(approach.reported.params))
             begun = [trial for trial in trials if trial.state != TrialState.WAITING]
             self.started[name] = len(begun)
+            if study.user_attrs.get(STOPPED) and len(begun) < num_samples:
+                study.set_user_attr(STOPPED, None)
             fresh = max(num_samples - len(begun), 0) * seeds
             self.tallies[name] = Tally(seconds_a_seed=approach.seconds_a_seed, seeds_left=fresh)
             for frozen in begun:
@@ -167,13 +178,17 @@ class SearchAgenda(Agenda):
     def has_new(self) -> bool:
         """Whether an approach has had fewer than `num_samples`, within the time budget."""
         in_time = self.ends is None or time.monotonic() < self.ends
-        return in_time and any(started < self.num_samples for started in self.started.values())
+        return in_time and bool(self._short())
+
+    def _short(self) -> list[str]:
+        """The approaches that are to get more configurations."""
+        return [name for name, count in self.started.items() if count < self.num_samples and name not in self.stopped]
 
     def new_task(self) -> Task | None:
         """A new configuration of the approach that has had the fewest."""
         if not self.has_new():
             return None
-        name = min(self.started, key=lambda name: self.started[name])
+        name = min(self._short(), key=lambda name: self.started[name])
         study = self.studies[name]
         # A suggestion depends on the trial's number and the history, not on how often the driver was restarted.
         study.sampler = self.sampler(self.search_seed, name, self.started[name])
@@ -200,6 +215,28 @@ class SearchAgenda(Agenda):
             return False
         self.raced_out.add((task.approach, task.trial.number))
         return True
+
+    def most_attempts(self, task: Task) -> int:
+        """Once, where the approach is stopped."""
+        return 1 if task.approach in self.stopped else super().most_attempts(task)
+
+    def tell(self, approach: str, trial: Trial, **how: Any) -> None:
+        """End a trial in the record; an approach whose trials fail one after the other is stopped."""
+        super().tell(approach, trial, **how)
+        if how.get("state") != TrialState.FAIL:
+            self.failures_in_a_row[approach] = 0
+            return
+        self.failures_in_a_row[approach] += 1
+        if self.failures_in_a_row[approach] >= MOST_FAILURES_IN_A_ROW and approach not in self.stopped:
+            self._stop(approach, how["reason"])
+
+    def _stop(self, approach: str, reason: str) -> None:
+        self.stopped.add(approach)
+        unstarted = max(self.num_samples - self.started[approach], 0)
+        self.tallies[approach].seeds_left -= unstarted * sum(map(len, self.blocks))
+        text = f"stopped after {MOST_FAILURES_IN_A_ROW} configurations in a row failed, the last one with: {reason}"
+        self.studies[approach].set_user_attr(STOPPED, text)
+        say(f"{approach} is {text}. The other approaches go on; --resume tries it again.")
 
     def close(self, task: Task) -> None:
         """Tell Optuna: failed, raced out, or complete with the mean over all seeds."""

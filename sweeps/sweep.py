@@ -75,7 +75,11 @@ class Sweep(Road[SweepOptions]):
     def _ways_on(self, record: Record) -> list[str]:
         lines = [f"Extend  {self.resume_command} --num-samples {2 * self.options.num_samples}"]
         begun = _begun(record)
-        short = [name for name in self.options.approaches if begun.get(name, 0) < self.options.num_samples]
+        short = [
+            name
+            for name in self.options.approaches
+            if begun.get(name, 0) < self.options.num_samples and not record.stopped(name)
+        ]
         if short:
             lines.append(
                 f"The time budget ended before all configurations of {', '.join(short)}; go on with: "

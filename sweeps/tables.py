@@ -81,7 +81,8 @@ def summary(record: Record, approaches: Sequence[Approach]) -> dict[str, Any]:
     wanted = record.starts[-1]["options"]["confirm_seeds"] if record.starts else 0
     counts = tuple(record.spec["test_counts"])
     rows = [
-        _row(trials, approach, wanted, counts) | {"weights": marks.weights(record.spec, approach)}
+        _row(trials, approach, wanted, counts)
+        | {"weights": marks.weights(record.spec, approach), "stopped": record.stopped(approach.name)}
         for approach in approaches
     ]
     rows.sort(key=lambda row: (not row["is_confirmed"], -(row["confirmed"]["mean"] if row["confirmed"] else 0)))

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from sweeps import mlflow_runs, mlflow_views
 from sweeps.mlflow_uri import sqlite_path, ui_command
+from sweeps.progress import say
 from sweeps.record import TrialRecord
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# MLflow's own defaults let one call hang for minutes.
-HTTP_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+# MLflow's own defaults let one call hang for minutes. A call that is repeated unseen may make a run twice.
+HTTP_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 DRAIN_SECONDS = 60.0
 # And at most so long when a person has pressed Ctrl-C or something failed.
 HURRIED_DRAIN_SECONDS = 10.0
@@ -147,7 +148,7 @@ class Tracking:
         while not is_last:
             # The first round waits for nothing: importing MLflow and making its database take seconds that Ray hides
             # by starting meanwhile.
-            if writer is not None or self.trouble:
+            if writer is not None or self.trouble is not None:
                 trial = self._queue.get()
                 is_last = trial is None
                 if trial is not None:
@@ -165,11 +166,17 @@ class Tracking:
                     if is_last:
                         assert self._finish is not None
                         writer.finish(*self._finish)
+                if self.trouble:
+                    say("MLflow is back, and has everything that it missed.")
                 self.trouble = None
             except Exception as error:
                 first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+                if not self.trouble and not is_last:
+                    say(f"MLflow takes nothing now ({first_line[:160]}). The sweep goes on; MLflow gets it all later.")
                 self.trouble = f"{type(error).__name__}: {first_line[:160]}"
                 not_before = time.monotonic() + RETRY_SECONDS
+                # What did not answer may have done all the same what it was asked for, so the next one looks anew.
+                writer = None
             self.seconds += time.thread_time() - begin
 
 

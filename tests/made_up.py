@@ -72,7 +72,8 @@ def trial(number=0, mean=0.8, state="COMPLETE", *, approach="a", stage="search",
 class MadeUp:
     """What `summary` asks of a record, from trials that a test makes."""
 
-    def __init__(self, trials, spec=None, starts=(START,)):
+    def __init__(self, trials, spec=None, starts=(START,), stopped=None):
+        self._stopped = stopped or {}
         self._trials, self.spec, self.starts = list(trials), {**SPEC, **(spec or {})}, list(starts)
 
     @property
@@ -81,6 +82,9 @@ class MadeUp:
 
     def trials(self, approaches=None):
         return self._trials
+
+    def stopped(self, approach):
+        return self._stopped.get(approach)
 
 
 def approaches(*names):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pretended import finish, search, work
+from pretended import approach, finish, search, work
 from sweeps.agenda import MOST_ATTEMPTS
+from sweeps.search import MOST_FAILURES_IN_A_ROW
 
 
 def test_a_lost_worker_costs_only_the_seeds_that_were_not_reported(record):
@@ -30,12 +31,75 @@ def test_a_worker_lost_again_and_again_fails_the_trial(record):
     assert agenda.seeds_left == 0
 
 
+def test_a_worker_lost_now_and_then_does_not_fail_a_trial_that_moves_on(record):
+    agenda = search(record, num_samples=1)
+    for _ in range(2 * MOST_ATTEMPTS):
+        work(agenda, agenda.next_task(), stop_after=1)
+    work(agenda, agenda.next_task())
+    (trial,) = record.trials()
+    assert (trial.state, len(trial.results)) == ("COMPLETE", 10)
+
+
+def test_a_seed_that_took_too_long_fails_its_trial_at_once(record):
+    agenda = search(record, num_samples=1)
+    agenda.expired(agenda.next_task(), "a seed took longer than 10 min")
+    (trial,) = record.trials()
+    assert (trial.state, trial.reason) == ("FAIL", "a seed took longer than 10 min")
+    assert agenda.is_finished()
+    assert agenda.seeds_left == 0
+
+
 def test_when_every_worker_dies_the_sweep_stops_instead_of_failing_everything(record):
-    agenda = search(record, num_samples=50)
-    with pytest.raises(RuntimeError, match="12 workers were lost in a row"):
-        finish(agenda, stop_after=0)
-    assert len(record.trials()) == 4
-    assert record.trials()[-1].state == "RUNNING"
+    agenda = search(record, [approach("a"), approach("b")], num_samples=50)
+    for _ in range(11):
+        agenda.lost(agenda.next_task(), "no memory")
+    with pytest.raises(RuntimeError, match=r"12 workers were lost in a row without a finished seed \(no memory\)"):
+        agenda.lost(agenda.next_task(), "no memory")
+    assert [trial.state for trial in record.trials()].count("RUNNING") == 1
+
+
+def test_a_node_that_takes_many_workers_with_it_fails_nothing(record):
+    agenda = search(record, [approach("a"), approach("b")], num_samples=50)
+    tasks = [agenda.next_task() for _ in range(64)]
+    for task in tasks:
+        agenda.lost(task)
+    assert len(agenda.waiting) == 64
+    finish(agenda)
+    assert {trial.state for trial in record.trials()} <= {"COMPLETE", "PRUNED"}
+
+
+def test_an_approach_that_fails_again_and_again_is_stopped_and_the_others_go_on(record, capsys):
+    agenda = search(record, [approach("a"), approach("b")], num_samples=20)
+    finish(agenda, fails=lambda task, seed: "RuntimeError: no luck" if task.approach == "b" else None)
+    states = {name: [t.state for t in record.trials([name])] for name in "ab"}
+    assert len(states["a"]) == 20
+    assert states["b"] == ["FAIL"] * MOST_FAILURES_IN_A_ROW
+    assert agenda.seeds_left == 0
+    assert record.stopped("a") is None
+    assert record.stopped("b").endswith("failed, the last one with: seed 1000: RuntimeError: no luck")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("b is stopped after 5 configurations in a row failed")
+    # The next start tries it again.
+    again = search(record, [approach("a"), approach("b")], num_samples=20)
+    assert record.stopped("b") is None
+    finish(again)
+    assert len(record.trials(["b"])) == 20
+
+
+def test_an_approach_whose_workers_always_die_is_stopped_and_not_the_sweep(record):
+    """Though in the end no other approach's seeds come between its losses."""
+    agenda = search(record, [approach("a"), approach("b")], num_samples=20)
+    while not agenda.is_finished():
+        task = agenda.next_task()
+        work(agenda, task, stop_after=0 if task.approach == "b" else None)
+    assert len(record.trials(["a"])) == 20
+    assert [trial.reason for trial in record.trials(["b"])] == ["its worker was lost 3 times"] * MOST_FAILURES_IN_A_ROW
+
+
+def test_failures_that_do_not_come_in_a_row_stop_nothing(record):
+    agenda = search(record, num_samples=20)
+    finish(agenda, fails=lambda task, seed: "no luck" if task.trial.number % 5 else None)
+    assert len(record.trials()) == 20
 
 
 def test_progress_counts_down_to_nothing(record):

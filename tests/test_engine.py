@@ -91,7 +91,16 @@ def image_sets():
 
 
 def run(
-    record, approaches, image_sets, agenda=None, num_samples=1, seeds=6, slots=2, weights=None, interrupt=lambda: None
+    record,
+    approaches,
+    image_sets,
+    agenda=None,
+    num_samples=1,
+    seeds=6,
+    slots=2,
+    weights=None,
+    interrupt=lambda: None,
+    seed_timeout=60,
 ):
     agenda = agenda or SearchAgenda(
         record, approaches, lambda *who: None, num_samples=num_samples, seeds=seeds, search_seed=0
@@ -101,7 +110,8 @@ def run(
         trainables={each.name: each.trainable for each in approaches},
         image_sets={VALIDATION: image_sets[VALIDATION]} if agenda.stage == "search" else image_sets,
         weights=weights or {},
-        slots=slots,
+        slots=lambda: slots,
+        seed_timeout=seed_timeout,
         watcher=lambda: None,
         interrupt=interrupt,
     )

@@ -31,7 +31,7 @@ def images():
 @pytest.fixture(scope="module")
 def finished(weights, images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("features")
-    return folder, load_or_compute(SPECS, images, weights, folder, "validation")
+    return folder, load_or_compute(SPECS, images, weights, folder, "validation", lambda: 2)
 
 
 def one_by_one(images, weights):
@@ -65,7 +65,7 @@ def test_a_second_time_nothing_is_computed(finished, weights, images, monkeypatc
     folder, tables = finished
     assert seconds_to_compute(SPECS, images, weights, folder) == {}
     monkeypatch.setattr(features, "_computed", None)
-    again = load_or_compute(SPECS, images, weights, folder, "validation")
+    again = load_or_compute(SPECS, images, weights, folder, "validation", lambda: 2)
     assert all(np.array_equal(again[spec], tables[spec]) for spec in SPECS)
 
 
@@ -81,7 +81,7 @@ def test_a_file_that_is_not_right_is_computed_again(finished, weights, images, t
         if damage == "foreign":
             np.save(tmp_path / path.name, np.zeros((3, 3), dtype=np.float32))
     assert seconds_to_compute(SPECS, images, weights, tmp_path).keys() == {"alexnet"}
-    again = load_or_compute(SPECS, images, weights, tmp_path, "validation")
+    again = load_or_compute(SPECS, images, weights, tmp_path, "validation", lambda: 2)
     assert all(np.array_equal(again[spec], tables[spec]) for spec in SPECS)
 
 

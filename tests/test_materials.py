@@ -223,7 +223,7 @@ def test_of_other_images_only_those_who_learn_from_them_need_features(tmp_path):
 
 
 def test_who_asks_for_the_validation_split_cannot_reach_the_test_split(tmp_path, phantom):
-    found = find([PIXELS_ONLY], tmp_path).image_sets([PIXELS_ONLY], [VALIDATION], in_store=False)
+    found = find([PIXELS_ONLY], tmp_path).image_sets([PIXELS_ONLY], [VALIDATION], in_store=False, slots=lambda: 1)
     assert found.keys() == {VALIDATION}
     assert found[VALIDATION].views.keys() == {PIXELS}
     assert found[VALIDATION].view(PIXELS) is phantom.pool_images

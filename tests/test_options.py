@@ -33,6 +33,7 @@ FLAGS = [
     "--tracking-uri",
     "--address",
     "--workers",
+    "--seed-timeout",
     "--time-budget",
     "--search-seed",
     "--dry-run",
@@ -88,6 +89,7 @@ GOOD = [
     (["--tracking-uri", "sqlite:///x.db"], "tracking_uri", "sqlite:///x.db"),
     (["--address", "head:6379"], "address", "head:6379"),
     (["--workers", "3"], "workers", 3),
+    (["--seed-timeout", "2m"], "seed_timeout", 120),
     (["--time-budget", "90"], "time_budget", 90),
     (["--time-budget", "90s"], "time_budget", 90),
     (["--time-budget", "20m"], "time_budget", 1200),
@@ -218,11 +220,16 @@ def test_help_names_every_flag_and_its_default(capsys):
         "weights",
         "breastmnist",
         "precision",
-        "results_dir",
         "search_seed",
     ):
         described = text.split(f" --{field.replace('_', '-')} ")[-1]
         assert re.search(r"\(default: (.*?)\)", described)[1] == str(getattr(SweepOptions(), field))
+
+
+def test_results_go_where_the_environment_says(monkeypatch):
+    monkeypatch.setenv("SEEDSWEEP_RESULTS_DIR", "/shared/results")
+    assert complete(CHALLENGE, {}, {}).results_dir == "/shared/results"
+    assert complete(CHALLENGE, {"results_dir": "here"}, {}).results_dir == "here"
 
 
 def test_nothing_given_is_the_defaults_with_all_approaches():
@@ -245,6 +252,7 @@ def test_defaults_are_as_documented():
         "tracking_uri": None,
         "address": None,
         "workers": None,
+        "seed_timeout": 600.0,
         "time_budget": None,
         "search_seed": 0,
         "dry_run": False,
@@ -296,7 +304,7 @@ def test_a_resumed_sweep_has_what_it_had():
 
 
 def test_what_belongs_to_one_start_only_is_not_remembered():
-    once = {"name", "resume", "results_dir", "address", "workers", "time_budget", "dry_run", "list"}
+    once = {"name", "resume", "results_dir", "address", "workers", "seed_timeout", "time_budget", "dry_run", "list"}
     assert set(through_the_record(FIRST)) == {field.name for field in fields(SweepOptions)} - once
     assert complete(CHALLENGE, {}, asdict(FIRST)).workers is None
 
