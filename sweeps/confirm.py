@@ -40,9 +40,13 @@ class ConfirmAgenda(GivenAgenda):
                 continue
             self.tallies[approach.name].seconds_a_seed = best.seconds / max(len(best.results), 1)
             running = None
+            # A driver may have died between queueing a trial and beginning it, or while it got its parameters.
+            for _ in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+                study.ask()
             for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 if frozen.user_attrs.get("of_trial") == best.number:
                     running = Trial(study, frozen._trial_id)
+                    approach.suggest(running)
                 else:
                     reason = "an extended search found a better configuration"
                     self.tell(approach.name, Trial(study, frozen._trial_id), state=TrialState.FAIL, reason=reason)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from types import FrameType
@@ -19,6 +21,8 @@ class Terminated(BaseException):
     """SIGTERM: stop as for Ctrl-C. Not an Exception, so that nothing takes it for a configuration's failure."""
 
 
+# How long a sweep has to come to where it can stop.
+STOP_SECONDS = 8.0
 # What a command ends with after each, as shells have it: 128 and the signal's number.
 ENDED_BY: dict[type[BaseException], int] = {KeyboardInterrupt: 130, Terminated: 143}
 
@@ -44,13 +48,27 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise Terminated
 
 
+# What each signal means.
+ENDING: dict[signal.Signals, type[BaseException]] = {
+    signal.SIGINT: KeyboardInterrupt,
+    signal.SIGTERM: Terminated,
+}
+
+
 class Signals:
-    """Ctrl-C and SIGTERM while a sweep runs."""
+    """Ctrl-C and SIGTERM while a sweep runs.
+
+    A thread takes them: Python's own handlers wait for the main thread, which a call of Ray's may keep for a minute
+    when the signal has ended Ray's processes as well. And an exception in the middle of Ray's or Optuna's code would be
+    lost, come out as another one, or leave a lock.
+    """
 
     def __init__(self) -> None:
-        # The signal that came, as the exception it means.
+        # The signal that came, as the exception it means, and whether the main thread has seen it.
         self.came: type[BaseException] | None = None
+        self.is_seen = False
         self.last_words = ""
+        self.arriving: int | None = None
 
     def listen(self, last_words: str) -> None:
         """Let them stop the sweep. To be called again when somebody else has put handlers in the place of ours.
@@ -59,22 +77,32 @@ class Signals:
             last_words: What a person is told if there is no time for more.
         """
         self.last_words = last_words
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, self._take)
+        if self.arriving is None:
+            self.arriving, written = os.pipe()
+            os.set_blocking(written, False)
+            signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+            threading.Thread(target=self._take, args=(self.arriving,), name="signals", daemon=True).start()
+        for each in ENDING:
+            # Python tells the pipe of it, and only if there is some handler.
+            signal.signal(each, lambda number, frame: None)
 
-    def _take(self, number: int, frame: FrameType | None) -> None:
-        """Note it; at the second one end at once.
+    def _take(self, arriving: int) -> None:
+        """Note the first signal; end the process at the second, or if the first is not seen in time.
 
-        An exception in the middle of Ray's or Optuna's code would be lost, come out as another one, or leave a lock.
-        And nothing that ends this process harms the record.
+        Nothing that ends this process harms the record.
         """
-        again = self.came is not None
-        self.came = KeyboardInterrupt if number == signal.SIGINT else Terminated
-        # Not `print`, which may be in the middle of another line.
-        if again:
-            os.write(2, f"{self.last_words}\n".encode())
-            os._exit(ENDED_BY[self.came])
-        os.write(2, b"\nStopping; what is finished is saved. (Again: at once.)\n")
+        while True:
+            timeout = STOP_SECONDS if self.came and not self.is_seen else None
+            ready, _, _ = select.select([arriving], [], [], timeout)
+            number = os.read(arriving, 1)[0] if ready else None
+            if number is not None and number not in ENDING:
+                continue
+            if self.came is None and number is not None:
+                self.came = ENDING[signal.Signals(number)]
+                os.write(2, b"\nStopping; what is finished is saved. (Again: at once.)\n")
+            elif self.came and (ready or not self.is_seen):
+                os.write(2, f"{self.last_words}\n".encode())
+                os._exit(ENDED_BY[self.came])
 
     def stop_if_one_came(self) -> None:
         """Where stopping harms nothing, stop if a signal has come.
@@ -83,9 +111,11 @@ class Signals:
             BaseException: KeyboardInterrupt or Terminated, whichever the signal means.
         """
         if self.came:
+            self.is_seen = True
             raise self.came
 
     def restore(self) -> None:
         """Let them do what they do in any Python program."""
+        signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import signal
 import sys
+import time
 import types
 
 import numpy as np
@@ -46,6 +47,13 @@ class Odd(SeedTrainable):
                 pass
             else:
                 os.kill(os.getpid(), signal.SIGKILL)
+        if config.behaviour == "sleep" and streams.seed == 1002:
+            time.sleep(1000)
+        if config.behaviour == "stop":
+            # Not even a thread of the worker could notice it.
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if config.behaviour == "allocate":
+            np.ones(1 << 45)
         if config.behaviour == "always die":
             os.kill(os.getpid(), signal.SIGKILL)
         border = support.images.float().mean()
@@ -97,7 +105,7 @@ def run(
     agenda=None,
     num_samples=1,
     seeds=6,
-    slots=2,
+    slots=lambda: 2,
     weights=None,
     interrupt=lambda: None,
     seed_timeout=60,
@@ -110,7 +118,7 @@ def run(
         trainables={each.name: each.trainable for each in approaches},
         image_sets={VALIDATION: image_sets[VALIDATION]} if agenda.stage == "search" else image_sets,
         weights=weights or {},
-        slots=lambda: slots,
+        slots=slots,
         seed_timeout=seed_timeout,
         watcher=lambda: None,
         interrupt=interrupt,
@@ -172,6 +180,36 @@ def test_every_kind_of_failure_is_recorded_and_the_sweep_goes_on(record, image_s
     assert capfd.readouterr() == ("", "")
 
 
+def test_what_hangs_past_the_limit_or_wants_too_much_memory_fails_and_the_sweep_goes_on(record, image_sets, capfd):
+    approaches = [approach(each, behaviours=[each]) for each in ("sleep", "stop", "allocate", "fine")]
+    found = run(record, approaches, image_sets, seed_timeout=3)
+    too_long = "a seed took longer than 3 s (--seed-timeout)"
+    assert (found["sleep/search"].state, found["sleep/search"].reason) == ("FAIL", too_long)
+    assert (found["stop/search"].state, found["stop/search"].reason) == ("FAIL", too_long)
+    assert found["allocate/search"].reason.startswith("seed 1000: MemoryError: Unable to allocate 256. TiB")
+    assert found["fine/search"].state == "COMPLETE"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_slots_are_asked_for_again_and_again(record, image_sets):
+    """A cluster that has grown is used."""
+    now = [1]
+    most = []
+
+    class Watched(SearchAgenda):
+        def next_task(self):
+            task = super().next_task()
+            most.append(len(self.live))
+            now[0] = 2 if self.seeds_done > 6 else 1
+            return task
+
+    fine = [approach("fine")]
+    agenda = Watched(record, fine, lambda *who: None, num_samples=6, seeds=3, search_seed=0)
+    run(record, fine, image_sets, agenda, slots=lambda: now[0])
+    assert most[0] == 1
+    assert max(most) == 2
+
+
 def test_search_workers_cannot_reach_the_test_split_and_confirmation_s_can(record, image_sets):
     fine = [approach("fine")]
     prying = SearchAgenda(record, fine, lambda *who: None, num_samples=1, seeds=1, search_seed=0)
@@ -191,7 +229,7 @@ def test_numbers_do_not_depend_on_the_number_of_workers(tmp_path, image_sets):
     for slots in (1, 2):
         record = Record(tmp_path / str(slots), write=True)
         fine = [approach("fine"), approach("fine_too", behaviours=["fine", "also fine"])]
-        run(record, fine, image_sets, num_samples=4, slots=slots)
+        run(record, fine, image_sets, num_samples=4, slots=lambda slots=slots: slots)
         trials = sorted(record.trials(), key=lambda trial: (trial.approach, trial.number))
         found.append([(t.approach, t.number, t.values("brier").tolist()) for t in trials])
         record.close()

@@ -1,0 +1,56 @@
+"""A machine whose memory runs out, as far as Ray is told."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+import ray
+
+import test_engine
+from sweeps import engine
+from trainables.protocol import PIXELS, VALIDATION, ImageSet
+
+pytestmark = pytest.mark.fault
+
+
+class Hungry(test_engine.Odd):
+    """Takes more and more memory, or its time."""
+
+    @classmethod
+    def fit(cls, config, support, streams):
+        taken = []
+        while config.behaviour == "eat":
+            taken.append(np.ones(1 << 23))
+            time.sleep(0.02)
+        time.sleep(1.0)
+        return super().fit(config, support, streams)
+
+
+@pytest.fixture
+def little_memory(monkeypatch):
+    """Ray's own limit, three gigabytes above what the machine uses now."""
+    memory = psutil.virtual_memory()
+    limit = (memory.total - memory.available + 3e9) / memory.total
+    monkeypatch.setenv("RAY_memory_usage_threshold", str(limit))
+    for module in (test_engine, sys.modules[__name__]):
+        ray.cloudpickle.register_pickle_by_value(module)
+    logs = engine.start_ray(None, 2)
+    yield
+    engine.stop_ray(0, logs)
+
+
+def test_who_takes_all_memory_fails_and_the_others_do_not(record, little_memory):
+    images = np.random.default_rng(0).integers(0, 200, size=(2000, 28, 28), dtype=np.uint8)
+    sets = {VALIDATION: ImageSet(labels=np.repeat([0, 1], 1000), views={PIXELS: images})}
+    approaches = [
+        test_engine.approach(each, behaviours=["eat" if each == "hungry" else "fine"], trainable=Hungry)
+        for each in ("modest", "hungry", "frugal", "sparing")
+    ]
+    found = test_engine.run(record, approaches, sets)
+    assert found["hungry/search"].reason == "its worker was lost 3 times (its machine ran out of memory)"
+    for name in ("modest", "frugal", "sparing"):
+        assert found[f"{name}/search"].state == "COMPLETE"

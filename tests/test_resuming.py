@@ -1,0 +1,236 @@
+"""What may change when a sweep goes on, and what is refused, in one sentence, before anything starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+
+import numpy as np
+import pytest
+import torch
+
+import pretended
+from refusals import refused
+from sweeps import challenge1, challenge2, provenance, resuming
+from sweeps.confirm import ConfirmAgenda
+from sweeps.options import as_remembered
+from sweeps.record import Record
+from sweeps.sweep import Sweep, main
+from trainables import protocol
+from trainables.backbones import random_backbone
+from trainables.data import phantom_arrays
+
+
+def begin(folder, challenge, *arguments):
+    """A sweep that has begun, as its driver would have left it."""
+    given = {"name": "sweep", "results_dir": str(folder / "results")} | dict(arguments)
+    sweep = Sweep.prepare(challenge, given)
+    record = Record(sweep.folder, write=True)
+    options = as_remembered(sweep.options, **sweep.materials.found())
+    record.begin(sweep.whole_spec, {**provenance.of_this_start(), "options": options, "notices": []})
+    record.close()
+    return sweep
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("MLFLOW_TRACKING_URI", "MEDMNIST_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    # Nothing may start.
+    monkeypatch.setattr("ray.init", None)
+    return tmp_path
+
+
+def go_on(capfd, challenge, *arguments):
+    """Exit code, and what was printed on either stream."""
+    capfd.readouterr()
+    code = main(challenge, ["--resume", "sweep", *arguments])
+    return code, *capfd.readouterr()
+
+
+PIXELS = (("approaches", ("pixel_baseline",)), ("dataset", "phantom"), ("seeds", 4))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--num-samples", "40"], " 40 "),
+        (["--num-samples", "1"], " 1 "),
+        (["--confirm-seeds", "60"], "60"),
+        (["--workers", "7"], "7 trials at the same time"),
+        (["--time-budget", "10m"], "or what starts within 10 min"),
+        (["--seed-timeout", "1h"], "pixel_baseline"),
+        (["--approaches", "cnn"], "cnn"),
+        (["--tracking-uri", "sqlite:///other.db"], "pixel_baseline"),
+        (["--breastmnist", "phantom", "--weights", "random"], "pixel_baseline"),
+        (["--seeds", "4", "--search-seed", "0", "--dataset", "phantom"], "pixel_baseline"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, list) else "",
+)
+def test_what_may_change(here, capfd, arguments, says):
+    begin(here, challenge1.CHALLENGE, *PIXELS)
+    code, printed, complaint = go_on(capfd, challenge1.CHALLENGE, *arguments, "--dry-run")
+    assert (code, complaint) == (0, "")
+    assert says in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--seeds", "5"], "Expected the --seeds that this sweep began with (4); got 5."),
+        (["--search-seed", "1"], "Expected the --search-seed that this sweep began with (0); got 1."),
+        (["--smoke"], "Expected the --smoke that this sweep began with (False); got True."),
+        (["--precision", "other"], "Expected the --precision that this sweep began with"),
+        (["--dataset", "other.npz"], "Expected the images that this sweep began with"),
+        (["--name", "x"], "got both"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, list) else "",
+)
+def test_what_may_not(here, capfd, arguments, says):
+    sweep = begin(here, challenge1.CHALLENGE, *PIXELS)
+    other = {"float32": "bfloat16", "bfloat16": "float32"}[sweep.materials.precision]
+    arrays = phantom_arrays()
+    arrays["train_images"] = 255 - arrays["train_images"]
+    np.savez(here / "other.npz", **arrays)
+    code, printed, complaint = go_on(
+        capfd, challenge1.CHALLENGE, *[other if word == "other" else word for word in arguments]
+    )
+    assert (code, printed) == (2, "")
+    assert says in complaint
+    assert complaint.count("\n") == 1
+
+
+def test_not_by_another_challenge_s_command(here, capfd):
+    begin(here, challenge1.CHALLENGE, *PIXELS)
+    code, _, complaint = go_on(capfd, challenge2.CHALLENGE)
+    assert code == 2
+    assert complaint.endswith("Use sweeps/challenge1.py.\n")
+
+
+def test_not_with_training_code_of_other_numbers(here, capfd, monkeypatch):
+    begin(here, challenge1.CHALLENGE, *PIXELS)
+    monkeypatch.setattr("sweeps.road.NUMBERS_VERSION", protocol.NUMBERS_VERSION + 1)
+    code, _, complaint = go_on(capfd, challenge1.CHALLENGE)
+    assert code == 2
+    assert "version of the training code that this sweep began with" in complaint
+
+
+def test_not_with_a_data_file_that_was_changed_meanwhile(here, capfd):
+    arrays = phantom_arrays()
+    np.savez(here / "mine.npz", **arrays)
+    begin(here, challenge1.CHALLENGE, *PIXELS, ("dataset", "mine.npz"))
+    assert go_on(capfd, challenge1.CHALLENGE, "--dry-run")[0] == 0
+    # A single pixel, of an image that no seed may ever draw.
+    arrays["train_images"][-1, 0, 0] ^= 1
+    np.savez(here / "mine.npz", **arrays)
+    code, _, complaint = go_on(capfd, challenge1.CHALLENGE)
+    assert code == 2
+    assert "Expected the images that this sweep began with" in complaint
+
+
+def test_not_with_a_data_file_that_is_gone(here, capfd):
+    np.savez(here / "mine.npz", **phantom_arrays())
+    begin(here, challenge1.CHALLENGE, *PIXELS, ("dataset", "mine.npz"))
+    (here / "mine.npz").unlink()
+    code, _, complaint = go_on(capfd, challenge1.CHALLENGE)
+    assert code == 2
+    assert "there is none" in complaint
+
+
+def test_not_with_weights_that_were_changed_meanwhile_or_of_another_kind(here, capfd):
+    state = random_backbone("alexnet").state_dict()
+    torch.save(state, here / "mine.pth")
+    options = (("approaches", ("alexnet_focal",)), ("dataset", "phantom"), ("weights", "mine.pth"))
+    begin(here, challenge2.CHALLENGE, *options)
+    assert go_on(capfd, challenge2.CHALLENGE, "--dry-run")[0] == 0
+    name = next(iter(state))
+    state[name] = state[name].clone()
+    state[name].view(-1)[0] += 1
+    torch.save(state, here / "mine.pth")
+    code, _, complaint = go_on(capfd, challenge2.CHALLENGE)
+    assert code == 2
+    assert "Expected the weights of alexnet that this sweep began with" in complaint
+    code, _, complaint = go_on(capfd, challenge2.CHALLENGE, "--weights", "random")
+    assert code == 2
+    assert "weights" in complaint
+
+
+def other_space(suggest):
+    """The pretended approach with another space."""
+    same = pretended.approach()
+    return dataclasses.replace(same, space=types.SimpleNamespace(suggest=suggest, REPORTED=same.reported))
+
+
+def test_a_space_that_is_the_same_or_has_other_ranges_goes_on(record):
+    pretended.finish(pretended.search(record))
+    resuming.check_spaces(record, [pretended.approach()])
+
+    def narrower(trial):
+        trial.suggest_float("x", 0.49, 0.51)
+        if trial.suggest_categorical("kind", ["plain", "odd"]) == "odd":
+            trial.suggest_int("only_odd", 1, 9)
+
+    resuming.check_spaces(record, [other_space(narrower)])
+    pretended.finish(pretended.search(record, [other_space(narrower)], num_samples=9))
+    assert len(record.trials()) == 9
+
+
+def more(trial):
+    pretended.suggest(trial)
+    trial.suggest_float("y", 0.0, 1.0)
+
+
+def fewer(trial):
+    trial.suggest_float("x", 0.0, 1.0)
+
+
+def choices(trial):
+    trial.suggest_float("x", 0.0, 1.0)
+    trial.suggest_categorical("kind", ["plain", "odd", "even"])
+
+
+def kind(trial):
+    trial.suggest_int("x", 0, 1)
+    trial.suggest_categorical("kind", ["plain", "odd"])
+
+
+@pytest.mark.parametrize("suggest", [more, fewer, choices, kind], ids=lambda suggest: suggest.__name__)
+def test_a_space_with_other_parameters_or_choices_is_refused(record, suggest):
+    pretended.finish(pretended.search(record))
+    text = refused(resuming.check_spaces, record, [other_space(suggest)])
+    assert text.startswith("Expected the search space of a that this sweep began with; configuration ")
+    assert text.endswith("Begin a new sweep.")
+
+
+def test_what_died_while_its_parameters_were_drawn_is_no_other_space(record):
+    record.study("a").ask().suggest_float("x", 0.0, 1.0)
+    resuming.check_spaces(record, [pretended.approach()])
+
+
+@pytest.mark.parametrize("torn", [False, True], ids=["between lines", "in a line"])
+def test_from_every_line_of_the_record_a_sweep_goes_on_to_the_same_end(tmp_path, torn):
+    """The record as it is when its writer dies at any moment."""
+
+    def work(record):
+        pretended.finish(pretended.search(record, num_samples=3, seeds=4))
+        pretended.finish(ConfirmAgenda(record, [pretended.approach()], lambda *who: None, seeds=3))
+
+    def outcome(record):
+        return [(t.stage, t.number, t.state, t.params, sorted(t.results, key=str)) for t in record.trials()]
+
+    whole = Record(tmp_path / "whole", write=True)
+    work(whole)
+    whole.close()
+    expected = outcome(whole)
+    lines = whole.path.read_bytes().splitlines(keepends=True)
+    assert len(lines) > 50
+    for count in range(len(lines)):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        (folder / "study.journal").write_bytes(b"".join(lines[:count]) + (lines[count][:-9] if torn else b""))
+        again = Record(folder, write=True)
+        work(again)
+        again.close()
+        assert outcome(Record(folder, write=False)) == expected, count
