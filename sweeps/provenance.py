@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import importlib.metadata
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -20,7 +21,8 @@ def of_this_start() -> dict[str, Any]:
     """What the record keeps of each start, besides what was asked for."""
     return {
         "time_ms": time.time_ns() // 1_000_000,
-        "command": shlex.join(["python", *sys.argv]),
+        # Others see it, in MLflow and in the report, so without the passwords of addresses.
+        "command": re.sub(r"://[^/@\s]*@", "://", shlex.join(["python", *sys.argv])),
         "git_revision": git_revision(),
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in DISTRIBUTIONS},

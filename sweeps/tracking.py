@@ -34,6 +34,8 @@ DRAIN_SECONDS = 60.0
 HURRIED_DRAIN_SECONDS = 10.0
 # After a failure MLflow is left alone for so long; what came in meanwhile is written then, or at the end.
 RETRY_SECONDS = 30.0
+# And so long at the end, where somebody waits.
+LAST_RETRY_SECONDS = 2.0
 # Where `mlflow ui` serves by default.
 LOCAL_UI = "http://127.0.0.1:5000"
 
@@ -90,6 +92,8 @@ class Tracking:
         self.seconds = 0.0
         self._queue: queue.Queue[TrialRecord | None] = queue.Queue()
         self._finish: tuple[str, Mapping[str, float], str, list[Path], int] | None = None
+        # Until when the last of it is tried again.
+        self._give_up = 0.0
         self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
         self._thread.start()
 
@@ -118,6 +122,7 @@ class Tracking:
             patience: Seconds to wait at most.
         """
         self._finish = (status, metrics, note, files, ended_ms)
+        self._give_up = time.monotonic() + patience
         self._queue.put(None)
         self._thread.join(patience)
         if self._thread.is_alive():
@@ -144,11 +149,11 @@ class Tracking:
         waiting: deque[TrialRecord] = deque()
         writer: _Writer | None = None
         not_before = 0.0
-        is_last = False
-        while not is_last:
+        is_last = is_done = False
+        while not is_done:
             # The first round waits for nothing: importing MLflow and making its database take seconds that Ray hides
             # by starting meanwhile.
-            if writer is not None or self.trouble is not None:
+            if (writer is not None or self.trouble is not None) and not is_last:
                 trial = self._queue.get()
                 is_last = trial is None
                 if trial is not None:
@@ -166,6 +171,7 @@ class Tracking:
                     if is_last:
                         assert self._finish is not None
                         writer.finish(*self._finish)
+                        is_done = True
                 if self.trouble:
                     say("MLflow is back, and has everything that it missed.")
                 self.trouble = None
@@ -177,6 +183,9 @@ class Tracking:
                 not_before = time.monotonic() + RETRY_SECONDS
                 # What did not answer may have done all the same what it was asked for, so the next one looks anew.
                 writer = None
+                if is_last:
+                    is_done = time.monotonic() > self._give_up
+                    time.sleep(LAST_RETRY_SECONDS)
             self.seconds += time.thread_time() - begin
 
 

@@ -43,6 +43,12 @@ def table(folder, name):
     return frame.drop(columns=[column for column in NEVER_SAME if column in frame])
 
 
+def seconds_of_seeds(folder):
+    """From the first finished seed to the last."""
+    stamps = pd.read_csv(folder / "results/sweep/seeds.csv")["timestamp_ms"]
+    return (stamps.max() - stamps.min()) / 1000
+
+
 def journal_counts(folder):
     """How often each seed of each trial was written into the journal."""
     lines = [json.loads(line) for line in (folder / "results/sweep/study.journal").read_text().splitlines()]
@@ -307,18 +313,17 @@ def test_a_server_that_answers_slowly_does_not_hold_up_the_sweep(tmp_path, undis
         slow.behind = port
         threading.Thread(target=slow.serve_forever, daemon=True).start()
         uri = f"http://127.0.0.1:{slow.server_address[1]}"
-        begin = time.monotonic()
         driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY, "--tracking-uri", uri)
         printed, complaint = driver.communicate(timeout=240)
         assert driver.returncode == 0, complaint
         # 26 runs of at least 3 calls of more than a second each were not waited for, but for the minute at the end.
         assert "it was not ready within 60 s" in printed
-        took = time.monotonic() - begin
         straight = f"http://127.0.0.1:{port}"
         resume(tmp_path, "--tracking-uri", straight)
         assert_same(tmp_path, undisturbed, straight)
-        assert took < 150
         slow.shutdown()
+    # Machines have more and less to do.
+    assert seconds_of_seeds(tmp_path) < 20 + 4 * seconds_of_seeds(undisturbed)
 
 
 def test_a_database_that_somebody_else_locks_gets_everything_in_the_end(tmp_path, undisturbed):
@@ -408,7 +413,8 @@ def test_nothing_is_left_behind(tmp_path):
         assert done.returncode == 0, done.stderr
         ours = [each for each in psutil.process_iter() if _mentions(each, variables["RAY_TMPDIR"])]
         assert ours == []
-        assert list(scratch.iterdir()) == []
+        # Torch keeps a cache of its own there, under a name that does not change.
+        assert [path.name for path in scratch.iterdir() if not path.name.startswith("torchinductor_")] == []
         assert not list(Path(variables["RAY_TMPDIR"]).glob("ray/session_2*"))
     finally:
         shutil.rmtree(variables["RAY_TMPDIR"])

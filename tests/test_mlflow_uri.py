@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweeps import mlflow_uri
+from sweeps import mlflow_uri, provenance
 from sweeps.bad_input import BadInput
 
 
@@ -28,3 +28,8 @@ def test_no_password_is_shown():
     assert mlflow_uri.without_password("https://user:secret@host:5000/path") == "https://host:5000/path"
     assert mlflow_uri.without_password("sqlite:////a/b@c.db") == "sqlite:////a/b@c.db"
     assert "secret" not in mlflow_uri.ui_command("https://user:secret@host:5000")
+
+
+def test_a_password_is_not_in_the_recorded_command(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["x.py", "--tracking-uri=http://me:secret@host:5000/a", "--name", "b@c"])
+    assert provenance.of_this_start()["command"] == "python x.py --tracking-uri=http://host:5000/a --name b@c"

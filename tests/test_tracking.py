@@ -42,7 +42,7 @@ def trial(number=0, state="COMPLETE", seeds=3, **more):
     )
 
 
-def track(folder, *trials, uri=None, sweep_id="abc"):
+def track(folder, *trials, uri=None, sweep_id="abc", patience=60.0):
     tracker = tracking.Tracking(
         uri or f"sqlite:///{folder}/mlflow.db",
         folder=folder / "results" / "sweep",
@@ -58,7 +58,9 @@ def track(folder, *trials, uri=None, sweep_id="abc"):
     )
     for each in trials:
         tracker.push(each)
-    tracker.close("FINISHED", {"a.confirmed_accuracy_mean": 0.8}, "note", [], ended_ms=1_700_000_009_000)
+    tracker.close(
+        "FINISHED", {"a.confirmed_accuracy_mean": 0.8}, "note", [], ended_ms=1_700_000_009_000, patience=patience
+    )
     return tracker
 
 
@@ -121,7 +123,7 @@ def test_another_sweep_of_the_same_name_has_its_own_runs(tmp_path):
 def test_a_run_cut_off_in_the_middle_is_completed_without_doubles(tmp_path, monkeypatch):
     whole = dict(mlflow_runs.STATUS)
     monkeypatch.setattr(mlflow_runs, "STATUS", {})
-    cut = track(tmp_path, trial())
+    cut = track(tmp_path, trial(), patience=4.0)
     assert cut.trouble
     monkeypatch.setattr(mlflow_runs, "STATUS", whole)
     assert track(tmp_path, trial()).trouble is None
@@ -131,7 +133,7 @@ def test_a_run_cut_off_in_the_middle_is_completed_without_doubles(tmp_path, monk
     assert sorted(metric.step for metric in history) == [1000, 1001, 1002]
 
 
-def test_what_mlflow_did_not_take_is_offered_again(tmp_path, monkeypatch):
+def test_what_mlflow_did_not_take_is_offered_again_and_said_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tracking, "RETRY_SECONDS", 0.0)
     write, failures = tracking._Writer.write, [OSError("away"), OSError("still away")]
 
@@ -144,10 +146,12 @@ def test_what_mlflow_did_not_take_is_offered_again(tmp_path, monkeypatch):
     tracker = track(tmp_path, trial(0), trial(1), trial(2))
     assert tracker.trouble is None
     assert len(runs(tmp_path)) == 3
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(" now ")[0].split(",")[0] for line in said] == ["MLflow takes nothing", "MLflow is back"]
 
 
 def test_trouble_is_said_and_stops_nothing(tmp_path):
-    tracker = track(tmp_path, trial(), uri="http://127.0.0.1:9")
+    tracker = track(tmp_path, trial(), uri="http://127.0.0.1:9", patience=4.0)
     assert "\n" not in tracker.trouble
     assert tracker.where_to_look() == []
 
