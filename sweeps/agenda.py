@@ -25,8 +25,9 @@ BLOCK = 5
 # A task whose worker was lost this often, without a seed finished in between, is given up.
 MOST_ATTEMPTS = 3
 # When so many workers are lost for each task that runs, of several approaches and without a seed finished in between,
-# it is not the configurations' fault. One node may take many workers with it.
-MOST_LOSSES_A_TASK = 3
+# it is not the configurations' fault. One node may take many workers with it. Fewer than `MOST_ATTEMPTS`, so that
+# those that run at the same time do not fail first.
+MOST_LOSSES_A_TASK = 2
 LEAST_TASKS_TO_BLAME = 4
 
 

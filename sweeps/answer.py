@@ -115,7 +115,7 @@ def resume_command(challenge: Challenge, options: Options, folder: Path) -> str:
         "--results-dir": None if options.results_dir == Options().results_dir else options.results_dir,
         "--address": options.address,
         "--workers": options.workers,
-        "--seed-timeout": None if options.seed_timeout == Options().seed_timeout else f"{options.seed_timeout:g}s",
+        "--seed-timeout": None if options.seed_timeout == Options().seed_timeout else f"{options.seed_timeout}s",
     }
     extra = "".join(f"{name} {shlex.quote(str(value))} " for name, value in given.items() if value is not None)
     return f"python sweeps/{challenge.name}.py {extra}--resume {folder.name}"

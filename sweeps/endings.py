@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import select
 import signal
@@ -35,6 +37,10 @@ def exit_code(command: str, run: Callable[[], int]) -> int:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A path may have letters that the terminal has not.
+            stream.reconfigure(errors="backslashreplace")
     try:
         return run()
     except BadInput as error:
@@ -55,6 +61,12 @@ ENDING: dict[signal.Signals, type[BaseException]] = {
 }
 
 
+def _tell(text: str) -> None:
+    """Write a line to stderr, whatever else is being written there, if anybody is there to read it."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{text}\n".encode())
+
+
 class Signals:
     """Ctrl-C and SIGTERM while a sweep runs.
 
@@ -67,21 +79,18 @@ class Signals:
         # The signal that came, as the exception it means, and whether the main thread has seen it.
         self.came: type[BaseException] | None = None
         self.is_seen = False
+        # What a person is told if there is no time for more.
         self.last_words = ""
-        self.arriving: int | None = None
+        # The end of the pipe that Python writes each signal's number into.
+        self.written: int | None = None
 
-    def listen(self, last_words: str) -> None:
-        """Let them stop the sweep. To be called again when somebody else has put handlers in the place of ours.
-
-        Args:
-            last_words: What a person is told if there is no time for more.
-        """
-        self.last_words = last_words
-        if self.arriving is None:
-            self.arriving, written = os.pipe()
-            os.set_blocking(written, False)
-            signal.set_wakeup_fd(written, warn_on_full_buffer=False)
-            threading.Thread(target=self._take, args=(self.arriving,), name="signals", daemon=True).start()
+    def listen(self) -> None:
+        """Let them stop the sweep. To be called again when somebody else has put handlers in the place of ours."""
+        if self.written is None:
+            arriving, self.written = os.pipe()
+            os.set_blocking(self.written, False)
+            signal.set_wakeup_fd(self.written, warn_on_full_buffer=False)
+            threading.Thread(target=self._take, args=(arriving,), name="signals", daemon=True).start()
         for each in ENDING:
             # Python tells the pipe of it, and only if there is some handler.
             signal.signal(each, lambda number, frame: None)
@@ -91,17 +100,22 @@ class Signals:
 
         Nothing that ends this process harms the record.
         """
+        pipe = select.poll()
+        pipe.register(arriving, select.POLLIN)
         while True:
-            timeout = STOP_SECONDS if self.came and not self.is_seen else None
-            ready, _, _ = select.select([arriving], [], [], timeout)
-            number = os.read(arriving, 1)[0] if ready else None
-            if number is not None and number not in ENDING:
+            is_awaited = self.came is not None and not self.is_seen
+            ready = pipe.poll(STOP_SECONDS * 1000 if is_awaited else None)
+            numbers = os.read(arriving, 1) if ready else b""
+            if ready and not numbers:
+                os.close(arriving)
+                return
+            if numbers and numbers[0] not in ENDING:
                 continue
-            if self.came is None and number is not None:
-                self.came = ENDING[signal.Signals(number)]
-                os.write(2, b"\nStopping; what is finished is saved. (Again: at once.)\n")
-            elif self.came and (ready or not self.is_seen):
-                os.write(2, f"{self.last_words}\n".encode())
+            if self.came is None:
+                self.came = ENDING[signal.Signals(numbers[0])]
+                _tell("\nStopping; what is finished is saved. (Again: at once.)")
+            elif numbers or not self.is_seen:
+                _tell(self.last_words)
                 os._exit(ENDED_BY[self.came])
 
     def stop_if_one_came(self) -> None:
@@ -117,5 +131,8 @@ class Signals:
     def restore(self) -> None:
         """Let them do what they do in any Python program."""
         signal.set_wakeup_fd(-1)
+        if self.written is not None:
+            os.close(self.written)
+            self.written = None
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

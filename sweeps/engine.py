@@ -16,6 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,18 @@ def _runtime_env() -> dict[str, Any]:
     return {"py_modules": [str(here / package) for package in PACKAGES], "env_vars": {"RAY_CHDIR_TO_TRIAL_DIR": "0"}}
 
 
+@dataclass
+class _Run:
+    """A task in Tune's hands, with Tune's own object of it."""
+
+    task: Task
+    trial: TuneTrial | None = None
+    # Since its worker has reported something, and whether that was too long.
+    silent_seconds: float = 0.0
+    is_expired: bool = False
+    why_lost: str = ""
+
+
 class _Desk:
     """Between Tune's identities and the agenda's tasks; keeps the first error of the agenda, which ends the run."""
 
@@ -170,46 +183,38 @@ class _Desk:
         self.seed_timeout = seed_timeout
         self.watcher = watcher
         self.interrupt = interrupt
-        self.tasks: dict[str, Task] = {}
-        # Tune's own objects of the same trials, since when each has reported nothing, and which took too long.
-        self.trials: dict[str, TuneTrial] = {}
-        self.silent_seconds: dict[str, float] = {}
-        self.expired: set[str] = set()
-        self.lost_because: dict[str, str] = {}
+        self.runs: dict[str, _Run] = {}
         self.looked = time.monotonic()
         self.error: Exception | None = None
 
     def next_task(self, trial_id: str) -> Task | None:
         """The agenda's next task, if a slot is free."""
-        task = self.agenda.next_task() if len(self.tasks) < self.slots() else None
+        task = self.agenda.next_task() if len(self.runs) < self.slots() else None
         if task is not None:
-            self.tasks[trial_id] = task
+            self.runs[trial_id] = _Run(task)
         return task
 
     def take(self, trial_id: str, report: Mapping[str, Any]) -> None:
         """Record every seed of a report."""
-        task = self.tasks.get(trial_id)
-        if task is None:
+        run = self.runs.get(trial_id)
+        if run is None:
             return
-        self.silent_seconds[trial_id] = 0.0
+        run.silent_seconds, run.is_expired = 0.0, False
         for result in report.get("results", ()):
-            self.agenda.take(task, SeedResult(**result))
+            self.agenda.take(run.task, SeedResult(**result))
         self.watcher()
 
     def end(self, trial_id: str, *, is_lost: bool) -> None:
         """Tune has no more to do for it, or its worker is lost."""
-        task = self.tasks.pop(trial_id, None)
-        self.trials.pop(trial_id, None)
-        self.silent_seconds.pop(trial_id, None)
-        why = self.lost_because.pop(trial_id, "")
-        if task is None:
+        run = self.runs.pop(trial_id, None)
+        if run is None:
             return
-        if is_lost and trial_id in self.expired:
-            self.agenda.expired(task, f"a seed took longer than {duration(self.seed_timeout)} (--seed-timeout)")
+        if is_lost and run.is_expired:
+            self.agenda.expired(run.task, f"a seed took longer than {duration(self.seed_timeout)} (--seed-timeout)")
         elif is_lost:
-            self.agenda.lost(task, why)
+            self.agenda.lost(run.task, run.why_lost)
         else:
-            self.agenda.close(task)
+            self.agenda.close(run.task)
         self.watcher()
 
     def kill_the_silent(self) -> None:
@@ -220,14 +225,13 @@ class _Desk:
         # While this process itself stood still (a laptop that slept) it could hear nobody.
         passed = min(now - self.looked, 2 * SECONDS_BETWEEN_LOOKS)
         self.looked = now
-        for trial_id, trial in self.trials.items():
-            worker = trial.temporary_state.ray_actor
-            # Others wait for a CPU, or for a node that is being started.
-            if trial.status == TuneTrial.RUNNING and worker is not None and trial_id not in self.expired:
-                silent = self.silent_seconds.get(trial_id, 0.0) + passed
-                self.silent_seconds[trial_id] = silent
-                if silent > self.seed_timeout + STEP_SECONDS:
-                    self.expired.add(trial_id)
+        for run in self.runs.values():
+            # One without a worker waits for a CPU, or for a node that is being started.
+            worker = run.trial.temporary_state.ray_actor if run.trial else None
+            if worker is not None and not run.is_expired:
+                run.silent_seconds += passed
+                if run.silent_seconds > self.seed_timeout + STEP_SECONDS:
+                    run.is_expired = True
                     ray.kill(worker)
 
 
@@ -288,11 +292,13 @@ class _Scheduler(FIFOScheduler):
         self.desk = desk
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
-        self.desk.trials[trial.trial_id] = trial
+        if trial.trial_id in self.desk.runs:
+            self.desk.runs[trial.trial_id].trial = trial
 
     @_guarded
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        self.desk.lost_because[trial.trial_id] = _why_lost(trial)
+        if trial.trial_id in self.desk.runs:
+            self.desk.runs[trial.trial_id].why_lost = _why_lost(trial)
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         return self._on_result(trial, result) or TrialScheduler.CONTINUE
@@ -300,8 +306,8 @@ class _Scheduler(FIFOScheduler):
     @_guarded
     def _on_result(self, trial: TuneTrial, result: dict[str, Any]) -> str | None:
         self.desk.take(trial.trial_id, result)
-        task = self.desk.tasks.get(trial.trial_id)
-        return TrialScheduler.STOP if task and self.desk.agenda.is_losing(task) else None
+        run = self.desk.runs.get(trial.trial_id)
+        return TrialScheduler.STOP if run and self.desk.agenda.is_losing(run.task) else None
 
     @_guarded
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> None:
@@ -411,3 +417,6 @@ def run(
         shutil.rmtree(scratch, ignore_errors=True)
     if desk.error:
         raise desk.error
+    if not agenda.is_finished():
+        # Tune has signals of its own on which it stops.
+        raise RuntimeError("Ray Tune ended before the sweep did")

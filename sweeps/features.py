@@ -26,6 +26,8 @@ from sweeps.weights import Weights
 from trainables.backbones import BACKBONES, FEATURES_VERSION, FeatureSpec, extractor
 from trainables.protocol import prepare_worker
 
+# The folder beside those of sweeps that they are in.
+FEATURES = "features"
 # Images that go through a backbone together: more are no faster, and the first maps of VGG16 take 13 MB each.
 CHUNK = 20
 # Of a CRC-32, behind the array in its file.

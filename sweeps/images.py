@@ -83,7 +83,7 @@ def _find(
             return load(path_of(option)), None
         home = path_of(os.environ.get("MEDMNIST_ROOT") or "~/.medmnist")
         for folder in (beside, home, path_of("~/.medmnist")):
-            if folder is not None and (folder / file).is_file():
+            if folder is not None and path_of(str(folder / file)).is_file():
                 return load(folder / file), None
         try:
             return load(_download_dataset(name, home)), None

@@ -74,7 +74,7 @@ class Materials:
             dataset=found,
             weights=of_backbone,
             others=others,
-            features_folder=results / "features",
+            features_folder=results / features.FEATURES,
             precision=fastest_precision() if precision == "auto" else precision,
             smoke=smoke,
             notices=tuple(notice for notice in notices if notice),

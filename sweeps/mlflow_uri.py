@@ -22,23 +22,35 @@ def check_uri(uri: str) -> None:
     """Refuse a store or server that cannot be used.
 
     Raises:
-        BadInput: Nothing answers there, or the database cannot be written.
+        BadInput: It is no such address, nothing answers there, or the database cannot be written.
     """
-    parts = urllib.parse.urlsplit(uri)
+    try:
+        parts = urllib.parse.urlsplit(uri)
+        if not uri.isprintable():
+            # urlsplit would leave some such characters out, which MLflow does not.
+            raise ValueError("not printable")
+    except ValueError as error:
+        raise BadInput(
+            f"Expected --tracking-uri as sqlite:///FILE or http(s)://HOST:PORT; got {uri!r} ({error})."
+        ) from None
     if parts.scheme in ("http", "https"):
         try:
             port = parts.port or (443 if parts.scheme == "https" else 80)
             socket.create_connection((parts.hostname or "", port), timeout=3).close()
         except (OSError, ValueError, OverflowError) as error:
             raise BadInput(
-                f"Expected an MLflow server at --tracking-uri {uri}; nothing answers there ({error}). Start it, or "
-                "leave the option away to log into mlflow.db."
+                f"Expected an MLflow server at --tracking-uri {without_password(uri)}; nothing answers there "
+                f"({error}). Start it, or leave the option away to log into mlflow.db."
             ) from None
     elif parts.scheme == "sqlite":
         path = sqlite_path(uri)
         try:
+            if "%" in uri or "?" in uri or uri.endswith(":memory:"):
+                raise OSError("a name by which MLflow means another file or none")
+            if path.exists() and not path.is_file():
+                raise OSError("a folder or a device")
             if path.exists():
-                with sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=5) as database:
+                with sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=5) as database:
                     database.execute("select name from sqlite_master limit 1").fetchall()
             if not os.access(path if path.exists() else path.parent, os.W_OK):
                 raise OSError("no permission to write")

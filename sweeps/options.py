@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 from sweeps.agenda import MOST_SEEDS
 from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Challenge
+from sweeps.features import FEATURES
 from trainables.backbones import PRECISIONS
 
 # The variable of the environment that says where results go; jobs of a cluster have it from the machine they run on.
@@ -56,6 +57,10 @@ class ReportedOptions(Options):
 
     # Folders of sweeps whose confirmed results stand beside them.
     sweep: tuple[str, ...] = ()
+
+
+# More than any cluster of Ray has CPUs.
+MOST_WORKERS = 100_000
 
 
 # What a command asks for, as `parse` and `complete` are told.
@@ -116,6 +121,8 @@ def _seconds(text: str) -> float:
 
 
 def _name(text: str) -> str:
+    if text == FEATURES:
+        raise argparse.ArgumentTypeError(f"expected another name, since features are kept under {text!r}")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", text):
         raise argparse.ArgumentTypeError(f"expected letters, digits and _ . - (at most 100); got {text!r}")
     return text
@@ -204,7 +211,12 @@ def parser(challenge: Challenge, kind: type[Options] = SweepOptions) -> argparse
         type=_name,
         help="name of the sweep and of its folder (default: challenge, date and time)",
     )
-    add("--resume", type=_name, metavar="NAME", help=f"go on with that sweep{extend}")
+    add(
+        "--resume",
+        type=_name,
+        metavar="NAME",
+        help=f"go on with that sweep, with its options but those of where and how long it runs{extend}",
+    )
     add(
         "--results-dir",
         metavar="PATH",
@@ -223,7 +235,12 @@ def parser(challenge: Challenge, kind: type[Options] = SweepOptions) -> argparse
         type=non_empty,
         help="a Ray cluster's host:port, or auto (default: RAY_ADDRESS, else this machine alone)",
     )
-    add("--workers", metavar="N", type=whole, help="trials at the same time, one CPU each (default: all CPUs)")
+    add(
+        "--workers",
+        metavar="N",
+        type=whole_number(1, MOST_WORKERS),
+        help="trials at the same time, one CPU each (default: all CPUs)",
+    )
     add(
         "--seed-timeout",
         metavar="TIME",
@@ -235,7 +252,7 @@ def parser(challenge: Challenge, kind: type[Options] = SweepOptions) -> argparse
         metavar="TIME",
         type=_seconds,
         help="after e.g. 90s, 20m or 1.5h start no more configurations; those running and the confirmation still "
-        "finish (default: none)",
+        "finish; --resume does not remember it (default: none)",
     )
     add(
         "--search-seed",

@@ -25,7 +25,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from sweeps.bad_input import BadInput
+from sweeps.bad_input import BadInput, path_of
 from trainables.protocol import VALIDATION, SeedResult
 
 JOURNAL = "study.journal"
@@ -97,10 +97,18 @@ class _Journal(JournalFileBackend):
         Raises:
             OSError: It cannot be written, or another file is in its place.
         """
+        copy = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        copy.parent.mkdir(parents=True, exist_ok=True)
         self.opened.seek(0)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("xb") as file:
+        with copy.open("xb") as file:
             shutil.copyfileobj(self.opened, file)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(copy, self.path)
+        except FileExistsError:
+            raise FileExistsError(f"{self.path} is another one by now; this sweep's is in {copy}") from None
+        copy.unlink()
         self.opened.close()
         self.opened = self.path.open("rb")
 
@@ -119,7 +127,7 @@ class Record:
         self._lock = FileLock(folder / "lock")
         if write:
             self._begin_writing()
-        elif not self.path.is_file():
+        elif not path_of(str(self.path)).is_file():
             raise BadInput(f"Expected the record of a sweep at {self.path}; there is none. Check the name.")
         try:
             self._journal = _Journal(self.path)
@@ -128,10 +136,16 @@ class Record:
             if not write and "sweep" not in known:
                 raise BadInput(f"Expected the record of a sweep at {self.path}; got one that has not begun.")
             self._sweep = self._load("sweep")
+            # Read once here, so that damage is told of before anything starts.
+            self.trials()
         except BadInput:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadInput(f"Expected an Optuna journal at {self.path}; it is damaged ({error}).") from None
+        except OSError as error:
+            raise BadInput(f"Expected a readable record at {self.path}; got {error}.") from None
+        except Exception as error:
+            # What is damaged fails anywhere in Optuna's reading of it or in ours, also at an assertion.
+            found = f"{type(error).__name__}: {error}"
+            raise BadInput(f"Expected an Optuna journal at {self.path}; it is damaged ({found}).") from None
 
     def _begin_writing(self) -> None:
         try:

@@ -289,12 +289,12 @@ def confirmed(
 
 def _check_same(folder: str, of_sweep: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
     pairs = [
-        (what, of_sweep[key], ours[key])
+        (what, of_sweep.get(key), ours[key])
         for key, what in (
             ("numbers_version", "version of the training code"),
             ("dataset_fingerprint", "images"),
             ("smoke", "--smoke"),
-            *([("precision", "--precision")] if of_sweep["weights"] and ours["weights"] else []),
+            *([("precision", "--precision")] if of_sweep.get("weights") and ours["weights"] else []),
         )
     ]
     pairs += [

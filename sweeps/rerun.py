@@ -60,15 +60,18 @@ def rerun(options: argparse.Namespace) -> int:
     spec = record.spec
     if spec.get("challenge") not in CHALLENGES:
         raise BadInput(f"Expected a sweep that has begun in {options.folder}; got one without a beginning.")
-    if spec["numbers_version"] != NUMBERS_VERSION:
+    if spec.get("numbers_version") != NUMBERS_VERSION:
         raise BadInput(
-            f"Expected training code of version {spec['numbers_version']}, which made this sweep; got "
+            f"Expected training code of version {spec.get('numbers_version')}, which made this sweep; got "
             f"{NUMBERS_VERSION}. Check out {record.starts[-1]['git_revision']}."
         )
     challenge = CHALLENGES[spec["challenge"]]
     trials = record.trials()
     trial = _find(trials, options.approach, options.trial)
-    approach = challenge.named([options.approach])[0]
+    try:
+        (approach,) = challenge.named([options.approach])
+    except ValueError as error:
+        raise BadInput(str(error)) from None
     backbones = {each.backbone for each in approach.trainable.features if BACKBONES[each.backbone].pretrained}
     weights = {source for backbone, source in spec["weights"].items() if backbone in backbones}
     materials = Materials.find(

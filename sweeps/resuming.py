@@ -11,7 +11,7 @@ from typing import Any, cast
 from optuna.distributions import check_distribution_compatibility
 from optuna.trial import FixedTrial, Trial
 
-from sweeps.bad_input import BadInput
+from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Approach, Challenge
 from sweeps.record import JOURNAL, SEARCH, Record, TrialRecord
 from sweeps.weights import IMAGENET, RANDOM
@@ -36,18 +36,18 @@ def remembered(challenge: Challenge, given: dict[str, Any], results: Path) -> tu
     """
     if "resume" not in given:
         given.setdefault("name", time.strftime(f"{challenge.name}-%Y%m%d-%H%M%S"))
-        folder = results / given["name"]
+        folder = path_of(str(results / given["name"]))
         if folder.exists():
             raise BadInput(f"Expected a new --name; {folder} exists. Use --resume {given['name']} to go on with it.")
         return {}, {}
     folder = results / given["resume"]
-    if not (folder / JOURNAL).is_file():
+    if not path_of(str(folder / JOURNAL)).is_file():
         raise BadInput(
             f"Expected a sweep to resume at {folder}; there is none. Check --resume and --results-dir, or begin one "
             f"with --name {given['resume']}."
         )
     record = Record(folder, write=False)
-    if not record.starts:
+    if not record.starts or not record.spec:
         raise BadInput(f"Expected a sweep to resume at {folder}; it had not begun. Delete it and begin anew.")
     if record.spec["challenge"] != challenge.name:
         raise BadInput(
@@ -107,16 +107,21 @@ def check_spaces(record: Record, approaches: Sequence[Approach]) -> None:
 def _misfit(trial: TrialRecord, approach: Approach) -> str | None:
     """Why this configuration cannot be of the approach's space; None if it can."""
     replayed = FixedTrial(trial.params)
+    lacking = None
     try:
         with warnings.catch_warnings():
             # Optuna's, of values outside a range.
             warnings.simplefilter("ignore")
             approach.suggest(cast(Trial, replayed))
+    except ValueError as error:
+        lacking = str(error)
+    try:
         for name, distribution in replayed.distributions.items():
             check_distribution_compatibility(trial.distributions[name], distribution)
     except ValueError as error:
-        # One that was interrupted while its parameters were drawn lacks the later ones.
-        is_incomplete = trial.state == "RUNNING" and not trial.results
-        return None if is_incomplete else str(error).splitlines()[0].rstrip(".")
+        return str(error).splitlines()[0].rstrip(".")
+    # One that was interrupted while its parameters were drawn lacks the later ones.
+    if lacking and not (trial.state == "RUNNING" and not trial.results):
+        return lacking.splitlines()[0].rstrip(".")
     unknown = trial.params.keys() - replayed.distributions.keys()
     return f"nothing suggests its {', '.join(sorted(unknown))} any more" if unknown else None

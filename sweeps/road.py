@@ -130,24 +130,26 @@ class Road(ABC, Generic[AnyOptions]):
 
     def run(self) -> int:
         """Do it all and print the answer; returns the exit code."""
-        self.signals.listen(self._how_to_go_on)
         for notice in self.materials.notices:
             print(answer.framed(notice))
         if self.options.dry_run:
             print(self._plan(Record(self.folder, write=False) if self.before else None))
             return 0
-        if engine.cluster_address(self.options.address):
-            # Whether a cluster is there is known only by connecting, which should be before anything is written.
-            self._start_ray()
-        record = Record(self.folder, write=True)
+        self.signals.listen()
+        record: Record | None = None
         tracker: tracking.Tracking | None = None
         code = 1
         try:
+            if engine.cluster_address(self.options.address):
+                # Whether a cluster is there is known only by connecting, which should be before anything is written.
+                self._start_ray()
+            record = Record(self.folder, write=True)
             print(self._plan(record))
             print(f"\nSweep {self.folder.name}: everything goes to {self.folder}")
             print(f"Watch it meanwhile with: {mlflow_uri.ui_command(self.tracking_uri)}\n", flush=True)
             start = self._start()
             record.begin(self.whole_spec, start)
+            self.signals.last_words = self._how_to_go_on
             tracker = self._tracker(record, start)
             self._push_earlier(record, tracker)
             self._run_all(record, tracker)
@@ -160,11 +162,16 @@ class Road(ABC, Generic[AnyOptions]):
         except Exception as error:
             print(f"{self.challenge.name}: stopped by {_in_one_line(error)}", file=sys.stderr)
         finally:
-            if tracker is not None:
-                code = self._end(record, tracker, code)
-            record.close()
-            engine.stop_ray(code, self.ray_logs)
-            self.signals.restore()
+            # What follows ends by itself; only a second signal ends it at once.
+            self.signals.is_seen = True
+            try:
+                if record is not None and tracker is not None:
+                    code = self._end(record, tracker, code)
+            finally:
+                if record is not None:
+                    record.close()
+                engine.stop_ray(code, self.ray_logs)
+                self.signals.restore()
         return code
 
     @abstractmethod
@@ -310,21 +317,21 @@ class Road(ABC, Generic[AnyOptions]):
     def _start_ray(self) -> None:
         self.ray_logs = engine.start_ray(self.options.address, self.options.workers)
         # Ray has put its own handler in the place of ours, which would end us without a word.
-        self.signals.listen(self._how_to_go_on)
+        self.signals.listen()
 
     @property
     def _how_to_go_on(self) -> str:
         return f"\nNot finished; everything so far is saved. Go on with:\n    {self.resume_command}"
 
     def _end(self, record: Record, tracker: tracking.Tracking, code: int) -> int:
-        """Show what was found, if the record can still be read; returns the exit code."""
+        """Show what was found, as far as the disk lets us; returns the exit code."""
         try:
             if record.put_back_if_gone():
                 print(f"{self.challenge.name}: {record.path} had been deleted; it is there again.", file=sys.stderr)
             code = self._show(record, tracker, code)
-        except OSError as error:
+        except Exception as error:
             code = 1
-            print(f"{self.challenge.name}: {record.path} cannot be read ({_in_one_line(error)})", file=sys.stderr)
+            print(f"{self.challenge.name}: the end could not be written ({_in_one_line(error)})", file=sys.stderr)
         if code in (1, 130, 143):
             print(self._how_to_go_on, file=sys.stderr)
         return code

@@ -23,6 +23,7 @@ from sweeps.progress import say
 from sweeps.record import SEARCH, STOPPED, Record, TrialRecord, seeds_of
 from trainables.protocol import VALIDATION
 
+RACED_OUT = "raced out: worse than the best so far"
 # After so many configurations in a row that failed, no more of that approach are started.
 MOST_FAILURES_IN_A_ROW = 5
 
@@ -167,6 +168,10 @@ class SearchAgenda(Agenda):
             # It may also have died between writing a seed and reporting it to the pruner.
             if result.accuracy is not None and result.seed not in frozen.intermediate_values:
                 trial.report(result.accuracy, step=result.seed)
+        given_up = trial.user_attrs.get("reason", RACED_OUT) != RACED_OUT and not failure(trial)
+        if given_up:
+            self.tell(approach.name, trial, state=TrialState.FAIL, reason=trial.user_attrs["reason"])
+            return
         task = self.missing(self._task(approach.name, trial))
         self.tallies[approach.name].seeds_left += task.seeds
         if task.blocks and not failure(trial) and not self.is_losing(task):
@@ -253,9 +258,7 @@ class SearchAgenda(Agenda):
             reason = f"seed {failed.seed}: {failed.error}"
             self.tell(task.approach, task.trial, state=TrialState.FAIL, reason=reason)
         elif is_raced_out:
-            self.tell(
-                task.approach, task.trial, state=TrialState.PRUNED, reason="raced out: worse than the best so far"
-            )
+            self.tell(task.approach, task.trial, state=TrialState.PRUNED, reason=RACED_OUT)
         else:
             mean = mean_accuracy(task.trial)
             self.best[task.approach] = max(mean, self.best.get(task.approach, mean))

@@ -205,6 +205,7 @@ class _Writer:
         self.experiment_id = (
             experiment.experiment_id if experiment else self.client.create_experiment(tracking.experiment)
         )
+        self.known: dict[str, tuple[str, str]] = {}
         self.known = self._runs_of_sweep()
         parent_tags = {"role": "sweep", "mlflow.runName": tracking.sweep}
         self.parent, _ = self._run("sweep", parent_tags, tracking.begun_ms)
@@ -228,7 +229,8 @@ class _Writer:
         self.tracking.view = view
 
     def _runs_of_sweep(self) -> dict[str, tuple[str, str]]:
-        """Run id and status of every run of this sweep, by key."""
+        """Run id and status of every run of this sweep, by key; what is there twice is deleted."""
+        mine = set(self.known.values())
         known: dict[str, tuple[str, str]] = {}
         token: str | None = None
         while True:
@@ -238,7 +240,15 @@ class _Writer:
                 max_results=1000,
                 page_token=token,
             )
-            known |= {run.data.tags["sweep.key"]: (run.info.run_id, run.info.status) for run in page}
+            for run in page:
+                key, found = run.data.tags["sweep.key"], (run.info.run_id, run.info.status)
+                rivals = [known[key]] if key in known else []
+                # A server that seemed not to have made one made it later; either would be filled from the record.
+                known[key], *doubles = sorted(
+                    [*rivals, found], key=lambda each: (each[1] == "RUNNING", each not in mine)
+                )
+                for run_id, _ in doubles:
+                    self.client.delete_run(run_id)
             token = page.token
             if not token:
                 return known
@@ -287,6 +297,8 @@ class _Writer:
         """Write the sweep's own run."""
         from mlflow.entities import Metric, RunTag
 
+        # Which deletes what is there twice.
+        self.known = self._runs_of_sweep()
         self.client.log_batch(
             self.parent,
             [Metric(key, round(value, 4), ended_ms, 0) for key, value in metrics.items()],

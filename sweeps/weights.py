@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,14 +111,31 @@ def _weights_from_file(path: Path, backbone: str, backbones: int) -> Weights:
             f"Expected --weights as a folder with <backbone>.pth for each of {backbones} backbones; got {path}."
         )
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not path.is_file():
+            # Opening a pipe would wait for somebody who writes into it.
+            raise FileNotFoundError
+        # Torch warns of what it then refuses.
+        with warnings.catch_warnings(action="ignore"):
+            return _weights(str(path.resolve()), _finite_state(path, backbone))
+    except BadInput:
+        raise
     except FileNotFoundError:
         raise BadInput(f"Expected the weights of {backbone} at {path}; there is no such file.") from None
     except Exception as error:
+        # Also of what torch does read, not every kind of tensor has a shape or can be converted.
         raise BadInput(
             f"Expected a state dict of tensors at {path}; torch cannot read it as one ({type(error).__name__}). "
             "Save it with torch.save(network.state_dict(), path)."
         ) from None
+
+
+def _finite_state(path: Path, backbone: str) -> dict[str, Tensor]:
+    """What the backbone needs of the state dict in a file.
+
+    Raises:
+        BadInput: It is another thing, does not fit the backbone, or has values that are no numbers.
+    """
+    state = torch.load(path, map_location="cpu", weights_only=True)
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         # As training frameworks save it, among other things.
         state = state["state_dict"]
@@ -130,7 +148,7 @@ def _weights_from_file(path: Path, backbone: str, backbones: int) -> Weights:
     found = _fitting(state, backbone, path)
     if not all(bool(tensor.isfinite().all()) for tensor in found.values()):
         raise BadInput(f"Expected finite weights of {backbone} in {path}; some are NaN or infinite.")
-    return _weights(str(path.resolve()), found)
+    return found
 
 
 def _fitting(state: Mapping[str, Tensor], backbone: str, path: Path) -> dict[str, Tensor]:

@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -38,12 +40,28 @@ def start(folder, script, *arguments):
     )
 
 
+def wait_for(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "It did not come to pass."
+        time.sleep(0.03)
+
+
 def wait_for_seeds(folder, count, name="sweep"):
     """Until the journal of a running sweep holds so many."""
     path = folder / "results" / name / "study.journal"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if path.exists() and path.read_bytes().count(b'"seed:') >= count:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"no {count} seeds within two minutes")
+    wait_for(lambda: path.exists() and path.read_bytes().count(b'"seed:') >= count)
+
+
+def title(process):
+    """What a process calls itself; nothing once it is gone."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def workers_below(pid):
+    """The processes below this one that train or compute features for a sweep."""
+    below = psutil.Process(pid).children(recursive=True)
+    return [each for each in below if title(each).startswith(("ray::AnyApproach", "ray::_Inner", "ray::_extract"))]

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -27,14 +27,13 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from commands import ROOT, command, environment, run, start, wait_for_seeds
+from commands import ROOT, command, environment, run, start, title, wait_for, wait_for_seeds, workers_below
 
 pytestmark = pytest.mark.fault
 # Two approaches, enough configurations that TPE suggests some, and one worker, with which the order is always the same.
 TINY = shlex.split(
     "--dataset phantom --approaches pixel_baseline starter_cnn --num-samples 12 --seeds 4 --confirm-seeds 7 --workers 1"
 )
-KEYS = ["approach", "stage", "trial", "seed", "split"]
 NEVER_SAME = ["seconds", "timestamp_ms"]
 
 
@@ -102,13 +101,6 @@ def resume(folder, *more, code=0):
     return done
 
 
-def wait_for(condition, seconds=90):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "It did not come to pass."
-        time.sleep(0.02)
-
-
 def wait_for_confirmation(folder):
     journal = folder / "results/sweep/study.journal"
     wait_for(lambda: journal.exists() and journal.read_bytes().count(b":test") >= 2)
@@ -119,10 +111,12 @@ def kill_group(driver):
     driver.communicate()
 
 
-def workers_of(driver):
-    """The processes that train, of one sweep's Ray."""
-    below = psutil.Process(driver.pid).children(recursive=True)
-    return [each for each in below if each.name().startswith(("ray::_Inner", "ray::AnyApp"))]
+def kill_workers(driver):
+    """All that train now."""
+    wait_for(lambda: workers_below(driver.pid))
+    for worker in workers_below(driver.pid):
+        with suppress(psutil.Error):
+            worker.kill()
 
 
 # The driver.
@@ -189,14 +183,26 @@ def test_ctrl_c_twice_ends_at_once(tmp_path, undisturbed, pause):
     time.sleep(pause)
     begin = time.monotonic()
     driver.send_signal(signal.SIGINT)
+    driver.wait(timeout=60)
+    assert time.monotonic() - begin < 5
     printed, complaint = driver.communicate(timeout=60)
-    # What Ray has started may hold the pipes a moment longer than the command lives.
-    assert time.monotonic() - begin < 10
     assert driver.returncode == 130
     assert "Go on with:\n    python sweeps/challenge1.py --workers 1 --resume sweep\n" in complaint
     assert "Traceback" not in printed + complaint
     resume(tmp_path)
     assert_same(tmp_path, undisturbed)
+
+
+def test_ctrl_c_twice_ends_at_once_also_when_nobody_reads_what_it_says(tmp_path):
+    """As in `... 2>&1 | tee log`, where the first one has ended `tee`."""
+    driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY)
+    wait_for_seeds(tmp_path, 10)
+    driver.stdout.close()
+    driver.stderr.close()
+    driver.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(timeout=30) == 130
 
 
 def test_a_second_driver_is_refused_and_the_first_one_goes_on(tmp_path, undisturbed):
@@ -218,12 +224,9 @@ def test_kill_9_of_workers(tmp_path, undisturbed):
     driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY)
     for seeds in (1, 25, 60):
         wait_for_seeds(tmp_path, seeds)
-        wait_for(lambda: workers_of(driver))
-        for worker in workers_of(driver):
-            worker.kill()
+        kill_workers(driver)
     wait_for_confirmation(tmp_path)
-    for worker in workers_of(driver):
-        worker.kill()
+    kill_workers(driver)
     printed, complaint = driver.communicate(timeout=120)
     assert driver.returncode == 0, complaint
     assert "Traceback" not in printed + complaint
@@ -288,13 +291,13 @@ def test_a_server_that_goes_away_is_said_once_and_gets_everything_later(tmp_path
 
 
 class _Slow(socketserver.BaseRequestHandler):
-    """Hands everything on to a server, and its answers back a second late."""
+    """Hands everything on to a server, and its answers back two seconds late."""
 
     def handle(self):
         with socket.create_connection(("127.0.0.1", self.server.behind)) as behind:
             there = threading.Thread(target=self.hand_on, args=(self.request, behind, 0.0), daemon=True)
             there.start()
-            self.hand_on(behind, self.request, 1.0)
+            self.hand_on(behind, self.request, 2.0)
 
     def hand_on(self, source, target, seconds):
         try:
@@ -316,7 +319,7 @@ def test_a_server_that_answers_slowly_does_not_hold_up_the_sweep(tmp_path, undis
         driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY, "--tracking-uri", uri)
         printed, complaint = driver.communicate(timeout=240)
         assert driver.returncode == 0, complaint
-        # 26 runs of at least 3 calls of more than a second each were not waited for, but for the minute at the end.
+        # 26 runs of at least 3 calls of more than two seconds each were not waited for, but for the minute at the end.
         assert "it was not ready within 60 s" in printed
         straight = f"http://127.0.0.1:{port}"
         resume(tmp_path, "--tracking-uri", straight)
@@ -411,17 +414,9 @@ def test_nothing_is_left_behind(tmp_path):
             words, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == 0, done.stderr
-        ours = [each for each in psutil.process_iter() if _mentions(each, variables["RAY_TMPDIR"])]
-        assert ours == []
+        assert [each for each in psutil.process_iter() if variables["RAY_TMPDIR"] in title(each)] == []
         # Torch keeps a cache of its own there, under a name that does not change.
         assert [path.name for path in scratch.iterdir() if not path.name.startswith("torchinductor_")] == []
         assert not list(Path(variables["RAY_TMPDIR"]).glob("ray/session_2*"))
     finally:
         shutil.rmtree(variables["RAY_TMPDIR"])
-
-
-def _mentions(process, text):
-    try:
-        return any(text in word for word in process.cmdline())
-    except psutil.Error:
-        return False

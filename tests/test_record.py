@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sweeps.record import (
     CONFIRM,
     BadInput,
     Record,
+    RecordGone,
     TrialRecord,
     best_complete,
     confirmed_results,
@@ -101,6 +103,31 @@ def test_one_writer_at_a_time(record):
     assert Record(record.folder, write=False).trials() == []
     record.close()
     Record(record.folder, write=True).close()
+
+
+def test_a_deleted_record_is_noticed_and_put_back_as_it_was(record):
+    asked = record.study("a").ask()
+    write_seed(asked, result(1000))
+    before = record.path.read_bytes()
+    assert not record.put_back_if_gone()
+    shutil.rmtree(record.folder)
+    with pytest.raises(RecordGone, match="was deleted or replaced"):
+        write_seed(asked, result(1001))
+    assert record.put_back_if_gone()
+    assert record.path.read_bytes() == before
+    assert [path.name for path in record.folder.iterdir()] == ["study.journal"]
+    assert len(record.trials()[0].results) == 1
+
+
+def test_a_record_in_whose_place_is_another_is_kept_beside_it(record):
+    before = record.path.read_bytes()
+    record.path.unlink()
+    record.path.write_text("somebody else's")
+    with pytest.raises(FileExistsError, match=r"is another one by now; this sweep's is in .*study.journal.\d+"):
+        record.put_back_if_gone()
+    assert record.path.read_text() == "somebody else's"
+    (kept,) = record.folder.glob("study.journal.*")
+    assert kept.read_bytes() == before
 
 
 @pytest.mark.parametrize("content", [b"not a journal\n", b"\xff\xfe\n", b"[]\n"])

@@ -218,6 +218,15 @@ def test_suggestions_depend_on_search_seed_approach_and_number_alone(tmp_path):
     assert suggestions("a", 0)[1:] != suggestions("b", 0)[1:]
 
 
+def test_a_driver_that_died_between_giving_a_trial_up_and_ending_it(record):
+    agenda = search(record, num_samples=1)
+    work(agenda, agenda.next_task(), stop_after=4)
+    agenda.waiting[0].trial.set_user_attr("reason", "its worker was lost 3 times")
+    assert search(record, num_samples=1).is_finished()
+    (trial,) = record.trials()
+    assert (trial.state, trial.reason) == ("FAIL", "its worker was lost 3 times")
+
+
 def test_a_driver_that_died_between_a_seed_and_its_report_to_the_pruner(record):
     agenda = search(record, num_samples=1)
     task = agenda.next_task()

@@ -114,6 +114,20 @@ def test_writing_again_adds_nothing(tmp_path):
     assert rows(tmp_path) == before
 
 
+def test_a_run_that_was_made_twice_is_there_once_in_the_end(tmp_path, monkeypatch):
+    """A server that answers too late makes a run that nobody knows of."""
+    create = MlflowClient.create_run
+
+    def twice(self, *arguments, **more):
+        create(self, *arguments, **more)
+        return create(self, *arguments, **more)
+
+    monkeypatch.setattr(MlflowClient, "create_run", twice)
+    assert track(tmp_path, trial(0), trial(1)).trouble is None
+    assert [run.info.status for run in runs(tmp_path)] == ["FINISHED"] * 2
+    assert [run.info.status for run in runs(tmp_path, "sweep")] == ["FINISHED"]
+
+
 def test_another_sweep_of_the_same_name_has_its_own_runs(tmp_path):
     track(tmp_path, trial(0))
     assert track(tmp_path, trial(0), sweep_id="def").written == 1

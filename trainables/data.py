@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,10 +118,14 @@ def _keys(splits: Iterable[str]) -> list[str]:
 
 
 def _checked_arrays(path: Path, least_of_a_class: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """The arrays of these splits, each with at least so many images of either class."""
+    """The arrays of these splits, each with at least so many images of either class, in C order."""
     wanted = _keys(least_of_a_class)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        if not path.is_file():
+            # Opening a pipe would wait for somebody who writes into it.
+            raise FileNotFoundError
+        # NumPy warns of a header that Python 2 wrote.
+        with warnings.catch_warnings(action="ignore"), np.load(path, allow_pickle=False) as file:
             missing = [key for key in wanted if key not in file.files]
             if missing:
                 found = ", ".join(file.files) or "nothing"
@@ -138,7 +143,8 @@ def _checked_arrays(path: Path, least_of_a_class: Mapping[str, int]) -> dict[str
         ) from None
     for split, least in least_of_a_class.items():
         _check_split(path, split, arrays[f"{split}_images"], arrays[f"{split}_labels"], least)
-    return arrays
+    # Arithmetic on arrays in another order would give other bits.
+    return {key: np.ascontiguousarray(array) for key, array in arrays.items()}
 
 
 def _check_split(path: Path, split: str, images: np.ndarray, labels: np.ndarray, least: int) -> None:
