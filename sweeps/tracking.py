@@ -184,8 +184,9 @@ class Tracking:
                 # What did not answer may have done all the same what it was asked for, so the next one looks anew.
                 writer = None
                 if is_last:
-                    is_done = time.monotonic() > self._give_up
-                    time.sleep(LAST_RETRY_SECONDS)
+                    is_done = time.monotonic() + LAST_RETRY_SECONDS > self._give_up
+                    if not is_done:
+                        time.sleep(LAST_RETRY_SECONDS)
             self.seconds += time.thread_time() - begin
 
 

@@ -266,7 +266,8 @@ def test_an_interrupted_sweep_says_how_to_go_on(tmp_path, sent, code):
     driver.send_signal(sent)
     printed, complaint = driver.communicate(timeout=60)
     assert driver.returncode == code
-    assert complaint.startswith(
+    assert complaint == (
+        "\nStopping; what is finished is saved. (Again: at once.)\n"
         "\nNot finished; everything so far is saved. Go on with:\n    python sweeps/challenge1.py --resume sweep\n"
     )
     assert "Traceback" not in complaint
