@@ -1,7 +1,7 @@
 """Sweeps on a real Ray cluster of several nodes on this machine.
 
-Every node but the first sees nothing of the others' files: in a mount namespace of its own it has another /tmp, an
-empty home and no code of the project, as a machine of its own would.
+Every node but the first sees nothing of the others' files: in a mount namespace of its own it has other folders for the
+sweep and for Ray, an empty home and no code of the project, as a machine of its own would.
 """
 
 from __future__ import annotations
@@ -80,8 +80,9 @@ class Cluster:
     def join(self, name, cpus=1):
         """A node that shares no file with the others but the environment that Python and Ray are in."""
         token = self.folder / ".ray/auth_token"
-        hide = "".join(f"mount -t tmpfs tmpfs {shlex.quote(str(folder))}; " for folder in HIDDEN)
-        before = f"token=$(cat {shlex.quote(str(token))}); {hide}mount -t tmpfs tmpfs /tmp; export HOME=/tmp/home; "
+        hide = "".join(f"mount -t tmpfs tmpfs {shlex.quote(str(folder))}; " for folder in [*HIDDEN, self.folder])
+        before = f"token=$(cat {shlex.quote(str(token))}); mkdir -p /tmp/ray; {hide}"
+        before += f"mount -t tmpfs tmpfs /tmp/ray; export HOME={shlex.quote(str(self.folder / 'other'))}; "
         before += "mkdir -p $HOME/.ray; printf %s $token > $HOME/.ray/auth_token; cd $HOME; "
         self.start(name, f"--address={self.address}", f"--num-cpus={cpus}", before=before)
 
