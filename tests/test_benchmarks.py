@@ -19,3 +19,13 @@ def test_benchmark_says_what_it_compares(name):
     )
     assert told.returncode == 0, told.stderr
     assert "--dataset" in told.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["soak", "scaling"])
+def test_benchmark_of_the_driver_says_how_much_it_runs(name):
+    told = subprocess.run(
+        [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"], capture_output=True, text=True, timeout=60
+    )
+    assert told.returncode == 0, told.stderr
+    assert "--trials" in told.stdout
