@@ -129,10 +129,10 @@ class Signals:
             raise self.came
 
     def restore(self) -> None:
-        """Let them do what they do in any Python program."""
+        """Let them do what they do in any Python program; nothing if one has come, since Python itself is ending."""
         signal.set_wakeup_fd(-1)
         if self.written is not None:
             os.close(self.written)
             self.written = None
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN if self.came else signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if self.came else signal.SIG_DFL)
