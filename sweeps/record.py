@@ -11,7 +11,7 @@ import math
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,9 +80,16 @@ class _Journal(JournalFileBackend):
         self.opened = path.open("rb")
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        self._check()
+        super().append_logs(logs)
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        self._check()
+        return super().read_logs(log_number_from)
+
+    def _check(self) -> None:
         if not self.is_there():
             raise RecordGone(f"{self.path} was deleted or replaced while the sweep ran")
-        super().append_logs(logs)
 
     def is_there(self) -> bool:
         """Whether the file under this name is still the one that was opened."""
