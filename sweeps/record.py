@@ -76,8 +76,13 @@ class _Journal(JournalFileBackend):
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
         self.path = path
+        self._open()
+
+    def _open(self) -> None:
         # Whoever deletes the file leaves us its content.
-        self.opened = path.open("rb")
+        self.opened = self.path.open("rb")
+        # Kept by itself, since a record can be read after it was closed.
+        self._identity = os.fstat(self.opened.fileno())
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         self._check()
@@ -94,7 +99,7 @@ class _Journal(JournalFileBackend):
     def is_there(self) -> bool:
         """Whether the file under this name is still the one that was opened."""
         try:
-            return os.path.samestat(self.path.stat(), os.fstat(self.opened.fileno()))
+            return os.path.samestat(self.path.stat(), self._identity)
         except OSError:
             return False
 
@@ -117,7 +122,7 @@ class _Journal(JournalFileBackend):
             raise FileExistsError(f"{self.path} is another one by now; this sweep's is in {copy}") from None
         copy.unlink()
         self.opened.close()
-        self.opened = self.path.open("rb")
+        self._open()
 
 
 class Record:
@@ -173,7 +178,7 @@ class Record:
             stale.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let another process write."""
+        """Let another process write. What it writes can still be read here."""
         self._journal.opened.close()
         self._lock.release()
 

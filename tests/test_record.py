@@ -105,6 +105,14 @@ def test_one_writer_at_a_time(record):
     Record(record.folder, write=True).close()
 
 
+def test_a_closed_record_can_be_read_on(record):
+    record.close()
+    again = Record(record.folder, write=True)
+    again.study("a").ask()
+    again.close()
+    assert [trial.number for trial in record.trials()] == [0]
+
+
 def test_a_deleted_record_is_noticed_and_put_back_as_it_was(record):
     asked = record.study("a").ask()
     write_seed(asked, result(1000))
