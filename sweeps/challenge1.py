@@ -3,7 +3,13 @@
 python sweeps/challenge1.py --num-samples 50
 """
 
+import os
+import signal
 import sys
+
+if __name__ == "__main__":
+    # Until all is imported there is nothing to save, and nothing to say.
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
 
 from search_spaces import (
     cnn,

@@ -3,8 +3,14 @@
 python sweeps/challenge2.py --num-samples 50
 """
 
+import os
+import signal
 import sys
 from functools import partial
+
+if __name__ == "__main__":
+    # Until all is imported there is nothing to save, and nothing to say.
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
 
 from search_spaces import (
     alexnet,

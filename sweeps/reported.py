@@ -5,11 +5,17 @@ python sweeps/reported.py
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+if __name__ == "__main__":
+    # Until all is imported there is nothing to save, and nothing to say.
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
 
 from sweeps import challenge1, challenge2, plan, reported_tables, tracking
 from sweeps.challenge import Approach, Challenge

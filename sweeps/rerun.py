@@ -6,10 +6,16 @@ python sweeps/rerun.py results/NAME --approach cnn_cirillo --trial 7 --seed 1003
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__":
+    # Until all is imported there is nothing to save, and nothing to say.
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
 
 from sweeps import challenge1, challenge2, engine, reported
 from sweeps.bad_input import BadInput, path_of

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import optuna
 from optuna.pruners import NopPruner, WilcoxonPruner
 from optuna.samplers import BaseSampler, PartialFixedSampler, TPESampler
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
 
 from sweeps.agenda import SEARCH_SEEDS_FROM, Agenda, Tally, Task, failure, mean_accuracy
 from sweeps.challenge import Approach
@@ -152,16 +153,16 @@ class SearchAgenda(Agenda):
     def _take_up(self, approach: Approach, frozen: FrozenTrial) -> None:
         """A trial whose driver died: it may have nothing left but to be told, or not even all its parameters."""
         study = self.studies[approach.name]
-        # Parameters that are missing are drawn as they would have been, which takes the draws before them too.
-        rehearsal = optuna.create_study(
-            direction="maximize", sampler=self.sampler(self.search_seed, approach.name, frozen.number)
-        )
-        rehearsal.add_trials([trial for trial in study.get_trials() if trial.number < frozen.number])
-        rehearsed = rehearsal.ask()
-        approach.suggest(rehearsed)
-        study.sampler = PartialFixedSampler(
-            rehearsed.params, self.sampler(self.search_seed, approach.name, frozen.number)
-        )
+        if not _is_drawn(approach, frozen):
+            # The missing parameters are drawn as they would have been, which takes the draws before them too.
+            sampler = self.sampler(self.search_seed, approach.name, frozen.number)
+            rehearsal = optuna.create_study(direction="maximize", sampler=sampler)
+            rehearsal.add_trials([trial for trial in study.get_trials() if trial.number < frozen.number])
+            rehearsed = rehearsal.ask()
+            approach.suggest(rehearsed)
+            study.sampler = PartialFixedSampler(
+                rehearsed.params, self.sampler(self.search_seed, approach.name, frozen.number)
+            )
         trial = Trial(study, frozen._trial_id)
         approach.suggest(trial)
         for result in seeds_of(frozen.user_attrs):
@@ -263,3 +264,15 @@ class SearchAgenda(Agenda):
             mean = mean_accuracy(task.trial)
             self.best[task.approach] = max(mean, self.best.get(task.approach, mean))
             self.tell(task.approach, task.trial, value=mean)
+
+
+def _is_drawn(approach: Approach, trial: FrozenTrial) -> bool:
+    """Whether the trial has all its parameters."""
+    try:
+        with warnings.catch_warnings():
+            # Optuna's, of values outside a range, which may have been another one.
+            warnings.simplefilter("ignore")
+            approach.suggest(cast(Trial, FixedTrial(trial.params)))
+    except ValueError:
+        return False
+    return True

@@ -15,7 +15,7 @@ import pytest
 from mlflow import MlflowClient
 from scipy import stats
 
-from commands import run, start, wait_for_seeds
+from commands import run, start, wait_for, wait_for_seeds
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
 from sweeps.challenge2 import CHALLENGE as CHALLENGE2
 from sweeps.record import Record
@@ -273,6 +273,17 @@ def test_an_interrupted_sweep_says_how_to_go_on(tmp_path, sent, code):
     assert "Traceback" not in complaint
     assert "Traceback" not in printed
     assert len(seeds(tmp_path)) >= 8
+
+
+@pytest.mark.parametrize("loaded", ["numpy", "libtorch", "_raylet"])
+def test_ctrl_c_while_all_is_imported_shows_no_traceback(tmp_path, loaded):
+    driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY)
+    maps = Path(f"/proc/{driver.pid}/maps")
+    wait_for(lambda: loaded in maps.read_text())
+    driver.send_signal(signal.SIGINT)
+    printed, complaint = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    assert "Traceback" not in printed + complaint
 
 
 def test_an_extended_sweep_has_more_configurations(finished, tmp_path):
