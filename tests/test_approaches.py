@@ -257,9 +257,11 @@ def test_is_better_than_chance_on_the_phantom(approach, image_sets):
     assert learns(approach, image_sets, "auroc", 0.6, range(1000, 1003))
 
 
-# AUROC of two seeds at the published setting on the phantom, after ten steps where there are steps: training magnifies
-# the last digits, which another processor rounds differently. A commit that changes one says so ("Numbers: ...") and
-# raises NUMBERS_VERSION.
+# AUROC of two seeds at the published setting on the phantom, but for what makes training magnify the last digits, which
+# another processor rounds differently: after ten steps where there are steps, and without attention at every stage of
+# an untrained ResNet, which gives an AUROC anywhere from .38 to .81 for the same seed. A commit that changes one says
+# so ("Numbers: ...") and raises NUMBERS_VERSION.
+STEADY = {"resnet18_attention": {"position": "end"}}
 GOLDEN = {
     "pixel_baseline": [0.9166, 0.9235],
     "starter_cnn": [0.8391, 0.7933],
@@ -268,7 +270,7 @@ GOLDEN = {
     "cnn_cirillo": [0.7609, 0.7724],
     "cnn_attention": [0.5654, 0.6214],
     "resnet18": [0.6205, 0.7158],
-    "resnet18_attention": [0.6359, 0.6777],
+    "resnet18_attention": [0.6998, 0.856],
     "cnn_resnet18_ensemble": [0.6811, 0.7675],
     "siamese_bce": [0.8123, 0.8662],
     "siamese_contrastive": [0.8115, 0.8713],
@@ -296,7 +298,7 @@ GOLDEN = {
 
 
 def test_golden_numbers(approach, image_sets):
-    params = dict(approach.reported.params)
+    params = {**approach.reported.params, **STEADY.get(approach.name, {})}
     if "steps" in params:
         params["steps"] = 10
     found = [run(approach, params, seed, image_sets)[0].auroc for seed in (1000, 1001)]
