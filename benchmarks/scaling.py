@@ -503,7 +503,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> None:
         "Confirmation: ms a seed (both splits)",
         [{"seeds": n, "CPU": each.cpu_ms, "clock": each.wall_ms} for n, each in confirmed.items()],
     )
-    resumed = {n: of_resuming(folder, asked.approach, n, 2) for n in asked.histories[:3]}
+    resumed = {n: of_resuming(folder, asked.approach, n, 40) for n in asked.histories[:3]}
     table(
         "Resuming: ms for each configuration that a killed driver left running",
         [{"history": n, "CPU": each.cpu_ms, "clock": each.wall_ms} for n, each in resumed.items()],
@@ -628,10 +628,10 @@ def at_full_size(
             f"{turn * workers / SEEDS / FED:.0f} s or more; it alone takes {configurations * turn / 3600:.1f} h. TPE's "
             f"suggestion is {last['suggest'].wall_ms / 1000 / turn:.0%} of it, racing's looks {looks / turn:.0%}, "
             f"journal {SEEDS * last['seed'].wall_ms / 1000 / turn:.0%}, MLflow {mlflow_cpu / turn:.0%}.",
-            f"2. A resumed sweep takes up {workers} running configurations in {workers * each / 3600:.1f} h "
-            f"({each:.1f} s each).",
-            f"3. The record holds {many * journal['held, MB'] / 1000:.1f} GB of the driver's memory and "
+            f"2. The record holds {many * journal['held, MB'] / 1000:.1f} GB of the driver's memory and "
             f"{many * journal['MB'] / 1000:.1f} GB of disk, and is opened in {many * journal['open, s']:.0f} s.",
+            f"3. A resumed sweep takes up {workers} running configurations in {workers * each:.0f} s "
+            f"({1000 * each:.1f} ms each).",
             f"4. MLflow's thread works {configurations * mlflow_cpu / 3600:.1f} h of the driver's interpreter.",
         ]
     )
