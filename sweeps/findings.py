@@ -102,7 +102,7 @@ def smoke(sweep: _Sweep) -> Finding:
 
 
 def code(sweep: _Sweep) -> Finding:
-    """Whether one known version of the code made all numbers."""
+    """Whether one known version of the code made all numbers, on one kind of processor."""
     revisions = list(dict.fromkeys(start.get("git_revision", "unknown") for start in sweep.found["starts"]))
     texts = []
     if len(revisions) > 1:
@@ -111,7 +111,17 @@ def code(sweep: _Sweep) -> Finding:
         texts.append("The code had changes that were not committed, so the git revision alone does not bring it back.")
     if "unknown" in revisions:
         texts.append("The git revision is not known.")
-    return _finding("Code", " ".join(texts), "One committed version of the code made all numbers.")
+    processors = list(dict.fromkeys(start["processor"] for start in sweep.found["starts"] if "processor" in start))
+    if len(processors) > 1:
+        texts.append(
+            f"The sweep was started on {len(processors)} kinds of processor ({'; '.join(processors)}), which may round "
+            "the last digits differently."
+        )
+    return _finding(
+        "Code",
+        " ".join(texts),
+        "One committed version of the code made all numbers, and was started on one kind of processor.",
+    )
 
 
 def confirmation(sweep: _Sweep) -> Finding:

@@ -1,4 +1,4 @@
-"""Where a sweep's numbers come from: command, commit, versions and user of a start."""
+"""Where a sweep's numbers come from: command, commit, versions, processor and user of a start."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 DISTRIBUTIONS = ("ray", "optuna", "mlflow", "torch", "torchvision", "numpy", "scikit-learn")
+# The sets of instructions for which PyTorch and NumPy have arithmetic of their own.
+VECTORS = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16", "neon", "sve", "bf16")
 
 
 def of_this_start() -> dict[str, Any]:
@@ -26,7 +30,15 @@ def of_this_start() -> dict[str, Any]:
         "git_revision": git_revision(),
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in DISTRIBUTIONS},
+        "processor": processor(),
     }
+
+
+def processor() -> str:
+    """Name and vector instructions of this machine's processor, on which the last digits of numbers depend."""
+    found = torch.cpu.get_capabilities()
+    vectors = [name for name in VECTORS if found.get(name)]
+    return " ".join([found.get("cpu_name") or platform.machine(), *vectors])
 
 
 def git_revision() -> str:

@@ -164,6 +164,7 @@ def _start(start: Mapping[str, Any]) -> dict[str, Any]:
         "command": start.get("command", "unknown"),
         "git_revision": start.get("git_revision", "unknown"),
         "versions": ", ".join(f"{name} {version}" for name, version in start.get("versions", {}).items()),
+        "processor": start.get("processor", "unknown"),
         "notices": start.get("notices", []),
     }
 

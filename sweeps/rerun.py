@@ -17,7 +17,7 @@ if __name__ == "__main__":
     # Until all is imported there is nothing to save, and nothing to say.
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
 
-from sweeps import challenge1, challenge2, engine, reported
+from sweeps import challenge1, challenge2, engine, provenance, reported
 from sweeps.bad_input import BadInput, path_of
 from sweeps.endings import exit_code
 from sweeps.materials import Materials
@@ -105,8 +105,10 @@ def rerun(options: argparse.Namespace) -> int:
     print(_compared(found, recorded))
     if not recorded:
         print(f"Seed {options.seed} is not in the record of this configuration; there is nothing to compare with.")
+    elif _same(found, recorded):
+        print("The same numbers as in the record.")
     else:
-        print("The same numbers as in the record." if _same(found, recorded) else "NOT the numbers in the record.")
+        print(f"NOT the numbers in the record.{_otherwise(record)}")
     return 0 if not recorded or _same(found, recorded) else 1
 
 
@@ -151,6 +153,22 @@ def _same(found: Sequence[SeedResult], recorded: Sequence[SeedResult]) -> bool:
         if result.split in by_split
         for metric in METRICS
     )
+
+
+def _otherwise(record: Record) -> str:
+    """Where a start of the sweep had another processor or version than there is now, by which numbers may differ."""
+    now = _circumstances(provenance.of_this_start())
+    then = {
+        f"{name} {was}, now {now.get(name, 'unknown')}": None
+        for start in record.starts
+        for name, was in _circumstances(start).items()
+        if was != now.get(name)
+    }
+    return f" Made with {'; '.join(then)}." if then else ""
+
+
+def _circumstances(start: dict[str, Any]) -> dict[str, str]:
+    return {"processor": start.get("processor", "unknown"), **start.get("versions", {})}
 
 
 def _compared(found: Sequence[SeedResult], recorded: Sequence[SeedResult]) -> str:

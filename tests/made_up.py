@@ -32,6 +32,7 @@ START = {
     "command": "python sweeps/challenge1.py --num-samples 12",
     "git_revision": "abc",
     "versions": {"python": "3.11"},
+    "processor": "Intel Xeon avx2",
     "options": {"num_samples": 12, "confirm_seeds": 8, "tracking_uri": None},
     "notices": [],
     "resume": "python sweeps/challenge1.py --resume made-up",

@@ -75,6 +75,12 @@ def test_code_that_cannot_be_brought_back(revisions, words):
     assert words in finding.text
 
 
+def test_another_processor_in_the_middle():
+    finding = check(clean(), "Code", starts=[START, {**START, "processor": "an abacus"}])
+    assert finding.mark == LOOK
+    assert "2 kinds of processor (Intel Xeon avx2; an abacus)" in finding.text
+
+
 @pytest.mark.parametrize(
     ("params", "words"),
     [

@@ -18,6 +18,7 @@ from scipy import stats
 from commands import run, start, wait_for, wait_for_seeds
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
 from sweeps.challenge2 import CHALLENGE as CHALLENGE2
+from sweeps.provenance import processor
 from sweeps.record import Record
 from sweeps.sweep import main
 
@@ -194,10 +195,13 @@ def test_a_number_that_was_changed_is_noticed(finished, tmp_path):
     path = tmp_path / "results" / "sweep"
     path.mkdir(parents=True)
     journal = (folder / "results/sweep/study.journal").read_text()
-    (path / "study.journal").write_text(re.sub(r'"brier": ?0\.\d+', '"brier": 0.5', journal))
+    changed = re.sub(r'"brier": ?0\.\d+', '"brier": 0.5', journal)
+    (path / "study.journal").write_text(re.sub(r'"processor": ?"[^"]*"', '"processor": "an abacus"', changed))
     again = run(tmp_path, "rerun", path, "--approach", "pixel_baseline", "--trial", 0, "--seed", 1000)
     assert again.returncode == 1
     assert again.stdout.count("DIFFERENT") == 1
+    # What may be the reason.
+    assert again.stdout.endswith(f"Made with processor an abacus, now {processor()}.\n")
 
 
 def test_files_are_made_from_the_journal_alone(finished, tmp_path):
