@@ -156,15 +156,10 @@ class Agenda:
         again = self.missing(task)
         has_moved = again.seeds < task.seeds
         again = replace(again, attempts=1 if has_moved else task.attempts + 1)
-        if again.attempts < self.most_attempts(task):
+        if again.attempts < MOST_ATTEMPTS:
             self.waiting.appendleft(again)
         else:
-            times = "once" if again.attempts == 1 else f"{again.attempts} times"
-            self.give_up(again, f"its worker was lost {times}{_because(why)}")
-
-    def most_attempts(self, task: Task) -> int:
-        """How often a task is tried while none of its seeds finishes."""
-        return MOST_ATTEMPTS
+            self.give_up(again, f"its worker was lost {again.attempts} times{_because(why)}")
 
     def expired(self, task: Task, reason: str) -> None:
         """A seed of it took too long, and would again: its trial fails at once."""

@@ -86,7 +86,7 @@ class Signals:
         self.written: int | None = None
 
     def listen(self) -> None:
-        """Let them stop the sweep. To be called again when somebody else has put handlers in the place of ours."""
+        """Let them stop the sweep."""
         if self.written is None:
             arriving, self.written = os.pipe()
             os.set_blocking(self.written, False)

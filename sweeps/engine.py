@@ -6,16 +6,18 @@ worker reports goes into the record through the scheduler's two hooks, which tog
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from ray.tune.search import Searcher
 
 from sweeps.agenda import Agenda, Task
 from sweeps.bad_input import BadInput
+from sweeps.endings import Terminated
 from sweeps.progress import duration
 from trainables.any_approach import AnyApproach
 from trainables.protocol import STEP_SECONDS, ImageSet, SeedResult, SeedTrainable
@@ -62,7 +65,7 @@ def start_ray(address: str | None, workers: int | None) -> Path | None:
     """
     address = cluster_address(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    with warnings.catch_warnings():
+    with _sigterm_stays_ours(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if not address:
             cpus = workers or os.cpu_count() or 1
@@ -78,6 +81,18 @@ def start_ray(address: str | None, workers: int | None) -> Path | None:
                 "RAY_AUTH_MODE must be the same here as where the cluster was started."
             ) from None
         return None
+
+
+@contextlib.contextmanager
+def _sigterm_stays_ours() -> Iterator[None]:
+    """Ray puts a handler of its own in the place of ours, which exits without a word and with another code."""
+    ours = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit:
+        raise Terminated from None
+    finally:
+        signal.signal(signal.SIGTERM, ours)
 
 
 def stop_ray(code: int, logs: Path | None) -> None:

@@ -26,7 +26,7 @@ def of_this_start() -> dict[str, Any]:
     return {
         "time_ms": time.time_ns() // 1_000_000,
         # Others see it, in MLflow and in the report, so without the passwords of addresses.
-        "command": re.sub(r"://[^/@\s]*@", "://", shlex.join(["python", *sys.argv])),
+        "command": re.sub(r"://[^/\s]*@", "://", shlex.join(["python", *sys.argv])),
         "git_revision": git_revision(),
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in DISTRIBUTIONS},

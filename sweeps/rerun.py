@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -97,8 +98,13 @@ def rerun(options: argparse.Namespace) -> int:
     views = approach.trainable.views(approach.trainable.Config(**trial.params))
     names = [*splits, *materials.others]
     logs = engine.start_ray(None, None) if materials.seconds_to_compute([approach], names, views) else None
-    image_sets = materials.image_sets([approach], names, in_store=False, slots=engine.Slots(None), views=views)
-    engine.stop_ray(0, logs)
+    try:
+        image_sets = materials.image_sets([approach], names, in_store=False, slots=engine.Slots(None), views=views)
+    finally:
+        # Should Ray not end, nothing was compared.
+        engine.stop_ray(1, None)
+        if logs:
+            shutil.rmtree(logs, ignore_errors=True)
     prepare_worker()
     weights_to_train = materials.weights_to_train([approach], in_store=False)
     found = run_seed(approach.trainable, trial.params, options.seed, image_sets, splits, weights=weights_to_train)
@@ -164,7 +170,7 @@ def _otherwise(record: Record) -> str:
         for name, was in _circumstances(start).items()
         if was != now.get(name)
     }
-    return f" Made with {'; '.join(then)}." if then else ""
+    return f" The sweep was started with {'; '.join(then)}." if then else ""
 
 
 def _circumstances(start: dict[str, Any]) -> dict[str, str]:

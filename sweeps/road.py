@@ -316,8 +316,6 @@ class Road(ABC, Generic[AnyOptions]):
 
     def _start_ray(self) -> None:
         self.ray_logs = engine.start_ray(self.options.address, self.options.workers)
-        # Ray has put its own handler in the place of ours, which would end us without a word.
-        self.signals.listen()
 
     @property
     def _how_to_go_on(self) -> str:
@@ -326,15 +324,26 @@ class Road(ABC, Generic[AnyOptions]):
     def _end(self, record: Record, tracker: tracking.Tracking, code: int) -> int:
         """Show what was found, as far as the disk lets us; returns the exit code."""
         try:
-            if record.put_back_if_gone():
-                print(f"{self.challenge.name}: {record.path} had been deleted; it is there again.", file=sys.stderr)
-            code = self._show(record, tracker, code)
+            self._put_back(record)
+            try:
+                code = self._show(record, tracker, code)
+            finally:
+                # Again, since that took its time; tables and report went too, and are written when it is resumed.
+                if self._put_back(record):
+                    code = code or 1
         except Exception as error:
             code = 1
             print(f"{self.challenge.name}: the end could not be written ({_in_one_line(error)})", file=sys.stderr)
         if code in (1, 130, 143):
             print(self._how_to_go_on, file=sys.stderr)
         return code
+
+    def _put_back(self, record: Record) -> bool:
+        """Restore the record if somebody deleted it; whether that was so."""
+        was_gone = record.put_back_if_gone()
+        if was_gone:
+            print(f"{self.challenge.name}: {record.path} had been deleted; it is there again.", file=sys.stderr)
+        return was_gone
 
     def _show(self, record: Record, tracker: tracking.Tracking, code: int) -> int:
         """Write the files, finish MLflow, and print what a person wants to know; returns the exit code."""

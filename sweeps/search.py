@@ -9,7 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any, cast
 
 import numpy as np
@@ -137,7 +137,9 @@ class SearchAgenda(Agenda):
                 study.enqueue_trial(dict(approach.reported.params))
             begun = [trial for trial in trials if trial.state != TrialState.WAITING]
             self.started[name] = len(begun)
-            if study.user_attrs.get(STOPPED) and len(begun) < num_samples:
+            if not study.user_attrs.get(STOPPED):
+                self.failures_in_a_row[name] = _failures_at_the_end(begun)
+            elif len(begun) < num_samples:
                 study.set_user_attr(STOPPED, None)
             fresh = max(num_samples - len(begun), 0) * seeds
             self.tallies[name] = Tally(seconds_a_seed=approach.seconds_a_seed, seeds_left=fresh)
@@ -222,10 +224,6 @@ class SearchAgenda(Agenda):
         self.raced_out.add((task.approach, task.trial.number))
         return True
 
-    def most_attempts(self, task: Task) -> int:
-        """Once, where the approach is stopped."""
-        return 1 if task.approach in self.stopped else super().most_attempts(task)
-
     def tell(self, approach: str, trial: Trial, **how: Any) -> None:
         """End a trial in the record; an approach whose trials fail one after the other is stopped."""
         super().tell(approach, trial, **how)
@@ -264,6 +262,12 @@ class SearchAgenda(Agenda):
             mean = mean_accuracy(task.trial)
             self.best[task.approach] = max(mean, self.best.get(task.approach, mean))
             self.tell(task.approach, task.trial, value=mean)
+
+
+def _failures_at_the_end(trials: Sequence[FrozenTrial]) -> int:
+    """How many trials in a row failed last."""
+    ended = sorted((trial.datetime_complete, trial.number, trial.state) for trial in trials if trial.datetime_complete)
+    return sum(1 for _ in takewhile(lambda each: each[-1] == TrialState.FAIL, reversed(ended)))
 
 
 def _is_drawn(approach: Approach, trial: FrozenTrial) -> bool:

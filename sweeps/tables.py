@@ -5,6 +5,7 @@ All of it is made from the journal alone. Accuracies are fractions in the files 
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from sweeps import marks
 from sweeps.challenge import Approach
 from sweeps.comparisons import Comparison, compare_all
 from sweeps.intervals import POOL_ERROR, Estimate, estimate, estimates
+from sweeps.mlflow_uri import without_password
 from sweeps.record import CONFIRM, SEARCH, Record, TrialRecord, best_complete, confirmed_results
 from trainables.metrics import METRICS
 from trainables.protocol import TEST, VALIDATION, SeedResult
@@ -90,11 +92,20 @@ def summary(record: Record, approaches: Sequence[Approach]) -> dict[str, Any]:
         "sweep": record.folder.name,
         "marks": marks.of_sweep(record.spec),
         **record.spec,
-        "starts": record.starts,
+        "starts": [_without_password(start) for start in record.starts],
         "baseline": next((approach.name for approach in approaches if approach.is_baseline), None),
         "approaches": rows,
         "comparisons": [asdict(pair) | {"is_shown": pair.is_shown} for pair in compared(trials, rows)],
     }
+
+
+def _without_password(start: Mapping[str, Any]) -> dict[str, Any]:
+    """The start as others may see it."""
+    seen = copy.deepcopy(dict(start))
+    uri = seen.get("options", {}).get("tracking_uri")
+    if uri:
+        seen["options"]["tracking_uri"] = without_password(uri)
+    return seen
 
 
 def compared(trials: list[TrialRecord], rows: Sequence[Mapping[str, Any]]) -> list[Comparison]:

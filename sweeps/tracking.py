@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeps import mlflow_runs, mlflow_views
-from sweeps.mlflow_uri import sqlite_path, ui_command
+from sweeps.mlflow_uri import sqlite_path, ui_command, without_password
 from sweeps.progress import say
 from sweeps.record import TrialRecord
 
@@ -88,6 +88,8 @@ class Tracking:
         self.view: mlflow_views.SavedView | None = None
         self.experiment_id: str | None = None
         self.trouble: str | None = None
+        # Id and status of every run of this sweep, by key, also while a writer is made anew.
+        self.known: dict[str, tuple[str, str]] = {}
         self.written = 0
         self.seconds = 0.0
         self._queue: queue.Queue[TrialRecord | None] = queue.Queue()
@@ -133,7 +135,9 @@ class Tracking:
         if self.experiment_id is None:
             return []
         is_server = self.uri.startswith("http")
-        start = f"{self.uri.rstrip('/') if is_server else LOCAL_UI}/#/experiments/{self.experiment_id}/"
+        start = (
+            f"{without_password(self.uri).rstrip('/') if is_server else LOCAL_UI}/#/experiments/{self.experiment_id}/"
+        )
         lines = [f"MLflow  {ui_command(self.uri)}"]
         if self.view is None:
             return [*lines, f"        best first: {start}{mlflow_views.plain_suffix(self.sweep)}"]
@@ -206,8 +210,7 @@ class _Writer:
         self.experiment_id = (
             experiment.experiment_id if experiment else self.client.create_experiment(tracking.experiment)
         )
-        self.known: dict[str, tuple[str, str]] = {}
-        self.known = self._runs_of_sweep()
+        self._look_for_runs()
         parent_tags = {"role": "sweep", "mlflow.runName": tracking.sweep}
         self.parent, _ = self._run("sweep", parent_tags, tracking.begun_ms)
         self.client.update_run(self.parent, status="RUNNING")
@@ -229,9 +232,9 @@ class _Writer:
             return
         self.tracking.view = view
 
-    def _runs_of_sweep(self) -> dict[str, tuple[str, str]]:
-        """Run id and status of every run of this sweep, by key; what is there twice is deleted."""
-        mine = set(self.known.values())
+    def _look_for_runs(self) -> None:
+        """Find every run of this sweep; what is there twice is deleted."""
+        mine = {run_id for run_id, _ in self.tracking.known.values()}
         known: dict[str, tuple[str, str]] = {}
         token: str | None = None
         while True:
@@ -246,23 +249,25 @@ class _Writer:
                 rivals = [known[key]] if key in known else []
                 # A server that seemed not to have made one made it later; either would be filled from the record.
                 known[key], *doubles = sorted(
-                    [*rivals, found], key=lambda each: (each[1] == "RUNNING", each not in mine)
+                    [*rivals, found], key=lambda each: (each[1] == "RUNNING", each[0] not in mine)
                 )
                 for run_id, _ in doubles:
                     self.client.delete_run(run_id)
             token = page.token
             if not token:
-                return known
+                self.tracking.known = known
+                return
 
     def _run(self, key: str, tags: Mapping[str, str], start_ms: int) -> tuple[str, str]:
         """Id and status of the run with that key in this sweep, made if there is none."""
         key = f"{self.tracking.sweep_id}:{key}"
-        if key not in self.known:
+        known = self.tracking.known
+        if key not in known:
             own = {"sweep": self.tracking.sweep, "sweep.id": self.tracking.sweep_id, "sweep.key": key}
             every = {**own, **self.tracking.tags, **tags}
             run = self.client.create_run(self.experiment_id, start_time=start_ms, tags=every)
-            self.known[key] = (run.info.run_id, "RUNNING")
-        return self.known[key]
+            known[key] = (run.info.run_id, "RUNNING")
+        return known[key]
 
     def _log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Log parameters that the run does not have; MLflow refuses to change one."""
@@ -298,8 +303,8 @@ class _Writer:
         """Write the sweep's own run."""
         from mlflow.entities import Metric, RunTag
 
-        # Which deletes what is there twice.
-        self.known = self._runs_of_sweep()
+        # For what is there twice.
+        self._look_for_runs()
         self.client.log_batch(
             self.parent,
             [Metric(key, round(value, 4), ended_ms, 0) for key, value in metrics.items()],

@@ -89,6 +89,29 @@ def test_an_approach_that_fails_again_and_again_is_stopped_and_the_others_go_on(
     assert len(record.trials(["b"])) == 20
 
 
+@pytest.mark.parametrize("killed_after", range(1, 5))
+def test_failures_in_a_row_are_counted_across_a_killed_driver(record, killed_after):
+    def no_luck(task, seed):
+        return "no luck"
+
+    agenda = search(record, num_samples=20)
+    for _ in range(killed_after):
+        work(agenda, agenda.next_task(), fails=no_luck)
+    finish(search(record, num_samples=20), fails=no_luck)
+    assert len(record.trials()) == MOST_FAILURES_IN_A_ROW
+
+
+def test_a_lost_worker_fails_nothing_in_a_stopped_approach_either(record):
+    agenda = search(record, num_samples=20)
+    healthy = agenda.next_task()
+    for _ in range(MOST_FAILURES_IN_A_ROW):
+        work(agenda, agenda.next_task(), fails=lambda task, seed: "no luck")
+    assert record.stopped("a")
+    work(agenda, healthy, stop_after=0)
+    finish(agenda)
+    assert record.trials()[0].state == "COMPLETE"
+
+
 def test_an_approach_whose_workers_always_die_is_stopped_and_not_the_sweep(record):
     """Though in the end no other approach's seeds come between its losses."""
     agenda = search(record, [approach("a"), approach("b")], num_samples=20)

@@ -6,21 +6,24 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import sqlite3
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from mlflow import MlflowClient
 from scipy import stats
 
-from commands import run, start, wait_for, wait_for_seeds
+from commands import run, start, title, wait_for, wait_for_seeds
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
 from sweeps.challenge2 import CHALLENGE as CHALLENGE2
 from sweeps.provenance import processor
 from sweeps.record import Record
 from sweeps.sweep import main
+from sweeps.tracking import Tracking
 
 pytestmark = pytest.mark.slow
 METRICS = ["accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity", "brier"]
@@ -201,7 +204,7 @@ def test_a_number_that_was_changed_is_noticed(finished, tmp_path):
     assert again.returncode == 1
     assert again.stdout.count("DIFFERENT") == 1
     # What may be the reason.
-    assert again.stdout.endswith(f"Made with processor an abacus, now {processor()}.\n")
+    assert again.stdout.endswith(f"The sweep was started with processor an abacus, now {processor()}.\n")
 
 
 def test_files_are_made_from_the_journal_alone(finished, tmp_path):
@@ -317,6 +320,32 @@ def test_an_error_of_ours_ends_with_a_sentence_and_the_way_on(tmp_path, monkeypa
     assert complaint.startswith("challenge1: stopped by TypeError")
     assert "Go on with" in complaint
     monkeypatch.undo()
+
+
+def test_a_record_deleted_while_the_end_is_written_is_there_again(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    close = Tracking.close
+
+    def somebody_deletes(self, *arguments, **more):
+        close(self, *arguments, **more)
+        shutil.rmtree("results/sweep")
+
+    monkeypatch.setattr(Tracking, "close", somebody_deletes)
+    short = "--dataset phantom --approaches pixel_baseline --num-samples 1 --seeds 2 --confirm-seeds 2 --name sweep"
+    assert main(CHALLENGE1, short.split()) == 1
+    assert "had been deleted; it is there again" in capfd.readouterr().err
+    trials = Record(tmp_path / "results/sweep", write=False).trials(["pixel_baseline"])
+    assert [trial.state for trial in trials] == ["COMPLETE"] * 2
+
+
+def test_sigterm_while_ray_starts_is_like_any_other(tmp_path):
+    driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY)
+    wait_for(lambda: any("gcs_server" in title(each) for each in psutil.Process(driver.pid).children()))
+    driver.send_signal(signal.SIGTERM)
+    printed, complaint = driver.communicate(timeout=60)
+    assert driver.returncode == 143
+    assert "Traceback" not in printed + complaint
+    assert complaint.endswith("Go on with:\n    python sweeps/challenge1.py --resume sweep\n")
 
 
 def test_an_unreachable_tracking_server_starts_nothing(tmp_path):

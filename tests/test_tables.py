@@ -105,3 +105,12 @@ def test_published_settings_of_all_approaches_fit_one_table():
     back = pd.read_parquet(io.BytesIO(parquet(frame)))
     same, expected = (each.astype(object).where(each.notna(), None) for each in (back, frame))
     pd.testing.assert_frame_equal(same, expected)
+
+
+def test_the_summary_has_no_password(record):
+    spec = {"dataset": "phantom", "weights": {}, "others": {}, "smoke": False, "test_counts": [2, 5]}
+    uri = "https://me:p@ss@host:5000"
+    record.begin(spec, {"options": {"confirm_seeds": 3, "tracking_uri": uri}})
+    assert summary(record, [PIXELS_ONLY])["starts"][0]["options"]["tracking_uri"] == "https://host:5000"
+    # Which resuming needs.
+    assert record.starts[0]["options"]["tracking_uri"] == uri

@@ -128,6 +128,32 @@ def test_a_run_that_was_made_twice_is_there_once_in_the_end(tmp_path, monkeypatc
     assert [run.info.status for run in runs(tmp_path, "sweep")] == ["FINISHED"]
 
 
+def test_the_run_that_has_the_trials_stays_when_its_double_comes_late(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracking, "RETRY_SECONDS", 0.0)
+    create, write, late = MlflowClient.create_run, tracking._Writer.write, []
+
+    def too_late(self, *arguments, tags, **more):
+        if not late and tags["role"] == "sweep":
+            late.append((arguments, {"tags": tags, **more}))
+            raise OSError("no answer")
+        return create(self, *arguments, tags=tags, **more)
+
+    def cut(self, trial):
+        if trial.number == 1 and len(late) == 1:
+            # Now it is there after all, and the writer must look anew.
+            arguments, more = late[0]
+            late.append(create(self.client, *arguments, **more))
+            raise OSError("no answer again")
+        return write(self, trial)
+
+    monkeypatch.setattr(MlflowClient, "create_run", too_late)
+    monkeypatch.setattr(tracking._Writer, "write", cut)
+    assert track(tmp_path, trial(0), trial(1)).trouble is None
+    (sweep,) = runs(tmp_path, "sweep")
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs(tmp_path)} == {sweep.info.run_id}
+    assert late[1].info.run_id != sweep.info.run_id
+
+
 def test_another_sweep_of_the_same_name_has_its_own_runs(tmp_path):
     track(tmp_path, trial(0))
     assert track(tmp_path, trial(0), sweep_id="def").written == 1
