@@ -102,7 +102,7 @@ def smoke(sweep: _Sweep) -> Finding:
 
 
 def code(sweep: _Sweep) -> Finding:
-    """Whether one known version of the code made all numbers, on one kind of processor."""
+    """Whether one known version of the code made all numbers, and whether several kinds of processor may have."""
     revisions = list(dict.fromkeys(start.get("git_revision", "unknown") for start in sweep.found["starts"]))
     texts = []
     if len(revisions) > 1:
@@ -117,11 +117,7 @@ def code(sweep: _Sweep) -> Finding:
             f"The sweep was started on {len(processors)} kinds of processor ({'; '.join(processors)}), which may round "
             "the last digits differently."
         )
-    return _finding(
-        "Code",
-        " ".join(texts),
-        "One committed version of the code made all numbers, and was started on one kind of processor.",
-    )
+    return _finding("Code", " ".join(texts), "One committed version of the code made all numbers.")
 
 
 def confirmation(sweep: _Sweep) -> Finding:

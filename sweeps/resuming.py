@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from optuna.distributions import check_distribution_compatibility
-from optuna.trial import FixedTrial, Trial
 
 from sweeps.bad_input import BadInput, path_of
 from sweeps.challenge import Approach, Challenge
 from sweeps.record import JOURNAL, SEARCH, Record, TrialRecord
+from sweeps.search import replayed
 from sweeps.weights import IMAGENET, RANDOM
 from trainables.backbones import BACKBONES
 
@@ -106,22 +105,14 @@ def check_spaces(record: Record, approaches: Sequence[Approach]) -> None:
 
 def _misfit(trial: TrialRecord, approach: Approach) -> str | None:
     """Why this configuration cannot be of the approach's space; None if it can."""
-    replayed = FixedTrial(trial.params)
-    lacking = None
+    again, lacking = replayed(approach, trial.params)
     try:
-        with warnings.catch_warnings():
-            # Optuna's, of values outside a range.
-            warnings.simplefilter("ignore")
-            approach.suggest(cast(Trial, replayed))
-    except ValueError as error:
-        lacking = str(error)
-    try:
-        for name, distribution in replayed.distributions.items():
+        for name, distribution in again.distributions.items():
             check_distribution_compatibility(trial.distributions[name], distribution)
     except ValueError as error:
         return str(error).splitlines()[0].rstrip(".")
     # One that was interrupted while its parameters were drawn lacks the later ones.
     if lacking and not (trial.state == "RUNNING" and not trial.results):
         return lacking.splitlines()[0].rstrip(".")
-    unknown = trial.params.keys() - replayed.distributions.keys()
+    unknown = trial.params.keys() - again.distributions.keys()
     return f"nothing suggests its {', '.join(sorted(unknown))} any more" if unknown else None

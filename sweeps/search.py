@@ -7,7 +7,7 @@ import time
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from typing import Any, cast
@@ -155,7 +155,8 @@ class SearchAgenda(Agenda):
     def _take_up(self, approach: Approach, frozen: FrozenTrial) -> None:
         """A trial whose driver died: it may have nothing left but to be told, or not even all its parameters."""
         study = self.studies[approach.name]
-        if not _is_drawn(approach, frozen):
+        _, lacking = replayed(approach, frozen.params)
+        if lacking:
             # The missing parameters are drawn as they would have been, which takes the draws before them too.
             sampler = self.sampler(self.search_seed, approach.name, frozen.number)
             rehearsal = optuna.create_study(direction="maximize", sampler=sampler)
@@ -270,13 +271,14 @@ def _failures_at_the_end(trials: Sequence[FrozenTrial]) -> int:
     return sum(1 for _ in takewhile(lambda each: each[-1] == TrialState.FAIL, reversed(ended)))
 
 
-def _is_drawn(approach: Approach, trial: FrozenTrial) -> bool:
-    """Whether the trial has all its parameters."""
+def replayed(approach: Approach, params: Mapping[str, Any]) -> tuple[FixedTrial, str | None]:
+    """A trial that was given these parameters when the approach's space asked for them, and which it lacked."""
+    trial = FixedTrial(dict(params))
     try:
         with warnings.catch_warnings():
             # Optuna's, of values outside a range, which may have been another one.
             warnings.simplefilter("ignore")
-            approach.suggest(cast(Trial, FixedTrial(trial.params)))
-    except ValueError:
-        return False
-    return True
+            approach.suggest(cast(Trial, trial))
+    except ValueError as error:
+        return trial, str(error)
+    return trial, None
