@@ -22,8 +22,8 @@ import numpy as np
 from scipy import stats
 from searching import Job, Laboratory, on_all, options
 
-from sweeps.comparisons import compare_all
-from sweeps.tables import aligned
+from sweeps.analysis.comparisons import compare_all
+from sweeps.views.text_table import aligned
 
 # Far from the seeds of searches, of confirmations and of the study.
 BLOCKS_FROM = 10_000

@@ -2,7 +2,7 @@
 
 python benchmarks/frozen_features.py [--dataset PATH] [--weights random] [--seeds 2] [--of 50] [--checked 200]
 
-Both train `vgg11_mlp` with the reported setting and validate on 1000 images.
+Both train `vgg11_mlp` with the published setting and validate on 1000 images.
 
 - Are they the same numbers? The features of seed 0's ten training images and of some of its validation images, as the
   sweep has them (computed in chunks of 50 by Ray's single-threaded workers, kept on disk, memory-mapped), against those
@@ -11,7 +11,7 @@ Both train `vgg11_mlp` with the reported setting and validate on 1000 images.
 - How much faster? The notebook (benchmarks/notebook.py) passes each image through the whole of VGG11 whenever it is
   needed: ten images forward and backward at each of 30 epochs, then 1000 forward; in float32, in this process, with
   torch's default number of threads, which is all cores. A second notebook knows that VGG11's own gradients are not
-  needed, and leaves them away. Ours computes the features of all 2000 images once, in a temporary folder, in the
+  needed, and omits them. Ours computes the features of all 2000 images once, in a temporary folder, in the
   precision that a sweep takes by default; then each seed trains and validates the head alone, in one single-threaded
   process a core. Before the clock of the seeds starts either side has imported everything and built its network, and
   each process of ours has trained a seed. All take turns, a seed of each notebook's and a share of ours, so that
@@ -41,29 +41,21 @@ from notebook import train_head_and_validate
 from torch import nn
 from training import spread
 
-from search_spaces import vgg11_mlp
-from sweeps.engine import Slots, start_ray
-from sweeps.features import load_or_compute
-from sweeps.images import find_dataset
-from sweeps.materials import fastest_precision
-from sweeps.tables import aligned
-from sweeps.weights import RANDOM, Weights, find_weights
-from trainables.backbones import FeatureSpec, empty_backbone, extractor
+from search_spaces.published.challenge2 import PUBLISHED
+from sweeps.engine.cluster import Slots, start_ray
+from sweeps.inputs.features import load_or_compute
+from sweeps.inputs.images import find_dataset
+from sweeps.inputs.inputs import fastest_precision
+from sweeps.inputs.weights import RANDOM, Weights, find_weights
+from sweeps.views.text_table import aligned
 from trainables.frozen_head import VGG11MLP
-from trainables.metrics import METRICS, score
-from trainables.protocol import (
-    PIXELS,
-    SHOTS_A_CLASS,
-    VALIDATION,
-    VALIDATION_A_CLASS,
-    ImageSet,
-    Streams,
-    Support,
-    classify,
-    prepare_worker,
-    run_seed,
-    split_of_seed,
-)
+from trainables.parts.backbones import FeatureSpec, empty_backbone, extractor
+from trainables.parts.image_sets import PIXELS, POOL, ImageSet
+from trainables.parts.learner import Support
+from trainables.parts.metrics import METRICS, score
+from trainables.parts.protocol import SHOTS_PER_CLASS, VALIDATION_PER_CLASS, split_of_seed
+from trainables.parts.run_seed import classify, prepare_worker, run_seed
+from trainables.parts.streams import Streams
 
 BACKBONE = "vgg11"
 # Images of a chunk of the direct pass: another number than the sweep's, which must not matter.
@@ -103,7 +95,7 @@ class Tables:
 
 def metrics_of(params: Mapping[str, Any], features: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Metrics of seed 0, whose ten training images come first, over all the other images."""
-    shots = 2 * SHOTS_A_CLASS
+    shots = 2 * SHOTS_PER_CLASS
     support = Support(
         images=torch.from_numpy(features[:shots].copy()), labels=torch.from_numpy(labels[:shots].astype(np.float32))
     )
@@ -137,7 +129,7 @@ def same_numbers(params: Mapping[str, Any], table_spec: FeatureSpec, tables: Tab
         )
     return "\n".join(
         [
-            f"Features from the sweep's tables against computed directly: seed 0, {2 * SHOTS_A_CLASS} training and "
+            f"Features from the sweep's tables against computed directly: seed 0, {2 * SHOTS_PER_CLASS} training and "
             f"{checked} validation images; metrics from the tables",
             "",
             aligned(
@@ -155,7 +147,7 @@ def greatest_difference(metrics: Mapping[str, float], others: Mapping[str, float
 def start_worker(params: Mapping[str, Any], spec: FeatureSpec, tables: Tables, ready: Any) -> None:
     """Prepare a worker as the sweep's are, map the table, train a seed, and wait until all the others have done so."""
     prepare_worker()
-    _image_sets[VALIDATION] = ImageSet(labels=tables.images.labels, views={spec.name: tables.of(spec)})
+    _image_sets[POOL] = ImageSet(labels=tables.images.labels, views={spec.name: tables.of(spec)})
     accuracy_of_ours((params, 0))
     ready.wait(WARM_UP_SECONDS)
 
@@ -205,7 +197,7 @@ def compared(
             network.requires_grad_(needs_gradients)
             add(side, partial(notebooks, seed))
             network.zero_grad()
-        add(OURS, lambda own=share: pool.map(accuracy_of_ours, [(params, int(each)) for each in own], chunksize=1))
+        add(OURS, partial(pool.map, accuracy_of_ours, [(params, int(each)) for each in share], 1))
     return sides
 
 
@@ -260,11 +252,11 @@ def run(options: argparse.Namespace, folder: Path) -> None:
     """Run both parts and print their tables."""
     dataset, _ = find_dataset(options.dataset)
     weights, notice = find_weights(options.weights, [BACKBONE])
-    params = dict(vgg11_mlp.REPORTED.params) | {"size_px": options.size_px}
+    params = dict(PUBLISHED["vgg11_mlp"].params) | {"size_px": options.size_px}
     spec = FeatureSpec(
         backbone=BACKBONE, output=str(params["pooling"]), size_px=options.size_px, precision=fastest_precision()
     )
-    tables = Tables(images=dataset.pixel_sets()[VALIDATION], weights=weights, folder=folder)
+    tables = Tables(images=dataset.pixel_sets()[POOL], weights=weights, folder=folder)
     workers = os.cpu_count() or 1
     is_random = weights[BACKBONE].is_random
     print(
@@ -302,7 +294,7 @@ def main() -> None:
     add("--checked", type=int, default=200, help="validation images whose features are compared (default: 200)")
     add("--size-px", type=int, default=224, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    most = 2 * VALIDATION_A_CLASS
+    most = 2 * VALIDATION_PER_CLASS
     if not (1 <= options.seeds <= options.of and 2 <= options.checked <= most):
         parser.error(f"Expected 1 <= --seeds <= --of and 2 <= --checked <= {most}.")
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:

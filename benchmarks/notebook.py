@@ -1,9 +1,9 @@
 """The loop that a notebook has: what the benchmarks compare the project's own with.
 
-It is written as the report's authors and PyTorch's tutorials do it: a `Dataset` of PIL images with transforms for one
+It is written as the study's authors and PyTorch's tutorials do it: a `Dataset` of PIL images with transforms for one
 image at a time, `DataLoader`s with batches of 32, `torch.optim.Adam` with its defaults, a network in the default memory
 format and torch's default number of threads. Network, split of a seed and what is measured are the project's, so the
-accuracies agree but for randomness. As in the project, validation images are not augmented; the report's own were,
+accuracies agree but for randomness. As in the project, validation images are not augmented; the study's own were,
 which cost it more time still. A frozen network computes every image's features anew at every epoch.
 """
 
@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader, Dataset
 
-from trainables.normalisation import normalise
-from trainables.protocol import split_of_seed
+from trainables.parts.normalisation import normalise
+from trainables.parts.protocol import split_of_seed
+from trainables.parts.torchvision_import import torchvision
 from trainables.small_cnn import CNN, CnnConfig
-from trainables.vision import torchvision
 
 BATCH_SIZE = 32
 Transform = Callable[[Any], Any]
@@ -173,7 +173,7 @@ def accuracy_after(
     return validate(model, validation_loader)
 
 
-def train_one_epoch(model: nn.Module, loader: DataLoader, optimiser: torch.optim.Optimizer) -> None:
+def train_one_epoch(model: nn.Module, loader: DataLoader[tuple[Tensor, int]], optimiser: torch.optim.Optimizer) -> None:
     """One pass over the training images."""
     model.train()
     for batch, target in loader:
@@ -184,7 +184,7 @@ def train_one_epoch(model: nn.Module, loader: DataLoader, optimiser: torch.optim
 
 
 @torch.no_grad()
-def validate(model: nn.Module, loader: DataLoader) -> float:
+def validate(model: nn.Module, loader: DataLoader[tuple[Tensor, int]]) -> float:
     """Accuracy over the validation images."""
     model.eval()
     correct = 0

@@ -25,8 +25,8 @@ import optuna
 from scipy import stats
 from searching import Job, Laboratory, on_all, options
 
-from sweeps.search import Racing
-from sweeps.tables import aligned
+from sweeps.stages.racing import Racing
+from sweeps.views.text_table import aligned
 
 # Ours first; then one that looks seldomer, one that looks earlier and is laxer, and a strict one with a single look.
 RULES = {

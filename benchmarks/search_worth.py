@@ -25,10 +25,10 @@ from optuna.samplers import BaseSampler, RandomSampler
 from scipy import stats
 from searching import Job, Laboratory, on_all, options
 
-from sweeps.importance import importances
-from sweeps.record import TrialRecord
-from sweeps.search import sampler_seed, tpe
-from sweeps.tables import aligned
+from sweeps.analysis.importance import importances
+from sweeps.stages.sampling import sampler_seed, tpe
+from sweeps.store.trials import TrialRecord
+from sweeps.views.text_table import aligned
 
 SHARES = (0.25, 0.5, 1.0)
 COUNTS = (1, 3, 5, 10, 20, 30, 50, 100)

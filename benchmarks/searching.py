@@ -16,14 +16,17 @@ import joblib
 import numpy as np
 import optuna
 
-from sweeps.agenda import CONFIRM_SEEDS_FROM
-from sweeps.challenge import Approach
 from sweeps.challenge1 import CHALLENGE
-from sweeps.images import find_dataset
-from sweeps.record import Record, TrialRecord, best_complete
-from sweeps.search import SearchAgenda
-from trainables.data import Dataset
-from trainables.protocol import NUMBERS_VERSION, SeedResult, prepare_worker, run_seed
+from sweeps.core.challenge import Approach
+from sweeps.inputs.images import find_dataset
+from sweeps.stages.search import SearchStage
+from sweeps.stages.tasks import CONFIRM_SEEDS_FROM
+from sweeps.store.journal import Journal
+from sweeps.store.trials import TrialRecord, best_complete
+from trainables.parts.datasets import Dataset
+from trainables.parts.protocol import NUMBERS_VERSION
+from trainables.parts.results import SeedResult
+from trainables.parts.run_seed import prepare_worker, run_seed
 
 T = TypeVar("T")
 
@@ -61,11 +64,11 @@ class Laboratory:
         return found
 
     def search(self, **how: object) -> list[TrialRecord]:
-        """The trials of a search as `SearchAgenda` makes it, with one worker; `how` are its further arguments."""
+        """The trials of a search as `SearchStage` makes it, with one worker; `how` are its further arguments."""
         with tempfile.TemporaryDirectory() as folder:
-            record = Record(Path(folder) / "sweep", write=True)
-            agenda = SearchAgenda(
-                record,
+            journal = Journal(Path(folder) / "sweep", write=True)
+            stage = SearchStage(
+                journal,
                 [self.approach],
                 lambda trial: None,
                 num_samples=self.job.num_samples,
@@ -73,17 +76,17 @@ class Laboratory:
                 search_seed=self.job.search_seed,
                 **how,  # type: ignore[arg-type]
             )
-            while not agenda.is_finished():
-                task = agenda.next_task()
+            while not stage.is_finished():
+                task = stage.next_task()
                 assert task is not None
                 for block in task.blocks:
                     for seed in block:
-                        agenda.take(task, self.seed(task.params, seed))
-                    if agenda.is_losing(task):
+                        stage.take(task, self.seed(task.params, seed))
+                    if stage.is_losing(task):
                         break
-                agenda.close(task)
-            trials = record.trials()
-            record.close()
+                stage.close(task)
+            trials = journal.trials()
+            journal.close()
         return trials
 
     def best(self, trials: Sequence[TrialRecord]) -> TrialRecord:
@@ -107,8 +110,8 @@ def quiet() -> None:
 def _run(approach: str, params: str, seed: int, version: str, *, dataset: Dataset) -> SeedResult:
     """One seed, with the time that its process computed in place of that which passed: the machine may be busy."""
     begin = time.process_time()
-    trainable = CHALLENGE.named([approach])[0].trainable
-    (found,) = run_seed(trainable, json.loads(params), seed, dataset.pixel_sets())
+    learner = CHALLENGE.named([approach])[0].learner
+    (found,) = run_seed(learner, json.loads(params), seed, dataset.pixel_sets())
     return replace(found, seconds=time.process_time() - begin)
 
 

@@ -32,7 +32,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeps.tables import aligned
+from sweeps.views.text_table import aligned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ class Measured:
     last_end: float
     train_seconds: float
     driver_cpu_seconds: float
-    agenda_cpu_seconds: float | None = None
+    tasks_cpu_seconds: float | None = None
     mlflow_cpu_seconds: float | None = None
 
 
@@ -68,44 +68,24 @@ def ours(dataset: str, configurations: int) -> Measured:
     """Run the project's own sweep in the working directory."""
     from types import SimpleNamespace
 
-    from search_spaces import cnn
-    from sweeps.agenda import Agenda
-    from sweeps.challenge import Approach, Challenge
-    from sweeps.endings import exit_code
-    from sweeps.record import Record
-    from sweeps.sweep import Sweep
-    from sweeps.tracking import Tracking
+    from measuring import Clock, watched
+
+    from search_spaces.published.challenge1 import PUBLISHED
+    from sweeps.core.challenge import Approach, Challenge
+    from sweeps.core.signals import exit_code
+    from sweeps.run.pipeline import run_given
+    from sweeps.run.sweep import sweep_command
+    from sweeps.store.journal import Journal
+    from sweeps.store.spec import OptionValue
+    from sweeps.tracking.tracker import Tracker
     from trainables.small_cnn import CNN
 
-    agenda_seconds = [0.0]
-    trackers: list[Tracking] = []
-
-    def timed(method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            begin = time.thread_time()
-            try:
-                return method(*args, **kwargs)
-            finally:
-                agenda_seconds[0] += time.thread_time() - begin
-
-        return call
-
-    class MeasuredSweep(Sweep):
-        """The sweep with a clock on what the driver does for Optuna and the journal."""
-
-        def _run(self, agenda: Agenda, what: str, splits: Sequence[str]) -> None:
-            for name in ("next_task", "take", "is_losing", "close"):
-                setattr(agenda, name, timed(getattr(agenda, name)))
-            super()._run(agenda, what, splits)
-
-        def _tracker(self, *about: Any) -> Tracking:
-            trackers.append(super()._tracker(*about))
-            return trackers[0]
-
-    space: Any = SimpleNamespace(suggest=suggest, REPORTED=cnn.REPORTED)
-    approach = Approach(name="cnn", trainable=CNN, space=space, seconds_a_seed=0.25)
+    clock, trackers = Clock(), list[Tracker]()
+    command = watched(sweep_command(racing=None), before=clock.on_tasks, tracked=trackers.append)
+    space: Any = SimpleNamespace(suggest=suggest)
+    approach = Approach(name="cnn", learner=CNN, space=space, seconds_per_seed=0.25, published=PUBLISHED["cnn"])
     challenge = Challenge(name="challenge1", title="Benchmark", approaches=(approach,))
-    given = {
+    given: dict[str, OptionValue] = {
         "num_samples": configurations,
         "seeds": SEEDS,
         "confirm_seeds": 0,
@@ -113,17 +93,11 @@ def ours(dataset: str, configurations: int) -> Measured:
         "name": "sweep",
         "tracking_uri": "sqlite:///mlflow.db",
     }
-
-    def run() -> int:
-        sweep = MeasuredSweep.prepare(challenge, given)
-        sweep.racing = None
-        return sweep.run()
-
-    code = exit_code("benchmark", run)
+    code = exit_code("benchmark", lambda: run_given(command, challenge, given))
     if code:
         raise RuntimeError(f"The sweep ended with code {code}.")
     cpu = time.process_time()
-    results = [result for trial in Record(Path("results/sweep"), write=False).trials() for result in trial.results]
+    results = [result for trial in Journal(Path("results/sweep"), write=False).trials() for result in trial.results]
     failed = [result.error for result in results if result.error]
     if failed:
         raise RuntimeError(f"{len(failed)} seeds failed, the first with {failed[0]}")
@@ -133,7 +107,7 @@ def ours(dataset: str, configurations: int) -> Measured:
         last_end=max(result.timestamp_ms / 1000 for result in results),
         train_seconds=sum(result.seconds for result in results),
         driver_cpu_seconds=cpu,
-        agenda_cpu_seconds=agenda_seconds[0],
+        tasks_cpu_seconds=clock.seconds["tasks"],
         mlflow_cpu_seconds=trackers[0].seconds,
     )
 
@@ -157,16 +131,16 @@ def stock(dataset: str, configurations: int) -> Measured:
     from ray.tune.search import Repeater
     from ray.tune.search.optuna import OptunaSearch
 
-    from sweeps.images import find_dataset
-    from trainables.protocol import VALIDATION
+    from sweeps.inputs.images import find_dataset
+    from trainables.parts.image_sets import PIXELS, POOL
 
-    pool = find_dataset(dataset)[0].pixel_sets()[VALIDATION]
+    pool = find_dataset(dataset)[0].pixel_sets()[POOL]
     cores = os.cpu_count() or 1
     here = str(Path(__file__).resolve().parent)
     ray.init(address="local", num_cpus=cores, include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": here}})
     searcher = OptunaSearch(suggest, metric="accuracy", mode="max")
     results = tune.Tuner(
-        tune.with_parameters(train_one_seed, images=pool.view("pixels"), labels=pool.labels),
+        tune.with_parameters(train_one_seed, images=pool.view(PIXELS), labels=pool.labels),
         tune_config=tune.TuneConfig(
             search_alg=Repeater(searcher, repeat=SEEDS, set_index=True),
             num_samples=configurations * SEEDS,
@@ -226,7 +200,7 @@ def row(side: str, measured: Measured, begin: float, wall: float, seeds: int) ->
         "bookkeeping": whole - startup - training,
         "of it after the last seed": begin + wall - measured.last_end,
         "driver's CPU": measured.driver_cpu_seconds,
-        "agenda's CPU": measured.agenda_cpu_seconds,
+        "Optuna's and the journal's CPU": measured.tasks_cpu_seconds,
         "MLflow's CPU": measured.mlflow_cpu_seconds,
     }
 

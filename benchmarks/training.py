@@ -2,8 +2,8 @@
 
 python benchmarks/training.py [--dataset PATH] [--seeds 50]
 
-Both train `cnn` and `cnn_cirillo` with the reported setting on seeds 0, 1, 2 and so on and validate on 1000 images. The
-notebook's loop (benchmarks/notebook.py) runs in this process with torch's default number of threads, which is all
+Both train `cnn` and `cnn_cirillo` with the published setting on seeds 0, 1, 2 and so on, and validate on 1000 images.
+The notebook's loop (benchmarks/notebook.py) runs in this process with torch's default number of threads, which is all
 cores. Ours runs as in a sweep: one single-threaded process a core, each taking the next seed. Before the clock starts
 either side has imported everything and trained a seed in each of its processes. The two take turns, a chunk of seeds
 each, so that whatever else the machine does hits both; the last column is the median of the chunks' own ratios, with
@@ -25,18 +25,20 @@ from typing import Any
 import torch
 from notebook import train_and_validate
 
-from search_spaces import cnn, cnn_cirillo
-from sweeps.images import find_dataset
-from sweeps.tables import aligned
-from trainables.protocol import VALIDATION, ImageSet, SeedTrainable, prepare_worker, run_seed
+from search_spaces.published.challenge1 import PUBLISHED
+from sweeps.inputs.images import find_dataset
+from sweeps.views.text_table import aligned
+from trainables.parts.image_sets import PIXELS, POOL, ImageSet
+from trainables.parts.learner import Learner
+from trainables.parts.run_seed import prepare_worker, run_seed
 from trainables.small_cnn import CNN, CNNCirillo
 
 CHUNK = 10
 # A worker that is not ready by then has failed.
 WARM_UP_SECONDS = 120.0
-SYSTEMS: dict[str, tuple[type[SeedTrainable], dict[str, Any]]] = {
-    "cnn": (CNN, dict(cnn.REPORTED.params)),
-    "cnn_cirillo": (CNNCirillo, dict(cnn_cirillo.REPORTED.params)),
+SYSTEMS: dict[str, tuple[type[Learner], dict[str, Any]]] = {
+    "cnn": (CNN, dict(PUBLISHED["cnn"].params)),
+    "cnn_cirillo": (CNNCirillo, dict(PUBLISHED["cnn_cirillo"].params)),
 }
 
 # Of a worker process: what its seeds are drawn from.
@@ -54,8 +56,8 @@ def start_worker(image_sets: dict[str, ImageSet], ready: Any) -> None:
 
 def accuracy_of_ours(system: str, seed: int) -> float:
     """Validation accuracy of one seed, in a worker."""
-    trainable, params = SYSTEMS[system]
-    result = run_seed(trainable, params, seed, _image_sets)[0]
+    learner, params = SYSTEMS[system]
+    result = run_seed(learner, params, seed, _image_sets)[0]
     if result.accuracy is None:
         raise RuntimeError(f"Seed {seed} of {system} failed: {result.error}.")
     return result.accuracy
@@ -64,7 +66,7 @@ def accuracy_of_ours(system: str, seed: int) -> float:
 def compared(system: str, seeds: Sequence[int], pool: Pool, images: ImageSet) -> list[dict[str, str]]:
     """The two rows of a system in the table."""
     params = SYSTEMS[system][1] | {"weight_decay": 0.0}  # The default of `torch.optim.Adam`.
-    array = images.view("pixels")
+    array = images.view(PIXELS)
     train_and_validate(params, 0, array, images.labels)
     seconds: dict[str, list[float]] = {"notebook": [], "ours": []}
     accuracies: dict[str, list[float]] = {"notebook": [], "ours": []}
@@ -107,7 +109,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=50, help="seeds of each approach (default: 50)")
     options = parser.parse_args()
     dataset, _ = find_dataset(options.dataset)
-    images = dataset.pixel_sets()[VALIDATION]
+    images = dataset.pixel_sets()[POOL]
     workers = os.cpu_count() or 1
     print(
         f"{options.seeds} seeds on {'the phantom' if dataset.is_phantom else 'real images'}; notebook: 1 process of "
@@ -115,7 +117,7 @@ def main() -> None:
     )
     spawn = multiprocessing.get_context("spawn")
     ready = spawn.Barrier(workers + 1)
-    with spawn.Pool(workers, start_worker, ({VALIDATION: images}, ready)) as pool:
+    with spawn.Pool(workers, start_worker, ({POOL: images}, ready)) as pool:
         ready.wait(WARM_UP_SECONDS)
         rows = [row for system in SYSTEMS for row in compared(system, range(options.seeds), pool, images)]
     print(aligned(rows, left=("approach", "loop")))

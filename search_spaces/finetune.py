@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from optuna import Trial
 
-from search_spaces.reported import Reported
-
 
 def suggest(trial: Trial) -> None:
     """Which backbone, how many of its last blocks are trained on, and how fast each.
@@ -22,20 +20,3 @@ def suggest(trial: Trial) -> None:
         trial.suggest_float("backbone_rate", 1e-4, 1.0, log=True)  # Nuisance.
     if blocks > 1:
         trial.suggest_float("layer_decay", 0.1, 1.0)  # Nuisance.
-
-
-REPORTED = Reported(
-    params={
-        "backbone": "alexnet",
-        "blocks": 1,
-        "dropout": 0.0,
-        "learning_rate": 1e-3,
-        "weight_decay": 1e-6,
-        "steps": 30,
-        "backbone_rate": 0.1,
-    },
-    mean=None,
-    sd=None,
-    seeds=None,
-    note="not in the study, which only trains classifiers on frozen networks; the setting is ours",
-)

@@ -19,7 +19,7 @@ def suggest_scratch_network(trial: Trial, *, least_learning_rate: float = 1e-4, 
 
 
 def suggest_cnn(trial: Trial, *, most_steps: int = 100) -> None:
-    """Parameters of the report's custom network."""
+    """Parameters of the study's custom network."""
     suggest_scratch_network(trial, most_steps=most_steps)
     trial.suggest_float("dropout", 0.0, 0.6)  # Nuisance.
 
@@ -69,7 +69,7 @@ MOST_RESNET18_STEPS = 80
 
 
 def suggest_resnet18(trial: Trial) -> None:
-    """The shape of a ResNet18, its stem and channels in one choice: the report's, and narrow ones.
+    """The shape of a ResNet18, its stem and channels in one choice: the study's, and narrow ones.
 
     The 3 x 3 stem keeps four times as many positions: with 64 channels a seed takes 8 s instead of 3, with 32 channels
     over 2 s. Sweeps of those would take most of the time of a whole study.
@@ -79,7 +79,7 @@ def suggest_resnet18(trial: Trial) -> None:
 
 def suggest_siamese(trial: Trial) -> None:
     """The embedding of a Siamese network, its training, augmentation, and how an image is compared with a class."""
-    # The report's learning rate leaves the network as it was initialised, which is a baseline of its own.
+    # The study's learning rate leaves the network as it was initialised, which is a baseline of its own.
     suggest_scratch_network(trial, least_learning_rate=1e-6)
     trial.suggest_float("dropout", 0.0, 0.6)  # Nuisance.
     suggest_augmentation(trial)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from optuna import Trial
 
-from search_spaces.reported import Reported
 from search_spaces.shared import suggest_head
-from search_spaces.study import STUDY_HEAD
 
 
 def suggest(trial: Trial) -> None:
@@ -20,28 +18,3 @@ def suggest(trial: Trial) -> None:
     trial.suggest_categorical("joint", [False, True])  # Scientific.
     if trial.suggest_categorical("inference", ["centroid", "neighbours", "logistic"]) == "neighbours":  # Scientific.
         trial.suggest_int("neighbours", 1, 5)  # Nuisance.
-
-
-REPORTED = Reported(
-    params={
-        **STUDY_HEAD,
-        "learning_rate": 1e-5,
-        "steps": 20,
-        "embedding_size": 8,
-        "unit_length": False,
-        "dropout": 0.0,
-        "margin": 0.5,
-        "mining": "all",
-        "joint": True,
-        "inference": "centroid",
-    },
-    mean=None,
-    sd=None,
-    seeds=None,
-    note="its 6.73 +- 0.35 is not an accuracy: it counts negative embeddings and reads no label. Its triplets were "
-    "random and crossed from one data set to the other; ours are all triplets of either. Its embedding had 1 "
-    "dimension; ours has 8, the least searched. Chosen here: centroid",
-    fault="its 6.73 +- 0.35 counts negative embeddings and reads no label; its triplets mixed the classes of two data "
-    "sets",
-    is_class_accuracy=False,
-)

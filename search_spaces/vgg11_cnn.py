@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from optuna import Trial
 
-from search_spaces.reported import Reported
 from search_spaces.shared import suggest_head
-from search_spaces.study import STUDY_MAP_HEAD
 
 
 def suggest(trial: Trial) -> None:
@@ -16,12 +14,3 @@ def suggest(trial: Trial) -> None:
     trial.suggest_categorical("kernel_size", [1, 3])  # Scientific.
     trial.suggest_int("layers", 1, 2)  # Scientific.
     trial.suggest_float("dropout", 0.0, 0.6)  # Nuisance.
-
-
-REPORTED = Reported(
-    params={**STUDY_MAP_HEAD, "channels": 64, "kernel_size": 3, "layers": 2, "dropout": 0.0},
-    mean=84.0,
-    sd=0.6,
-    seeds=None,
-    note="a bar of its Figure 3, read to about 0.1; seeds, network and training not given",
-)

@@ -3,13 +3,15 @@
 python sweeps/challenge1.py --num-samples 50
 """
 
-import os
-import signal
+from __future__ import annotations
+
 import sys
+from collections.abc import Sequence
+
+from sweeps.core.interrupts import exit_quietly_on_interrupt
 
 if __name__ == "__main__":
-    # Until all is imported there is nothing to save, and nothing to say.
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+    exit_quietly_on_interrupt()
 
 from search_spaces import (
     cnn,
@@ -25,8 +27,9 @@ from search_spaces import (
     siamese_contrastive,
     starter_cnn,
 )
-from sweeps.challenge import Approach, Challenge
-from sweeps.sweep import main
+from search_spaces.published.challenge1 import PUBLISHED
+from sweeps.core.challenge import Approach, Challenge, with_published
+from sweeps.run import sweep
 from trainables.cnn_attention import CNNAttention
 from trainables.cnn_ensemble import CNNEnsemble
 from trainables.cnn_resnet18_ensemble import CNNResNet18Ensemble
@@ -38,34 +41,41 @@ from trainables.small_cnn import CNN, CNNCirillo, CNNSatoto, StarterCNN
 CHALLENGE = Challenge(
     name="challenge1",
     title="Challenge 1: from scratch, ten training images",
-    approaches=(
+    approaches=with_published(
+        PUBLISHED,
         Approach(
             name="pixel_baseline",
-            trainable=PixelBaseline,
+            learner=PixelBaseline,
             space=pixel_baseline,
-            seconds_a_seed=0.05,
+            seconds_per_seed=0.05,
             is_baseline=True,
         ),
-        Approach(name="starter_cnn", trainable=StarterCNN, space=starter_cnn, seconds_a_seed=0.2),
-        Approach(name="cnn", trainable=CNN, space=cnn, seconds_a_seed=0.25),
-        Approach(name="cnn_satoto", trainable=CNNSatoto, space=cnn_satoto, seconds_a_seed=0.3),
-        Approach(name="cnn_cirillo", trainable=CNNCirillo, space=cnn_cirillo, seconds_a_seed=0.3),
-        Approach(name="cnn_attention", trainable=CNNAttention, space=cnn_attention, seconds_a_seed=0.6),
-        Approach(name="resnet18", trainable=ResNet18, space=resnet18, seconds_a_seed=3.0),
-        Approach(name="resnet18_attention", trainable=ResNet18Attention, space=resnet18_attention, seconds_a_seed=3.5),
+        Approach(name="starter_cnn", learner=StarterCNN, space=starter_cnn, seconds_per_seed=0.2),
+        Approach(name="cnn", learner=CNN, space=cnn, seconds_per_seed=0.25),
+        Approach(name="cnn_satoto", learner=CNNSatoto, space=cnn_satoto, seconds_per_seed=0.3),
+        Approach(name="cnn_cirillo", learner=CNNCirillo, space=cnn_cirillo, seconds_per_seed=0.3),
+        Approach(name="cnn_attention", learner=CNNAttention, space=cnn_attention, seconds_per_seed=0.6),
+        Approach(name="resnet18", learner=ResNet18, space=resnet18, seconds_per_seed=3.0),
+        Approach(name="resnet18_attention", learner=ResNet18Attention, space=resnet18_attention, seconds_per_seed=3.5),
         Approach(
             name="cnn_resnet18_ensemble",
-            trainable=CNNResNet18Ensemble,
+            learner=CNNResNet18Ensemble,
             space=cnn_resnet18_ensemble,
-            seconds_a_seed=1.0,
+            seconds_per_seed=1.0,
         ),
-        Approach(name="siamese_bce", trainable=SiameseBCE, space=siamese_bce, seconds_a_seed=0.5),
+        Approach(name="siamese_bce", learner=SiameseBCE, space=siamese_bce, seconds_per_seed=0.5),
         Approach(
-            name="siamese_contrastive", trainable=SiameseContrastive, space=siamese_contrastive, seconds_a_seed=0.5
+            name="siamese_contrastive", learner=SiameseContrastive, space=siamese_contrastive, seconds_per_seed=0.5
         ),
-        Approach(name="cnn_ensemble", trainable=CNNEnsemble, space=cnn_ensemble, seconds_a_seed=1.6),
+        Approach(name="cnn_ensemble", learner=CNNEnsemble, space=cnn_ensemble, seconds_per_seed=1.6),
     ),
 )
 
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return sweep.main(CHALLENGE, arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(main(CHALLENGE))
+    sys.exit(main())

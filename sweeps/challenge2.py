@@ -3,14 +3,16 @@
 python sweeps/challenge2.py --num-samples 50
 """
 
-import os
-import signal
+from __future__ import annotations
+
 import sys
+from collections.abc import Sequence
 from functools import partial
 
+from sweeps.core.interrupts import exit_quietly_on_interrupt
+
 if __name__ == "__main__":
-    # Until all is imported there is nothing to save, and nothing to say.
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+    exit_quietly_on_interrupt()
 
 from search_spaces import (
     alexnet,
@@ -34,8 +36,9 @@ from search_spaces import (
     vgg11_vgg16,
     vgg16,
 )
-from sweeps.challenge import Approach, Challenge
-from sweeps.sweep import main
+from search_spaces.published import challenge1, challenge2
+from sweeps.core.challenge import Approach, Challenge, with_published
+from sweeps.run import sweep
 from trainables.finetune import Finetune
 from trainables.frozen_head import (
     VGG11MLP,
@@ -60,39 +63,46 @@ on_demand = partial(Approach, is_default=False)
 CHALLENGE = Challenge(
     name="challenge2",
     title="Challenge 2: networks trained on other images, ten training images",
-    approaches=(
+    approaches=with_published(
+        {**challenge1.PUBLISHED, **challenge2.PUBLISHED},
         # What needs no pretrained network, nor any.
         Approach(
             name="pixel_baseline",
-            trainable=PixelBaseline,
+            learner=PixelBaseline,
             space=pixel_baseline,
-            seconds_a_seed=0.05,
+            seconds_per_seed=0.05,
             is_baseline=True,
         ),
         # The study's table.
-        Approach(name="vgg11", trainable=VGG11Linear, space=vgg11, seconds_a_seed=0.1),
-        Approach(name="vgg11_mlp", trainable=VGG11MLP, space=vgg11_mlp, seconds_a_seed=1.3),
-        Approach(name="vgg11_vgg16", trainable=VGG11VGG16, space=vgg11_vgg16, seconds_a_seed=0.15),
-        Approach(name="resnet50_focal", trainable=ResNet50Focal, space=resnet50_focal, seconds_a_seed=0.07),
-        Approach(name="alexnet_focal", trainable=AlexNetFocal, space=alexnet_focal, seconds_a_seed=0.1),
-        Approach(name="triplet", trainable=AlexNetTriplet, space=triplet, seconds_a_seed=0.5),
+        Approach(name="vgg11", learner=VGG11Linear, space=vgg11, seconds_per_seed=0.1),
+        Approach(name="vgg11_mlp", learner=VGG11MLP, space=vgg11_mlp, seconds_per_seed=1.3),
+        Approach(name="vgg11_vgg16", learner=VGG11VGG16, space=vgg11_vgg16, seconds_per_seed=0.15),
+        Approach(name="resnet50_focal", learner=ResNet50Focal, space=resnet50_focal, seconds_per_seed=0.07),
+        Approach(name="alexnet_focal", learner=AlexNetFocal, space=alexnet_focal, seconds_per_seed=0.1),
+        Approach(name="triplet", learner=AlexNetTriplet, space=triplet, seconds_per_seed=0.5),
         # The bars of its figures.
-        on_demand(name="alexnet", trainable=AlexNetLinear, space=alexnet, seconds_a_seed=0.1),
-        on_demand(name="vgg16", trainable=VGG16Linear, space=vgg16, seconds_a_seed=0.1),
-        on_demand(name="vgg11_bn", trainable=VGG11BNLinear, space=vgg11_bn, seconds_a_seed=0.1),
-        on_demand(name="vgg11_alexnet", trainable=VGG11AlexNet, space=vgg11_alexnet, seconds_a_seed=0.15),
-        on_demand(name="vgg11_cnn", trainable=VGG11CNN, space=vgg11_cnn, seconds_a_seed=0.5),
-        on_demand(name="vgg11_rnn", trainable=VGG11RNN, space=vgg11_rnn, seconds_a_seed=0.5),
-        on_demand(name="vgg11_lstm", trainable=VGG11LSTM, space=vgg11_lstm, seconds_a_seed=0.5),
-        on_demand(name="vgg11_rnn_hidden", trainable=VGG11RNNHidden, space=vgg11_rnn_hidden, seconds_a_seed=0.4),
-        on_demand(name="vgg11_lstm_hidden", trainable=VGG11LSTMHidden, space=vgg11_lstm_hidden, seconds_a_seed=0.5),
-        on_demand(name="pixel_rnn", trainable=PixelRNN, space=pixel_rnn, seconds_a_seed=0.4),
-        on_demand(name="pixel_lstm", trainable=PixelLSTM, space=pixel_lstm, seconds_a_seed=0.5),
+        on_demand(name="alexnet", learner=AlexNetLinear, space=alexnet, seconds_per_seed=0.1),
+        on_demand(name="vgg16", learner=VGG16Linear, space=vgg16, seconds_per_seed=0.1),
+        on_demand(name="vgg11_bn", learner=VGG11BNLinear, space=vgg11_bn, seconds_per_seed=0.1),
+        on_demand(name="vgg11_alexnet", learner=VGG11AlexNet, space=vgg11_alexnet, seconds_per_seed=0.15),
+        on_demand(name="vgg11_cnn", learner=VGG11CNN, space=vgg11_cnn, seconds_per_seed=0.5),
+        on_demand(name="vgg11_rnn", learner=VGG11RNN, space=vgg11_rnn, seconds_per_seed=0.5),
+        on_demand(name="vgg11_lstm", learner=VGG11LSTM, space=vgg11_lstm, seconds_per_seed=0.5),
+        on_demand(name="vgg11_rnn_hidden", learner=VGG11RNNHidden, space=vgg11_rnn_hidden, seconds_per_seed=0.4),
+        on_demand(name="vgg11_lstm_hidden", learner=VGG11LSTMHidden, space=vgg11_lstm_hidden, seconds_per_seed=0.5),
+        on_demand(name="pixel_rnn", learner=PixelRNN, space=pixel_rnn, seconds_per_seed=0.4),
+        on_demand(name="pixel_lstm", learner=PixelLSTM, space=pixel_lstm, seconds_per_seed=0.5),
         # Ours: what an untrained network is worth, and what training all the way is.
-        on_demand(name="vgg11_random", trainable=RandomVGG11, space=vgg11_random, seconds_a_seed=0.1),
-        on_demand(name="finetune", trainable=Finetune, space=finetune, seconds_a_seed=4.0),
+        on_demand(name="vgg11_random", learner=RandomVGG11, space=vgg11_random, seconds_per_seed=0.1),
+        on_demand(name="finetune", learner=Finetune, space=finetune, seconds_per_seed=4.0),
     ),
 )
 
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return sweep.main(CHALLENGE, arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(main(CHALLENGE))
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Train one seed of one configuration again and compare it with the record.
+"""Train one seed of one configuration again and compare it with the journal.
 
 python sweeps/rerun.py results/NAME --approach cnn_cirillo --trial 7 --seed 1003
 """
@@ -6,31 +6,39 @@ python sweeps/rerun.py results/NAME --approach cnn_cirillo --trial 7 --seed 1003
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from sweeps.core.interrupts import exit_quietly_on_interrupt
 
 if __name__ == "__main__":
-    # Until all is imported there is nothing to save, and nothing to say.
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+    exit_quietly_on_interrupt()
 
-from sweeps import challenge1, challenge2, engine, provenance, reported
-from sweeps.bad_input import BadInput, path_of
-from sweeps.endings import exit_code
-from sweeps.materials import Materials
-from sweeps.options import OneSentenceParser, non_empty, whole_number
-from sweeps.record import SEARCH, Record, TrialRecord, confirmed_results
-from sweeps.tables import aligned
-from trainables.backbones import BACKBONES
-from trainables.data import BREASTMNIST, PHANTOM
-from trainables.metrics import METRICS
-from trainables.protocol import NUMBERS_VERSION, TEST, VALIDATION, SeedResult, prepare_worker, run_seed
+from sweeps import challenge1, challenge2, reproduce
+from sweeps.core import provenance
+from sweeps.core.challenge import Approach, Challenge
+from sweeps.core.errors import BadInput, path_of
+from sweeps.core.signals import exit_code
+from sweeps.engine import cluster
+from sweeps.inputs.inputs import Inputs
+from sweeps.inputs.weights import IMAGENET, RANDOM
+from sweeps.run.command_line import OneSentenceParser
+from sweeps.run.option_types import non_empty, whole_number
+from sweeps.store.journal import Journal
+from sweeps.store.spec import differences
+from sweeps.store.trials import SEARCH, TrialRecord, confirmed_results
+from sweeps.views.text_table import aligned
+from trainables.parts.backbones import BACKBONES
+from trainables.parts.datasets import BREASTMNIST, PHANTOM
+from trainables.parts.image_sets import POOL, ImageSet
+from trainables.parts.metrics import METRICS
+from trainables.parts.protocol import NUMBERS_VERSION, TEST, VALIDATION
+from trainables.parts.results import SeedResult
+from trainables.parts.run_seed import prepare_worker, run_seed
 
-CHALLENGES = {each.CHALLENGE.name: each.CHALLENGE for each in (challenge1, challenge2, reported)}
+CHALLENGES = {each.CHALLENGE.name: each.CHALLENGE for each in (challenge1, challenge2, reproduce)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         type=whole_number(0, 2**32 - 1),
         required=True,
         help="the seed: from 0 the study's, from 1000 the search's, from 2000 the confirmation's; any that "
-        "the record lacks is trained without anything to compare with",
+        "the journal lacks is trained without anything to compare with",
     )
     add("--dataset", type=non_empty, help="where the images are, if not where they were")
     add("--weights", type=non_empty, help="where the weights are, if not where they were")
@@ -57,65 +65,101 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def rerun(options: argparse.Namespace) -> int:
-    """Train the seed and print its numbers beside the recorded ones.
+def rerun(asked: argparse.Namespace) -> int:
+    """Train the seed and print its numbers beside those in the journal.
 
     Raises:
         BadInput: There is no such configuration, or its images or weights are not at hand.
     """
-    record = Record(path_of(options.folder), write=False)
-    spec = record.spec
-    if spec.get("challenge") not in CHALLENGES:
-        raise BadInput(f"Expected a sweep that has begun in {options.folder}; got one without a beginning.")
-    if spec.get("numbers_version") != NUMBERS_VERSION:
-        raise BadInput(
-            f"Expected training code of version {spec.get('numbers_version')}, which made this sweep; got "
-            f"{NUMBERS_VERSION}. Check out {record.starts[-1]['git_revision']}."
-        )
-    challenge = CHALLENGES[spec["challenge"]]
-    trials = record.trials()
-    trial = _find(trials, options.approach, options.trial)
+    journal = Journal(path_of(asked.folder), write=False)
+    challenge = _challenge(journal)
+    trials = journal.trials()
+    trial = _find(trials, asked.approach, asked.trial)
     try:
-        (approach,) = challenge.named([options.approach])
+        (approach,) = challenge.named([asked.approach])
     except ValueError as error:
         raise BadInput(str(error)) from None
-    backbones = {each.backbone for each in approach.trainable.features if BACKBONES[each.backbone].pretrained}
-    weights = {source for backbone, source in spec["weights"].items() if backbone in backbones}
-    materials = Materials.find(
-        [approach],
-        record.folder.parent,
-        dataset=options.dataset or spec["dataset"],
-        weights=options.weights or (_one_option(weights) if weights else "random"),
-        breastmnist=options.breastmnist or (spec["others"][BREASTMNIST] if approach.trainable.others else PHANTOM),
-        precision=spec["precision"],
-        smoke=spec["smoke"],
-    )
-    _check_same(spec, materials)
+    inputs = _inputs(journal, approach, asked)
     before = trial.results + confirmed_results(trials, trial.approach, trial.number)
-    recorded = [result for result in before if result.seed == options.seed]
+    recorded = [result for result in before if result.seed == asked.seed]
     # The test split is opened only where it was opened before.
     splits = [VALIDATION, TEST] if any(result.split == TEST for result in recorded) else [VALIDATION]
-    views = approach.trainable.views(approach.trainable.Config(**trial.params))
-    names = [*splits, *materials.others]
-    logs = engine.start_ray(None, None) if materials.seconds_to_compute([approach], names, views) else None
-    try:
-        image_sets = materials.image_sets([approach], names, in_store=False, slots=engine.Slots(None), views=views)
-    finally:
-        # Should Ray not end, nothing was compared.
-        engine.stop_ray(1, None)
-        if logs:
-            shutil.rmtree(logs, ignore_errors=True)
+    image_sets = _image_sets(inputs, approach, trial, splits)
     prepare_worker()
-    weights_to_train = materials.weights_to_train([approach], in_store=False)
-    found = run_seed(approach.trainable, trial.params, options.seed, image_sets, splits, weights=weights_to_train)
+    weights = inputs.weights_to_train([approach])
+    found = run_seed(approach.learner, trial.params, asked.seed, image_sets, splits, weights=weights)
     print(_compared(found, recorded))
     if not recorded:
-        print(f"Seed {options.seed} is not in the record of this configuration; there is nothing to compare with.")
+        print(f"The journal has no seed {asked.seed} of this configuration; there is nothing to compare with.")
     elif _same(found, recorded):
-        print("The same numbers as in the record.")
+        print("The same numbers as in the journal.")
     else:
-        print(f"NOT the numbers in the record.{_otherwise(record)}")
+        print(f"NOT the numbers in the journal.{_otherwise(journal)}")
     return 0 if not recorded or _same(found, recorded) else 1
+
+
+def _challenge(journal: Journal) -> Challenge:
+    """The challenge that the sweep is of.
+
+    Raises:
+        BadInput: This version does not know it, or trains otherwise.
+    """
+    spec = journal.spec
+    if spec.challenge not in CHALLENGES:
+        raise BadInput(
+            f"Expected a sweep of {', '.join(CHALLENGES)} in {journal.folder}; got one of {spec.challenge}. Use the "
+            "version that made it."
+        )
+    if spec.numbers_version != NUMBERS_VERSION:
+        raise BadInput(
+            f"Expected training code of version {spec.numbers_version}, which made this sweep; got "
+            f"{NUMBERS_VERSION}. Check out {journal.starts[-1].git_revision}."
+        )
+    return CHALLENGES[spec.challenge]
+
+
+def _inputs(journal: Journal, approach: Approach, asked: argparse.Namespace) -> Inputs:
+    """The images and weights that the sweep had, from where it had them or from where this command says.
+
+    Raises:
+        BadInput: They are not at hand, or are others.
+    """
+    spec = journal.spec
+    backbones = {each.backbone for each in approach.learner.may_need.features if BACKBONES[each.backbone].pretrained}
+    weights = {each.source for name, each in spec.weights.items() if name in backbones}
+    other = spec.other_datasets.get(BREASTMNIST)
+    inputs = Inputs.find(
+        [approach],
+        journal.folder.parent,
+        dataset=asked.dataset or spec.dataset.source,
+        weights=asked.weights or (_one_option(weights) if weights else RANDOM),
+        breastmnist=asked.breastmnist or (other.source if other else PHANTOM),
+        precision=spec.precision,
+        smoke=spec.smoke,
+    )
+    now = inputs.spec(spec.challenge, seeds=spec.seeds, search_seed=spec.search_seed)
+    options = {"dataset": "--dataset", "weights": "--weights", "other_datasets": f"--{BREASTMNIST}"}
+    for found in differences(spec, now):
+        if found.part in options:
+            raise BadInput(
+                f"Expected the {found.what} with fingerprint {found.before}; got {found.now}. Give the right ones with "
+                f"{options[found.part]}."
+            )
+    return inputs
+
+
+def _image_sets(inputs: Inputs, approach: Approach, trial: TrialRecord, splits: Sequence[str]) -> dict[str, ImageSet]:
+    """What the configuration looks at, with features that are missing computed by Ray."""
+    views = approach.learner.needs(approach.learner.Config(**trial.params)).view_names
+    names = [*(POOL if split == VALIDATION else split for split in splits), *inputs.other_datasets]
+    logs = cluster.start_ray(None, None) if inputs.seconds_to_compute([approach], names, views) else None
+    try:
+        return inputs.image_sets([approach], names, slots=cluster.Slots(None), views=views)
+    finally:
+        # Should Ray not end, nothing was compared.
+        cluster.stop_ray(1, None)
+        if logs:
+            shutil.rmtree(logs, ignore_errors=True)
 
 
 def _find(trials: Sequence[TrialRecord], approach: str, number: int) -> TrialRecord:
@@ -132,23 +176,7 @@ def _find(trials: Sequence[TrialRecord], approach: str, number: int) -> TrialRec
 def _one_option(sources: set[str]) -> str:
     """What `--weights` must be to find these sources again."""
     source = min(sources)
-    return source if source in ("imagenet", "random") else str(Path(source).parent if len(sources) > 1 else source)
-
-
-def _check_same(spec: dict[str, Any], materials: Materials) -> None:
-    now = materials.spec()
-    pairs = [("images", now["dataset"], "--dataset", spec["dataset_fingerprint"], now["dataset_fingerprint"])]
-    for key, what, option in (("weights", "weights", "--weights"), ("others", "images", "--breastmnist")):
-        pairs += [
-            (f"{what} of {name}", now[key][name], option, spec[f"{key}_fingerprint"].get(name), fingerprint)
-            for name, fingerprint in now[f"{key}_fingerprint"].items()
-        ]
-    for what, source, option, before, fingerprint in pairs:
-        if before != fingerprint:
-            raise BadInput(
-                f"Expected the {what} with fingerprint {before}; got {fingerprint} from {source}. Give the right ones "
-                f"with {option}."
-            )
+    return source if source in (IMAGENET, RANDOM) else str(Path(source).parent if len(sources) > 1 else source)
 
 
 def _same(found: Sequence[SeedResult], recorded: Sequence[SeedResult]) -> bool:
@@ -161,20 +189,17 @@ def _same(found: Sequence[SeedResult], recorded: Sequence[SeedResult]) -> bool:
     )
 
 
-def _otherwise(record: Record) -> str:
+def _otherwise(journal: Journal) -> str:
     """Where a start of the sweep had another processor or version than there is now, by which numbers may differ."""
-    now = _circumstances(provenance.of_this_start())
+    origin = provenance.of_this_start()
+    now = {"processor": origin.processor, **origin.versions}
     then = {
         f"{name} {was}, now {now.get(name, 'unknown')}": None
-        for start in record.starts
-        for name, was in _circumstances(start).items()
+        for start in journal.starts
+        for name, was in {"processor": start.processor, **start.versions}.items()
         if was != now.get(name)
     }
     return f" The sweep was started with {'; '.join(then)}." if then else ""
-
-
-def _circumstances(start: dict[str, Any]) -> dict[str, str]:
-    return {"processor": start.get("processor", "unknown"), **start.get("versions", {})}
 
 
 def _compared(found: Sequence[SeedResult], recorded: Sequence[SeedResult]) -> str:

@@ -64,4 +64,4 @@ def title(process):
 def workers_below(pid):
     """The processes below this one that train or compute features for a sweep."""
     below = psutil.Process(pid).children(recursive=True)
-    return [each for each in below if title(each).startswith(("ray::AnyApproach", "ray::_Inner", "ray::_extract"))]
+    return [each for each in below if title(each).startswith(("ray::SeedTrainable", "ray::_Inner", "ray::_extract"))]

@@ -2,9 +2,9 @@ import numpy as np
 import optuna
 import pytest
 
-from sweeps import engine  # Before Ray, whose settings `sweeps` makes; so nothing above may import Ray.
-from sweeps.record import Record
-from trainables.data import phantom_dataset
+from sweeps.engine import cluster
+from sweeps.store.journal import Journal
+from trainables.parts.datasets import phantom_dataset
 
 
 def pytest_collection_modifyitems(items):
@@ -38,10 +38,10 @@ def good_npz(good_arrays, tmp_path_factory):
 
 
 @pytest.fixture
-def record(tmp_path):
-    record = Record(tmp_path / "sweep", write=True)
-    yield record
-    record.close()
+def journal(tmp_path):
+    journal = Journal(tmp_path / "sweep", write=True)
+    yield journal
+    journal.close()
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,6 @@ def two_workers(request):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     # The workers cannot import a file of tests.
     ray.cloudpickle.register_pickle_by_value(request.module)
-    engine.start_ray(None, 2)
+    cluster.start_ray(None, 2)
     yield
     ray.shutdown()

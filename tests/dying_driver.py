@@ -1,4 +1,4 @@
-"""A command whose process dies in the middle of a line of the record: `dying_driver.py LINES SCRIPT ARGUMENTS`.
+"""A command whose process dies in the middle of a line of the journal: `dying_driver.py LINES SCRIPT ARGUMENTS`.
 
 After so many writes the next one is half done when the process is killed, as no signal from outside can be timed.
 """

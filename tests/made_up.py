@@ -1,4 +1,4 @@
-"""Records that are written, not trained: what the tests of the report and of its parts share."""
+"""Journals that are written, not trained: what the tests of the analysis and of the views share."""
 
 from __future__ import annotations
 
@@ -9,35 +9,39 @@ import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 import pretended
-from sweeps.confirm import ConfirmAgenda
-from sweeps.record import TrialRecord
-from sweeps.tables import summary
-from trainables.protocol import TEST, VALIDATION, SeedResult
+from sweeps.analysis.summary import summarise
+from sweeps.stages.confirmation import ConfirmationStage
+from sweeps.store.spec import Source, Spec, Start
+from sweeps.store.trials import TrialRecord
+from trainables.parts.protocol import TEST, VALIDATION
+from trainables.parts.results import SeedResult
 
-SPEC = {
-    "challenge": "challenge1",
-    "dataset": "/images/pneumoniamnist.npz",
-    "dataset_fingerprint": "0123456789abcdef",
-    "weights": {},
-    "weights_fingerprint": {},
-    "others": {},
-    "smoke": False,
-    "seeds": 10,
-    "search_seed": 0,
-    "numbers_version": 2,
-    "test_counts": [234, 390],
-}
-START = {
-    "time_ms": 1_700_000_000_000,
-    "command": "python sweeps/challenge1.py --num-samples 12",
-    "git_revision": "abc",
-    "versions": {"python": "3.11"},
-    "processor": "Intel Xeon avx2",
-    "options": {"num_samples": 12, "confirm_seeds": 8, "tracking_uri": None},
-    "notices": [],
-    "resume": "python sweeps/challenge1.py --resume made-up",
-    "tracking_uri": "sqlite:///mlflow.db",
-}
+
+def source(name, fingerprint="0123456789abcdef"):
+    """Where images or weights come from."""
+    return Source(source=name, fingerprint=fingerprint)
+
+
+SPEC = Spec(
+    challenge="challenge1",
+    numbers_version=2,
+    dataset=source("/images/pneumoniamnist.npz"),
+    test_counts=(234, 390),
+    precision="float32",
+    smoke=False,
+    seeds=10,
+    search_seed=0,
+)
+START = Start(
+    time_ms=1_700_000_000_000,
+    command="python sweeps/challenge1.py --num-samples 12",
+    git_revision="abc",
+    versions={"python": "3.11"},
+    processor="Intel Xeon avx2",
+    resume="python sweeps/challenge1.py --resume made-up",
+    tracking_uri="sqlite:///mlflow.db",
+    options={"num_samples": 12, "confirm_seeds": 8, "tracking_uri": None},
+)
 RANGES = {
     "rate": FloatDistribution(1e-4, 1e-2, log=True),
     "width": FloatDistribution(0.0, 1.0),
@@ -70,12 +74,20 @@ def trial(number=0, mean=0.8, state="COMPLETE", *, approach="a", stage="search",
     return TrialRecord(**{**common, **more}, approach=approach, stage=stage, number=number, state=state)
 
 
+def changed(stored, more):
+    """A spec or a start with other values; None changes nothing. Options are changed one by one."""
+    more = dict(more or {})
+    if "options" in more:
+        more["options"] = {**stored.options, **more["options"]}
+    return stored.model_copy(update=more)
+
+
 class MadeUp:
-    """What `summary` asks of a record, from trials that a test makes."""
+    """What `summarise` asks of a journal, from trials that a test makes."""
 
     def __init__(self, trials, spec=None, starts=(START,), stopped=None):
         self._stopped = stopped or {}
-        self._trials, self.spec, self.starts = list(trials), {**SPEC, **(spec or {})}, list(starts)
+        self._trials, self.spec, self.starts = list(trials), changed(SPEC, spec), tuple(starts)
 
     @property
     def folder(self):
@@ -95,13 +107,13 @@ def approaches(*names):
 
 def found(trials, names=("a", "b"), **more):
     """The summary of these trials."""
-    return summary(MadeUp(trials, **more), approaches(*names))
+    return summarise(MadeUp(trials, **more), approaches(*names))
 
 
-def finished(record, names=("a", "b"), num_samples=12, spec=None, start=None):
-    """A real record of a whole pretended sweep; its approaches."""
+def finished(journal, names=("a", "b"), num_samples=12, spec=None, start=None):
+    """A real journal of a whole pretended sweep; its approaches."""
     made = approaches(*names)
-    record.begin({**SPEC, **(spec or {})}, {**START, **(start or {})})
-    pretended.finish(pretended.search(record, made, num_samples=num_samples))
-    pretended.finish(ConfirmAgenda(record, made, lambda *who: None, seeds=8))
+    journal.begin(changed(SPEC, spec), changed(START, start))
+    pretended.finish(pretended.search(journal, made, num_samples=num_samples))
+    pretended.finish(ConfirmationStage(journal, made, lambda *who: None, seeds=8))
     return made

@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from trainables.backbones import empty_backbone
+from trainables.parts.backbones import empty_backbone
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""A worker that trains nothing, and a search for it to do: what the tests of the agendas share."""
+"""A worker that trains nothing, and a search for it to do: what the tests of the stages share."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import types
 
 import numpy as np
 
-from search_spaces.reported import Reported
-from sweeps.challenge import Approach
-from sweeps.search import SearchAgenda
-from trainables.metrics import METRICS
-from trainables.protocol import SeedResult, SeedTrainable
+from search_spaces.published.settings import Published
+from sweeps.core.challenge import Approach
+from sweeps.stages.search import SearchStage
+from trainables.parts.learner import Learner
+from trainables.parts.metrics import METRICS
+from trainables.parts.results import SeedResult
 
 
-class Nothing(SeedTrainable):
+class Nothing(Learner):
     """Trained by nobody."""
 
 
@@ -25,9 +26,9 @@ def suggest(trial):
 
 def approach(name="a", published=0.5, **more):
     number = {"mean": None, "sd": None, "seeds": None, **more}
-    reported = Reported(params={"x": published, "kind": "plain"}, note="made up", **number)
-    space = types.SimpleNamespace(suggest=suggest, REPORTED=reported)
-    return Approach(name=name, trainable=Nothing, space=space, seconds_a_seed=1.0)
+    setting = Published(params={"x": published, "kind": "plain"}, note="made up", **number)
+    space = types.SimpleNamespace(suggest=suggest)
+    return Approach(name=name, learner=Nothing, space=space, published=setting, seconds_per_seed=1.0)
 
 
 def accuracy(params, seed):
@@ -36,10 +37,10 @@ def accuracy(params, seed):
     return float(np.clip(0.85 - (params["x"] - 0.8) ** 2 + noise, 0, 1))
 
 
-def search(record, approaches=None, num_samples=6, seeds=10, closed=None, **more):
+def search(journal, approaches=None, num_samples=6, seeds=10, closed=None, **more):
     told = [] if closed is None else closed
-    return SearchAgenda(
-        record,
+    return SearchStage(
+        journal,
         approaches or [approach()],
         lambda *who: told.append(who),
         num_samples=num_samples,
@@ -56,26 +57,26 @@ def outcome(task, seed, split, error=None):
     )
 
 
-def work(agenda, task, fails=lambda task, seed: None, stop_after=None):
+def work(stage, task, fails=lambda task, seed: None, stop_after=None):
     """Run a task as the engine does; `stop_after` seeds the worker is lost."""
     ran = 0
     for block in task.blocks:
         for seed in block:
             if ran == stop_after:
-                agenda.lost(task)
+                stage.lost(task)
                 return
             error = fails(task, seed)
             for split in task.splits if not error else task.splits[:1]:
-                agenda.take(task, outcome(task, seed, split, error))
+                stage.take(task, outcome(task, seed, split, error))
             ran += 1
             if error:
-                agenda.close(task)
+                stage.close(task)
                 return
-        if agenda.is_losing(task):
+        if stage.is_losing(task):
             break
-    agenda.close(task)
+    stage.close(task)
 
 
-def finish(agenda, **how):
-    while not agenda.is_finished():
-        work(agenda, agenda.next_task(), **how)
+def finish(stage, **how):
+    while not stage.is_finished():
+        work(stage, stage.next_task(), **how)

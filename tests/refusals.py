@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweeps.bad_input import BadInput
+from sweeps.core.errors import BadInput
 
 
 def no_network(*arguments):

@@ -11,23 +11,17 @@ import pytest
 import torch
 from torch import nn
 
-from sweeps.challenge import Approach
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
 from sweeps.challenge2 import CHALLENGE as CHALLENGE2
-from trainables.backbones import BACKBONES, before_last, blocks, empty_backbone, random_backbone
-from trainables.data import BREASTMNIST, phantom_other
-from trainables.protocol import (
-    PIXELS,
-    TEST,
-    VALIDATION,
-    ImageSet,
-    SeedTrainable,
-    Streams,
-    prepare_worker,
-    run_seed,
-    split_of_seed,
-    support_of,
-)
+from sweeps.core.challenge import Approach
+from sweeps.stages.search import SearchStage
+from sweeps.store.journal import Journal
+from trainables.parts.backbones import BACKBONES, before_last, blocks, empty_backbone, random_backbone
+from trainables.parts.datasets import BREASTMNIST, phantom_other
+from trainables.parts.image_sets import PIXELS, POOL, ImageSet
+from trainables.parts.protocol import TEST, VALIDATION, split_of_seed
+from trainables.parts.run_seed import prepare_worker, run_seed, support_of
+from trainables.parts.streams import Streams
 
 # The plain baseline is in both.
 APPROACHES = tuple({each.name: each for each in (*CHALLENGE1.approaches, *CHALLENGE2.approaches)}.values())
@@ -45,7 +39,7 @@ def image_sets(phantom):
     other = phantom_other(BREASTMNIST)
     images = {**phantom.images(), other.name: other.images}
     labels = {**phantom.labels(), other.name: other.labels}
-    specs = [spec for each in APPROACHES for spec in each.trainable.features]
+    specs = [spec for each in APPROACHES for spec in each.learner.may_need.features]
     return {
         name: ImageSet(labels=labels[name], views={PIXELS: images[name], **pretended(specs, images[name])})
         for name in images
@@ -87,8 +81,8 @@ def random_weights(backbone):
 
 
 def run(approach, params, seed, image_sets, splits=(VALIDATION,)):
-    weights = {name: random_weights(name) for name in approach.trainable.trains}
-    return run_seed(approach.trainable, params, seed, image_sets, splits, weights=weights)
+    weights = {name: random_weights(name) for name in approach.learner.may_need.trained_backbones}
+    return run_seed(approach.learner, params, seed, image_sets, splits, weights=weights)
 
 
 def configurations(approach: Approach, count: int, seed: int = 0) -> list[dict]:
@@ -102,15 +96,20 @@ def configurations(approach: Approach, count: int, seed: int = 0) -> list[dict]:
 
 
 @pytest.fixture(scope="session")
-def published(image_sets):
-    """Results of an approach's published setting on a seed; each is trained once for all tests."""
+def trained(image_sets):
+    """Results of an approach's start on a seed; each is trained once for all tests."""
 
     @functools.cache
     def train(name, seed):
         approach = next(each for each in APPROACHES if each.name == name)
-        return run(approach, approach.reported.params, seed, image_sets, (VALIDATION, TEST))
+        return run(approach, start_of(approach), seed, image_sets, (VALIDATION, TEST))
 
     return train
+
+
+def start_of(approach):
+    """The published setting; of an approach without one, a setting that the sampler may draw."""
+    return dict(approach.start or configurations(approach, 1)[0])
 
 
 def numbers(results):
@@ -119,68 +118,92 @@ def numbers(results):
 
 def taught(approach, config, image_sets):
     """What seed 0 has to learn from."""
-    weights = {name: random_weights(name) for name in approach.trainable.trains}
-    return support_of(approach.trainable, config, split_of_seed(0)[0], image_sets, weights)
+    weights = {name: random_weights(name) for name in approach.learner.may_need.trained_backbones}
+    return support_of(approach.learner.needs(config), split_of_seed(0)[0], image_sets, weights)
 
 
 def test_every_published_setting_lies_in_the_space_and_is_a_configuration(approach):
-    for setting in approach.reported.settings().values():
+    for setting in approach.published_settings.values():
         suggested = optuna.trial.FixedTrial(dict(setting.params))
         approach.suggest(suggested)
         assert suggested.params == dict(setting.params)
         for name, distribution in suggested.distributions.items():
             assert distribution._contains(distribution.to_internal_repr(setting.params[name]))
-        approach.trainable.Config(**setting.params)
+        approach.learner.Config(**setting.params)
 
 
 def test_variants_are_other_settings_with_a_number_each(approach):
-    settings = [dict(setting.params) for setting in approach.reported.settings().values()]
+    settings = [dict(setting.params) for setting in approach.published_settings.values()]
     assert all(params not in settings[:index] for index, params in enumerate(settings))
-    for name, variant in approach.reported.variants.items():
-        assert name.isidentifier()
-        assert variant.mean is not None
+    for name, variant in approach.published_settings.items():
+        assert not name or (name.isidentifier() and variant.mean is not None)
 
 
 def test_published_results_are_complete_or_absent(approach):
-    for setting in approach.reported.settings().values():
+    for setting in approach.published_settings.values():
         assert (setting.mean is None) == (setting.sd is None)
-        assert setting.mean is None or 0 < setting.mean < 100
-    assert approach.reported.note
+        # In per cent: a fraction would be below 1.
+        assert setting.mean is None or 1 < setting.mean < 100
+        assert setting.seeds is None or setting.mean is not None
+    assert approach.published is None or approach.published.note
 
 
 def test_what_is_wrong_with_the_study_s_number_is_said_in_a_line(approach):
-    fault = approach.reported.fault
+    fault = approach.published.fault if approach.published else None
     assert fault is None or (len(fault) <= 150 and "\n" not in fault and not fault.endswith("."))
     # A number that is no accuracy of the class needs a reason.
-    assert approach.reported.is_class_accuracy or fault
+    assert approach.published is None or approach.published.is_class_accuracy or fault
 
 
-def test_every_suggestion_is_a_configuration(approach):
-    for params in configurations(approach, 50):
-        config = approach.trainable.Config(**params)
-        known = {PIXELS, *(spec.name for spec in approach.trainable.features)}
-        assert approach.trainable.views(config)
-        assert set(approach.trainable.views(config)) <= known
-        assert approach.trainable.trained_further(config) in {None, *approach.trainable.trains}
+def test_every_suggestion_is_a_configuration_whose_needs_are_among_those_declared(approach):
+    may_need = approach.learner.may_need
+    for params in (start_of(approach), *configurations(approach, 50)):
+        needs = approach.learner.needs(approach.learner.Config(**params))
+        assert needs.views
+        assert set(needs.views) <= set(may_need.views)
+        assert set(needs.other_datasets) <= set(may_need.other_datasets)
+        assert set(needs.trained_backbones) <= set(may_need.trained_backbones)
+        assert len(needs.trained_backbones) <= 1
+
+
+def first_of_a_search(approach, folder):
+    """The first configuration that a search of this approach trains."""
+    journal = Journal(folder, write=True)
+    stage = SearchStage(journal, [approach], lambda record: None, num_samples=1, seeds=1, search_seed=0)
+    params = stage.next_task().params
+    journal.close()
+    return params
+
+
+def test_without_anything_published_a_search_starts_from_the_sampler_s_own_draw(approach, tmp_path):
+    unpublished = dataclasses.replace(approach, published=None)
+    assert unpublished.start is None
+    assert unpublished.published_settings == {}
+    drawn = first_of_a_search(unpublished, tmp_path / "unpublished")
+    assert first_of_a_search(approach, tmp_path / "as it is") == dict(approach.start or drawn)
+    # The draw is complete, and depends on nothing but the search's seed.
+    approach.suggest(optuna.trial.FixedTrial(drawn))
+    approach.learner.Config(**drawn)
+    assert first_of_a_search(unpublished, tmp_path / "again") == drawn
 
 
 def test_misspelt_hyperparameter_is_a_failure_with_its_name(approach, image_sets):
-    (result,) = run(approach, {**approach.reported.params, "lerning_rate": 1}, 0, image_sets)
+    (result,) = run(approach, {**start_of(approach), "lerning_rate": 1}, 0, image_sets)
     assert "lerning_rate" in result.error
 
 
 def test_says_what_it_is(approach):
     assert approach.about.endswith(".")
-    assert approach.seconds_a_seed > 0
+    assert approach.seconds_per_seed > 0
 
 
-def test_same_seed_gives_the_same_bits_whatever_ran_before(approach, image_sets, published):
-    before = published(approach.name, 1000)
+def test_same_seed_gives_the_same_bits_whatever_ran_before(approach, image_sets, trained):
+    before = trained(approach.name, 1000)
     run(approach, configurations(approach, 1)[0], 1001, image_sets)
     torch.manual_seed(12345)
     np.random.seed(12345)
     torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
-    again = run(approach, approach.reported.params, 1000, image_sets, (VALIDATION, TEST))
+    again = run(approach, start_of(approach), 1000, image_sets, (VALIDATION, TEST))
     assert numbers(before) == numbers(again)
     # And it leaves the global random state alone.
     assert torch.equal(torch.get_rng_state(), torch_before)
@@ -188,15 +211,16 @@ def test_same_seed_gives_the_same_bits_whatever_ran_before(approach, image_sets,
     assert before[0].error is None
 
 
-def test_another_seed_gives_other_numbers(approach, published):
-    assert published(approach.name, 1000)[0].brier != published(approach.name, 1001)[0].brier
+def test_another_seed_gives_other_numbers(approach, trained):
+    assert trained(approach.name, 1000)[0].brier != trained(approach.name, 1001)[0].brier
 
 
 def test_an_image_scored_alone_and_in_a_batch_has_the_same_logit(approach, image_sets):
-    for params in [dict(approach.reported.params), *configurations(approach, 3, seed=1)]:
-        config = approach.trainable.Config(**params)
-        classifier = approach.trainable.fit(config, taught(approach, config, image_sets), Streams(0))
-        views = [torch.from_numpy(image_sets[TEST].view(name)[:20]) for name in approach.trainable.views(config)]
+    for params in [start_of(approach), *configurations(approach, 3, seed=1)]:
+        config = approach.learner.Config(**params)
+        classifier = approach.learner.fit(config, taught(approach, config, image_sets), Streams(0))
+        names = approach.learner.needs(config).view_names
+        views = [torch.from_numpy(image_sets[TEST].view(name)[:20]) for name in names]
         with torch.inference_mode():
             together = classifier(*views)
             alone = torch.cat([classifier(*(view[i : i + 1] for view in views)) for i in range(20)])
@@ -204,28 +228,28 @@ def test_an_image_scored_alone_and_in_a_batch_has_the_same_logit(approach, image
         torch.testing.assert_close(together.float(), alone.float(), rtol=1e-3, atol=1e-3)
 
 
-def test_never_sees_a_validation_label(approach, image_sets, published):
+def test_never_sees_a_validation_label(approach, image_sets, trained):
     """Validation images with all labels turned give exactly the opposite accuracy: nothing else has changed."""
-    pool = image_sets[VALIDATION]
+    pool = image_sets[POOL]
     rows, _ = split_of_seed(1000)
     turned_labels = 1 - pool.labels
     turned_labels[rows] = pool.labels[rows]
-    turned = {**image_sets, VALIDATION: ImageSet(labels=turned_labels, views=pool.views)}
-    as_is = published(approach.name, 1000)[0]
-    (opposite,) = run(approach, approach.reported.params, 1000, turned)
+    turned = {**image_sets, POOL: ImageSet(labels=turned_labels, views=pool.views)}
+    as_is = trained(approach.name, 1000)[0]
+    (opposite,) = run(approach, start_of(approach), 1000, turned)
     assert opposite.accuracy == pytest.approx(1 - as_is.accuracy)
 
 
 def test_does_not_change_the_images_it_learns_from(approach, image_sets):
-    config = approach.trainable.Config(**approach.reported.params)
+    config = approach.learner.Config(**start_of(approach))
     support = taught(approach, config, image_sets)
     before = [view.clone() for view in (support.images, *support.more)]
-    approach.trainable.fit(config, support, Streams(0))
+    approach.learner.fit(config, support, Streams(0))
     assert all(map(torch.equal, (support.images, *support.more), before))
 
 
 def learns(approach, image_sets, metric, more_than, seeds):
-    """Whether the published setting, or one of a few others as a sweep would try them, is that good on each seed.
+    """Whether the start, or one of a few others as a sweep would try them, is that good on each seed.
 
     Published settings are kept as they are, also one that cannot learn (a learning rate of a millionth).
     """
@@ -235,7 +259,7 @@ def learns(approach, image_sets, metric, more_than, seeds):
         assert result.error is None
         return getattr(result, metric) > more_than
 
-    candidates = [dict(approach.reported.params), *configurations(approach, 8)]
+    candidates = [start_of(approach), *configurations(approach, 8)]
     return any(all(is_good(params, seed) for seed in seeds) for params in candidates)
 
 
@@ -248,8 +272,8 @@ def test_learns_an_easy_task(approach, image_sets):
     for label, brighter, darker in ((0, below_NHW, above_NHW), (1, above_NHW, below_NHW)):
         brighter[labels == label] += 60
         darker[labels == label] -= 60
-    pool = ImageSet(labels=labels, views={PIXELS: images, **pretended(approach.trainable.features, images)})
-    easy = {**image_sets, VALIDATION: pool}
+    pool = ImageSet(labels=labels, views={PIXELS: images, **pretended(approach.learner.may_need.features, images)})
+    easy = {**image_sets, POOL: pool}
     assert learns(approach, easy, "accuracy", 0.9, range(2))
 
 
@@ -257,7 +281,7 @@ def test_is_better_than_chance_on_the_phantom(approach, image_sets):
     assert learns(approach, image_sets, "auroc", 0.6, range(1000, 1003))
 
 
-# AUROC of two seeds at the published setting on the phantom, but for what makes training magnify the last digits, which
+# AUROC of two seeds at an approach's start on the phantom, but for what makes training magnify the last digits, which
 # another processor rounds differently: after ten steps where there are steps, and without attention at every stage of
 # an untrained ResNet, which gives an AUROC anywhere from .38 to .81 for the same seed. A commit that changes one says
 # so ("Numbers: ...") and raises NUMBERS_VERSION.
@@ -298,7 +322,7 @@ GOLDEN = {
 
 
 def test_golden_numbers(approach, image_sets):
-    params = {**approach.reported.params, **STEADY.get(approach.name, {})}
+    params = {**start_of(approach), **STEADY.get(approach.name, {})}
     if "steps" in params:
         params["steps"] = 10
     found = [run(approach, params, seed, image_sets)[0].auroc for seed in (1000, 1001)]
@@ -320,64 +344,3 @@ def test_names_are_unique(challenge):
 def test_what_is_in_both_challenges_is_the_same():
     first = {approach.name: approach for approach in CHALLENGE1.approaches}
     assert [each == first[each.name] for each in CHALLENGE2.approaches if each.name in first] == [True]
-
-
-class Stepwise(SeedTrainable):
-    """Trained for real below by Tune's own interface, without Tune."""
-
-    @dataclasses.dataclass(frozen=True, kw_only=True)
-    class Config:
-        fail_at: int | None = None
-
-    @classmethod
-    def fit(cls, config, support, streams):
-        if streams.seed == config.fail_at:
-            raise RuntimeError("no luck")
-        shift = streams.integer("any") % 7
-        return lambda images: images.float().mean((1, 2)) - 128 + shift
-
-
-def request(blocks, **params):
-    return {"params": params, "blocks": blocks, "splits": [VALIDATION]}
-
-
-def stepwise(image_sets, blocks, **params):
-    trainable = Stepwise.__new__(Stepwise)
-    trainable.setup(request(blocks, **params), image_sets=image_sets)
-    return trainable
-
-
-def test_a_step_ends_with_its_block(image_sets):
-    trainable = stepwise(image_sets, [[1, 2, 3], [4]])
-    first, second = trainable.step(), trainable.step()
-    assert [result["seed"] for result in first["results"]] == [1, 2, 3]
-    assert [result["seed"] for result in second["results"]] == [4]
-    assert (first["done"], second["done"]) == (False, True)
-
-
-def test_a_long_block_is_reported_in_parts(image_sets, monkeypatch):
-    monkeypatch.setattr("trainables.protocol.STEP_SECONDS", 0.0)
-    trainable = stepwise(image_sets, [[1, 2]])
-    steps = [trainable.step(), trainable.step()]
-    assert [[result["seed"] for result in step["results"]] for step in steps] == [[1], [2]]
-    assert [step["done"] for step in steps] == [False, True]
-
-
-def test_a_failed_seed_ends_the_trial_with_its_reason(image_sets):
-    step = stepwise(image_sets, [[1, 2, 3], [4]], fail_at=2).step()
-    assert [result["error"] and result["error"].split(" (")[0] for result in step["results"]] == [
-        None,
-        "RuntimeError: no luck",
-    ]
-    assert step["done"]
-
-
-def test_a_reused_actor_gives_what_a_fresh_one_gives(image_sets):
-    used = stepwise(image_sets, [[7]], fail_at=7)
-    used.step()
-    assert used.reset_config(request([[1, 2]]))
-    fresh = stepwise(image_sets, [[1, 2]])
-    strip = [{k: v for k, v in r.items() if k not in ("seconds", "timestamp_ms")} for r in used.step()["results"]]
-    assert strip == [
-        {k: v for k, v in r.items() if k not in ("seconds", "timestamp_ms")} for r in fresh.step()["results"]
-    ]

@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy import ndimage
 
-from trainables import augmentation
-from trainables.augmentation import (
+from trainables.parts import augmentation
+from trainables.parts.augmentation import (
     AugmentationChoice,
     cirillo,
     random_affine,
@@ -14,7 +14,7 @@ from trainables.augmentation import (
     random_intensity,
     satoto,
 )
-from trainables.vision import torchvision
+from trainables.parts.torchvision_import import torchvision
 
 NO_AFFINE = {"rotation_deg": 0.0, "shear_x_deg": 0.0, "shear_y_deg": 0.0, "least_scale": 1.0, "reflect": False}
 STRONG_AFFINE = {"rotation_deg": 90.0, "shear_x_deg": 45.0, "shear_y_deg": 60.0, "least_scale": 0.5, "reflect": True}

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from made_weights import made_weights
-from trainables.backbones import (
+from trainables.parts.backbones import (
     BACKBONES,
     INPUT_NORMALISATIONS,
     FeatureSpec,
@@ -22,8 +22,8 @@ from trainables.backbones import (
     extractor,
     random_backbone,
 )
-from trainables.protocol import prepare_worker
-from trainables.vision import torchvision
+from trainables.parts.run_seed import prepare_worker
+from trainables.parts.torchvision_import import torchvision
 
 SIZE_PX = 64
 # How many numbers an image has at the end of each.

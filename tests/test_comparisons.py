@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweeps.comparisons import DIFFERENCE_ERROR, compare, compare_all, holm
+from sweeps.analysis.comparisons import DIFFERENCE_ERROR, compare, compare_all, holm
 
 
 def draws(seed, *means, sd=0.05, n=50):
@@ -63,6 +63,9 @@ def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]) == [1, 1]
     assert holm([0.2]) == pytest.approx([0.2])
+    # As R's p.adjust(p, "holm") has them.
+    assert holm([0.01, 0.02, 0.03, 0.04, 0.05]) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
+    assert holm([0.04, 0.001, 0.5, 0.6]) == pytest.approx([0.12, 0.004, 1.0, 1.0])
     assert holm([]) == []
 
 
@@ -89,7 +92,7 @@ def test_every_pair_on_the_seeds_that_both_have():
     assert holm([each.p for each in found]) == [each.p_holm for each in found]
 
 
-def test_equal_approaches_are_seldom_told_apart():
+def test_equal_approaches_are_seldom_distinguished():
     """Of 300 sweeps of six approaches that are all alike, at most 5 % may claim any difference (and not far fewer)."""
     claims = 0
     for seed in range(300):

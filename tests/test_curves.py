@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from made_up import trial
-from sweeps.curves import budgets, cost, history, incumbent_at, spending
+from sweeps.analysis.curves import budgets, cost, history, incumbent_at, spending
 
 
 @pytest.fixture

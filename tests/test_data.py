@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainables.data import load_npz, load_other_npz, phantom_other
+from trainables.parts.datasets import load_npz, load_other_npz, phantom_other
+from trainables.parts.image_sets import PIXELS, POOL
+from trainables.parts.protocol import TEST
 
 load_other = partial(load_other_npz, "breastmnist")
 either_loader = pytest.mark.parametrize("load", [load_npz, load_other], ids=["main", "other"])
@@ -38,7 +40,7 @@ def test_pool_is_the_first_1000_of_each_class_in_file_order(good_npz, good_array
 
 
 def test_pool_has_the_labels_it_says(good_npz):
-    assert load_npz(good_npz).labels()["validation"].tolist() == [0] * 1000 + [1] * 1000
+    assert load_npz(good_npz).labels()[POOL].tolist() == [0] * 1000 + [1] * 1000
 
 
 def test_test_split_comes_as_it_is(good_npz, good_arrays):
@@ -48,12 +50,12 @@ def test_test_split_comes_as_it_is(good_npz, good_arrays):
     assert dataset.test_labels.tolist() == good_arrays["test_labels"].ravel().tolist()
 
 
-def test_pixel_sets_hold_both_splits(good_npz):
+def test_pixel_sets_are_the_pool_and_the_test_split(good_npz):
     dataset = load_npz(good_npz)
     sets = dataset.pixel_sets()
-    assert set(sets) == {"validation", "test"}
-    assert np.array_equal(sets["validation"].view("pixels"), dataset.pool_images)
-    assert np.array_equal(sets["test"].labels, dataset.test_labels)
+    assert set(sets) == {POOL, TEST}
+    assert np.array_equal(sets[POOL].view(PIXELS), dataset.pool_images)
+    assert np.array_equal(sets[TEST].labels, dataset.test_labels)
 
 
 def test_a_file_is_no_phantom_and_the_phantom_is(good_npz, phantom):

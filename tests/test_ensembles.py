@@ -4,12 +4,13 @@ import torch
 from torch import nn
 
 from trainables import cnn_ensemble, cnn_resnet18_ensemble
-from trainables.augmentation import augment
 from trainables.cnn_ensemble import CNNEnsemble, CnnEnsembleConfig
 from trainables.cnn_resnet18_ensemble import CNNResNet18Ensemble, EnsembleConfig, JointNetwork
-from trainables.networks import classifying, custom_stages, pooled_classifying, resnet18_stages
-from trainables.protocol import Streams, Support
-from trainables.scratch import fit_network
+from trainables.parts.augmentation import augment
+from trainables.parts.learner import Support
+from trainables.parts.networks import classifying, custom_stages, pooled_classifying, resnet18_stages
+from trainables.parts.scratch import fit_network
+from trainables.parts.streams import Streams
 
 COMMON = {
     "learning_rate": 1e-3,

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from sweeps import features
-from sweeps.features import load_or_compute, seconds_to_compute
-from sweeps.weights import find_weights
-from trainables.backbones import FeatureSpec, before_last, empty_backbone, random_backbone
-from trainables.vision import torchvision
+from sweeps.inputs import features
+from sweeps.inputs.features import load_or_compute, seconds_to_compute
+from sweeps.inputs.weights import find_weights
+from trainables.parts.backbones import FeatureSpec, before_last, empty_backbone, random_backbone
+from trainables.parts.torchvision_import import torchvision
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("two_workers")]
 SPECS = [FeatureSpec(backbone="alexnet", output=output, size_px=64) for output in ("full", "mean")]

@@ -9,10 +9,12 @@ from torch import nn
 
 from made_weights import made_weights
 from trainables import finetune
-from trainables.backbones import backbone_with, blocks
 from trainables.finetune import Finetune, FinetuneConfig, Finetuned
-from trainables.protocol import Streams, Support, prepare_worker
-from trainables.training import train
+from trainables.parts.backbones import backbone_with, blocks
+from trainables.parts.learner import Support
+from trainables.parts.run_seed import prepare_worker
+from trainables.parts.streams import Streams
+from trainables.parts.training import train
 
 # Channels of the map before the last block, and of the last map.
 CHANNELS = {"alexnet": (192, 256), "vgg11": (512, 512), "vgg11_bn": (512, 512), "resnet50": (1024, 2048)}
@@ -31,15 +33,15 @@ def config(**changes):
     return FinetuneConfig(**{**common, **rate, **changes})
 
 
-def support(given, weights=None):
+def support(chosen, weights=None):
     """Ten maps, of the channels that the first block to be trained gets."""
-    before, last = CHANNELS[given.backbone]
-    channels = {0: last, 1: before}.get(given.blocks) or CHANNELS_BEFORE_LAST_2[given.backbone]
+    before, last = CHANNELS[chosen.backbone]
+    channels = {0: last, 1: before}.get(chosen.blocks) or CHANNELS_BEFORE_LAST_2[chosen.backbone]
     # Alexnet's two last poolings leave nothing of less.
-    side = 8 if (given.backbone, given.blocks) == ("alexnet", 2) else 4
-    shape = (10, channels, side, side) if given.blocks else (10, channels)
+    side = 8 if (chosen.backbone, chosen.blocks) == ("alexnet", 2) else 4
+    shape = (10, channels, side, side) if chosen.blocks else (10, channels)
     images = torch.from_numpy(np.random.default_rng(0).random(shape, dtype=np.float32))
-    return Support(images=images, labels=LABELS, weights=made_weights(given.backbone) if weights is None else weights)
+    return Support(images=images, labels=LABELS, weights=made_weights(chosen.backbone) if weights is None else weights)
 
 
 @pytest.fixture
@@ -66,17 +68,17 @@ def moved(module, before):
 
 
 def test_without_blocks_there_is_only_a_linear_layer_and_weights_are_not_looked_at(trained):
-    given = config(blocks=0, steps=10, weight_decay=0.1)
-    assert Finetune.trained_further(given) is None
-    taught = support(given, weights={})
-    found = scored(Finetune.fit(given, taught, Streams(3)), taught.images)
-    with_weights = scored(Finetune.fit(given, support(given, {"features.0.bias": None}), Streams(3)), taught.images)
+    chosen = config(blocks=0, steps=10, weight_decay=0.1)
+    assert Finetune.needs(chosen).trained_backbones == ()
+    taught = support(chosen, weights={})
+    found = scored(Finetune.fit(chosen, taught, Streams(3)), taught.images)
+    with_weights = scored(Finetune.fit(chosen, support(chosen, {"features.0.bias": None}), Streams(3)), taught.images)
     assert torch.equal(found, with_weights)
 
     with Streams(3).torch_default("initialisation"):
         layer = nn.Linear(512, 1)
-    optimiser = torch.optim.AdamW(layer.parameters(), lr=given.learning_rate, weight_decay=given.weight_decay)
-    for _ in range(given.steps):
+    optimiser = torch.optim.AdamW(layer.parameters(), lr=chosen.learning_rate, weight_decay=chosen.weight_decay)
+    for _ in range(chosen.steps):
         optimiser.zero_grad()
         nn.functional.binary_cross_entropy_with_logits(layer(taught.images)[:, 0], LABELS).backward()
         optimiser.step()
@@ -89,26 +91,26 @@ def test_without_blocks_there_is_only_a_linear_layer_and_weights_are_not_looked_
     [("alexnet", 1), ("alexnet", 2), ("vgg11", 1), ("vgg11", 2), ("vgg11_bn", 1)],
 )
 def test_exactly_the_last_blocks_are_trained_from_the_given_weights(backbone, count, trained):
-    given = config(backbone=backbone, blocks=count)
-    taught = support(given)
+    chosen = config(backbone=backbone, blocks=count)
+    taught = support(chosen)
     before = {name: value.clone() for name, value in taught.weights.items()}
-    Finetune.fit(given, taught, Streams(0))
+    Finetune.fit(chosen, taught, Streams(0))
     ((model, start),) = trained
     last = [value for block in blocks(backbone_with(backbone, before))[-count:] for value in block.parameters()]
     assert all(torch.equal(one, other) for one, other in zip(last, start[:-2], strict=True))
     # Every weight of the blocks moves, and no weight that was given does.
     assert min(moved(model, start)) > 0
     assert all(torch.equal(value, before[name]) for name, value in taught.weights.items())
-    assert Finetune.trained_further(given) == backbone
+    assert Finetune.needs(chosen).trained_backbones == (backbone,)
 
 
 @pytest.mark.parametrize(("backbone_rate", "layer_decay"), [(0.1, 1.0), (0.1, 0.25), (1e-3, 0.5)])
 def test_a_block_learns_at_its_own_rate(backbone_rate, layer_decay, trained):
     """AdamW's first step moves a weight by its rate, whatever the gradient is."""
-    given = config(
+    chosen = config(
         backbone="alexnet", blocks=2, learning_rate=1e-2, backbone_rate=backbone_rate, layer_decay=layer_decay
     )
-    Finetune.fit(given, support(given), Streams(0))
+    Finetune.fit(chosen, support(chosen), Streams(0))
     ((model, start),) = trained
     rate = 1e-2 * backbone_rate
     far = moved(model, start)
@@ -120,8 +122,8 @@ def test_a_block_learns_at_its_own_rate(backbone_rate, layer_decay, trained):
 
 @pytest.mark.parametrize("backbone", ["vgg11_bn", "resnet50"])
 def test_batchnorm_s_statistics_stay_those_it_was_pretrained_with(backbone, trained):
-    given = config(backbone=backbone)
-    Finetune.fit(given, support(given), Streams(0))
+    chosen = config(backbone=backbone)
+    Finetune.fit(chosen, support(chosen), Streams(0))
     ((model, _),) = trained
     (last,) = blocks(backbone_with(backbone, made_weights(backbone)))[-1:]
     pretrained, kept = dict(last.named_buffers()), dict(model.blocks[0].named_buffers())
@@ -155,8 +157,8 @@ def test_dropout_changes_what_is_learned_and_not_how_images_are_scored():
 
 
 def test_same_seed_gives_the_same_bits_and_another_does_not():
-    given = config(backbone="alexnet", dropout=0.5, steps=2)
-    taught = support(given)
-    found = [scored(Finetune.fit(given, taught, Streams(seed)), taught.images) for seed in (0, 0, 1)]
+    chosen = config(backbone="alexnet", dropout=0.5, steps=2)
+    taught = support(chosen)
+    found = [scored(Finetune.fit(chosen, taught, Streams(seed)), taught.images) for seed in (0, 0, 1)]
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])

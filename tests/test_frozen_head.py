@@ -14,9 +14,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from trainables import frozen_head, map_heads
 from trainables.frozen_head import INPUTS, VGG11MLP, VGG11VGG16, FrozenHead, MlpConfig, TwoBackbonesConfig, scale
-from trainables.protocol import Streams, Support
-from trainables.training import focal_loss
-from trainables.vision import torchvision
+from trainables.parts.learner import Support
+from trainables.parts.streams import Streams
+from trainables.parts.torchvision_import import torchvision
+from trainables.parts.training import focal_loss
 
 HEADS = sorted(
     {
@@ -72,16 +73,16 @@ def test_unknown_scaling_is_an_error_with_the_choices():
 
 
 @pytest.mark.parametrize("head", HEADS, ids=lambda head: head.__name__)
-def test_views_are_the_declared_features_and_every_feature_has_its_configuration(head):
+def test_features_are_as_declared_and_every_feature_has_its_configuration(head):
     settings = dict.fromkeys((field.name for field in fields(head.Config)), 1)
     named = set()
     for (size_px, normalisation), pooling in itertools.product(INPUTS, head.poolings):
-        given = {"size_px": size_px, "input_normalisation": normalisation, "pooling": pooling}
-        config = head.Config(**{**settings, **{key: value for key, value in given.items() if key in settings}})
-        views = head.views(config)
-        assert [view.split("-")[0] for view in views] == list(head.backbones)
-        named |= set(views)
-    assert named == {spec.name for spec in head.features}
+        choice = {"size_px": size_px, "input_normalisation": normalisation, "pooling": pooling}
+        config = head.Config(**{**settings, **{key: value for key, value in choice.items() if key in settings}})
+        features = head.needs(config).features
+        assert [spec.backbone for spec in features] == list(head.backbones)
+        named |= {spec.name for spec in features}
+    assert named == {spec.name for spec in head.may_need.features}
 
 
 @pytest.mark.parametrize("depth", [1, 3])

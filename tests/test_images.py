@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from refusals import no_network, refused
-from sweeps import downloading, images
-from sweeps.images import find_dataset, find_other
+from sweeps.inputs import downloads, images
+from sweeps.inputs.images import find_dataset, find_other
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +120,7 @@ def test_a_download_is_put_in_place_and_found_from_then_on(good_npz, tmp_path, r
     second, _ = find_dataset("pneumoniamnist")
     assert notice is None
     assert first.source == second.source == str((tmp_path / ".medmnist" / "pneumoniamnist.npz").resolve())
-    assert asked == [downloading.DOWNLOAD_TIMEOUT_S]
+    assert asked == [downloads.DOWNLOAD_TIMEOUT_S]
     assert socket.getdefaulttimeout() is None
 
 

@@ -10,7 +10,7 @@ from optuna.importance import PedAnovaImportanceEvaluator
 
 import pretended
 from made_up import trial
-from sweeps.importance import LEAST_COMPLETE, LEAST_TRIED, importances
+from sweeps.analysis.importance import LEAST_COMPLETE, LEAST_TRIED, importances
 
 RANGES = {
     "matters": FloatDistribution(1e-3, 1.0, log=True),
@@ -96,7 +96,7 @@ def test_shares_add_up_and_lie_in_their_intervals(trials):
     assert any(each.low < each.share < each.high for each in found)
 
 
-def test_the_same_record_gives_the_same_numbers(trials):
+def test_the_same_journal_gives_the_same_numbers(trials):
     assert importances(trials, "a") == importances(list(trials), "a")
 
 
@@ -119,6 +119,6 @@ def test_other_approaches_stages_and_failures_do_not_count(trials):
     assert importances([*trials, *more], "a") == importances(trials, "a")
 
 
-def test_a_search_by_optuna_finds_what_matters_too(record):
-    pretended.finish(pretended.search(record, num_samples=20, racing=None))
-    assert importances(record.trials(), "a")[0].param == "x"
+def test_a_search_by_optuna_finds_what_matters_too(journal):
+    pretended.finish(pretended.search(journal, num_samples=20, racing=None))
+    assert importances(journal.trials(), "a")[0].param == "x"

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweeps.intervals import POOL_ERROR, estimate, estimates
-from trainables.protocol import TEST, VALIDATION, SeedResult
+from sweeps.analysis.intervals import POOL_ERROR, estimate, estimates
+from trainables.parts.protocol import TEST, VALIDATION
+from trainables.parts.results import SeedResult
 
 
 def sample(n, seed=0):

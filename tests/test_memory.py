@@ -10,14 +10,14 @@ import psutil
 import pytest
 import ray
 
-import test_engine
-from sweeps import engine
-from trainables.protocol import PIXELS, VALIDATION, ImageSet
+import test_tune_loop
+from sweeps.engine import cluster
+from trainables.parts.image_sets import PIXELS, POOL, ImageSet
 
 pytestmark = pytest.mark.fault
 
 
-class Hungry(test_engine.Odd):
+class Hungry(test_tune_loop.Odd):
     """Takes more and more memory, or its time."""
 
     @classmethod
@@ -36,21 +36,21 @@ def little_memory(monkeypatch):
     memory = psutil.virtual_memory()
     limit = (memory.total - memory.available + 3e9) / memory.total
     monkeypatch.setenv("RAY_memory_usage_threshold", str(limit))
-    for module in (test_engine, sys.modules[__name__]):
+    for module in (test_tune_loop, sys.modules[__name__]):
         ray.cloudpickle.register_pickle_by_value(module)
-    logs = engine.start_ray(None, 2)
+    logs = cluster.start_ray(None, 2)
     yield
-    engine.stop_ray(0, logs)
+    cluster.stop_ray(0, logs)
 
 
-def test_who_takes_all_memory_fails_and_the_others_do_not(record, little_memory):
+def test_who_takes_all_memory_fails_and_the_others_do_not(journal, little_memory):
     images = np.random.default_rng(0).integers(0, 200, size=(2000, 28, 28), dtype=np.uint8)
-    sets = {VALIDATION: ImageSet(labels=np.repeat([0, 1], 1000), views={PIXELS: images})}
+    sets = {POOL: ImageSet(labels=np.repeat([0, 1], 1000), views={PIXELS: images})}
     approaches = [
-        test_engine.approach(each, behaviours=["eat" if each == "hungry" else "fine"], trainable=Hungry)
+        test_tune_loop.approach(each, behaviours=["eat" if each == "hungry" else "fine"], learner=Hungry)
         for each in ("modest", "hungry", "frugal", "sparing")
     ]
-    found = test_engine.run(record, approaches, sets)
+    found = test_tune_loop.run(journal, approaches, sets)
     assert found["hungry/search"].reason == "its worker was lost 3 times (its machine ran out of memory)"
     for name in ("modest", "frugal", "sparing"):
         assert found[f"{name}/search"].state == "COMPLETE"

@@ -3,7 +3,7 @@ import pytest
 import sklearn.metrics as sk
 from scipy.special import expit
 
-from trainables.metrics import METRICS, score
+from trainables.parts.metrics import METRICS, score
 
 
 def with_ties(seed):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.networks import (
+from trainables.parts.networks import (
     classifying,
     custom_stages,
     features,
@@ -12,7 +12,7 @@ from trainables.networks import (
     starter_stages,
     twin_stages,
 )
-from trainables.vision import torchvision
+from trainables.parts.torchvision_import import torchvision
 
 SHAPES = ["7x7-64", "7x7-32", "7x7-16", "7x7-8", "3x3-16", "3x3-8", "3x3-4"]
 NETWORKS = {
@@ -97,7 +97,7 @@ def test_a_classifier_gives_one_logit_an_image(build, head, count):
         (custom_stages, classifying, 160 + 32 + 4640 + 64 + 9248 + 64 + 18496 + 128 + 65),
     ],
 )
-def test_a_small_network_has_the_report_s_number_of_weights(build, head, parameters):
+def test_a_small_network_has_the_study_s_number_of_weights(build, head, parameters):
     assert sum(parameter.numel() for parameter in head(build()).parameters()) == parameters
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from trainables.normalisation import NORMALISATIONS, normalise, unit
+from trainables.parts.normalisation import NORMALISATIONS, normalise, unit
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import pytest
 from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import roc_auc_score
 
-from trainables.data import phantom_other
-from trainables.phantom import phantom_arrays, phantom_breast_arrays
+from trainables.parts.datasets import phantom_other
+from trainables.parts.phantom import phantom_arrays, phantom_breast_arrays
+from trainables.parts.run_seed import run_seed
 from trainables.pixel_baseline import PixelBaseline
-from trainables.protocol import run_seed
 
 # What makes each phantom, and the class counts of the real file.
 PHANTOMS = {

@@ -3,7 +3,10 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.normalisation import fixed, unit
+from trainables.parts.image_sets import PIXELS
+from trainables.parts.learner import Support
+from trainables.parts.normalisation import fixed, unit
+from trainables.parts.streams import Streams
 from trainables.pixel_sequences import (
     FeaturesAndPixelsConfig,
     FeatureStart,
@@ -15,7 +18,6 @@ from trainables.pixel_sequences import (
     pixel_network,
     pixel_sequence,
 )
-from trainables.protocol import PIXELS, Streams, Support
 
 SETTING = {
     "normalisation": "fixed",
@@ -91,8 +93,8 @@ def test_an_image_s_logit_is_its_own(approach, config):
 
 @pytest.mark.parametrize("approach", [VGG11RNNHidden, VGG11LSTMHidden])
 def test_a_started_network_reads_features_and_pixels(approach):
-    assert approach.views(started()) == ("vgg11-128px-half-mean", PIXELS)
-    assert {spec.output for spec in approach.features} == {"mean"}
+    assert approach.needs(started()).view_names == ("vgg11-128px-half-mean", PIXELS)
+    assert {spec.output for spec in approach.may_need.features} == {"mean"}
     classifier, (table, images) = fitted(approach, started()), views(approach, 20, 1)
     assert not torch.equal(classifier(table, images), classifier(table.flip(0), images))
     assert not torch.equal(classifier(table, images), classifier(table, images.flip(0)))

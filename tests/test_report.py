@@ -1,18 +1,19 @@
-"""The report as files: what is in it, that it stands alone, and that it is there whatever the record holds."""
+"""The report as files: what is in it, that it stands alone, and that it is there whatever the journal holds."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 import pretended
-from made_up import SPEC, START, approaches, finished
-from sweeps import report, report_tables, search_plots
-from sweeps.confirm import ConfirmAgenda
-from sweeps.record import Record
-from sweeps.tables import summary
+from made_up import SPEC, START, approaches, changed, finished, found, source
+from sweeps.analysis.summary import summarise
+from sweeps.stages.confirmation import ConfirmationStage
+from sweeps.store.journal import Journal
+from sweeps.views import report, report_tables, search_figures
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 
@@ -39,11 +40,11 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def written(record, made):
+def written(journal, made):
     """The report's two texts and its plots' names."""
-    paths = report.write(record, made, summary(record, made))
+    paths = report.write(journal, made, summarise(journal, made))
     assert all(path.is_file() for path in paths)
-    page, markdown = (record.folder / name for name in ("report.html", "report.md"))
+    page, markdown = (journal.folder / name for name in ("report.html", "report.md"))
     assert paths[:2] == [page, markdown]
     return page.read_text(), markdown.read_text(), {path.stem for path in paths[2:]}
 
@@ -51,25 +52,27 @@ def written(record, made):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A phantom smoke sweep of two approaches with some failures, and its report."""
-    record = Record(tmp_path_factory.mktemp("whole") / "sweep", write=True)
+    journal = Journal(tmp_path_factory.mktemp("whole") / "sweep", write=True)
     hostile = "<script>alert('a')</script> | [x](y)"
 
     def fails(task, seed):
         return hostile if task.trial.number == 3 else None
 
     made = approaches("a", "b")
-    record.begin(
-        {**SPEC, "dataset": "phantom", "smoke": True},
-        {**START, "command": "python sweeps/challenge1.py --name '<b>&'", "notices": ["No <i>images</i> here."]},
+    journal.begin(
+        changed(SPEC, {"dataset": source("phantom"), "smoke": True}),
+        changed(
+            START, {"command": "python sweeps/challenge1.py --name '<b>&'", "notices": ("No <i>images</i> here.",)}
+        ),
     )
-    pretended.finish(pretended.search(record, made, num_samples=12), fails=fails)
-    pretended.finish(ConfirmAgenda(record, made, lambda *who: None, seeds=8))
-    yield record, made, written(record, made)
-    record.close()
+    pretended.finish(pretended.search(journal, made, num_samples=12), fails=fails)
+    pretended.finish(ConfirmationStage(journal, made, lambda *who: None, seeds=8))
+    yield journal, made, written(journal, made)
+    journal.close()
 
 
 def test_every_section_and_plot_is_there(whole):
-    record, _, (page, markdown, names) = whole
+    journal, _, (page, markdown, names) = whole
     assert names == {
         "seeds",
         "differences",
@@ -79,16 +82,16 @@ def test_every_section_and_plot_is_there(whole):
         "parallel_1",
         "parallel_2",
     } | {name for name in names if name.startswith("importance")}
-    for heading in ("Findings", "Paired differences", "Accuracy against cost", "How it was run", "How to go on"):
+    for heading in ("Checks", "Paired differences", "Accuracy against cost", "How it was run", "How to go on"):
         assert f"<h2>{heading}</h2>" in page
         assert f"\n## {heading}\n" in markdown
     for name in names:
         assert f"(plots/{name}.png)" in markdown
         assert f'id="figure-{name}"' in page
-        assert (record.folder / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (journal.folder / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_approaches_marks_and_commands_are_in_both(whole):
+def test_approaches_warnings_and_commands_are_in_both(whole):
     _, _, (page, markdown, names) = whole
     for text in (page, markdown):
         assert "PHANTOM IMAGES · SMOKE RUN" in text
@@ -138,58 +141,84 @@ def test_words_of_users_stay_words(whole):
     assert all(line.startswith("    ") for line in markdown.splitlines() if "<b>" in line)
 
 
-def test_the_same_record_gives_the_same_bytes_and_no_old_plots(whole):
-    record, made, before = whole
-    pictures = {path.name: path.read_bytes() for path in (record.folder / "plots").iterdir()}
-    (record.folder / "plots" / "importance_9.png").write_bytes(b"old")
-    assert written(record, made) == before
-    assert {path.name: path.read_bytes() for path in (record.folder / "plots").iterdir()} == pictures
+def test_the_same_journal_gives_the_same_bytes_and_no_old_plots(whole):
+    journal, made, before = whole
+    pictures = {path.name: path.read_bytes() for path in (journal.folder / "plots").iterdir()}
+    (journal.folder / "plots" / "importance_9.png").write_bytes(b"old")
+    assert written(journal, made) == before
+    assert {path.name: path.read_bytes() for path in (journal.folder / "plots").iterdir()} == pictures
 
 
-def test_one_approach_alone(record):
-    page, _, names = written(record, finished(record, names=("b",), num_samples=2))
+def test_one_approach_alone(journal):
+    page, _, names = written(journal, finished(journal, names=("b",), num_samples=2))
     Page(page)
     assert "differences" not in names
     assert "There are no two confirmed approaches" in page
     assert "PHANTOM" not in page
 
 
-def test_an_unconfirmed_record(record):
+def test_approaches_without_a_published_number(journal):
+    """One beside others, and then all: every other section is there as before."""
+    made = finished(journal)
+    some = written(journal, [made[0], replace(made[1], published=None)])
+    none = written(journal, [replace(each, published=None) for each in made])
+    for page, markdown, names in (some, none):
+        Page(page)
+        assert {"seeds", "history", "cost"} <= names
+        assert "<h2>The study&#39;s numbers" in page or "<h2>The study's numbers" in page
+        assert "## The study's numbers" in markdown
+    assert "The study has none of these approaches." in none[0]
+    assert "The study has none of these approaches." in none[1]
+    assert "The study has none" not in some[0] + some[1]
+    assert "<dt>a</dt><dd>made up</dd>" in some[0]
+    assert "<dt>b</dt>" not in some[0]
+
+
+def test_columns_have_the_names_that_are_printed(whole):
+    _, _, (page, markdown, _) = whole
+    for name in ("published", "our run of it", "complete/raced/failed", "seconds/seed"):
+        assert f"| {name} |" in markdown
+        assert f">{name.replace('/', '/' + chr(0x200B))}</th>" in page
+    for text in (page, markdown):
+        assert not re.search(r"reported|the record|finding|s a seed", text, re.IGNORECASE)
+
+
+def test_an_unconfirmed_journal(journal):
     made = approaches("a", "b")
-    record.begin(SPEC, START)
-    agenda = pretended.search(record, made, num_samples=2)
-    pretended.finish(agenda)
-    page, _, names = written(record, made)
+    journal.begin(SPEC, START)
+    stage = pretended.search(journal, made, num_samples=2)
+    pretended.finish(stage)
+    page, _, names = written(journal, made)
     Page(page)
     assert "No approach is confirmed yet" in page
     assert {"history", "cost"} <= names
     assert "seeds" not in names
 
 
-def test_a_record_that_has_only_begun(record):
-    record.begin(SPEC, START)
-    page, markdown, names = written(record, approaches("a", "b"))
+def test_a_journal_that_has_only_begun(journal):
+    journal.begin(SPEC, START)
+    page, markdown, names = written(journal, approaches("a", "b"))
     Page(page)
     assert names == set()
     assert "There is nothing to draw here yet." in page
     assert "There is nothing to draw here yet." in markdown
 
 
-def test_what_goes_wrong_is_said_in_a_line(record, monkeypatch):
+def test_what_goes_wrong_is_said_in_a_line(journal, monkeypatch):
     def broken(*_):
         raise OSError("no space left\non device")
 
     monkeypatch.setattr(report, "write", broken)
-    files, trouble = report.try_to_write(record, [], {})
+    files, trouble = report.try_to_write(journal, [], found([]))
     assert files == []
-    assert trouble == "Report  not written (OSError: no space left); the record has everything"
+    assert trouble == "Report  not written (OSError: no space left); the journal has everything"
 
 
 def test_labels_are_spread_and_stay_in_order():
-    assert search_plots.spread([1.0, 3.0], 0.5, 10) == [1.0, 3.0]
-    assert search_plots.spread([3.0, 1.0, 1.0], 0.5, 10) == pytest.approx([3.0, 0.75, 1.25])
-    assert search_plots.spread([9.9, 10.0], 1.0, 10) == pytest.approx([9.0, 10.0])
-    assert search_plots.spread([], 1.0, 10) == []
+    assert search_figures.spread([1.0, 3.0], 0.5, 10) == [1.0, 3.0]
+    assert search_figures.spread([3.0, 1.0, 1.0], 0.5, 10) == pytest.approx([3.0, 0.75, 1.25])
+    assert search_figures.spread([9.9, 10.0], 1.0, 10) == pytest.approx([9.0, 10.0])
+    assert search_figures.spread([], 1.0, 10) == []
 
 
 def test_markdown_tables_keep_their_columns():
@@ -203,8 +232,8 @@ def test_markdown_tables_keep_their_columns():
     ]
 
 
-def test_the_page_does_not_depend_on_the_environment(record, monkeypatch):
-    made = finished(record)
-    before = written(record, made)
+def test_the_page_does_not_depend_on_the_environment(journal, monkeypatch):
+    made = finished(journal)
+    before = written(journal, made)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:secret@example.org")
-    assert written(record, made) == before
+    assert written(journal, made) == before

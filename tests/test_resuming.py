@@ -11,25 +11,27 @@ import torch
 
 import pretended
 from refusals import refused
-from sweeps import challenge1, challenge2, provenance, resuming
-from sweeps.confirm import ConfirmAgenda
-from sweeps.options import as_remembered
-from sweeps.record import Record
-from sweeps.sweep import Sweep, main
-from trainables import protocol
-from trainables.backbones import random_backbone
-from trainables.data import phantom_arrays
+from sweeps import challenge1, challenge2
+from sweeps.run import resuming
+from sweeps.run.pipeline import Pipeline
+from sweeps.run.prepare import prepare
+from sweeps.run.sweep import main, sweep_command
+from sweeps.stages.confirmation import ConfirmationStage
+from sweeps.store.journal import Journal
+from trainables.parts import protocol
+from trainables.parts.backbones import random_backbone
+from trainables.parts.datasets import phantom_arrays
 
 
 def begin(folder, challenge, *arguments):
     """A sweep that has begun, as its driver would have left it."""
     given = {"name": "sweep", "results_dir": str(folder / "results")} | dict(arguments)
-    sweep = Sweep.prepare(challenge, given)
-    record = Record(sweep.folder, write=True)
-    options = as_remembered(sweep.options, **sweep.materials.found())
-    record.begin(sweep.whole_spec, {**provenance.of_this_start(), "options": options, "notices": []})
-    record.close()
-    return sweep
+    prepared = prepare(sweep_command(), challenge, given)
+    journal = Journal(prepared.folder, write=True)
+    start = Pipeline(command=sweep_command(), prepared=prepared)._start()
+    journal.begin(prepared.whole_spec, start)
+    journal.close()
+    return prepared
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def test_what_may_change(here, capfd, arguments, says):
 )
 def test_what_may_not(here, capfd, arguments, says):
     sweep = begin(here, challenge1.CHALLENGE, *PIXELS)
-    other = {"float32": "bfloat16", "bfloat16": "float32"}[sweep.materials.precision]
+    other = {"float32": "bfloat16", "bfloat16": "float32"}[sweep.inputs.precision]
     arrays = phantom_arrays()
     arrays["train_images"] = 255 - arrays["train_images"]
     np.savez(here / "other.npz", **arrays)
@@ -111,7 +113,7 @@ def test_not_by_another_challenge_s_command(here, capfd):
 
 def test_not_with_training_code_of_other_numbers(here, capfd, monkeypatch):
     begin(here, challenge1.CHALLENGE, *PIXELS)
-    monkeypatch.setattr("sweeps.road.NUMBERS_VERSION", protocol.NUMBERS_VERSION + 1)
+    monkeypatch.setattr("sweeps.inputs.inputs.NUMBERS_VERSION", protocol.NUMBERS_VERSION + 1)
     code, _, complaint = go_on(capfd, challenge1.CHALLENGE)
     assert code == 2
     assert "version of the training code that this sweep began with" in complaint
@@ -160,21 +162,21 @@ def test_not_with_weights_that_were_changed_meanwhile_or_of_another_kind(here, c
 def other_space(suggest):
     """The pretended approach with another space."""
     same = pretended.approach()
-    return dataclasses.replace(same, space=types.SimpleNamespace(suggest=suggest, REPORTED=same.reported))
+    return dataclasses.replace(same, space=types.SimpleNamespace(suggest=suggest))
 
 
-def test_a_space_that_is_the_same_or_has_other_ranges_goes_on(record):
-    pretended.finish(pretended.search(record))
-    resuming.check_spaces(record, [pretended.approach()])
+def test_a_space_that_is_the_same_or_has_other_ranges_goes_on(journal):
+    pretended.finish(pretended.search(journal))
+    resuming.check_spaces(journal, [pretended.approach()])
 
     def narrower(trial):
         trial.suggest_float("x", 0.49, 0.51)
         if trial.suggest_categorical("kind", ["plain", "odd"]) == "odd":
             trial.suggest_int("only_odd", 1, 9)
 
-    resuming.check_spaces(record, [other_space(narrower)])
-    pretended.finish(pretended.search(record, [other_space(narrower)], num_samples=9))
-    assert len(record.trials()) == 9
+    resuming.check_spaces(journal, [other_space(narrower)])
+    pretended.finish(pretended.search(journal, [other_space(narrower)], num_samples=9))
+    assert len(journal.trials()) == 9
 
 
 def more(trial):
@@ -197,30 +199,30 @@ def kind(trial):
 
 
 @pytest.mark.parametrize("suggest", [more, fewer, choices, kind], ids=lambda suggest: suggest.__name__)
-def test_a_space_with_other_parameters_or_choices_is_refused(record, suggest):
-    pretended.finish(pretended.search(record))
-    text = refused(resuming.check_spaces, record, [other_space(suggest)])
+def test_a_space_with_other_parameters_or_choices_is_refused(journal, suggest):
+    pretended.finish(pretended.search(journal))
+    text = refused(resuming.check_spaces, journal, [other_space(suggest)])
     assert text.startswith("Expected the search space of a that this sweep began with; configuration ")
     assert text.endswith("Begin a new sweep.")
 
 
-def test_what_died_while_its_parameters_were_drawn_is_no_other_space(record):
-    record.study("a").ask().suggest_float("x", 0.0, 1.0)
-    resuming.check_spaces(record, [pretended.approach()])
+def test_what_died_while_its_parameters_were_drawn_is_no_other_space(journal):
+    journal.study("a").ask().suggest_float("x", 0.0, 1.0)
+    resuming.check_spaces(journal, [pretended.approach()])
 
 
 @pytest.mark.parametrize("torn", [False, True], ids=["between lines", "in a line"])
-def test_from_every_line_of_the_record_a_sweep_goes_on_to_the_same_end(tmp_path, torn):
-    """The record as it is when its writer dies at any moment."""
+def test_from_every_line_of_the_journal_a_sweep_goes_on_to_the_same_end(tmp_path, torn):
+    """The journal as it is when its writer dies at any moment."""
 
-    def work(record):
-        pretended.finish(pretended.search(record, num_samples=3, seeds=4))
-        pretended.finish(ConfirmAgenda(record, [pretended.approach()], lambda *who: None, seeds=3))
+    def work(journal):
+        pretended.finish(pretended.search(journal, num_samples=3, seeds=4))
+        pretended.finish(ConfirmationStage(journal, [pretended.approach()], lambda *who: None, seeds=3))
 
-    def outcome(record):
-        return [(t.stage, t.number, t.state, t.params, sorted(t.results, key=str)) for t in record.trials()]
+    def outcome(journal):
+        return [(t.stage, t.number, t.state, t.params, sorted(t.results, key=str)) for t in journal.trials()]
 
-    whole = Record(tmp_path / "whole", write=True)
+    whole = Journal(tmp_path / "whole", write=True)
     work(whole)
     whole.close()
     expected = outcome(whole)
@@ -230,7 +232,7 @@ def test_from_every_line_of_the_record_a_sweep_goes_on_to_the_same_end(tmp_path,
         folder = tmp_path / str(count)
         folder.mkdir()
         (folder / "study.journal").write_bytes(b"".join(lines[:count]) + (lines[count][:-9] if torn else b""))
-        again = Record(folder, write=True)
+        again = Journal(folder, write=True)
         work(again)
         again.close()
-        assert outcome(Record(folder, write=False)) == expected, count
+        assert outcome(Journal(folder, write=False)) == expected, count

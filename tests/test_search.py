@@ -12,61 +12,63 @@ import pytest
 from optuna.trial import TrialState
 
 from pretended import accuracy, approach, finish, outcome, search, suggest, work
-from sweeps.record import Record, best_complete
-from sweeps.search import Racing, SearchAgenda
-from trainables.protocol import VALIDATION
+from sweeps.stages.racing import Racing
+from sweeps.stages.search import SearchStage
+from sweeps.store.journal import Journal
+from sweeps.store.trials import best_complete
+from trainables.parts.protocol import VALIDATION
 
 
-def test_the_published_setting_comes_first(record):
-    task = search(record).next_task()
+def test_the_published_setting_comes_first(journal):
+    task = search(journal).next_task()
     assert task.params == {"x": 0.5, "kind": "plain"}
     assert [seed for block in task.blocks for seed in block] == list(range(1000, 1010))
     assert task.splits == (VALIDATION,)
 
 
-def test_every_approach_gets_its_configurations_in_turn(record):
-    agenda = search(record, [approach("a"), approach("b")], num_samples=3, seeds=2)
+def test_every_approach_gets_its_configurations_in_turn(journal):
+    stage = search(journal, [approach("a"), approach("b")], num_samples=3, seeds=2)
     order = []
-    while not agenda.is_finished():
-        task = agenda.next_task()
+    while not stage.is_finished():
+        task = stage.next_task()
         order.append(task.approach)
-        work(agenda, task)
+        work(stage, task)
     assert order == ["a", "b"] * 3
-    assert [len(record.study(name).trials) for name in "ab"] == [3, 3]
+    assert [len(journal.study(name).trials) for name in "ab"] == [3, 3]
 
 
-def test_complete_trials_have_the_mean_over_all_seeds(record):
-    finish(search(record, racing=None))
-    for trial in record.trials():
+def test_complete_trials_have_the_mean_over_all_seeds(journal):
+    finish(search(journal, racing=None))
+    for trial in journal.trials():
         assert trial.state == "COMPLETE"
         expected = np.mean([accuracy(trial.params, seed) for seed in range(1000, 1010)])
-        assert record.study("a").trials[trial.number].value == pytest.approx(expected)
+        assert journal.study("a").trials[trial.number].value == pytest.approx(expected)
 
 
-def test_losers_are_raced_out_and_never_ranked(record):
-    agenda = search(record, num_samples=25)
-    finish(agenda)
-    raced = [trial for trial in record.trials() if trial.state == "PRUNED"]
-    best = best_complete(record.trials(), "a")
+def test_losers_are_raced_out_and_never_ranked(journal):
+    stage = search(journal, num_samples=25)
+    finish(stage)
+    raced = [trial for trial in journal.trials() if trial.state == "PRUNED"]
+    best = best_complete(journal.trials(), "a")
     assert raced
     assert all(len(trial.results) in (3, 4, 5, 7, 9) and "raced out" in trial.reason for trial in raced)
     assert len({len(trial.results) for trial in raced}) > 1
-    full = {trial.number: np.mean([accuracy(trial.params, s) for s in range(1000, 1010)]) for trial in record.trials()}
+    full = {trial.number: np.mean([accuracy(trial.params, s) for s in range(1000, 1010)]) for trial in journal.trials()}
     assert best.number == max(full, key=full.get)
-    assert agenda.seeds_left == 0
+    assert stage.seeds_left == 0
 
 
-def test_the_published_setting_is_never_stopped(record):
-    agenda = search(record, [approach(published=0.0)], num_samples=2)
-    published, other = agenda.next_task(), agenda.next_task()
-    work(agenda, other)
-    work(agenda, published)
-    assert record.trials()[0].state == "COMPLETE"
+def test_the_published_setting_is_never_stopped(journal):
+    stage = search(journal, [approach(published=0.0)], num_samples=2)
+    published, other = stage.next_task(), stage.next_task()
+    work(stage, other)
+    work(stage, published)
+    assert journal.trials()[0].state == "COMPLETE"
 
 
-def test_without_racing_everything_runs(record):
-    finish(search(record, num_samples=25, racing=None))
-    assert {trial.state for trial in record.trials()} == {"COMPLETE"}
+def test_without_racing_everything_runs(journal):
+    finish(search(journal, num_samples=25, racing=None))
+    assert {trial.state for trial in journal.trials()} == {"COMPLETE"}
 
 
 @pytest.mark.parametrize(
@@ -98,70 +100,70 @@ def test_all_looks_together_stop_as_many_as_is_said(points_better, share):
     assert stopped / 200 == pytest.approx(share, abs=3 * (share * (1 - share) / 200) ** 0.5)
 
 
-def test_a_failed_seed_fails_the_trial_with_its_reason_and_the_sweep_goes_on(record):
-    finish(search(record), fails=lambda task, seed: "NaN" if task.trial.number == 1 and seed == 1002 else None)
-    failed = record.trials()[1]
+def test_a_failed_seed_fails_the_trial_with_its_reason_and_the_sweep_goes_on(journal):
+    finish(search(journal), fails=lambda task, seed: "NaN" if task.trial.number == 1 and seed == 1002 else None)
+    failed = journal.trials()[1]
     assert (failed.state, failed.reason) == ("FAIL", "seed 1002: NaN")
-    assert [trial.state for trial in record.trials()].count("FAIL") == 1
-    assert len(record.trials()) == 6
+    assert [trial.state for trial in journal.trials()].count("FAIL") == 1
+    assert len(journal.trials()) == 6
 
 
-def test_a_task_that_ends_for_no_reason_of_ours_is_run_again(record):
-    agenda = search(record, num_samples=1)
-    task = agenda.next_task()
-    agenda.take(task, outcome(task, 1000, VALIDATION))
-    agenda.close(task)
-    finish(agenda)
-    assert [(trial.state, len(trial.results)) for trial in record.trials()] == [("COMPLETE", 10)]
+def test_a_task_that_ends_for_no_reason_of_ours_is_run_again(journal):
+    stage = search(journal, num_samples=1)
+    task = stage.next_task()
+    stage.take(task, outcome(task, 1000, VALIDATION))
+    stage.close(task)
+    finish(stage)
+    assert [(trial.state, len(trial.results)) for trial in journal.trials()] == [("COMPLETE", 10)]
 
 
 def undisturbed(tmp_path, num_samples):
-    record = Record(tmp_path / "undisturbed", write=True)
-    finish(search(record, num_samples=num_samples))
-    found = [(t.number, t.state, t.params, t.results, t.reason) for t in record.trials()]
-    record.close()
+    journal = Journal(tmp_path / "undisturbed", write=True)
+    finish(search(journal, num_samples=num_samples))
+    found = [(t.number, t.state, t.params, t.results, t.reason) for t in journal.trials()]
+    journal.close()
     return found
 
 
 @pytest.mark.parametrize("seeds_before_death", [0, 3, 5, 9, 10, 15, 20, 25, 27, 30, 35, 40])
-def test_a_dead_driver_s_sweep_goes_on_to_the_same_end(tmp_path, record, seeds_before_death):
-    agenda = search(record, num_samples=15)
+def test_a_dead_driver_s_sweep_goes_on_to_the_same_end(tmp_path, journal, seeds_before_death):
+    stage = search(journal, num_samples=15)
     left = seeds_before_death
     while left > 0:
-        task = agenda.next_task()
+        task = stage.next_task()
         for seed in [seed for block in task.blocks for seed in block][:left]:
-            agenda.take(task, outcome(task, seed, VALIDATION))
+            stage.take(task, outcome(task, seed, VALIDATION))
             left -= 1
-            if len(task.trial.user_attrs) in agenda.looks and left and agenda.is_losing(task):
+            if len(task.trial.user_attrs) in stage.looks and left and stage.is_losing(task):
                 break
         if left > 0:
-            agenda.close(task)
-    if not agenda.live:
-        agenda.next_task()
-    # Dead: nothing was told of the live task. Its record is opened anew.
-    finish(search(record, num_samples=15))
-    found = [(t.number, t.state, t.params, t.results, t.reason) for t in record.trials()]
+            stage.close(task)
+    if not stage.live:
+        stage.next_task()
+    # Dead: nothing was told of the live task. Its journal is opened anew.
+    finish(search(journal, num_samples=15))
+    found = [(t.number, t.state, t.params, t.results, t.reason) for t in journal.trials()]
     assert found == undisturbed(tmp_path, 15)
 
 
-def test_resuming_a_finished_sweep_does_nothing_and_a_larger_number_extends_it(record):
-    finish(search(record, num_samples=4))
-    assert search(record, num_samples=4).is_finished()
-    finish(search(record, num_samples=7))
-    assert [trial.number for trial in record.trials()] == list(range(7))
+def test_resuming_a_finished_sweep_does_nothing_and_a_larger_number_extends_it(journal):
+    finish(search(journal, num_samples=4))
+    assert search(journal, num_samples=4).is_finished()
+    finish(search(journal, num_samples=7))
+    assert [trial.number for trial in journal.trials()] == list(range(7))
 
 
-def test_a_driver_that_died_while_choosing_parameters(record):
-    record.study("a").enqueue_trial({"x": 0.5, "kind": "plain"})
-    half = record.study("a").ask()
+def test_a_driver_that_died_while_choosing_parameters(journal):
+    journal.study("a").enqueue_trial({"x": 0.5, "kind": "plain"})
+    half = journal.study("a").ask()
     half.suggest_float("x", 0.0, 1.0)
-    finish(search(record, num_samples=2, racing=None))
-    assert [trial.state for trial in record.trials()] == ["COMPLETE", "COMPLETE"]
-    assert record.trials()[0].params == {"x": 0.5, "kind": "plain"}
+    finish(search(journal, num_samples=2, racing=None))
+    assert [trial.state for trial in journal.trials()] == ["COMPLETE", "COMPLETE"]
+    assert journal.trials()[0].params == {"x": 0.5, "kind": "plain"}
 
 
 @pytest.mark.parametrize("chosen", [0, 1, 2])
-def test_a_driver_that_died_while_choosing_parameters_goes_on_to_the_same_ones(tmp_path, record, chosen):
+def test_a_driver_that_died_while_choosing_parameters_goes_on_to_the_same_ones(tmp_path, journal, chosen):
     class KilledError(BaseException):
         pass
 
@@ -183,54 +185,54 @@ def test_a_driver_that_died_while_choosing_parameters_goes_on_to_the_same_ones(t
     dying = approach()
     dying.space.suggest = killed_while_suggesting
     with contextlib.suppress(KilledError):
-        finish(search(record, [dying], num_samples=8))
-    assert [trial.state for trial in record.trials()][-1] == "RUNNING"
-    finish(search(record, num_samples=8))
-    found = [(t.number, t.state, t.params, t.results, t.reason) for t in record.trials()]
+        finish(search(journal, [dying], num_samples=8))
+    assert [trial.state for trial in journal.trials()][-1] == "RUNNING"
+    finish(search(journal, num_samples=8))
+    found = [(t.number, t.state, t.params, t.results, t.reason) for t in journal.trials()]
     assert found == undisturbed(tmp_path, 8)
 
 
-def test_after_the_time_budget_no_configuration_is_started_and_running_ones_finish(record, monkeypatch):
+def test_after_the_time_budget_no_configuration_is_started_and_running_ones_finish(journal, monkeypatch):
     clock = types.SimpleNamespace(now=0.0)
-    monkeypatch.setattr("sweeps.search.time.monotonic", lambda: clock.now)
-    agenda = search(record, num_samples=100, time_budget=60)
-    first = agenda.next_task()
+    monkeypatch.setattr("sweeps.stages.search.time.monotonic", lambda: clock.now)
+    stage = search(journal, num_samples=100, time_budget=60)
+    first = stage.next_task()
     clock.now = 61
-    assert agenda.next_task() is None
-    assert not agenda.is_finished()
-    work(agenda, first)
-    assert agenda.is_finished()
-    assert record.trials()[0].state == "COMPLETE"
+    assert stage.next_task() is None
+    assert not stage.is_finished()
+    work(stage, first)
+    assert stage.is_finished()
+    assert journal.trials()[0].state == "COMPLETE"
 
 
 def test_suggestions_depend_on_search_seed_approach_and_number_alone(tmp_path):
     def suggestions(name, search_seed):
-        record = Record(tmp_path / f"{name}{search_seed}{np.random.randint(10**9)}", write=True)
-        agenda = SearchAgenda(
-            record, [approach(name)], lambda *who: None, num_samples=5, seeds=2, search_seed=search_seed
+        journal = Journal(tmp_path / f"{name}{search_seed}{np.random.randint(10**9)}", write=True)
+        stage = SearchStage(
+            journal, [approach(name)], lambda *who: None, num_samples=5, seeds=2, search_seed=search_seed
         )
-        finish(agenda)
-        record.close()
-        return [trial.params for trial in record.trials()]
+        finish(stage)
+        journal.close()
+        return [trial.params for trial in journal.trials()]
 
     assert suggestions("a", 0) == suggestions("a", 0)
     assert suggestions("a", 0)[1:] != suggestions("a", 1)[1:]
     assert suggestions("a", 0)[1:] != suggestions("b", 0)[1:]
 
 
-def test_a_driver_that_died_between_giving_a_trial_up_and_ending_it(record):
-    agenda = search(record, num_samples=1)
-    work(agenda, agenda.next_task(), stop_after=4)
-    agenda.waiting[0].trial.set_user_attr("reason", "its worker was lost 3 times")
-    assert search(record, num_samples=1).is_finished()
-    (trial,) = record.trials()
+def test_a_driver_that_died_between_giving_a_trial_up_and_ending_it(journal):
+    stage = search(journal, num_samples=1)
+    work(stage, stage.next_task(), stop_after=4)
+    stage.waiting[0].trial.set_user_attr("reason", "its worker was lost 3 times")
+    assert search(journal, num_samples=1).is_finished()
+    (trial,) = journal.trials()
     assert (trial.state, trial.reason) == ("FAIL", "its worker was lost 3 times")
 
 
-def test_a_driver_that_died_between_a_seed_and_its_report_to_the_pruner(record):
-    agenda = search(record, num_samples=1)
-    task = agenda.next_task()
-    agenda.take(task, outcome(task, 1000, VALIDATION))
+def test_a_driver_that_died_between_a_seed_and_its_report_to_the_pruner(journal):
+    stage = search(journal, num_samples=1)
+    task = stage.next_task()
+    stage.take(task, outcome(task, 1000, VALIDATION))
     task.trial.set_user_attr("seed:1001:validation", dataclasses.asdict(outcome(task, 1001, VALIDATION)))
-    finish(search(record, num_samples=1))
-    assert sorted(record.study("a").trials[0].intermediate_values) == list(range(1000, 1010))
+    finish(search(journal, num_samples=1))
+    assert sorted(journal.study("a").trials[0].intermediate_values) == list(range(1000, 1010))

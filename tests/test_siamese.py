@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from trainables import siamese
-from trainables.protocol import Streams, Support
+from trainables.parts.learner import Support
+from trainables.parts.streams import Streams
+from trainables.parts.training import train
 from trainables.siamese import (
     BceConfig,
     ContrastiveConfig,
@@ -22,7 +24,6 @@ from trainables.siamese import (
     negative_distance,
     pairs,
 )
-from trainables.training import train
 
 COMMON = {
     "learning_rate": 1e-3,

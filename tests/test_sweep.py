@@ -19,11 +19,10 @@ from scipy import stats
 
 from commands import run, start, title, wait_for, wait_for_seeds
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
-from sweeps.challenge2 import CHALLENGE as CHALLENGE2
-from sweeps.provenance import processor
-from sweeps.record import Record
-from sweeps.sweep import main
-from sweeps.tracking import Tracking
+from sweeps.core.provenance import processor
+from sweeps.run.sweep import main
+from sweeps.store.journal import Journal
+from sweeps.tracking.tracker import Tracker
 
 pytestmark = pytest.mark.slow
 METRICS = ["accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity", "brier"]
@@ -244,7 +243,7 @@ def test_same_numbers_with_more_workers_and_after_kill_9_twice(finished, tmp_pat
         wait_for_seeds(tmp_path, seeds_before)
         os.killpg(driver.pid, signal.SIGKILL)
         driver.communicate()
-    states = {trial.state for trial in Record(tmp_path / "results/sweep", write=False).trials()}
+    states = {trial.state for trial in Journal(tmp_path / "results/sweep", write=False).trials()}
     assert "RUNNING" in states
     done = run(tmp_path, "challenge1", "--resume", "sweep", "--workers", "2")
     assert done.returncode == 0, done.stderr
@@ -313,7 +312,7 @@ def test_an_extended_sweep_has_more_configurations(finished, tmp_path):
 
 def test_an_error_of_ours_ends_with_a_sentence_and_the_way_on(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sweeps.search.mean_accuracy", None)
+    monkeypatch.setattr("sweeps.stages.search.mean_accuracy", None)
     broken = ["--dataset", "phantom", "--approaches", "pixel_baseline", "--num-samples", "1", "--seeds", "1"]
     assert main(CHALLENGE1, [*broken, "--name", "sweep"]) == 1
     complaint = capfd.readouterr().err
@@ -322,19 +321,19 @@ def test_an_error_of_ours_ends_with_a_sentence_and_the_way_on(tmp_path, monkeypa
     monkeypatch.undo()
 
 
-def test_a_record_deleted_while_the_end_is_written_is_there_again(tmp_path, monkeypatch, capfd):
+def test_a_journal_deleted_while_the_end_is_written_is_there_again(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    close = Tracking.close
+    close = Tracker.close
 
     def somebody_deletes(self, *arguments, **more):
         close(self, *arguments, **more)
         shutil.rmtree("results/sweep")
 
-    monkeypatch.setattr(Tracking, "close", somebody_deletes)
+    monkeypatch.setattr(Tracker, "close", somebody_deletes)
     short = "--dataset phantom --approaches pixel_baseline --num-samples 1 --seeds 2 --confirm-seeds 2 --name sweep"
     assert main(CHALLENGE1, short.split()) == 1
     assert "had been deleted; it is there again" in capfd.readouterr().err
-    trials = Record(tmp_path / "results/sweep", write=False).trials(["pixel_baseline"])
+    trials = Journal(tmp_path / "results/sweep", write=False).trials(["pixel_baseline"])
     assert [trial.state for trial in trials] == ["COMPLETE"] * 2
 
 
@@ -354,51 +353,6 @@ def test_an_unreachable_tracking_server_starts_nothing(tmp_path):
     assert refused.stderr.count("\n") == 1
     assert "nothing answers there" in refused.stderr
     assert list(tmp_path.glob("results/*")) == []
-
-
-BAD = {
-    "unknown approach": "--approaches resnet99",
-    "no configurations": "--num-samples 0",
-    "negative seeds": "--seeds -3",
-    "not a number": "--workers two",
-    "too many seeds": "--confirm-seeds 1001",
-    "nothing to resume": "--resume nothing",
-    "a name with a slash": "--name a/b",
-    "both": "--name a --resume b",
-    "no such file": "--dataset missing.npz",
-    "no images": "--dataset notes.txt",
-    "unknown option": "--epochs 5",
-    "unusable time": "--time-budget soon",
-    "no cluster": "--address 127.0.0.1:9",
-    "no such weights": "--weights missing.pth",
-    "no such other images": "--breastmnist missing.npz",
-    "no other images": "--approaches triplet --breastmnist notes.txt",
-    "not a database": "--tracking-uri sqlite:///notes.txt",
-    "no such store": "--tracking-uri mlruns",
-    "a file for a folder": "--results-dir notes.txt",
-    "used name": "--name used",
-    "a port that is none": "--tracking-uri http://host:abc",
-    "a host that is none": "--tracking-uri http://a..b:80",
-    "a cluster that is none": "--address a..b:6379",
-    "too long a folder": f"--results-dir {'x' * 300}",
-    "nobody's home": "--dataset ~nobody-of-that-name/images.npz",
-}
-
-
-@pytest.mark.parametrize("arguments", BAD.values(), ids=BAD.keys())
-def test_bad_input_is_one_sentence_and_starts_nothing(tmp_path, arguments, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr("ray.init", None)
-    (tmp_path / "notes.txt").write_text("Only words.\n" * 100)
-    (tmp_path / "results" / "used").mkdir(parents=True)
-    challenge = CHALLENGE2 if re.search("weights|breastmnist", arguments) else CHALLENGE1
-    code = main(challenge, ["--dataset", "phantom", *shlex.split(arguments)])
-    printed, complaint = capfd.readouterr()
-    assert (code, printed) == (2, "")
-    assert complaint.count("\n") == 1, complaint
-    assert complaint.endswith(".\n")
-    assert list(tmp_path.glob("results/*/*")) == []
 
 
 def test_list_and_dry_run_write_nothing(tmp_path):

@@ -21,14 +21,14 @@ def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "[PHANTOM IMAGES, RANDOM WEIGHTS, SMOKE RUN]" in done.stdout
     summary = json.loads((tmp_path / "results/sweep/summary.json").read_text())
-    marks = {"images": "phantom", "weights": "random", "smoke": "true"}
-    assert summary["marks"] == {**marks, "other_images": "phantom"}
+    caveats = {"images": "phantom", "weights": "random", "smoke": "true"}
+    assert summary["caveats"] == {**caveats, "other_images": "phantom"}
     runs = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"], "tags.role = 'trial'")
-    found = {each.data.tags["approach"]: {key: each.data.tags.get(key) for key in summary["marks"]} for each in runs}
+    found = {each.data.tags["approach"]: {key: each.data.tags.get(key) for key in summary["caveats"]} for each in runs}
     assert found == {
-        "pixel_baseline": {**marks, "weights": None, "other_images": None},
-        "triplet": summary["marks"],
-        "vgg11_rnn_hidden": {**marks, "other_images": None},
+        "pixel_baseline": {**caveats, "weights": None, "other_images": None},
+        "triplet": summary["caveats"],
+        "vgg11_rnn_hidden": {**caveats, "other_images": None},
     }
     resumed = run(tmp_path, "challenge2", "--resume", "sweep", "--num-samples", "3")
     assert resumed.returncode == 0, resumed.stderr

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn.functional import l1_loss, mse_loss
 
-from trainables.protocol import Streams
-from trainables.training import TrainingConfig, channels_last, classifier_of, mean_probability, train
+from trainables.parts.streams import Streams
+from trainables.parts.training import TrainingConfig, channels_last, classifier_of, mean_probability, train
 
 EXTREMES = [-1000.0, -90.0, -17.0, 0.0, 1e-3, 17.0, 90.0, 1000.0]
 

@@ -11,7 +11,10 @@ from torch.nn.functional import triplet_margin_loss
 
 from trainables import triplet
 from trainables.frozen_head import scale
-from trainables.protocol import LabelledImages, Streams, Support, prepare_worker
+from trainables.parts.image_sets import LabelledImages
+from trainables.parts.learner import Support
+from trainables.parts.run_seed import prepare_worker
+from trainables.parts.streams import Streams
 from trainables.triplet import (
     AlexNetTriplet,
     Embedding,
@@ -70,8 +73,8 @@ def breasts(seed=2):
     return LabelledImages(images=easy(labels, seed).numpy(), labels=labels.numpy())
 
 
-def support(labels=LABELS, **others):
-    return Support(images=easy(LABELS, 0), labels=labels, others=others)
+def support(labels=LABELS, **other_datasets):
+    return Support(images=easy(LABELS, 0), labels=labels, other_datasets=other_datasets)
 
 
 def logits(config, given, images, seed=0):
@@ -260,7 +263,7 @@ def test_a_joint_step_has_the_ten_images_and_16_others_on_the_ten_s_scale():
     prepare = partial(scale, "standardise", support_ND=given.images)
     batch_of_step, labels = training_batches(config, given, prepare, Streams(0))
     assert [len(each) for each in labels] == [10, 16]
-    other = given.others["breastmnist"]
+    other = given.other_datasets["breastmnist"]
     images, others_labels = torch.from_numpy(other.images), torch.from_numpy(other.labels)
     scaled = (images - given.images.mean(0)) / given.images.std(0, correction=0)
     for step in range(config.steps):

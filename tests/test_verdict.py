@@ -1,32 +1,48 @@
-from dataclasses import asdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from sweeps.comparisons import compare_all
-from sweeps.verdict import verdict, versus
+from made_up import changed, found, source
+from sweeps.analysis.comparisons import compare_all
+from sweeps.analysis.intervals import Estimate
+from sweeps.analysis.verdict import verdict, versus
 
 
-def summary(means, baseline="plain", **more):
+def estimate(mean, half):
+    return Estimate(n=40, mean=mean, iqm=mean, sd=0.02, low=mean - half, high=mean + half, images_error=0.0)
+
+
+def summary(means, baseline="plain", spec=None):
     """A summary of approaches with exactly these means on 40 seeds; differences have an sd of about 2 points."""
     rng = np.random.default_rng(0)
     values = {}
     for name, mean in means.items():
         noise = rng.normal(0, 0.015, 40)
         values[name] = dict(enumerate(mean + noise - noise.mean()))
+    empty = found([], names=tuple(means), spec=spec)
     rows = [
-        {
-            "approach": name,
-            "is_confirmed": True,
-            "confirmed": {"mean": mean, "n": 40, "low": mean - 0.02, "high": mean + 0.02},
-            "optimism": 0.012,
-            "test": {"balanced_accuracy": {"mean": 0.7, "low": 0.65, "high": 0.75}},
-        }
-        for name, mean in sorted(means.items(), key=lambda item: -item[1])
+        changed(
+            row,
+            {
+                "is_confirmed": True,
+                "confirmed": estimate(means[row.approach], 0.02),
+                "optimism": 0.012,
+                "test": {"balanced_accuracy": estimate(0.7, 0.05)},
+            },
+        )
+        for row in empty.approaches
     ]
-    pairs = [asdict(pair) | {"is_shown": pair.is_shown} for pair in compare_all(values)]
-    spec = {"dataset": "real.npz", "weights": {}, "others": {}, "smoke": False}
-    return {**spec, "baseline": baseline, "approaches": rows, "comparisons": pairs, **more}
+    rows.sort(key=lambda row: -means[row.approach])
+    pairs = tuple(compare_all(values))
+    return changed(empty, {"baseline": baseline, "approaches": tuple(rows), "comparisons": pairs})
+
+
+def without_confirmation(summary, name):
+    """The summary with one approach that is not confirmed, and so not compared."""
+    rows = [changed(row, {"is_confirmed": row.approach != name}) for row in summary.approaches]
+    pairs = [pair for pair in summary.comparisons if name not in (pair.better, pair.worse)]
+    return changed(summary, {"approaches": tuple(rows), "comparisons": tuple(pairs)})
 
 
 def test_says_which_by_how_much_and_whether_it_held():
@@ -42,22 +58,22 @@ def test_says_which_by_how_much_and_whether_it_held():
     assert "balanced accuracy is 70.0 % (95 % interval 65.0 to 75.0)" in held
 
 
-def test_names_those_that_are_not_told_apart():
+def test_names_those_that_cannot_be_distinguished():
     which, apart, _ = verdict(summary({"good": 0.9, "rival": 0.899, "plain": 0.8}))
     assert "better than the plain baseline" in which
     assert "better than 1 of the 2 others" in apart
-    assert "not told apart from it, in points: rival (-0.1, " in apart
+    assert "cannot be distinguished from these (their differences from it in points): rival (-0.1, " in apart
 
 
 def test_a_winner_that_the_seeds_do_not_show_to_beat_the_baseline():
     which, apart, _ = verdict(summary({"good": 0.8005, "plain": 0.8}))
     assert "not shown to differ from the plain baseline" in which
-    assert "better than none of the others" in apart
+    assert "not shown to be better than any other confirmed approach" in apart
 
 
 def test_nothing_beats_the_baseline():
     assert verdict(summary({"poor": 0.7, "plain": 0.8}))[0].endswith(
-        "nothing confirmed has a greater mean than the plain baseline."
+        "no other confirmed approach has a greater mean than the plain baseline."
     )
 
 
@@ -68,13 +84,13 @@ def test_alone():
 
 
 def test_random_weights_and_phantoms_are_said_in_the_first_sentence():
-    found = summary({"good": 0.9, "plain": 0.8}, dataset="phantom", weights={"vgg11": "random"})
+    spec = {"dataset": source("phantom"), "weights": {"vgg11": source("random")}}
+    found = summary({"good": 0.9, "plain": 0.8}, spec=spec)
     assert "[PHANTOM IMAGES, RANDOM WEIGHTS]" in verdict(found)[0]
 
 
 def test_nothing_confirmed():
-    found = summary({"good": 0.9})
-    found["approaches"][0]["is_confirmed"] = False
+    found = without_confirmation(summary({"good": 0.9}), "good")
     assert verdict(found) == ["No approach is confirmed yet, so there is no answer."]
 
 
@@ -84,9 +100,9 @@ def test_versus_is_seen_from_the_other_side(name):
     found = versus(summary(means), name)
     assert list(found) == [other for other in means if other != name]
     for other, pair in found.items():
-        assert pair["mean"] == pytest.approx(means[other] - means[name])
-        assert pair["low"] < pair["mean"] < pair["high"]
-        assert pair["verdict"] == ("better" if means[other] > means[name] else "worse")
+        assert pair.mean == pytest.approx(means[other] - means[name])
+        assert pair.low < pair.mean < pair.high
+        assert pair.verdict == ("better" if means[other] > means[name] else "worse")
 
 
 def test_versus_of_none_is_empty():
@@ -94,12 +110,10 @@ def test_versus_of_none_is_empty():
 
 
 def test_approaches_without_confirmation_are_not_passed_over():
-    found = summary({"good": 0.9, "plain": 0.8, "lost": 0.7})
-    found["approaches"][2]["is_confirmed"] = False
-    found["comparisons"] = [pair for pair in found["comparisons"] if "lost" not in (pair["better"], pair["worse"])]
-    assert "better than every other confirmed approach, 1 not being confirmed" in verdict(found)[1]
-    found["comparisons"] = []
-    which, apart, _ = verdict(found)
+    found = without_confirmation(summary({"good": 0.9, "plain": 0.8, "lost": 0.7}), "lost")
+    assert verdict(found)[1].startswith("It is shown to be better than every other confirmed approach (at a level of")
+    assert verdict(found)[1].endswith(". Not confirmed, so not compared: 1 more.")
+    which, apart, _ = verdict(changed(found, {"comparisons": ()}))
     assert which.endswith("on 40 fresh seeds.")
     assert apart.startswith("There is no other confirmed approach")
 
@@ -110,8 +124,7 @@ def test_a_baseline_without_rivals_is_not_said_to_be_unbeaten():
 
 def test_an_interval_without_zero_that_the_correction_does_not_accept_is_explained():
     found = summary({"good": 0.9, "plain": 0.8, "poor": 0.7})
-    for pair in found["comparisons"]:
-        pair["is_shown"] = False
-    which, apart, _ = verdict(found)
-    assert which.endswith("points: by itself it would, corrected for 3 pairs it does not).")
+    pairs = [replace(pair, p_holm=0.06) for pair in found.comparisons]
+    which, apart, _ = verdict(changed(found, {"comparisons": tuple(pairs)}))
+    assert which.endswith("points; without the correction for 3 pairs it would be).")
     assert ": plain, poor (-20.0, " in apart

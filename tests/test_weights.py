@@ -11,10 +11,10 @@ import torch
 
 from made_weights import made_weights
 from refusals import no_network, refused
-from sweeps import weights as module
-from sweeps.weights import find_weights
-from trainables.backbones import random_backbone, weights_fingerprint
-from trainables.vision import torchvision
+from sweeps.inputs import weights as module
+from sweeps.inputs.weights import find_weights
+from trainables.parts.backbones import random_backbone, weights_fingerprint
+from trainables.parts.torchvision_import import torchvision
 
 imagenet_weights = module._imagenet_weights
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from trainables.attention import AttentionConfig, with_attention
-from trainables.networks import classifying, custom_stages, starter_stages
-from trainables.scratch import AugmentedConfig, AugmentedNetwork
+from trainables.parts.attention import AttentionConfig, with_attention
+from trainables.parts.networks import classifying, custom_stages, starter_stages
+from trainables.parts.scratch import AugmentedConfig, AugmentedNetwork
 
 # After which stage. The custom network's last map is a single position, over which there is nothing to attend.
 POSITIONS = {

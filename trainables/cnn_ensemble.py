@@ -7,10 +7,11 @@ from functools import partial
 
 from torch import nn
 
-from trainables.networks import classifying, custom_stages
-from trainables.protocol import Classifier, Streams, Support
-from trainables.scratch import AugmentedConfig, AugmentedNetwork, fit_network
-from trainables.training import mean_probability
+from trainables.parts.learner import Classifier, Support
+from trainables.parts.networks import classifying, custom_stages
+from trainables.parts.scratch import AugmentedConfig, AugmentedNetwork, fit_network
+from trainables.parts.streams import Streams
+from trainables.parts.training import mean_probability
 
 # By number of blocks. With three the linear layer sees 3 x 3 positions, with four a single one.
 CHANNELS = {3: (16, 32, 64), 4: (16, 32, 32, 64)}

@@ -8,10 +8,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from trainables.networks import classifying, custom_stages, pooled_classifying, pooled_features, resnet18_stages
-from trainables.protocol import Classifier, Streams, Support
-from trainables.scratch import AugmentedConfig, AugmentedNetwork, fit_network
-from trainables.training import mean_probability
+from trainables.parts.learner import Classifier, Support
+from trainables.parts.networks import classifying, custom_stages, pooled_classifying, pooled_features, resnet18_stages
+from trainables.parts.scratch import AugmentedConfig, AugmentedNetwork, fit_network
+from trainables.parts.streams import Streams
+from trainables.parts.training import mean_probability
 
 
 @dataclass(frozen=True, kw_only=True)

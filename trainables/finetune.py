@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from trainables.backbones import FeatureSpec, backbone_with, before_last, blocks
-from trainables.protocol import Classifier, SeedTrainable, Streams, Support
-from trainables.training import TrainingConfig, classifier_of, train
+from trainables.parts.backbones import FeatureSpec, backbone_with, before_last, blocks
+from trainables.parts.learner import Classifier, Learner, Needs, Support
+from trainables.parts.streams import Streams
+from trainables.parts.training import TrainingConfig, classifier_of, train
 
 # Input size of each backbone: what a trial's own blocks have to compute grows with its square.
 SIZES_PX = {"alexnet": 96, "vgg11": 64, "vgg11_bn": 64, "resnet50": 64}
@@ -65,27 +66,27 @@ def _output(blocks: int) -> str:
     return before_last(blocks) if blocks else "mean"
 
 
-class Finetune(SeedTrainable):
+class Finetune(Learner):
     """A backbone whose last blocks are trained on with a linear layer, or are frozen for comparison."""
 
     Config = FinetuneConfig
-    trains = tuple(SIZES_PX)
-    features = tuple(
-        FeatureSpec(backbone=name, output=_output(count), size_px=size_px)
-        for name, size_px in SIZES_PX.items()
-        for count in range(MOST_BLOCKS + 1)
+    may_need = Needs(
+        views=tuple(
+            FeatureSpec(backbone=name, output=_output(count), size_px=size_px)
+            for name, size_px in SIZES_PX.items()
+            for count in range(MOST_BLOCKS + 1)
+        ),
+        trained_backbones=tuple(SIZES_PX),
     )
 
     @classmethod
-    def views(cls, config: FinetuneConfig) -> tuple[str, ...]:
-        """What goes into the first block that is trained."""
+    def needs(cls, config: FinetuneConfig) -> Needs:
+        """What goes into the first block that is trained, and the backbone's weights if any block is."""
         size_px = SIZES_PX[config.backbone]
-        return (FeatureSpec(backbone=config.backbone, output=_output(config.blocks), size_px=size_px).name,)
-
-    @classmethod
-    def trained_further(cls, config: FinetuneConfig) -> str | None:
-        """The configuration's backbone, if any of its blocks is trained."""
-        return config.backbone if config.blocks else None
+        return Needs(
+            views=(FeatureSpec(backbone=config.backbone, output=_output(config.blocks), size_px=size_px),),
+            trained_backbones=(config.backbone,) if config.blocks else (),
+        )
 
     @classmethod
     def fit(cls, config: FinetuneConfig, support: Support, streams: Streams) -> Classifier:

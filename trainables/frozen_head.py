@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from trainables.backbones import FeatureSpec
-from trainables.protocol import Classifier, SeedTrainable, Streams, Support
-from trainables.training import Loss, TrainingConfig, classifier_of, focal_loss, mean_probability, train
+from trainables.parts.backbones import FeatureSpec
+from trainables.parts.learner import Classifier, Learner, Needs, Support
+from trainables.parts.streams import Streams
+from trainables.parts.training import Loss, TrainingConfig, classifier_of, focal_loss, mean_probability, train
 
 # What goes into a backbone. At 224 pixels, where a table takes minutes, with the study's normalisation only.
 INPUTS = ((224, "half"), (128, "half"), (128, "imagenet"))
@@ -87,35 +88,43 @@ def scale(name: str, features_ND: Tensor, support_ND: Tensor) -> Tensor:
     raise ValueError(f"Expected a scaling from none, length, standardise; got {name!r}.")
 
 
-class FrozenHead(SeedTrainable):
-    """A head trained on frozen features; a subclass names the backbones."""
+class FrozenHead(Learner):
+    """A head trained on frozen features; a subclass names the backbones.
+
+    `may_need` follows from what it names.
+    """
 
     Config: ClassVar[type] = LinearConfig
     backbones: ClassVar[tuple[str, ...]]
     poolings: ClassVar[tuple[str, ...]] = ("full", "mean")
+    # Views after the features.
+    further_views: ClassVar[tuple[str, ...]] = ()
+    other_datasets: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if hasattr(cls, "backbones"):
-            cls.features = tuple(
+            features = tuple(
                 FeatureSpec(backbone=backbone, output=pooling, size_px=size_px, normalisation=normalisation)
                 for backbone in cls.backbones
                 for size_px, normalisation in INPUTS
                 for pooling in cls.poolings
             )
+            cls.may_need = Needs(views=(*features, *cls.further_views), other_datasets=cls.other_datasets)
 
     @classmethod
-    def views(cls, config: Any) -> tuple[str, ...]:
-        """Each backbone's table for the configuration's input and pooling."""
-        return tuple(
+    def needs(cls, config: Any) -> Needs:
+        """Each backbone's table for the configuration's input and pooling, then the further views."""
+        features = tuple(
             FeatureSpec(
                 backbone=backbone,
                 output=getattr(config, "pooling", cls.poolings[0]),
                 size_px=config.size_px,
                 normalisation=config.input_normalisation,
-            ).name
+            )
             for backbone in cls.backbones
         )
+        return Needs(views=(*features, *cls.further_views), other_datasets=cls.other_datasets)
 
     @classmethod
     def head(cls, config: Any, inputs: int) -> nn.Module:

@@ -11,12 +11,12 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from trainables.backbones import BACKBONES
 from trainables.frozen_head import FrozenHead, HeadConfig
-from trainables.recurrent import Recurrent, SequenceConfig, SequenceNetwork
+from trainables.parts.backbones import BACKBONES
+from trainables.parts.recurrent import Recurrent, SequenceConfig, SequenceNetwork
 
 SIDE = BACKBONES["vgg11"].side
-# The report cuts VGG11's 25088 numbers into 256 pieces.
+# The study cuts VGG11's 25088 numbers into 256 pieces.
 PIECE_SIZE = 98
 
 
@@ -38,7 +38,7 @@ class MapSequenceConfig(HeadConfig, SequenceConfig):
 def map_sequence(name: str, map_ND: Tensor) -> Tensor:
     """Maps as sequences: their "positions" row by row (N, 49, C), or "pieces" of the flat numbers (N, D / 98, 98).
 
-    A piece is two channels: that is the report's sequence of 256 steps.
+    A piece is two channels: that is the study's sequence of 256 steps.
 
     Raises:
         ValueError: There is no sequence of that name.
@@ -79,7 +79,7 @@ class VGG11RNN(FrozenHead):
 
     @classmethod
     def head(cls, config: MapSequenceConfig, inputs: int) -> nn.Module:
-        """Started from zero; the report drew the state at random at every pass, also in testing."""
+        """Started from zero; the study drew the state at random at every pass, also in testing."""
         return SequenceNetwork(cls.recurrent, partial(map_sequence, config.sequence), (inputs,), config)
 
 

@@ -15,8 +15,9 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import SVC
 from torch import Tensor
 
-from trainables.normalisation import normalise, unit
-from trainables.protocol import Classifier, SeedTrainable, Streams, Support
+from trainables.parts.learner import Classifier, Learner, Support
+from trainables.parts.normalisation import normalise, unit
+from trainables.parts.streams import Streams
 
 # Vectors (M, D) -> log-odds of pneumonia (M,); a classifier without probabilities gives a margin, 0 at its border.
 Decision = Callable[[np.ndarray], np.ndarray]
@@ -108,7 +109,7 @@ def decision(config: PixelBaselineConfig, vectors_ND: np.ndarray, labels_N: np.n
     return decide
 
 
-class PixelBaseline(SeedTrainable):
+class PixelBaseline(Learner):
     """A classical classifier on pixels or HOG. Nothing in it is random."""
 
     Config = PixelBaselineConfig

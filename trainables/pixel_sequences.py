@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from torch.nn.functional import unfold
 
 from trainables.frozen_head import FrozenHead, HeadConfig, scale
-from trainables.normalisation import unit
-from trainables.protocol import PIXELS, Classifier, Streams, Support
-from trainables.recurrent import Recurrent, SequenceConfig, SequenceNetwork
-from trainables.scratch import ScratchConfig, ScratchNetwork, network_input
-from trainables.training import classifier_of, train
+from trainables.parts.image_sets import PIXELS
+from trainables.parts.learner import Classifier, Support
+from trainables.parts.normalisation import unit
+from trainables.parts.recurrent import Recurrent, SequenceConfig, SequenceNetwork
+from trainables.parts.scratch import ScratchConfig, ScratchNetwork, network_input
+from trainables.parts.streams import Streams
+from trainables.parts.training import classifier_of, train
 
 # Height and width of the pixels that are one step.
 WINDOWS = {"rows": (1, 28), "patches": (4, 4)}
@@ -99,12 +101,8 @@ class VGG11RNNHidden(FrozenHead):
     backbones = ("vgg11",)
     # 512 numbers, so that the projection is small.
     poolings = ("mean",)
+    further_views = (PIXELS,)
     recurrent: ClassVar[Recurrent] = nn.RNN
-
-    @classmethod
-    def views(cls, config: FeaturesAndPixelsConfig) -> tuple[str, ...]:
-        """The features, and the pixels."""
-        return (*super().views(config), PIXELS)
 
     @classmethod
     def fit(cls, config: FeaturesAndPixelsConfig, support: Support, streams: Streams) -> Classifier:

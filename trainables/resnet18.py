@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from torch import nn
 
-from trainables.attention import AttentionConfig, with_attention
-from trainables.networks import Stage, pooled_classifying, resnet18_stages
-from trainables.scratch import AugmentedConfig, AugmentedNetwork
+from trainables.parts.attention import AttentionConfig, with_attention
+from trainables.parts.networks import Stage, pooled_classifying, resnet18_stages
+from trainables.parts.scratch import AugmentedConfig, AugmentedNetwork
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similarity, normalize
 
-from trainables.augmentation import augment
-from trainables.networks import features, twin_stages
-from trainables.normalisation import unit
-from trainables.protocol import Classifier, SeedTrainable, Streams, Support
-from trainables.scratch import AugmentedConfig, network_input, training_batches
-from trainables.training import Loss, channels_last, train
+from trainables.parts.augmentation import augment
+from trainables.parts.learner import Classifier, Learner, Support
+from trainables.parts.networks import features, twin_stages
+from trainables.parts.normalisation import unit
+from trainables.parts.scratch import AugmentedConfig, network_input, training_batches
+from trainables.parts.streams import Streams
+from trainables.parts.training import Loss, channels_last, train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +167,7 @@ def class_score(similarities_NR: Tensor, labels_R: Tensor, references: str) -> T
     return pneumonia_N - normal_N
 
 
-class Siamese(SeedTrainable):
+class Siamese(Learner):
     """Twins trained on the pairs of the ten images; subclasses say how two embeddings are compared, and the loss."""
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Small convolutional networks from scratch: the course's starter network, and the report's own with augmentations."""
+"""Small convolutional networks from scratch: the course's starter network, and the study's own with augmentations."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from trainables.augmentation import CirilloStrengths, SatotoStrengths, cirillo, satoto
-from trainables.networks import classifying, custom_stages, starter_stages
-from trainables.scratch import ScratchConfig, ScratchNetwork
+from trainables.parts.augmentation import CirilloStrengths, SatotoStrengths, cirillo, satoto
+from trainables.parts.networks import classifying, custom_stages, starter_stages
+from trainables.parts.scratch import ScratchConfig, ScratchNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
 class CnnConfig(ScratchConfig):
-    """Hyperparameters of the report's network."""
+    """Hyperparameters of the study's network."""
 
     dropout: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class SatotoConfig(CnnConfig, SatotoStrengths):
-    """The report's network with Satoto's augmentation."""
+    """The study's network with Satoto's augmentation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CirilloConfig(CnnConfig, CirilloStrengths):
-    """The report's network with Cirillo's augmentation."""
+    """The study's network with Cirillo's augmentation."""
 
 
 class StarterCNN(ScratchNetwork):
@@ -42,7 +42,7 @@ class StarterCNN(ScratchNetwork):
 
 
 class CNN(ScratchNetwork):
-    """The report's custom network, without augmentation."""
+    """The study's custom network, without augmentation."""
 
     Config: ClassVar[type] = CnnConfig
 
@@ -53,7 +53,7 @@ class CNN(ScratchNetwork):
 
 
 class CNNSatoto(CNN):
-    """The report's network with rotation, shear, scaling and reflection (Satoto et al. 2020)."""
+    """The study's network with rotation, shear, scaling and reflection (Satoto et al. 2020)."""
 
     Config = SatotoConfig
 
@@ -64,7 +64,7 @@ class CNNSatoto(CNN):
 
 
 class CNNCirillo(CNN):
-    """The report's network with changes of intensity and an elastic deformation (Cirillo et al. 2021)."""
+    """The study's network with changes of intensity and an elastic deformation (Cirillo et al. 2021)."""
 
     Config = CirilloConfig
 

@@ -7,7 +7,7 @@ Shapes: N = images, D = features, E = embedding size, P = pairs of anchor and po
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -16,13 +16,14 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from trainables.data import BREASTMNIST
 from trainables.frozen_head import FrozenHead, LinearConfig, scale
-from trainables.protocol import Classifier, Streams, Support
-from trainables.training import train
+from trainables.parts.datasets import BREASTMNIST
+from trainables.parts.learner import Classifier, Needs, Support
+from trainables.parts.streams import Streams
+from trainables.parts.training import train
 
 # How many images of each class of BreastMNIST a step sees: a batch of 16, as in the study.
-OTHERS_A_CLASS = 8
+OTHERS_PER_CLASS = 8
 
 # Embeddings (N, E) -> log-odds of pneumonia (N,); all but "logistic" give a margin, 0 at its border.
 Decision = Callable[[Tensor], Tensor]
@@ -127,10 +128,10 @@ def sum_of_losses(embeddings_NE: Tensor, labels_N: Tensor, *, sizes: Sequence[in
 
 
 def balanced_batches(labels_N: np.ndarray, steps: int, generator: torch.Generator) -> Tensor:
-    """The rows of each step's batch, (S, B): `OTHERS_A_CLASS` of class 0, then of class 1, none twice in a batch."""
+    """The rows of each step's batch, (S, B): `OTHERS_PER_CLASS` of class 0, then of class 1, none twice in a batch."""
 
     def drawn(rows_K: Tensor) -> Tensor:
-        return rows_K[torch.rand(steps, len(rows_K), generator=generator).argsort(1)[:, :OTHERS_A_CLASS]]
+        return rows_K[torch.rand(steps, len(rows_K), generator=generator).argsort(1)[:, :OTHERS_PER_CLASS]]
 
     return torch.cat([drawn(torch.from_numpy(np.flatnonzero(labels_N == label))) for label in (0, 1)], 1)
 
@@ -146,7 +147,7 @@ def training_batches(
     support_RD = prepare(support.images)
     if not config.joint:
         return lambda step: support_RD, [support.labels]
-    other = support.others[BREASTMNIST]
+    other = support.other_datasets[BREASTMNIST]
     rows_SB = balanced_batches(other.labels, config.steps, streams.generator(BREASTMNIST)).numpy()
 
     def batch_of_step(step: int) -> Tensor:
@@ -193,12 +194,13 @@ class AlexNetTriplet(FrozenHead):
 
     Config = TripletConfig
     backbones = ("alexnet",)
-    others = (BREASTMNIST,)
+    other_datasets = (BREASTMNIST,)
 
     @classmethod
-    def learns_from(cls, config: TripletConfig) -> tuple[str, ...]:
-        """BreastMNIST, if the configuration is joint."""
-        return cls.others if config.joint else ()
+    def needs(cls, config: TripletConfig) -> Needs:
+        """BreastMNIST only if the configuration is joint."""
+        needs = super().needs(config)
+        return needs if config.joint else replace(needs, other_datasets=())
 
     @classmethod
     def fit(cls, config: TripletConfig, support: Support, streams: Streams) -> Classifier:

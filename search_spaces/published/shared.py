@@ -1,0 +1,63 @@
+"""Settings and notes that several of the study's systems share."""
+
+from __future__ import annotations
+
+# The training of the study's networks from scratch; a weight decay of 1e-6 is as good as none.
+STUDY_TRAINING = {"normalisation": "fixed", "learning_rate": 1e-3, "weight_decay": 1e-6, "steps": 50}
+STUDY_CIRILLO = {"gain_spread": 0.2, "gamma_spread": 0.2, "elastic_sigma_px": 1.0, "elastic_points": 3}
+# What is known of its Siamese networks: Adam's learning rate, mirroring only, 128 dimensions, dropout.
+STUDY_SIAMESE = {
+    **STUDY_TRAINING,
+    "learning_rate": 1e-6,
+    "augmentation": "satoto",
+    "rotation_deg": 0.0,
+    "shear_x_deg": 0.0,
+    "shear_y_deg": 0.0,
+    "least_scale": 1.0,
+    "reflect": True,
+    "embedding_size": 128,
+    "dropout": 0.5,
+    "references": "mean",
+}
+
+# What is known of the study's linear layers on frozen backbones.
+STUDY_HEAD = {
+    "size_px": 224,
+    "scaling": "none",
+    "pooling": "full",
+    "learning_rate": 1e-3,
+    "weight_decay": 1e-6,
+    "steps": 30,
+}
+
+# Of the heads that need the whole map.
+STUDY_MAP_HEAD = {name: value for name, value in STUDY_HEAD.items() if name != "pooling"}
+# The study's recurrent heads, and their learning rate.
+STUDY_RECURRENT = {"hidden_size": 50, "layers": 1, "readout": "last", "dropout": 0.0, "learning_rate": 3e-3}
+
+# Its recurrent networks that start from a backbone's output.
+STUDY_FEATURE_START = {
+    **STUDY_TRAINING,
+    **STUDY_RECURRENT,
+    "size_px": 224,
+    "scaling": "none",
+    "sequence": "rows",
+    "hidden_size": 256,
+    "layers": 3,
+}
+
+# Notes and faults that several of its results share.
+BAR = "a bar of its Figure 3, read to about 0.1; seeds and training not given"
+RECURRENT_HEAD_NOTE = (
+    "a bar of its Figure 3, read to about 0.1; seeds and steps not given. There each pass drew its initial state at "
+    "random, in testing too; here it is zero"
+)
+RECURRENT_HEAD_FAULT = "each pass drew the initial state of its recurrent network at random, in testing too"
+PIXEL_SEQUENCE_NOTE = (
+    "a bar of its Figure 3, read to about 0.1; seeds not given. There the upscaled image is cut into 256 steps; here "
+    "the steps are the 28 rows of the image. Chosen here: network and learning rate, those of its recurrent heads"
+)
+FEATURE_START_NOTE = (
+    f"{BAR}. There VGG11's 1000 outputs are the state, and the upscaled image is cut into 256 steps; here each layer's "
+    "state is 256 numbers, a learned projection of VGG11's 512 averages, and the steps are the 28 rows of the image"
+)

@@ -1,0 +1,44 @@
+"""What a check of a sweep is, and what it looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sweeps.analysis.summary import ApproachSummary, Summary
+from sweeps.store.trials import SEARCH, TrialRecord
+
+LOOK, KNOW, FINE = "look at this", "keep in mind", "fine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One check: `mark` is LOOK, KNOW or FINE, `title` says what was checked, `text` what was found, `items` where."""
+
+    mark: str
+    title: str
+    text: str
+    items: tuple[str, ...] = ()
+
+
+def look_or_fine(title: str, trouble: str, fine: str, items: Sequence[str] = ()) -> Check:
+    """To look at where there is trouble, else fine."""
+    return Check(mark=LOOK if trouble else FINE, title=title, text=trouble or fine, items=tuple(items))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What the checks look at: the summary, and the journal's trials of the approaches in it."""
+
+    summary: Summary
+    trials: Sequence[TrialRecord]
+
+    @property
+    def rows(self) -> Sequence[ApproachSummary]:
+        """The approaches, confirmed ones first, best first."""
+        return self.summary.approaches
+
+    def best_trial(self, row: ApproachSummary) -> TrialRecord | None:
+        """The search trial of an approach's best configuration."""
+        own = (t for t in self.trials if t.approach == row.approach and t.stage == SEARCH)
+        return next((trial for trial in own if trial.number == row.best_trial), None)

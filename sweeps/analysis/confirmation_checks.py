@@ -1,0 +1,144 @@
+"""Checks of the confirmation: whether its seeds suffice, and what they show and do not show."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import stats
+
+from sweeps.analysis.check import FINE, KNOW, LOOK, Check, Sweep, look_or_fine
+from sweeps.analysis.comparisons import DIFFERENCE_ERROR, ERROR, Comparison, holm
+from sweeps.analysis.summary import ApproachSummary
+from sweeps.analysis.verdict import BETTER, versus
+from sweeps.core.formatting import percent, points
+from sweeps.store.trials import confirmed_results
+from trainables.parts.protocol import VALIDATION
+
+POWER = 0.8
+
+
+def confirmation(sweep: Sweep) -> Check:
+    """Whether every approach has its fresh seeds."""
+    missing = [
+        f"{row.approach} ({row.confirmed_failure or 'not run to its end'})"
+        for row in sweep.rows
+        if not row.is_confirmed
+    ]
+    trouble = f"Not ranked, since their fresh seeds are not complete: {', '.join(missing)}." if missing else ""
+    return look_or_fine("Confirmation", trouble, "Every approach is confirmed on fresh seeds.")
+
+
+def baseline(sweep: Sweep) -> Check:
+    """Whether anything is better than the plain baseline."""
+    title, name = "Plain baseline", sweep.summary.baseline
+    compared = versus(sweep.summary, name)
+    if not compared:
+        text = (
+            "The plain baseline is not confirmed beside another approach on at least two seeds, so nothing shows "
+            "whether the others are worth their training."
+        )
+        return Check(mark=LOOK, title=title, text=text)
+    better = [other for other, pair in compared.items() if pair.verdict == BETTER]
+    trouble = "" if better else f"No approach is shown to be better than the plain baseline {name}."
+    return look_or_fine(title, trouble, f"Shown to be better than {name}: {', '.join(better)}.")
+
+
+def separation(sweep: Sweep) -> Check:
+    """Whether the seeds show a difference between the best and its runner-up, and how many would."""
+    title = "Enough seeds"
+    if len(sweep.rows) < 2 or not all(row.is_confirmed for row in sweep.rows[:2]):
+        return Check(mark=KNOW, title=title, text="There are no two confirmed approaches to compare.")
+    best, second = (row.approach for row in sweep.rows[:2])
+    comparisons = sweep.summary.comparisons
+    pair = next((pair for pair in comparisons if {pair.better, pair.worse} == {best, second}), None)
+    if pair is None:
+        text = f"One common seed cannot compare {best} and its runner-up {second}: take more --confirm-seeds."
+        return Check(mark=LOOK, title=title, text=text)
+    if pair.is_shown:
+        text = f"{pair.n} seeds show that {best} is better than its runner-up {second}."
+        return Check(mark=FINE, title=title, text=text)
+    difference = f"the difference of {100 * pair.mean:.2f} points between {best} and its runner-up {second}"
+    needed = seeds_needed(pair, len(comparisons))
+    such = f" that compare {len(comparisons)} pairs" if len(comparisons) > 1 else ""
+    text = (
+        f"If that is the true difference, about {needed} seeds would show it in four of five sweeps{such}."
+        if needed
+        else "No number of seeds would show so small a difference reliably, since the choice of the pool's images "
+        f"alone moves a difference by {percent(DIFFERENCE_ERROR)} points."
+    )
+    return Check(mark=LOOK, title=title, text=f"{pair.n} seeds do not show {difference}. {text}")
+
+
+def seeds_needed(pair: Comparison, pairs: int) -> int | None:
+    """Seeds at which a test, one of so many, shows the observed difference with a power of 80 %; None if none do.
+
+    `n = sd^2 / (d^2 / z^2 - e^2)`, with the mean `d` and the standard deviation `sd` of the paired differences, the
+    images' error `e`, and `z` the normal quantiles of the corrected two-sided level and of the power. Never fewer than
+    there were, which did not show it.
+    """
+    z = stats.norm.isf(ERROR / 2 / pairs) + stats.norm.ppf(POWER)
+    of_seeds = (pair.mean / z) ** 2 - DIFFERENCE_ERROR**2
+    if of_seeds <= 0:
+        return None
+    error = (pair.high - pair.low) / 2 / stats.t.ppf(0.975, pair.n - 1)
+    variance = max(error**2 - DIFFERENCE_ERROR**2, 0.0) * pair.n
+    needed: int = math.ceil(variance / of_seeds)
+    return max(pair.n + 1, needed)
+
+
+def optimism(sweep: Sweep) -> Check:
+    """Where the search's seeds flattered the winner by more than chance explains: Welch's test, one-sided, Holm."""
+    tested = {row.approach: test for row in sweep.rows if row.is_confirmed and (test := _flattery(sweep, row))}
+    corrected = holm([p for p, _ in tested.values()])
+    clear = [
+        f"{name} ({points(by)} points)"
+        for (name, (_, by)), p in zip(tested.items(), corrected, strict=True)
+        if p < ERROR
+    ]
+    trouble = (
+        f"The search looked clearly better than fresh seeds: {', '.join(clear)}. Take more --seeds." if clear else ""
+    )
+    fine = "In no approach does the search look better than fresh seeds by more than chance explains."
+    return look_or_fine("Optimism of the search", trouble, fine)
+
+
+def _flattery(sweep: Sweep, row: ApproachSummary) -> tuple[float, float] | None:
+    """By which p-value, and by how much, the winner was better in the search; None where nothing can be tested."""
+    trial = sweep.best_trial(row)
+    if trial is None:
+        return None
+    fresh = [
+        result.accuracy
+        for result in confirmed_results(sweep.trials, row.approach, trial.number)
+        if result.split == VALIDATION and result.accuracy is not None
+    ]
+    searched_N, fresh_N = trial.values("accuracy"), np.array(fresh)
+    if min(len(searched_N), len(fresh_N)) < 2 or max(searched_N.std(), fresh_N.std()) == 0:
+        return None
+    test = stats.ttest_ind(searched_N, fresh_N, equal_var=False, alternative="greater")
+    return float(test.pvalue), float(searched_N.mean() - fresh_N.mean())
+
+
+def test_openings(sweep: Sweep) -> Check:
+    """Whether the test split was used more than once."""
+    often = [f"{row.approach} {row.test_openings} times" for row in sweep.rows if row.test_openings > 1]
+    trouble = (
+        "The test split was opened more than once, as an extended search found a new best configuration: "
+        f"{', '.join(often)}. Its numbers are a little less independent."
+        if often
+        else ""
+    )
+    return look_or_fine("Test split", trouble, "The test split was opened at most once for each approach.")
+
+
+def intervals(sweep: Sweep) -> Check:
+    """What no sweep on one data set can say."""
+    best = sweep.rows[0].confirmed if sweep.rows else None
+    error = f" ({percent(best.images_error)} points as a standard error)" if best and best.images_error else ""
+    text = (
+        "All intervals hold for other draws of ten images and for other images of the same source; what the choice of "
+        f"these 2000 images adds{error} was measured on PneumoniaMNIST. They say nothing of other hospitals, machines "
+        "or diseases."
+    )
+    return Check(mark=KNOW, title="What the intervals cover", text=text)

@@ -1,0 +1,51 @@
+"""Checks of what the numbers rest on: images, weights, the kind of run, and the code."""
+
+from __future__ import annotations
+
+from sweeps.analysis.check import Check, Sweep, look_or_fine
+
+
+def images(sweep: Sweep) -> Check:
+    """Whether the images are real."""
+    synthetic = [warning for warning in sweep.summary.warnings if warning.startswith("PHANTOM")]
+    trouble = (
+        "The built-in phantom, which is synthetic, stands in for them: numbers that rest on it mean nothing medical."
+    )
+    return look_or_fine("Images", f"{', '.join(synthetic)}. {trouble}" if synthetic else "", "All images are real.")
+
+
+def weights(sweep: Sweep) -> Check:
+    """Whether pretrained weights are pretrained."""
+    is_random = "RANDOM WEIGHTS" in sweep.summary.warnings
+    trouble = "Weights that should be pretrained are random: the numbers show what untrained networks are worth."
+    return look_or_fine("Weights", trouble if is_random else "", "No weights are random that should be pretrained.")
+
+
+def smoke(sweep: Sweep) -> Check:
+    """Whether the numbers are meant."""
+    trouble = (
+        "This was a smoke run, which shows that everything works: unless asked otherwise it has few configurations and "
+        "seeds, synthetic images and random weights, and its backbones always see smaller images. Its numbers are no "
+        "results."
+    )
+    return look_or_fine("Kind of run", trouble if sweep.summary.spec.smoke else "", "This was a full run.")
+
+
+def code(sweep: Sweep) -> Check:
+    """Whether one known version of the code made all numbers, and whether several kinds of processor may have."""
+    starts = sweep.summary.starts
+    revisions = list(dict.fromkeys(start.git_revision for start in starts))
+    texts = []
+    if len(revisions) > 1:
+        texts.append(f"The sweep was started with {len(revisions)} versions of the code.")
+    if any(revision.endswith("-dirty") for revision in revisions):
+        texts.append("The code had changes that were not committed, so the git revision alone does not bring it back.")
+    if "unknown" in revisions:
+        texts.append("The git revision is not known.")
+    processors = list(dict.fromkeys(start.processor for start in starts))
+    if len(processors) > 1:
+        texts.append(
+            f"The sweep was started on {len(processors)} kinds of processor ({'; '.join(processors)}), which may round "
+            "the last digits differently."
+        )
+    return look_or_fine("Code", " ".join(texts), "One committed version of the code made all numbers.")

@@ -1,0 +1,255 @@
+"""What a sweep found, as one typed record: made from the journal, written to `summary.json`, read back validated.
+
+Accuracies are fractions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from search_spaces.published.settings import Published
+from sweeps.analysis import caveats
+from sweeps.analysis.comparisons import Comparison, compare_all
+from sweeps.analysis.intervals import POOL_ERROR, Estimate, estimate, estimates
+from sweeps.core.challenge import Approach
+from sweeps.core.provenance import without_password
+from sweeps.store.journal import Journal
+from sweeps.store.spec import Spec, Start, Stored
+from sweeps.store.trials import CONFIRM, SEARCH, TrialRecord, best_complete, confirmed_results
+from trainables.parts.protocol import TEST, VALIDATION
+from trainables.parts.results import SeedResult
+
+
+class Configurations(Stored):
+    """How many configurations a search has, by how they ended."""
+
+    complete: int
+    raced_out: int
+    failed: int
+    unfinished: int
+
+    @property
+    def tried(self) -> int:
+        """Those that tell something: complete or raced out."""
+        return self.complete + self.raced_out
+
+    @property
+    def begun(self) -> int:
+        """All of them."""
+        return self.tried + self.failed + self.unfinished
+
+
+class PublishedNumber(Stored):
+    """What the study gives for an approach at a setting: its accuracy in per cent, None where it gives no number."""
+
+    mean_percent: float | None
+    sd_percent: float | None
+    seeds: int | None
+    params: Mapping[str, Any]
+    note: str
+    is_class_accuracy: bool
+
+
+class ApproachSummary(Stored):
+    """What came out for one approach.
+
+    Attributes:
+        approach: Its name.
+        about: What it is, in one sentence.
+        weights: Where its backbones' weights come from.
+        configurations: Of its search.
+        stopped: Why its search was stopped early, if it was.
+        best_trial: Number of its best complete configuration; None if there is none.
+        best_params: That configuration.
+        search: Its accuracy on the search's seeds.
+        confirmed: Its accuracy on fresh seeds.
+        is_confirmed: Whether all its fresh seeds are there; only then it is ranked.
+        confirmed_failure: Why its confirmation failed, if it did.
+        optimism: Mean in the search less the confirmed mean.
+        confirmed_validation: Every metric on fresh seeds.
+        test: Every metric on the test split.
+        test_openings: How many of its configurations were scored on the test split.
+        published: What the study gives; None for an approach that it does not have.
+        at_published_setting: Ours at the setting that the search starts from, on the search's seeds.
+        seeds_run: Seeds that were trained, in all its configurations.
+        seconds: What they took, each on one CPU.
+        seconds_per_seed: Median time of one seed, with its validation.
+    """
+
+    approach: str
+    about: str
+    weights: tuple[str, ...]
+    configurations: Configurations
+    stopped: str | None
+    best_trial: int | None
+    best_params: Mapping[str, Any] | None
+    search: Estimate | None
+    confirmed: Estimate | None
+    is_confirmed: bool
+    confirmed_failure: str | None
+    optimism: float | None
+    confirmed_validation: Mapping[str, Estimate]
+    test: Mapping[str, Estimate]
+    test_openings: int
+    published: PublishedNumber | None
+    at_published_setting: Estimate | None
+    seeds_run: int
+    seconds: float
+    seconds_per_seed: float | None
+
+    @property
+    def test_accuracy(self) -> Estimate | None:
+        """Balanced accuracy on the test split."""
+        return self.test.get("balanced_accuracy")
+
+    @property
+    def start(self) -> Mapping[str, Any] | None:
+        """The configuration that its search started from; None where the sampler began by itself."""
+        return self.published.params if self.published else None
+
+    @property
+    def is_best_at_start(self) -> bool:
+        """Whether nothing better was found than the configuration that the search started from."""
+        return self.best_params is not None and self.best_params == self.start
+
+
+class Summary(Stored):
+    """What a sweep is and what it found.
+
+    Attributes:
+        sweep: Its name.
+        spec: What its numbers depend on.
+        caveats: What must be said beside every number, by kind.
+        starts: Every start and resumption, without passwords.
+        baseline: The plain baseline's name, if the challenge has one.
+        approaches: Those that are confirmed first, best first.
+        comparisons: Of all pairs of confirmed approaches, clearest first.
+    """
+
+    sweep: str
+    spec: Spec
+    caveats: Mapping[str, str]
+    starts: tuple[Start, ...]
+    baseline: str | None
+    approaches: tuple[ApproachSummary, ...]
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def warnings(self) -> list[str]:
+        """The caveats that forbid taking a number at face value, in capitals."""
+        return caveats.warnings(self.spec)
+
+
+def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
+    """Summarise a sweep from its journal."""
+    trials = journal.trials([approach.name for approach in approaches])
+    spec, starts = journal.spec, journal.starts
+    wanted = starts[-1].asked("confirm_seeds")
+    rows = [_summarise(trials, approach, wanted, spec, journal.stopped(approach.name)) for approach in approaches]
+    rows.sort(key=lambda row: (not row.is_confirmed, -(row.confirmed.mean if row.confirmed else 0)))
+    return Summary(
+        sweep=journal.folder.name,
+        spec=spec,
+        caveats=caveats.of_sweep(spec),
+        starts=tuple(without_password_in(start) for start in starts),
+        baseline=next((approach.name for approach in approaches if approach.is_baseline), None),
+        approaches=tuple(rows),
+        comparisons=tuple(compared(trials, rows)),
+    )
+
+
+def without_password_in(start: Start) -> Start:
+    """The start as others may see it."""
+    uri = start.options.get("tracking_uri")
+    if not isinstance(uri, str):
+        return start
+    return start.model_copy(update={"options": {**start.options, "tracking_uri": without_password(uri)}})
+
+
+def compared(trials: Sequence[TrialRecord], rows: Sequence[ApproachSummary]) -> list[Comparison]:
+    """Every pair of confirmed approaches on their common fresh seeds, by validation accuracy."""
+    return compare_all(
+        {
+            row.approach: {
+                result.seed: result.accuracy
+                for result in confirmed_results(trials, row.approach, row.best_trial)
+                if result.split == VALIDATION and result.accuracy is not None
+            }
+            for row in rows
+            if row.is_confirmed and row.best_trial is not None
+        }
+    )
+
+
+def _summarise(
+    trials: Sequence[TrialRecord], approach: Approach, wanted: int, spec: Spec, stopped: str | None
+) -> ApproachSummary:
+    name = approach.name
+    own = [trial for trial in trials if trial.approach == name]
+    searched = [trial for trial in own if trial.stage == SEARCH]
+    states = [trial.state for trial in searched]
+    best = best_complete(own, name)
+    confirmed = confirmed_results(own, name, best.number) if best else ()
+    search = estimate(best.values("accuracy"), POOL_ERROR) if best else None
+    validation = estimates(confirmed, VALIDATION, spec.test_counts)
+    found = validation.get("accuracy")
+    failed = [t.reason for t in own if t.stage == CONFIRM and best and t.of_trial == best.number and t.state == "FAIL"]
+    all_results = [result for trial in own for result in trial.results]
+    opened = {trial.of_trial for trial in own if any(result.split == TEST for result in trial.results)}
+    return ApproachSummary(
+        approach=name,
+        about=approach.about,
+        weights=tuple(caveats.weights(spec, approach)),
+        configurations=Configurations(
+            complete=states.count("COMPLETE"),
+            raced_out=states.count("PRUNED"),
+            failed=states.count("FAIL"),
+            unfinished=states.count("RUNNING"),
+        ),
+        stopped=stopped,
+        best_trial=best.number if best else None,
+        best_params=best.params if best else None,
+        search=search,
+        confirmed=found,
+        is_confirmed=bool(found and found.n >= wanted and not failed),
+        confirmed_failure=failed[0] if failed else None,
+        optimism=search.mean - found.mean if search and found else None,
+        confirmed_validation=validation,
+        test=estimates(confirmed, TEST, spec.test_counts),
+        test_openings=len(opened),
+        published=published_number(approach.published) if approach.published else None,
+        at_published_setting=_at_published_setting(searched, approach),
+        seeds_run=len({(r.seed, trial.stage, trial.number) for trial in own for r in trial.results}),
+        seconds=math.fsum(result.seconds for result in all_results),
+        seconds_per_seed=_median_seconds(all_results),
+    )
+
+
+def published_number(published: Published, variant: str = "") -> PublishedNumber:
+    """What the study gives for one of an approach's published settings, the main one under ""."""
+    setting = published.settings()[variant]
+    return PublishedNumber(
+        mean_percent=setting.mean,
+        sd_percent=setting.sd,
+        seeds=setting.seeds,
+        params=setting.params,
+        note=published.note,
+        is_class_accuracy=published.is_class_accuracy,
+    )
+
+
+def _at_published_setting(searched: Sequence[TrialRecord], approach: Approach) -> Estimate | None:
+    """Ours at the published setting, on the search's seeds; it is the first configuration of every search."""
+    for trial in searched:
+        if approach.start is not None and trial.params == dict(approach.start) and trial.state == "COMPLETE":
+            return estimate(trial.values("accuracy"), POOL_ERROR)
+    return None
+
+
+def _median_seconds(results: Sequence[SeedResult]) -> float | None:
+    seconds = [result.seconds for result in results if result.split == VALIDATION and result.error is None]
+    return float(np.median(seconds)) if seconds else None

@@ -1,0 +1,95 @@
+"""What a challenge is: a list of approaches, each with its learner, its space and what is published of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from optuna import Trial
+
+from search_spaces.published.settings import Published, Variant
+from trainables.parts.learner import Learner
+
+
+class Space(Protocol):
+    """A module of `search_spaces`."""
+
+    def suggest(self, trial: Trial) -> None:
+        """Suggest every parameter of one configuration."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approach:
+    """One row of a challenge's table.
+
+    Attributes:
+        name: How people ask for it.
+        learner: How it learns from ten images.
+        space: What is searched.
+        seconds_per_seed: Typical time of one seed on one CPU core; the plan's estimate until the sweep has its own.
+        published: What the study gives for it, and where its search starts; None leaves the start to the sampler.
+        is_baseline: Whether it is the plain one that the others must beat to be worth their training; it is in every
+            sweep.
+        is_default: Whether it runs when nobody asks for it by name.
+    """
+
+    name: str
+    learner: type[Learner]
+    space: Space
+    seconds_per_seed: float
+    published: Published | None = None
+    is_baseline: bool = False
+    is_default: bool = True
+
+    @property
+    def about(self) -> str:
+        """What it is, in one sentence: the first line of the learner's docstring."""
+        return (self.learner.__doc__ or "").strip().splitlines()[0]
+
+    def suggest(self, trial: Trial) -> None:
+        """Suggest one configuration."""
+        self.space.suggest(trial)
+
+    @property
+    def start(self) -> Mapping[str, Any] | None:
+        """The configuration that a search begins with; None leaves that to the sampler."""
+        return self.published.params if self.published else None
+
+    @property
+    def published_settings(self) -> Mapping[str, Variant]:
+        """Every setting that the study publishes, the main one under ""; empty where nothing is published."""
+        return self.published.settings() if self.published else {}
+
+
+def with_published(published: Mapping[str, Published], *approaches: Approach) -> tuple[Approach, ...]:
+    """The approaches, each with what is published of it, if anything is."""
+    return tuple(replace(approach, published=published.get(approach.name)) for approach in approaches)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Challenge:
+    """A study: approaches that are compared with each other on the same seeds."""
+
+    name: str
+    title: str
+    approaches: tuple[Approach, ...]
+
+    def compared(self, names: Collection[str]) -> tuple[str, ...]:
+        """These names and the plain baseline's, which every sweep compares with, in the challenge's order."""
+        return tuple(each.name for each in self.approaches if each.name in names or each.is_baseline)
+
+    def named(self, names: list[str]) -> tuple[Approach, ...]:
+        """The approaches of these names, in the challenge's order.
+
+        Raises:
+            ValueError: One of them is unknown.
+        """
+        known = {approach.name: approach for approach in self.approaches}
+        for name in names:
+            if name not in known:
+                raise ValueError(
+                    f"Expected --approaches from {', '.join(known)} or all; got {name!r}. "
+                    "`--list` shows what each one is."
+                )
+        return tuple(approach for approach in self.approaches if approach.name in names)

@@ -1,0 +1,11 @@
+"""Commands that a person is told to type."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+
+def rerun_command(folder: Path, approach: str, trial: int, seed: int) -> str:
+    """The command that trains one seed of one configuration again."""
+    return f"python sweeps/rerun.py {shlex.quote(str(folder))} --approach {approach} --trial {trial} --seed {seed}"

@@ -1,0 +1,39 @@
+"""Writing a file whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Another path in the same folder, whose file takes the place of `path` when the block ends without an error.
+
+    Whoever reads `path` finds what was there before, or all of the new content.
+
+    Raises:
+        OSError: It cannot be written; what was there before is still there.
+    """
+    # Of this process alone, so that two that write the same file do not write into one unfinished one.
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write a file whole or not at all, as `whole` does it.
+
+    Text is written as UTF-8 with its new lines as they are. The folder must exist.
+
+    Raises:
+        OSError: It cannot be written; what was there before is still there.
+    """
+    with whole(path) as unfinished:
+        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)

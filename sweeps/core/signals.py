@@ -1,0 +1,139 @@
+"""How a command ends: its exit codes, and what Ctrl-C and SIGTERM do."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import select
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+import optuna
+
+from sweeps.core.errors import BadInput
+
+
+class Terminated(BaseException):
+    """SIGTERM: stop as for Ctrl-C. Not an Exception, so that nothing takes it for a configuration's failure."""
+
+
+# How long a sweep has to come to where it can stop.
+STOP_SECONDS = 8.0
+# What a command ends with after each, as shells have it: 128 and the signal's number.
+ENDED_BY: dict[type[BaseException], int] = {KeyboardInterrupt: 130, Terminated: 143}
+
+
+def exit_code(command: str, run: Callable[[], int]) -> int:
+    """Run a command with our own lines as its only output.
+
+    0 is done, 1 failed, 2 bad input (one sentence on stderr, nothing started), 130 after Ctrl-C and 143 after SIGTERM.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A path may have letters that the terminal has not.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return run()
+    except BadInput as error:
+        print(f"{command}: {error}", file=sys.stderr)
+        return 2
+    except tuple(ENDED_BY) as signalled:
+        return ENDED_BY[type(signalled)]
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+# What each signal means.
+ENDING: dict[signal.Signals, type[BaseException]] = {
+    signal.SIGINT: KeyboardInterrupt,
+    signal.SIGTERM: Terminated,
+}
+
+
+def _tell(text: str) -> None:
+    """Write a line to stderr, whatever else is being written there, if anybody is there to read it."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{text}\n".encode())
+
+
+class Signals:
+    """Ctrl-C and SIGTERM while a sweep runs.
+
+    A thread takes them: Python's own handlers wait for the main thread, which a call of Ray's may keep for a minute
+    when the signal has ended Ray's processes as well. And an exception in the middle of Ray's or Optuna's code would be
+    lost, come out as another one, or leave a lock.
+    """
+
+    def __init__(self) -> None:
+        # The signal that came, as the exception it means, and whether the main thread has seen it.
+        self.came: type[BaseException] | None = None
+        self.is_seen = False
+        # What a person is told if there is no time for more.
+        self.last_words = ""
+        # The end of the pipe that Python writes each signal's number into.
+        self.written: int | None = None
+
+    def listen(self) -> None:
+        """Let them stop the sweep."""
+        if self.written is None:
+            arriving, self.written = os.pipe()
+            os.set_blocking(self.written, False)
+            signal.set_wakeup_fd(self.written, warn_on_full_buffer=False)
+            threading.Thread(target=self._take, args=(arriving,), name="signals", daemon=True).start()
+        for each in ENDING:
+            # Python tells the pipe of it, and only if there is some handler.
+            signal.signal(each, lambda number, frame: None)
+
+    def _take(self, arriving: int) -> None:
+        """Note the first signal; end the process at the second, or if the first is not seen in time.
+
+        Nothing that ends this process harms the journal.
+        """
+        pipe = select.poll()
+        pipe.register(arriving, select.POLLIN)
+        while True:
+            is_awaited = self.came is not None and not self.is_seen
+            ready = pipe.poll(STOP_SECONDS * 1000 if is_awaited else None)
+            numbers = os.read(arriving, 1) if ready else b""
+            if ready and not numbers:
+                os.close(arriving)
+                return
+            if numbers and numbers[0] not in ENDING:
+                continue
+            if self.came is None:
+                self.came = ENDING[signal.Signals(numbers[0])]
+                _tell("\nStopping; what is finished is saved. (Again: at once.)")
+            elif numbers or not self.is_seen:
+                _tell(self.last_words)
+                os._exit(ENDED_BY[self.came])
+
+    def stop_if_one_came(self) -> None:
+        """Where stopping harms nothing, stop if a signal has come.
+
+        Raises:
+            BaseException: KeyboardInterrupt or Terminated, whichever the signal means.
+        """
+        if self.came:
+            self.is_seen = True
+            raise self.came
+
+    def restore(self) -> None:
+        """Let them do what they do in any Python program; nothing if one has come, since Python itself is ending."""
+        signal.set_wakeup_fd(-1)
+        if self.written is not None:
+            os.close(self.written)
+            self.written = None
+        signal.signal(signal.SIGINT, signal.SIG_IGN if self.came else signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if self.came else signal.SIG_DFL)

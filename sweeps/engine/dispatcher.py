@@ -1,0 +1,104 @@
+"""The dispatcher: it hands a stage's tasks to Tune's trials, and what comes back to the stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.tune.experiment import Trial as TuneTrial
+
+from sweeps.core.progress import duration
+from sweeps.engine.cluster import SECONDS_BETWEEN_LOOKS
+from sweeps.stages.stage import Stage
+from sweeps.stages.tasks import Task
+from trainables.parts.results import SeedResult
+from trainables.seed_trainable import STEP_SECONDS
+
+
+@dataclass
+class Running:
+    """A task in Tune's hands, with Tune's own object of it."""
+
+    task: Task
+    trial: TuneTrial | None = None
+    # Since its worker has reported something, and whether that was too long.
+    silent_seconds: float = 0.0
+    is_expired: bool = False
+    why_lost: str = ""
+
+
+class Dispatcher:
+    """Between Tune's identities and the stage's tasks; keeps the first error of the stage, which ends the run."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        slots: Callable[[], int],
+        seed_timeout: float,
+        watcher: Callable[[], None],
+        interrupt: Callable[[], None],
+    ) -> None:
+        """Begin with nothing running; `run` in tune_loop.py says what the arguments are."""
+        self.stage = stage
+        self.slots = slots
+        self.seed_timeout = seed_timeout
+        self.watcher = watcher
+        self.interrupt = interrupt
+        self.running: dict[str, Running] = {}
+        self.looked = time.monotonic()
+        self.error: Exception | None = None
+
+    def next_task(self, trial_id: str) -> Task | None:
+        """The stage's next task, if a slot is free."""
+        task = self.stage.next_task() if len(self.running) < self.slots() else None
+        if task is not None:
+            self.running[trial_id] = Running(task)
+        return task
+
+    def take(self, trial_id: str, report: Mapping[str, Any]) -> None:
+        """Journal every seed of a report."""
+        running = self.running.get(trial_id)
+        if running is None:
+            return
+        running.silent_seconds, running.is_expired = 0.0, False
+        for result in report.get("results", ()):
+            self.stage.take(running.task, SeedResult(**result))
+        self.watcher()
+
+    def is_losing(self, trial_id: str) -> bool:
+        """Whether the trial need not go on."""
+        running = self.running.get(trial_id)
+        return running is not None and self.stage.is_losing(running.task)
+
+    def end(self, trial_id: str, *, is_lost: bool) -> None:
+        """Tune has no more to do for it, or its worker is lost."""
+        running = self.running.pop(trial_id, None)
+        if running is None:
+            return
+        if is_lost and running.is_expired:
+            self.stage.expired(running.task, f"a seed took longer than {duration(self.seed_timeout)} (--seed-timeout)")
+        elif is_lost:
+            self.stage.lost(running.task, running.why_lost)
+        else:
+            self.stage.close(running.task)
+        self.watcher()
+
+    def kill_the_silent(self) -> None:
+        """End workers of which nothing was heard for longer than a seed may take; their trials count as lost."""
+        now = time.monotonic()
+        if now - self.looked < SECONDS_BETWEEN_LOOKS:
+            return
+        # While this process itself stood still (a laptop that slept) it could hear nobody.
+        passed = min(now - self.looked, 2 * SECONDS_BETWEEN_LOOKS)
+        self.looked = now
+        for running in self.running.values():
+            # One without a worker waits for a CPU, or for a node that is being started.
+            worker = running.trial.temporary_state.ray_actor if running.trial else None
+            if worker is not None and not running.is_expired:
+                running.silent_seconds += passed
+                if running.silent_seconds > self.seed_timeout + STEP_SECONDS:
+                    running.is_expired = True
+                    ray.kill(worker)

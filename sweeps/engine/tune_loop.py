@@ -1,0 +1,113 @@
+"""Tune's loop over a stage's tasks. The only file that builds a Tuner.
+
+Tune schedules and nothing more: a fresh Tuner each time, no restore, no checkpoints, no retries of its own. What a
+worker reports goes into the journal through the scheduler's two hooks, which together see every result.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from ray import tune
+
+from sweeps.engine import environment
+from sweeps.engine.dispatcher import Dispatcher
+from sweeps.engine.ray_patches import memory_deaths_are_lost_workers
+from sweeps.engine.tune_hooks import StageScheduler, StageSearcher, StopOnError
+from sweeps.stages.stage import Stage
+from trainables.parts.image_sets import ImageSet, Stored
+from trainables.parts.learner import Learner
+from trainables.seed_trainable import SeedTrainable
+
+# More than any cluster holds at the same time; how many really run is said by `Slots`.
+NO_LIMIT = 10**9
+
+
+def run(
+    stage: Stage,
+    *,
+    learners: Mapping[str, type[Learner]],
+    image_sets: Mapping[str, ImageSet],
+    weights: Mapping[str, Stored],
+    slots: Callable[[], int],
+    seed_timeout: float,
+    watcher: Callable[[], None],
+    interrupt: Callable[[], None],
+) -> None:
+    """Run the stage's tasks until it is finished.
+
+    Args:
+        stage: What to run, and where results go.
+        learners: What learns, by approach.
+        image_sets: What the workers may see; the test split is among it in confirmation only.
+        weights: State dicts of the backbones that are trained further.
+        slots: Tasks at the same time, one CPU each; asked before each.
+        seed_timeout: Seconds after which a worker that has reported nothing is ended, and its trial fails.
+        watcher: Called after each report.
+        interrupt: Called about ten times a second where stopping harms nothing; what it raises ends the run.
+
+    Raises:
+        Exception: Whatever the stage raised, for example because the journal cannot be written.
+    """
+    if stage.is_finished():
+        return
+    dispatcher = Dispatcher(stage, slots, seed_timeout, watcher, interrupt)
+    trainable = tune.with_parameters(
+        SeedTrainable, image_sets=image_sets, learners=dict(learners), weights=dict(weights)
+    )
+    environment.prepare(environment.READ_BY_TUNE)
+    with _silence(), _scratch_folder() as scratch, memory_deaths_are_lost_workers():
+        _tuner(trainable, dispatcher, scratch).fit()
+    if dispatcher.error:
+        raise dispatcher.error
+    if not stage.is_finished():
+        # Tune has signals of its own on which it stops.
+        raise RuntimeError("Ray Tune ended before the sweep did")
+
+
+def _tuner(trainable: type[tune.Trainable], dispatcher: Dispatcher, scratch: str) -> tune.Tuner:
+    return tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            num_samples=-1,
+            search_alg=StageSearcher(dispatcher),
+            scheduler=StageScheduler(dispatcher),
+            # Without it Tune keeps one trial pending and uses one actor for all. The dispatcher keeps to the slots.
+            max_concurrent_trials=NO_LIMIT,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name="sweep",
+            storage_path=scratch,
+            verbose=0,
+            stop=StopOnError(dispatcher),
+            failure_config=tune.FailureConfig(max_failures=0),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        ),
+    )
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Nothing of Ray's own on the terminal."""
+    for name in ("ray.tune", "ray.train", "ray.air"):
+        # Ray reports lost trials and missing log files here, which the journal knows or never had.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[str]:
+    """A place for files that Tune wants and that we do not let it write."""
+    folder = tempfile.mkdtemp(prefix="seedsweep-")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,211 @@
+"""What a sweep is made from: the images, the weights, and the feature tables that follow from both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sweeps.core.challenge import Approach
+from sweeps.core.errors import BadInput, path_of
+from sweeps.inputs import features
+from sweeps.inputs.downloads import AUTO
+from sweeps.inputs.images import find_dataset, find_other
+from sweeps.inputs.weights import IMAGENET, RANDOM, Weights, find_weights
+from sweeps.store.spec import Source, Spec
+from trainables.parts.backbones import BACKBONES, FeatureSpec
+from trainables.parts.datasets import BREASTMNIST, PHANTOM, Dataset, OtherDataset
+from trainables.parts.image_sets import PIXELS, ImageSet
+from trainables.parts.protocol import NUMBERS_VERSION
+
+# Input size of the backbones in a smoke run; everything else about it is as usual.
+SMOKE_PX = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Images and weights, found and checked, and where feature tables are kept."""
+
+    dataset: Dataset
+    weights: dict[str, Weights]
+    # Other data sets that an approach may learn from, by name.
+    other_datasets: dict[str, OtherDataset]
+    features_folder: Path
+    # What backbones compute in.
+    precision: str
+    smoke: bool
+    # What was not found as one would have hoped.
+    notices: tuple[str, ...]
+
+    @classmethod
+    def find(
+        cls,
+        approaches: Sequence[Approach],
+        results: Path,
+        *,
+        dataset: str,
+        weights: str,
+        breastmnist: str,
+        precision: str,
+        smoke: bool,
+    ) -> Inputs:
+        """Find what the options of the same names ask for.
+
+        Raises:
+            BadInput: It cannot be had, or cannot be used.
+        """
+        if breastmnist not in (AUTO, BREASTMNIST, PHANTOM) and not path_of(breastmnist).exists():
+            raise BadInput(f"Expected --breastmnist as breastmnist, phantom, auto or a path; got {breastmnist}.")
+        found, notice = find_dataset(dataset)
+        notices = [notice]
+        others = {}
+        for name in sorted({name for approach in approaches for name in approach.learner.may_need.other_datasets}):
+            beside = None if found.is_phantom else Path(found.source).parent
+            others[name], notice = find_other(name, breastmnist, beside, with_phantom=dataset == PHANTOM)
+            notices.append(notice)
+            _check_apart(found, others[name])
+        # Last, because it may download more than a gigabyte.
+        of_backbone, notice = find_weights(weights, sorted({spec.backbone for spec in _specs(approaches)}))
+        notices.append(notice)
+        return cls(
+            dataset=found,
+            weights=of_backbone,
+            other_datasets=others,
+            features_folder=results / features.FEATURES,
+            precision=fastest_precision() if precision == "auto" else precision,
+            smoke=smoke,
+            notices=tuple(notice for notice in notices if notice),
+        )
+
+    def found(self) -> dict[str, str]:
+        """The options that find the same inputs again."""
+        found = {"dataset": self.dataset.source, "precision": self.precision}
+        found |= {name: other.source for name, other in self.other_datasets.items()}
+        sources = {each.source for name, each in self.weights.items() if BACKBONES[name].pretrained}
+        if len(sources) == 1 and sources <= {RANDOM, IMAGENET}:
+            found["weights"] = next(iter(sources))
+        return found
+
+    def spec(self, challenge: str, *, seeds: int | None = None, search_seed: int | None = None) -> Spec:
+        """The spec of a sweep with these inputs; the arguments are fields of it."""
+        normal, pneumonia = np.bincount(self.dataset.test_labels, minlength=2).tolist()
+        return Spec(
+            challenge=challenge,
+            numbers_version=NUMBERS_VERSION,
+            dataset=_source(self.dataset),
+            test_counts=(normal, pneumonia),
+            weights={name: _source(each) for name, each in self.weights.items()},
+            other_datasets={name: _source(each) for name, each in self.other_datasets.items()},
+            precision=self.precision,
+            smoke=self.smoke,
+            seeds=seeds,
+            search_seed=search_seed,
+        )
+
+    def images(self, name: str) -> np.ndarray:
+        """The images of the pool, the test split or another data set, uint8 (N, 28, 28)."""
+        return self.other_datasets[name].images if name in self.other_datasets else self.dataset.images()[name]
+
+    def labels(self, name: str) -> np.ndarray:
+        """Their labels, int64 (N,)."""
+        return self.other_datasets[name].labels if name in self.other_datasets else self.dataset.labels()[name]
+
+    def seconds_to_compute(
+        self, approaches: Sequence[Approach], names: Sequence[str], views: Collection[str] | None = None
+    ) -> dict[str, float]:
+        """About how long one CPU core needs for the features that are not there yet, by backbone.
+
+        The arguments are as for `image_sets`.
+        """
+        seconds: dict[str, float] = {}
+        for name in names:
+            specs = [self._as_computed(spec) for spec in self._specs_on(name, approaches, views)]
+            missing = features.seconds_to_compute(specs, self.images(name), self.weights, self.features_folder)
+            for backbone, more in missing.items():
+                seconds[backbone] = seconds.get(backbone, 0.0) + more
+        return seconds
+
+    def image_sets(
+        self,
+        approaches: Sequence[Approach],
+        names: Sequence[str],
+        *,
+        slots: Callable[[], int],
+        views: Collection[str] | None = None,
+        interrupt: Callable[[], None] = lambda: None,
+    ) -> dict[str, ImageSet]:
+        """Pixels and features of these image sets, computing what is missing (which needs Ray).
+
+        Args:
+            approaches: Whose features.
+            names: Which of the pool, the test split and other data sets; who gets the result can reach no other.
+            slots: How many workers may compute at the same time.
+            views: Only these of the approaches' features; None is all.
+            interrupt: Called several times a second while something is computed; what it raises ends it.
+        """
+        sets = {}
+        for name in names:
+            specs = self._specs_on(name, approaches, views)
+            tables = features.load_or_compute(
+                [self._as_computed(spec) for spec in specs],
+                self.images(name),
+                self.weights,
+                self.features_folder,
+                f"{name} images",
+                slots,
+                interrupt,
+            )
+            found = {PIXELS: self.images(name)} | {spec.name: tables[self._as_computed(spec)] for spec in specs}
+            sets[name] = ImageSet(labels=self.labels(name), views=found)
+        return sets
+
+    def weights_to_train(self, approaches: Sequence[Approach]) -> dict[str, dict[str, np.ndarray]]:
+        """State dicts, of arrays, of the backbones that these approaches go on training."""
+        names = {name for approach in approaches for name in approach.learner.may_need.trained_backbones}
+        return {name: {key: value.numpy() for key, value in self.weights[name].state.items()} for name in names}
+
+    def _specs_on(self, name: str, approaches: Sequence[Approach], views: Collection[str] | None) -> list[FeatureSpec]:
+        """The features that are needed of an image set."""
+        who = [
+            each
+            for each in approaches
+            if name not in self.other_datasets or name in each.learner.may_need.other_datasets
+        ]
+        return [spec for spec in _specs(who) if views is None or spec.name in views]
+
+    def _as_computed(self, spec: FeatureSpec) -> FeatureSpec:
+        """The spec as it is computed: in the sweep's precision, and in a smoke run of small images."""
+        return replace(spec, precision=self.precision, size_px=SMOKE_PX if self.smoke else spec.size_px)
+
+
+def _source(found: Dataset | OtherDataset | Weights) -> Source:
+    return Source(source=found.source, fingerprint=found.fingerprint)
+
+
+def _check_apart(dataset: Dataset, other: OtherDataset) -> None:
+    """Refuse another data set that holds an image to be validated or tested on: its labels would be learned.
+
+    Raises:
+        BadInput: It does.
+    """
+    own = {image.tobytes() for images in dataset.images().values() for image in images}
+    common = sum(image.tobytes() in own for image in other.images)
+    if common:
+        raise BadInput(
+            f"Expected other images as {other.name} than those of {dataset.source}; {common} of {other.source} are "
+            f"among them. Give {other.name}'s own file with --{other.name}."
+        )
+
+
+def fastest_precision() -> str:
+    """bfloat16 where this processor computes in it, which takes half the time; else float32."""
+    found = torch.cpu.get_capabilities()
+    return "bfloat16" if any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")) else "float32"
+
+
+def _specs(approaches: Sequence[Approach]) -> list[FeatureSpec]:
+    """Every feature table of these approaches, once."""
+    return list(dict.fromkeys(spec for approach in approaches for spec in approach.learner.may_need.features))

@@ -1,0 +1,159 @@
+"""From the command line to typed options: what was given, else what a resumed sweep remembers, else the default."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from sweeps.core.challenge import Challenge
+from sweeps.core.errors import BadInput, path_of
+from sweeps.run.options import AnyOptions, Declaration, Options, SweepOptions, declarations, flag
+from sweeps.store.spec import OptionValue
+
+# Options that were given, or are remembered, by name.
+Given = dict[str, OptionValue]
+
+
+class OneSentenceParser(argparse.ArgumentParser):
+    """A parser whose complaint is one sentence, without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of exiting."""
+        sentence = " ".join(message.split())
+        raise BadInput(f"{sentence[0].upper()}{sentence[1:]}. `--help` shows all options.")
+
+
+def parser(challenge: Challenge, kind: type[Options] = SweepOptions) -> argparse.ArgumentParser:
+    """The parser of a challenge's command. An option that is not given is not in its result."""
+    found = OneSentenceParser(
+        prog=f"{challenge.name}.py",
+        description=challenge.title,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    defaults = kind()
+    for name, declared in declarations(kind).items():
+        text = declared.help if isinstance(declared.help, str) else declared.help(challenge)
+        if declared.read is None:
+            found.add_argument(flag(name), action="store_true", help=text)
+            continue
+        default = getattr(defaults, name) if declared.default_help is None else declared.default_help
+        more: dict[str, Any] = {"nargs": "+"} if declared.takes_many else {}
+        if declared.adds_up:
+            more["action"] = "extend"
+        found.add_argument(
+            flag(name),
+            type=declared.read,
+            metavar=declared.metavar,
+            help=text if default == "" else f"{text} (default: {default})",
+            **more,
+        )
+    return found
+
+
+def parse(challenge: Challenge, arguments: Sequence[str] | None = None, kind: type[Options] = SweepOptions) -> Given:
+    """The options that were given, checked one by one.
+
+    Raises:
+        BadInput: One of them is not usable.
+    """
+    given: Given = vars(parser(challenge, kind).parse_args(arguments))
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    approaches = given.get("approaches")
+    if isinstance(approaches, tuple):
+        given["approaches"] = _approaches(challenge, approaches)
+    if "name" in given and "resume" in given:
+        raise BadInput("Expected --name for a new sweep or --resume for an old one; got both. Omit one.")
+    return given
+
+
+def _approaches(challenge: Challenge, words: Sequence[str]) -> tuple[str, ...]:
+    names = [name for word in words for name in word.split(",") if name]
+    if not names:
+        raise BadInput("Expected --approaches with at least one name; got none. `--list` shows them.")
+    if "all" in names and len(names) > 1:
+        raise BadInput("Expected --approaches as names or as all; got both. Omit the names.")
+    try:
+        chosen = challenge.approaches if names == ["all"] else challenge.named(names)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    return tuple(approach.name for approach in chosen)
+
+
+def complete(
+    challenge: Challenge,
+    given: Mapping[str, OptionValue],
+    remembered: Mapping[str, OptionValue],
+    kind: type[AnyOptions],
+) -> AnyOptions:
+    """All options: as given, else as remembered from the sweep's last start, else the default.
+
+    The challenge's plain baseline, if it has one, is always among the approaches.
+
+    Raises:
+        BadInput: What is remembered is no value of its option.
+    """
+    declared = declarations(kind)
+    kept = {
+        name: _checked(name, value, declared[name]) for name, value in remembered.items() if _is_kept(name, declared)
+    }
+    smoke = {name: each.smoke for name, each in declared.items() if each.smoke is not None}
+    options: dict[str, Any] = {
+        "approaches": tuple(approach.name for approach in challenge.approaches if approach.is_default),
+        **(smoke if given.get("smoke") or kept.get("smoke") else {}),
+        **kept,
+        **given,
+    }
+    options["approaches"] = challenge.compared(options["approaches"])
+    return kind(**options)
+
+
+def _is_kept(name: str, declared: Mapping[str, Declaration]) -> bool:
+    return name in declared and declared[name].is_remembered
+
+
+def _checked(name: str, value: OptionValue, declared: Declaration) -> OptionValue:
+    """The value, if the command line could have given it.
+
+    Raises:
+        BadInput: It could not.
+    """
+    if declared.takes_many and isinstance(value, tuple):
+        return value
+    if declared.read is None and isinstance(value, bool):
+        return value
+    if value is None and declared.default_help is not None:
+        return value
+    if declared.read is not None and not declared.takes_many:
+        try:
+            if declared.read(str(value)) == value and not isinstance(value, bool):
+                return value
+        except argparse.ArgumentTypeError:
+            pass
+    raise BadInput(f"Expected a value of {flag(name)} in the journal of the sweep; got {value!r}. Begin a new sweep.")
+
+
+def as_remembered(options: Options, found: Mapping[str, str]) -> Given:
+    """What the journal keeps of the options, with what was found in the place of "auto" and of relative paths."""
+    kept: Given = {}
+    for name, declared in declarations(type(options)).items():
+        if declared.is_remembered:
+            value = getattr(options, name)
+            is_path = declared.words and value not in declared.words
+            kept[name] = str(path_of(value).resolve()) if is_path else value
+    return {**kept, **{name: value for name, value in found.items() if name in kept}}
+
+
+def resume_command(challenge: Challenge, options: Options, folder_name: str) -> str:
+    """The command that goes on with this sweep, with the options that it would not remember."""
+    words = ["python", f"sweeps/{challenge.name}.py"]
+    defaults = type(options)()
+    for name, declared in declarations(type(options)).items():
+        value = getattr(options, name)
+        if not declared.is_repeated or value == getattr(defaults, name):
+            continue
+        values = value if isinstance(value, tuple) else [f"{value}s" if isinstance(value, float) else str(value)]
+        words += [flag(name), *map(shlex.quote, values)]
+    return " ".join([*words, "--resume", folder_name])

@@ -1,0 +1,56 @@
+"""What the value of an option may be: each function reads one from the command line, or says what it expected."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+
+from sweeps.inputs.features import FEATURES
+
+
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """A whole number within these limits."""
+    wanted = f"a whole number from {least} to {most}" if most is not None else f"a whole number of at least {least}"
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or int(text) < least or (most is not None and int(text) > most):
+            raise argparse.ArgumentTypeError(f"expected {wanted}; got {text!r}")
+        return int(text)
+
+    return parse
+
+
+def seconds(text: str) -> float:
+    """A time such as 90s, 20m or 1.5h, in seconds."""
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]+)?)(s|m|h|)", text)
+    if not found or float(found[1]) <= 0:
+        raise argparse.ArgumentTypeError(f"expected a time such as 90s, 20m or 1.5h; got {text!r}")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def sweep_name(text: str) -> str:
+    """A name that can be a folder's, and is not the one that features are kept under."""
+    if text == FEATURES:
+        raise argparse.ArgumentTypeError(f"expected another name, since features are kept under {text!r}")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", text):
+        raise argparse.ArgumentTypeError(f"expected letters, digits and _ . - (at most 100); got {text!r}")
+    return text
+
+
+def non_empty(text: str) -> str:
+    """Any text that could be a path or a name."""
+    if not text.strip() or "\0" in text:
+        raise argparse.ArgumentTypeError(f"expected something; got {text!r}")
+    return text
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """One of these words."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise argparse.ArgumentTypeError(f"expected one of {', '.join(words)}; got {text!r}")
+        return text
+
+    return parse

@@ -1,0 +1,236 @@
+"""Every option of the commands, declared once: name, type, default, limits, help, what a resumed sweep remembers."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sweeps.core.challenge import Challenge
+from sweeps.run.option_types import non_empty, one_of, seconds, sweep_name, whole_number
+from sweeps.stages.tasks import MOST_SEEDS
+from sweeps.store.spec import OptionValue
+from trainables.parts.backbones import PRECISIONS
+
+# The variable of the environment that says where results go; jobs of a cluster have it from the machine they run on.
+RESULTS_VARIABLE = "SEEDSWEEP_RESULTS_DIR"
+# More than any cluster of Ray has CPUs.
+MOST_WORKERS = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """What the command line, the resume command and a resumed sweep need to know of an option.
+
+    Attributes:
+        help: What it does; a function of the challenge where that makes a difference.
+        read: Reads one value; None is an option without a value.
+        metavar: What stands for the value in the help.
+        takes_many: Whether it takes several values.
+        adds_up: Whether giving it again adds values instead of replacing them.
+        default_help: The default in words, where it is not the value itself.
+        is_remembered: Whether a resumed sweep has it from its last start, unless it is given anew.
+        is_repeated: Whether the command that resumes a sweep has to give it again.
+        words: Where the value may be a path, the values that are none.
+        smoke: What `--smoke` takes instead of the default; None is the default.
+    """
+
+    help: str | Callable[[Challenge], str]
+    read: Callable[[str], OptionValue] | None = None
+    metavar: str | None = None
+    takes_many: bool = False
+    adds_up: bool = False
+    default_help: str | None = None
+    is_remembered: bool = False
+    is_repeated: bool = False
+    words: tuple[str, ...] = ()
+    smoke: OptionValue = None
+
+
+def _option(default: Any, help: str | Callable[[Challenge], str], **more: Any) -> Any:
+    declaration = Declaration(help=help, **more)
+    if callable(default):
+        return field(default_factory=default, metadata={"option": declaration})
+    return field(default=default, metadata={"option": declaration})
+
+
+def _approaches_help(challenge: Challenge) -> str:
+    always = ", the plain baseline always among them" if any(each.is_baseline for each in challenge.approaches) else ""
+    but = "" if all(each.is_default for each in challenge.approaches) else ' but those that --list calls "on demand"'
+    return f"approaches to compare{always}, or all (default: all{but})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What every command that runs approaches can be asked for."""
+
+    approaches: tuple[str, ...] = _option(
+        (), _approaches_help, read=str, metavar="NAME", takes_many=True, is_remembered=True
+    )
+    dataset: str = _option(
+        "auto",
+        "pneumoniamnist, phantom (synthetic images), the path of an .npz file, or auto: PneumoniaMNIST if it is here "
+        "or can be downloaded, else the phantom with a notice",
+        read=non_empty,
+        metavar="WHAT",
+        is_remembered=True,
+        words=("auto", "pneumoniamnist", "phantom"),
+        smoke="phantom",
+    )
+    weights: str = _option(
+        "auto",
+        "of challenge 2: imagenet, random, the path of a state dict (or a folder of <backbone>.pth), or auto: "
+        "ImageNet's if they are here or can be downloaded, else random with a notice",
+        read=non_empty,
+        metavar="WHAT",
+        is_remembered=True,
+        words=("auto", "imagenet", "random"),
+        smoke="random",
+    )
+    breastmnist: str = _option(
+        "auto",
+        "of challenge 2, what triplet may learn from besides its ten images: breastmnist, phantom (synthetic images), "
+        "the path of an .npz file, or auto: BreastMNIST if it is here or can be downloaded, else (or with --dataset "
+        "phantom) the phantom",
+        read=non_empty,
+        metavar="WHAT",
+        is_remembered=True,
+        words=("auto", "breastmnist", "phantom"),
+        smoke="phantom",
+    )
+    precision: str = _option(
+        "auto",
+        f"of challenge 2, what the backbones compute in: {', '.join(PRECISIONS)}, or auto: bfloat16 where this "
+        "processor computes in it, in half the time",
+        read=one_of("auto", *PRECISIONS),
+        metavar="WHAT",
+        is_remembered=True,
+    )
+    name: str = _option(
+        "",
+        "name of the sweep and of its folder",
+        read=sweep_name,
+        metavar="NAME",
+        default_help="challenge, date and time",
+    )
+    resume: str = _option(
+        "",
+        "go on with the sweep of that name, with its options but those that say where and how long it runs; options "
+        "that are given anew, such as a larger --num-samples, extend it",
+        read=sweep_name,
+        metavar="NAME",
+        default_help="",
+    )
+    results_dir: str = _option(
+        lambda: os.environ.get(RESULTS_VARIABLE) or "results",
+        "folder of all sweeps' folders",
+        read=non_empty,
+        metavar="PATH",
+        default_help=f"{RESULTS_VARIABLE}, else results",
+        is_repeated=True,
+    )
+    tracking_uri: str | None = _option(
+        None,
+        "MLflow's store or server",
+        read=non_empty,
+        metavar="URI",
+        default_help="MLFLOW_TRACKING_URI, else sqlite:///mlflow.db, which `mlflow ui` finds",
+        is_remembered=True,
+    )
+    address: str | None = _option(
+        None,
+        "a Ray cluster's host:port, or auto",
+        read=non_empty,
+        metavar="HOST:PORT",
+        default_help="RAY_ADDRESS, else this machine alone",
+        is_repeated=True,
+    )
+    workers: int | None = _option(
+        None,
+        "trials at the same time, one CPU each",
+        read=whole_number(1, MOST_WORKERS),
+        metavar="N",
+        default_help="all CPUs",
+        is_repeated=True,
+    )
+    seed_timeout: float = _option(
+        600.0,
+        "stop a worker that has needed longer for one seed, and fail its configuration",
+        read=seconds,
+        metavar="TIME",
+        default_help="10m",
+        is_repeated=True,
+    )
+    dry_run: bool = _option(False, "print the plan and stop")
+    list: bool = _option(False, "say what each approach is and stop")
+    smoke: bool = _option(False, "everything tiny, a minute or two: does it work here?", is_remembered=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions(Options):
+    """What a sweep can be asked for."""
+
+    num_samples: int = _option(
+        20, "configurations of each approach", read=whole_number(1), metavar="N", is_remembered=True, smoke=2
+    )
+    seeds: int = _option(
+        10,
+        "seeds of each configuration",
+        read=whole_number(1, MOST_SEEDS),
+        metavar="N",
+        is_remembered=True,
+        smoke=2,
+    )
+    confirm_seeds: int = _option(
+        50,
+        "fresh seeds for each approach's best configuration",
+        read=whole_number(1, MOST_SEEDS),
+        metavar="N",
+        is_remembered=True,
+        smoke=3,
+    )
+    time_budget: float | None = _option(
+        None,
+        "after e.g. 90s, 20m or 1.5h start no more configurations; those that run and the confirmation still finish; "
+        "--resume does not remember it",
+        read=seconds,
+        metavar="TIME",
+        default_help="none",
+    )
+    search_seed: int = _option(
+        0, "seed of the search itself", read=whole_number(0, 2**32 - 1), metavar="N", is_remembered=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproduceOptions(Options):
+    """What the reproduction of the study's numbers can be asked for."""
+
+    sweep: tuple[str, ...] = _option(
+        (),
+        "folders of sweeps, such as results/NAME, whose confirmed results get a column of their own; of an approach "
+        "that several have, the first one's",
+        read=non_empty,
+        metavar="PATH",
+        takes_many=True,
+        adds_up=True,
+        default_help="none",
+        is_repeated=True,
+    )
+
+
+AnyOptions = TypeVar("AnyOptions", bound=Options)
+
+
+def declarations(kind: type[Options]) -> dict[str, Declaration]:
+    """Every option of a command by its name: those of its own first, then those that all commands have."""
+    common = {each.name for each in dataclasses.fields(Options)}
+    ordered = sorted(dataclasses.fields(kind), key=lambda each: each.name in common)
+    return {each.name: each.metadata["option"] for each in ordered}
+
+
+def flag(name: str) -> str:
+    """An option's name on the command line."""
+    return f"--{name.replace('_', '-')}"

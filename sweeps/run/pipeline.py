@@ -1,0 +1,152 @@
+"""The pipeline of a command: prepare, plan, begin, stage after stage, end. It reads as the table of stages in docs/."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Generic
+
+from sweeps.analysis import caveats
+from sweeps.core import provenance
+from sweeps.core.challenge import Challenge
+from sweeps.core.errors import BadInput, in_one_line
+from sweeps.core.signals import ENDED_BY, Signals, exit_code
+from sweeps.engine import cluster
+from sweeps.run import command_line, plan
+from sweeps.run.command import Command, Prepared
+from sweeps.run.end import End
+from sweeps.run.options import AnyOptions
+from sweeps.run.prepare import prepare
+from sweeps.run.workers import Workers
+from sweeps.store.journal import Journal
+from sweeps.store.spec import OptionValue, Start
+from sweeps.tracking import location, sweep_run
+from sweeps.tracking.tracker import Tracker
+from sweeps.views import console
+from trainables.parts.image_sets import POOL
+
+
+def run_command(command: Command[AnyOptions], challenge: Challenge, arguments: Sequence[str] | None) -> int:
+    """Run a command with these arguments, by default those of the process; returns its exit code."""
+
+    def run() -> int:
+        given = command_line.parse(challenge, arguments, command.options)
+        if given.get("list"):
+            print(console.listing(challenge))
+            return 0
+        return run_given(command, challenge, given)
+
+    return exit_code(challenge.name, run)
+
+
+def run_given(command: Command[AnyOptions], challenge: Challenge, given: Mapping[str, OptionValue]) -> int:
+    """Run a command with these options; returns its exit code.
+
+    Raises:
+        BadInput: Something that was asked for cannot be.
+    """
+    return Pipeline(command=command, prepared=prepare(command, challenge, given)).run()
+
+
+@dataclass(kw_only=True)
+class Pipeline(Generic[AnyOptions]):
+    """One start of a command, from the plan to the end."""
+
+    command: Command[AnyOptions]
+    prepared: Prepared[AnyOptions]
+    begin: float = field(default_factory=time.monotonic)
+    signals: Signals = field(default_factory=Signals)
+
+    def run(self) -> int:
+        """Do it all and print what came out; returns the exit code."""
+        prepared, workers = self.prepared, Workers(prepared=self.prepared, signals=self.signals)
+        for notice in prepared.inputs.notices:
+            print(console.framed(notice))
+        if prepared.options.dry_run:
+            print(self._plan(Journal(prepared.folder, write=False) if prepared.before else None, workers))
+            return 0
+        self.signals.listen()
+        journal: Journal | None = None
+        tracker: Tracker | None = None
+        code = 1
+        try:
+            # Before anything is written.
+            workers.start_if_on_a_cluster()
+            journal = Journal(prepared.folder, write=True)
+            self._announce(journal, workers)
+            journal.begin(prepared.whole_spec, self._start())
+            self.signals.last_words = self._how_to_go_on
+            tracker = self._tracker(journal)
+            self._push_earlier(journal, tracker)
+            for planned in self.command.stages(prepared, journal, tracker.push):
+                workers.run(planned)
+            code = 0
+        except tuple(ENDED_BY) as signalled:
+            code = ENDED_BY[type(signalled)]
+        except BadInput:
+            code = 2
+            raise
+        except Exception as error:
+            print(f"{prepared.challenge.name}: stopped by {in_one_line(error)}", file=sys.stderr)
+        finally:
+            # What follows ends by itself; only a second signal ends it at once.
+            self.signals.is_seen = True
+            try:
+                if journal is not None and tracker is not None:
+                    code = self._end(journal, tracker, code)
+            finally:
+                if journal is not None:
+                    journal.close()
+                cluster.stop_ray(code, workers.logs)
+                self.signals.restore()
+        return code
+
+    def _announce(self, journal: Journal, workers: Workers[AnyOptions]) -> None:
+        print(self._plan(journal, workers))
+        print(f"\nSweep {self.prepared.folder.name}: everything goes to {self.prepared.folder}")
+        print(f"Watch it meanwhile with: {location.ui_command(self.prepared.tracking_uri)}\n", flush=True)
+
+    def _plan(self, journal: Journal | None, workers: Workers[AnyOptions]) -> str:
+        prepared = self.prepared
+        work = self.command.work(prepared, journal)
+        # The test split's features are computed for the winners only, which are not known yet.
+        names = [POOL, *prepared.inputs.other_datasets]
+        to_compute = prepared.inputs.seconds_to_compute(prepared.approaches, names, work.views)
+        warnings = caveats.warnings(prepared.whole_spec)
+        return plan.text(prepared.challenge, work, prepared.inputs, warnings, to_compute, workers.slots_now())
+
+    def _start(self) -> Start:
+        prepared = self.prepared
+        return Start(
+            **asdict(provenance.of_this_start()),
+            resume=prepared.resume_command,
+            tracking_uri=provenance.without_password(prepared.tracking_uri),
+            options=command_line.as_remembered(prepared.options, prepared.inputs.found()),
+            caveats=caveats.of_sweep(prepared.whole_spec),
+            notices=prepared.inputs.notices,
+        )
+
+    def _tracker(self, journal: Journal) -> Tracker:
+        prepared, tags = self.prepared, self.command.tags(self.prepared.options)
+        run = sweep_run.of_start(journal, prepared.challenge, prepared.approaches, tags)
+        return self.command.tracker(prepared.tracking_uri, run)
+
+    def _push_earlier(self, journal: Journal, tracker: Tracker) -> None:
+        """Give MLflow what earlier starts finished; it is written only where it lacks."""
+        for trial in journal.trials():
+            if trial.state != "RUNNING":
+                tracker.push(trial)
+
+    @property
+    def _how_to_go_on(self) -> str:
+        return f"\nNot finished; everything so far is saved. Go on with:\n    {self.prepared.resume_command}"
+
+    def _end(self, journal: Journal, tracker: Tracker, code: int) -> int:
+        code = End(
+            command=self.command, prepared=self.prepared, journal=journal, tracker=tracker, begin=self.begin
+        ).write(code)
+        if code in (1, 130, 143):
+            print(self._how_to_go_on, file=sys.stderr)
+        return code

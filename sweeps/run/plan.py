@@ -1,0 +1,124 @@
+"""What a sweep is going to do, before it does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sweeps.analysis.caveats import marked
+from sweeps.core.challenge import Approach, Challenge
+from sweeps.core.progress import duration
+from sweeps.inputs.inputs import Inputs
+from sweeps.run.options import SweepOptions
+from sweeps.stages.racing import Racing
+from sweeps.views.text_table import aligned
+
+# Ray and its workers, which are started for the search and again for the confirmation, take about this long.
+STARTUP_SECONDS = 15.0
+# A confirmation seed is scored on the test split too.
+CONFIRM_FACTOR = 1.4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What is to be done.
+
+    Attributes:
+        rows: One for each approach, as the plan prints it.
+        cpu_seconds: What it all takes on one CPU.
+        views: The views of images that are needed, if that is known; None is all that the approaches may need.
+        facts: More lines for the plan.
+        limits: What may end it earlier, behind the time it takes.
+        savings: What may make it shorter, behind the time it takes.
+    """
+
+    rows: list[dict[str, str]]
+    cpu_seconds: float
+    views: set[str] | None = None
+    facts: tuple[str, ...] = ()
+    limits: str = ""
+    savings: str = ""
+
+
+def of_sweep(
+    options: SweepOptions, approaches: Sequence[Approach], begun: Mapping[str, int], racing: Racing | None
+) -> Work:
+    """The work of a search and its confirmation; `begun` are configurations already in the journal, by approach."""
+    looks = racing.looks(options.seeds) if racing else []
+    rows = []
+    cpu_seconds = 0.0
+    for approach in approaches:
+        configurations = max(options.num_samples - begun.get(approach.name, 0), 0)
+        search = configurations * options.seeds
+        seconds = (search + CONFIRM_FACTOR * options.confirm_seeds) * approach.seconds_per_seed
+        cpu_seconds += seconds
+        rows.append(
+            {
+                "approach": approach.name,
+                "configurations": f"{configurations}" + (f" more (of {options.num_samples})" if begun else ""),
+                "seeds each": str(options.seeds),
+                "fresh seeds": str(options.confirm_seeds),
+                "on one CPU": f"about {duration(seconds)}",
+                "what it is": approach.about,
+            }
+        )
+    return Work(
+        rows=rows,
+        cpu_seconds=cpu_seconds,
+        facts=(f"Racing    {_racing(racing, options.seeds)}",),
+        limits=f", or what starts within {duration(options.time_budget)}" if options.time_budget else "",
+        savings="; racing will save some of it" if looks else "",
+    )
+
+
+def text(
+    challenge: Challenge,
+    work: Work,
+    inputs: Inputs,
+    warnings: Sequence[str],
+    seconds_to_compute: Mapping[str, float],
+    slots: int,
+) -> str:
+    """The plan as a person reads it.
+
+    Args:
+        challenge: Whose title heads it.
+        work: What is to be done.
+        inputs: Images and weights.
+        warnings: What must be said beside every number.
+        seconds_to_compute: What one CPU core needs for the features that are not there yet, by backbone.
+        slots: Trials at the same time.
+    """
+    features = sum(seconds_to_compute.values())
+    lines = [
+        challenge.title + marked(warnings),
+        "",
+        f"Images    {inputs.dataset.source} (fingerprint {inputs.dataset.fingerprint})",
+        *(f"Weights   {name}: {each.source} (fingerprint {each.fingerprint})" for name, each in inputs.weights.items()),
+        *([f"Precision {inputs.precision} in the backbones"] if inputs.weights else []),
+        *(
+            f"Others    {name}: {each.source} (fingerprint {each.fingerprint})"
+            for name, each in inputs.other_datasets.items()
+        ),
+        f"Slots     {slots} trials at the same time, one CPU each",
+        *work.facts,
+        "",
+        aligned(work.rows, left=("approach", "what it is")),
+        "",
+    ]
+    if features:
+        names = ", ".join(seconds_to_compute)
+        lines.append(f"Features of {names} first: about {duration(features / slots)}, once; then kept.")
+    whole = (work.cpu_seconds + features) / slots + STARTUP_SECONDS
+    lines.append(f"In all about {duration(whole)} here{work.limits}{work.savings}.")
+    return "\n".join(lines)
+
+
+def _racing(racing: Racing | None, seeds: int) -> str:
+    """When a configuration may be stopped early."""
+    if racing is None:
+        return "none: every configuration runs all its seeds"
+    looks = racing.looks(seeds)
+    if not looks:
+        return f"none: with {seeds} seeds every configuration runs them all (racing needs more than {racing.first})"
+    return f"a losing configuration is stopped after {', '.join(map(str, looks))} of {seeds} seeds"

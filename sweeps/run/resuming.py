@@ -1,0 +1,125 @@
+"""What a sweep that goes on has from its earlier starts, and what must not have changed since."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from optuna.distributions import check_distribution_compatibility
+
+from sweeps.core.challenge import Approach, Challenge
+from sweeps.core.errors import BadInput, path_of
+from sweeps.inputs.weights import IMAGENET, RANDOM
+from sweeps.run.command_line import Given
+from sweeps.stages.sampling import replayed
+from sweeps.store.journal import JOURNAL, Journal
+from sweeps.store.spec import OptionValue, Source, Spec, differences
+from sweeps.store.trials import SEARCH, TrialRecord
+from trainables.parts.backbones import BACKBONES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """What is known before a start: what was given, and of a resumed sweep its last options and its spec."""
+
+    given: Given
+    options: Mapping[str, OptionValue]
+    spec: Spec | None
+
+
+def find(challenge: Challenge, given: Mapping[str, OptionValue], results: Path) -> Earlier:
+    """The sweep that is to be resumed; a new one gets its name.
+
+    Raises:
+        BadInput: There is nothing of that name to resume, or something of that name where there must be nothing.
+    """
+    if "resume" not in given:
+        name = str(given.get("name") or time.strftime(f"{challenge.name}-%Y%m%d-%H%M%S"))
+        folder = path_of(str(results / name))
+        if folder.exists():
+            raise BadInput(f"Expected a new --name; {folder} exists. Use --resume {name} to go on with it.")
+        return Earlier(given={**given, "name": name}, options={}, spec=None)
+    name = str(given["resume"])
+    folder = results / name
+    if not path_of(str(folder / JOURNAL)).is_file():
+        raise BadInput(
+            f"Expected a sweep to resume at {folder}; there is none. Check --resume and --results-dir, or begin one "
+            f"with --name {name}."
+        )
+    journal = Journal(folder, write=False)
+    if not journal.has_begun:
+        raise BadInput(f"Expected a sweep to resume at {folder}; it had not begun. Delete it and begin anew.")
+    spec = journal.spec
+    if spec.challenge != challenge.name:
+        raise BadInput(
+            f"Expected a sweep of {challenge.name} at {folder}; it is one of {spec.challenge}. "
+            f"Use sweeps/{spec.challenge}.py."
+        )
+    return Earlier(given=dict(given), options=journal.starts[-1].options, spec=spec)
+
+
+def check_same(before: Spec, now: Spec) -> None:
+    """Refuse to go on with a sweep whose numbers would not be comparable with those it has.
+
+    Args:
+        before: The spec that the sweep began with.
+        now: The spec of this start.
+
+    Raises:
+        BadInput: Something that must stay the same does not.
+    """
+    for found in differences(before, now):
+        # What the sweep did not have yet may come in.
+        if found.before is not None:
+            _refuse(found.what, found.before, found.now)
+    # Backbones that the sweep did not have yet must get their weights from where the others did.
+    for old in _kinds(before.weights):
+        for new in _kinds(now.weights):
+            if old != new:
+                _refuse("weights", old, new)
+
+
+def _refuse(what: str, before: str, now: str) -> NoReturn:
+    raise BadInput(f"Expected the {what} that this sweep began with ({before}); got {now}. Begin a new sweep.")
+
+
+def _kinds(weights: Mapping[str, Source]) -> list[str]:
+    """What kinds of weights those are that `--weights` decides on."""
+    sources = {each.source for backbone, each in weights.items() if BACKBONES[backbone].pretrained}
+    return sorted({source if source in (IMAGENET, RANDOM) else "files" for source in sources})
+
+
+def check_spaces(journal: Journal, approaches: Sequence[Approach]) -> None:
+    """Refuse to go on with a search whose space has other parameters, or other choices of one, than it had.
+
+    A range may become another one: what was drawn from the old one stays comparable.
+
+    Raises:
+        BadInput: A recorded configuration cannot be of the space as it is now.
+    """
+    for approach in approaches:
+        for trial in journal.trials([approach.name]):
+            trouble = _misfit(trial, approach) if trial.stage == SEARCH else None
+            if trouble:
+                raise BadInput(
+                    f"Expected the search space of {approach.name} that this sweep began with; configuration "
+                    f"{trial.number} does not fit the one there is now ({trouble}). Begin a new sweep."
+                )
+
+
+def _misfit(trial: TrialRecord, approach: Approach) -> str | None:
+    """Why this configuration cannot be of the approach's space; None if it can."""
+    again, lacking = replayed(approach, trial.params)
+    try:
+        for name, distribution in again.distributions.items():
+            check_distribution_compatibility(trial.distributions[name], distribution)
+    except ValueError as error:
+        return str(error).splitlines()[0].rstrip(".")
+    # One that was interrupted while its parameters were drawn lacks the later ones.
+    if lacking and not (trial.state == "RUNNING" and not trial.results):
+        return lacking.splitlines()[0].rstrip(".")
+    unknown = trial.params.keys() - again.distributions.keys()
+    return f"nothing suggests its {', '.join(sorted(unknown))} any more" if unknown else None

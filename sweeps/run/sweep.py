@@ -1,0 +1,106 @@
+"""A sweep: the search, the confirmation of what it found, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from sweeps.analysis.summary import summarise
+from sweeps.core.challenge import Approach, Challenge
+from sweeps.inputs.inputs import Inputs
+from sweeps.run import plan
+from sweeps.run.command import Command, Conclusion, OnClosed, PlannedStage, Prepared
+from sweeps.run.end import write_tables
+from sweeps.run.options import SweepOptions
+from sweeps.run.pipeline import run_command
+from sweeps.stages.confirmation import ConfirmationStage
+from sweeps.stages.racing import Racing
+from sweeps.stages.search import SearchStage
+from sweeps.store.journal import Journal
+from sweeps.store.spec import Spec
+from sweeps.tracking import sweep_run
+from sweeps.views import console, report
+from sweeps.views.report_page import HTML
+from trainables.parts.protocol import TEST, VALIDATION
+
+
+def main(challenge: Challenge, arguments: Sequence[str] | None = None) -> int:
+    """Run a challenge's command and return its exit code, as `exit_code` has them."""
+    return run_command(sweep_command(), challenge, arguments)
+
+
+def sweep_command(racing: Racing | None = Racing()) -> Command[SweepOptions]:  # noqa: B008 - frozen
+    """The command of a sweep; `racing` says when losing configurations are stopped, and None is never."""
+    return Command(
+        options=SweepOptions,
+        spec=_spec,
+        work=partial(_work, racing),
+        tags=_tags,
+        stages=partial(_stages, racing),
+        conclude=_conclude,
+    )
+
+
+def _spec(challenge: Challenge, options: SweepOptions, inputs: Inputs) -> Spec:
+    return inputs.spec(challenge.name, seeds=options.seeds, search_seed=options.search_seed)
+
+
+def _work(racing: Racing | None, prepared: Prepared[SweepOptions], journal: Journal | None) -> plan.Work:
+    return plan.of_sweep(prepared.options, prepared.approaches, _begun(journal) if journal else {}, racing)
+
+
+def _tags(options: SweepOptions) -> dict[str, str]:
+    return {"num_samples": str(options.num_samples), "confirm_seeds": str(options.confirm_seeds)}
+
+
+def _stages(
+    racing: Racing | None, prepared: Prepared[SweepOptions], journal: Journal, on_closed: OnClosed
+) -> Iterator[PlannedStage]:
+    options = prepared.options
+    search = SearchStage(
+        journal,
+        prepared.approaches,
+        on_closed,
+        num_samples=options.num_samples,
+        seeds=options.seeds,
+        search_seed=options.search_seed,
+        time_budget=options.time_budget,
+        racing=racing,
+    )
+    yield PlannedStage(stage=search, title="Search", splits=(VALIDATION,))
+    confirmation = ConfirmationStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds)
+    yield PlannedStage(stage=confirmation, title="Confirm", splits=(VALIDATION, TEST))
+
+
+def _conclude(prepared: Prepared[SweepOptions], journal: Journal, approaches: Sequence[Approach]) -> Conclusion:
+    summary = summarise(journal, approaches)
+    written, trouble = write_tables(journal, approaches, summary)
+    of_report, report_trouble = report.try_to_write(journal, approaches, summary)
+    return Conclusion(
+        text=console.sweep_text(summary, prepared.folder),
+        lines=(report_trouble or f"Report  {prepared.folder / HTML}",),
+        ways_on=tuple(_ways_on(prepared, journal)),
+        files=(*written, *of_report),
+        metrics=sweep_run.metrics(summary),
+        note=console.sweep_note(summary),
+        trouble=trouble,
+    )
+
+
+def _ways_on(prepared: Prepared[SweepOptions], journal: Journal) -> Iterator[str]:
+    options = prepared.options
+    yield f"Extend  {prepared.resume_command} --num-samples {2 * options.num_samples}"
+    begun = _begun(journal)
+    short = [
+        name for name in options.approaches if begun.get(name, 0) < options.num_samples and not journal.stopped(name)
+    ]
+    if short:
+        yield (
+            f"The time budget ended before all configurations of {', '.join(short)}; go on with: "
+            f"{prepared.resume_command}"
+        )
+
+
+def _begun(journal: Journal) -> dict[str, int]:
+    """Configurations in the journal, by approach."""
+    return {name: len(journal.study(name).get_trials(deepcopy=False)) for name in journal.approaches()}

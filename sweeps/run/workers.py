@@ -1,0 +1,112 @@
+"""Ray, and what its workers have within reach: it is started when the first stage needs it, and runs one after another.
+
+Arrays go into the object store once, and a stage's workers see the images of its splits and no others.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic
+
+import ray
+
+from sweeps.core.progress import Progress
+from sweeps.core.signals import Signals
+from sweeps.engine import cluster, tune_loop
+from sweeps.run.command import PlannedStage, Prepared
+from sweeps.run.options import AnyOptions
+from sweeps.stages.fixed import FixedStage
+from sweeps.stages.stage import Stage
+from trainables.parts.image_sets import POOL, ImageSet
+from trainables.parts.protocol import VALIDATION
+from trainables.seed_trainable import InObjectStore
+
+
+@dataclass(kw_only=True)
+class Workers(Generic[AnyOptions]):
+    """Runs stages on Ray's workers, here or on a cluster."""
+
+    prepared: Prepared[AnyOptions]
+    signals: Signals
+    # Where a Ray that was started here has its logs.
+    logs: Path | None = None
+    # What is in Ray's object store so far.
+    _image_sets: dict[str, ImageSet] = field(default_factory=dict)
+    _weights: dict[str, InObjectStore] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Start Ray, or connect to the cluster."""
+        options = self.prepared.options
+        self.logs = cluster.start_ray(options.address, options.workers)
+
+    def start_if_on_a_cluster(self) -> None:
+        """Connect to a cluster, if one is asked for: only connecting tells whether it is there."""
+        if cluster.cluster_address(self.prepared.options.address):
+            self.start()
+
+    def slots_now(self) -> int:
+        """How many trials can run at the same time, also before Ray is started."""
+        workers = self.prepared.options.workers
+        return cluster.Slots(workers)() if ray.is_initialized() else workers or os.cpu_count() or 1
+
+    def run(self, planned: PlannedStage) -> None:
+        """Run one stage to its end, with the images of its splits and of other data sets within the workers' reach."""
+        stage, slots = planned.stage, cluster.Slots(self.prepared.options.workers)
+        self.signals.stop_if_one_came()
+        if stage.is_finished():
+            return
+        if not ray.is_initialized():
+            self.start()
+        image_sets = self._stored(stage, planned.splits, slots)
+        before = stage.seeds_done
+        with Progress(planned.title, stage.seeds_left, "seeds") as progress:
+
+            def watch() -> None:
+                done = stage.seeds_done - before
+                progress.show(done, done + stage.seeds_left, stage.seconds_left / slots(), stage.best_so_far())
+
+            tune_loop.run(
+                stage,
+                learners={approach.name: approach.learner for approach in self.prepared.approaches},
+                image_sets=image_sets,
+                weights=self._weights,
+                slots=slots,
+                seed_timeout=self.prepared.options.seed_timeout,
+                watcher=watch,
+                interrupt=self.signals.stop_if_one_came,
+            )
+        self.signals.stop_if_one_came()
+
+    def _stored(self, stage: Stage, splits: tuple[str, ...], slots: cluster.Slots) -> dict[str, ImageSet]:
+        """The image sets that the stage needs, in the object store; features that are missing are computed."""
+        inputs, approaches = self.prepared.inputs, self.prepared.approaches
+        names = [*(POOL if split == VALIDATION else split for split in splits), *inputs.other_datasets]
+        views = self._views(stage) if isinstance(stage, FixedStage) else None
+        for name in names:
+            if name not in self._image_sets:
+                found = inputs.image_sets(
+                    approaches, [name], slots=slots, views=views, interrupt=self.signals.stop_if_one_came
+                )
+                self._image_sets |= {key: _in_store(images) for key, images in found.items()}
+        if not self._weights:
+            states = inputs.weights_to_train(approaches)
+            self._weights = {name: InObjectStore(ray.put(state)) for name, state in states.items()}
+        return {name: self._image_sets[name] for name in names}
+
+    def _views(self, stage: FixedStage) -> set[str]:
+        """What the stage's tasks look at, which spares most of the backbones' work."""
+        learners = {approach.name: approach.learner for approach in self.prepared.approaches}
+        return {
+            view
+            for task in stage.waiting
+            for view in learners[task.approach].needs(learners[task.approach].Config(**task.params)).view_names
+        }
+
+
+def _in_store(images: ImageSet) -> ImageSet:
+    """The same image set with its arrays in the object store."""
+    return ImageSet(
+        labels=images.labels, views={name: InObjectStore(ray.put(array)) for name, array in images.views.items()}
+    )

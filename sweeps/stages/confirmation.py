@@ -1,0 +1,74 @@
+"""The confirmation: the winners of the search on fresh seeds, and on the test split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from optuna.trial import Trial, TrialState
+
+from sweeps.core.challenge import Approach
+from sweeps.stages.fixed import FixedStage
+from sweeps.stages.outcomes import SUPERSEDED
+from sweeps.stages.tasks import CONFIRM_SEEDS_FROM
+from sweeps.store.journal import Journal
+from sweeps.store.trials import CONFIRM, OF_TRIAL, TrialRecord, best_complete, confirmed_results
+from trainables.parts.protocol import TEST, VALIDATION
+from trainables.parts.results import SeedResult
+
+
+class ConfirmationStage(FixedStage):
+    """Fresh seeds, validation and test, for the best configuration of each approach."""
+
+    name = CONFIRM
+    splits = (VALIDATION, TEST)
+
+    def __init__(
+        self,
+        journal: Journal,
+        approaches: Sequence[Approach],
+        on_closed: Callable[[TrialRecord], None],
+        *,
+        seeds: int,
+    ) -> None:
+        """Queue what the journal lacks of `seeds` fresh seeds for each approach's present winner."""
+        super().__init__(journal, approaches, on_closed)
+        self.wanted = range(CONFIRM_SEEDS_FROM, CONFIRM_SEEDS_FROM + seeds)
+        trials = journal.trials([approach.name for approach in approaches])
+        for approach in approaches:
+            winner = best_complete(trials, approach.name)
+            if winner is not None:
+                self._confirm(approach, winner, confirmed_results(trials, approach.name, winner.number))
+
+    def _confirm(self, approach: Approach, winner: TrialRecord, results: Sequence[SeedResult]) -> None:
+        """Queue the seeds of the winner that these results lack; one that has failed once is left at that."""
+        self.tallies[approach.name].seconds_per_seed = winner.seconds / max(len(winner.results), 1)
+        done = {result.seed for result in results if result.split == TEST or result.error}
+        missing = [seed for seed in self.wanted if seed not in done]
+        trial = self._interrupted(approach, winner)
+        if trial is None and missing and not any(result.error for result in results):
+            trial = self._new_trial(approach, winner)
+        if trial is not None:
+            self.queue(approach.name, trial, winner.params, missing)
+
+    def _interrupted(self, approach: Approach, winner: TrialRecord) -> Trial | None:
+        """The trial that a dead driver left of this winner; those of earlier winners are ended."""
+        study = self.studies[approach.name]
+        found = None
+        # The driver may have died between queueing a trial and beginning it, or while it got its parameters.
+        for _ in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            study.ask()
+        for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            trial = Trial(study, frozen._trial_id)
+            if frozen.user_attrs.get(OF_TRIAL) == winner.number:
+                approach.suggest(trial)
+                found = trial
+            else:
+                self.end(approach.name, trial, SUPERSEDED)
+        return found
+
+    def _new_trial(self, approach: Approach, winner: TrialRecord) -> Trial:
+        study = self.studies[approach.name]
+        study.enqueue_trial(winner.params, user_attrs={OF_TRIAL: winner.number})
+        trial = study.ask()
+        approach.suggest(trial)
+        return trial

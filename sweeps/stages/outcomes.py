@@ -1,0 +1,105 @@
+"""How a trial ends: each way in one table, and the function that decides which of them it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from optuna.trial import Trial, TrialState
+
+from sweeps.stages.tasks import failure
+from sweeps.store.trials import REASON
+
+# A task whose worker was lost this often, without a seed finished in between, is given up.
+MOST_ATTEMPTS = 3
+
+
+class Back(Enum):
+    """Why a task came back from whoever had it."""
+
+    # It ran to its end, was stopped as losing, or gave a failure.
+    ENDED = auto()
+    # Its worker died.
+    LOST = auto()
+    # A seed of it took too long, and would again.
+    EXPIRED = auto()
+    # The driver died, and the next one takes it up.
+    TAKEN_UP = auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What becomes of a trial whose task came back.
+
+    Attributes:
+        kind: Its name.
+        state: Optuna's; RUNNING means that the task goes back into the queue.
+        is_failure: Whether it counts towards an approach's failures in a row; any other end begins to count anew.
+        is_loss: Whether it counts towards the workers lost in a row.
+        reason: What a person reads of it; None where there is nothing to explain.
+    """
+
+    kind: str
+    state: TrialState
+    is_failure: bool = False
+    is_loss: bool = False
+    reason: str | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the trial has not ended."""
+        return self.state == TrialState.RUNNING
+
+    def because(self, reason: str) -> Outcome:
+        """The same outcome with this reason."""
+        return replace(self, reason=reason)
+
+
+COMPLETE = Outcome(kind="complete", state=TrialState.COMPLETE)
+RACED_OUT = Outcome(kind="raced out", state=TrialState.PRUNED, reason="raced out: worse than the best so far")
+FAILED = Outcome(kind="failed", state=TrialState.FAIL, is_failure=True)
+EXPIRED = Outcome(kind="expired", state=TrialState.FAIL, is_failure=True)
+GIVEN_UP = Outcome(kind="given up", state=TrialState.FAIL, is_failure=True, is_loss=True)
+# Another task of the trial, or a driver that died before it could end the trial, has noted the reason.
+ENDED_BEFORE = Outcome(kind="ended before", state=TrialState.FAIL, is_failure=True)
+# No task of it came back: a stage ends it, since its configuration is the winner no more.
+SUPERSEDED = Outcome(kind="superseded", state=TrialState.FAIL, reason="an extended search found a better configuration")
+LOST = Outcome(kind="lost", state=TrialState.RUNNING, is_loss=True)
+TAKEN_UP = Outcome(kind="taken up", state=TrialState.RUNNING)
+
+
+def outcome_of(
+    trial: Trial, back: Back, *, seeds_left: int, attempts: int = 0, is_raced_out: bool = False, why: str = ""
+) -> Outcome:
+    """Decide what becomes of a trial whose task came back. The first that holds counts.
+
+    Args:
+        trial: Its seeds and its reason are read from the journal.
+        back: Why the task came back.
+        seeds_left: How many seeds of the task the journal lacks.
+        attempts: How often the task's worker was lost since a seed of it finished, this time included.
+        is_raced_out: Whether the trial was stopped as losing.
+        why: What is known of a worker's death, or the reason for which a task expired.
+    """
+    failed, noted = failure(trial), trial.user_attrs.get(REASON)
+    if failed:
+        return FAILED.because(f"seed {failed.seed}: {failed.error}")
+    if back is Back.EXPIRED:
+        return EXPIRED.because(why)
+    if noted and noted != RACED_OUT.reason:
+        return ENDED_BEFORE.because(noted)
+    if is_raced_out:
+        return RACED_OUT
+    if not seeds_left:
+        return COMPLETE
+    if back is Back.TAKEN_UP:
+        return TAKEN_UP
+    # Also a task that ended for no reason of ours.
+    if attempts < MOST_ATTEMPTS:
+        return LOST
+    return GIVEN_UP.because(f"its worker was lost {attempts} times{in_brackets(why)}")
+
+
+def in_brackets(why: str) -> str:
+    """What is known of a worker's death, as it follows a sentence."""
+    return f" ({why})" if why else ""

@@ -1,0 +1,63 @@
+"""The reproduction: the study's own settings on the study's own seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from optuna.trial import Trial, TrialState
+
+from search_spaces.published.settings import Variant
+from sweeps.core.challenge import Approach
+from sweeps.stages.fixed import FixedStage
+from sweeps.store.journal import Journal
+from sweeps.store.trials import SEARCH, SEEDS_WANTED, TrialRecord, seeds_of
+from trainables.parts.protocol import VALIDATION
+
+# The study's seeds where it does not state their number; it begins with seed 0.
+USUAL_SEEDS = 50
+# And in a smoke run.
+SMOKE_SEEDS = 3
+
+
+def study_seeds(setting: Variant, *, smoke: bool) -> range:
+    """The seeds of one of the study's numbers."""
+    count = setting.seeds or USUAL_SEEDS
+    return range(min(count, SMOKE_SEEDS) if smoke else count)
+
+
+class ReproductionStage(FixedStage):
+    """Every approach at each of its published settings, on validation images only."""
+
+    name = SEARCH
+    splits = (VALIDATION,)
+
+    def __init__(
+        self,
+        journal: Journal,
+        approaches: Sequence[Approach],
+        on_closed: Callable[[TrialRecord], None],
+        *,
+        smoke: bool,
+    ) -> None:
+        """Queue what the journal lacks. A new journal's trial 0 is the main setting; the variants follow."""
+        super().__init__(journal, approaches, on_closed)
+        for approach in approaches:
+            study = self.studies[approach.name]
+            for setting in approach.published_settings.values():
+                count = len(study_seeds(setting, smoke=smoke))
+                study.enqueue_trial(dict(setting.params), user_attrs={SEEDS_WANTED: count}, skip_if_exists=True)
+            for trial in self._unfinished(approach):
+                done = {result.seed for result in seeds_of(trial.user_attrs)}
+                wanted = range(trial.user_attrs[SEEDS_WANTED])
+                self.queue(approach.name, trial, trial.params, [seed for seed in wanted if seed not in done])
+
+    def _unfinished(self, approach: Approach) -> list[Trial]:
+        """The trials that a dead driver left, and then the new ones, with all their parameters."""
+        study = self.studies[approach.name]
+        interrupted = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        new = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        trials = [*(Trial(study, frozen._trial_id) for frozen in interrupted), *(study.ask() for _ in new)]
+        for trial in trials:
+            # Of an interrupted one the journal may lack some parameters; all are given, none is drawn.
+            approach.suggest(trial)
+        return trials

@@ -1,0 +1,68 @@
+"""What a search finds in its journal when it goes on after an earlier start, which may have died anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+
+import optuna
+from optuna.samplers import BaseSampler, PartialFixedSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from sweeps.core.challenge import Approach
+from sweeps.stages.sampling import replayed
+from sweeps.stages.tasks import Tally
+from sweeps.store.trials import seeds_of
+
+
+def count_done(tally: Tally, begun: Sequence[FrozenTrial]) -> None:
+    """Count the finished seeds of these trials."""
+    for trial in begun:
+        done = [result for result in seeds_of(trial.user_attrs) if result.error is None]
+        tally.seeds_done += len(done)
+        tally.seconds_done += sum(result.seconds for result in done)
+
+
+def best_value(begun: Sequence[FrozenTrial]) -> float | None:
+    """The greatest mean accuracy of a complete trial."""
+    values = [trial.value for trial in begun if trial.state == TrialState.COMPLETE and trial.value is not None]
+    return max(values, default=None)
+
+
+def failures_at_the_end(begun: Sequence[FrozenTrial]) -> int:
+    """How many trials in a row failed last."""
+    ended = sorted((trial.datetime_complete, trial.number, trial.state) for trial in begun if trial.datetime_complete)
+    return sum(1 for _ in takewhile(lambda each: each[-1] == TrialState.FAIL, reversed(ended)))
+
+
+def whole_trial(approach: Approach, study: Study, frozen: FrozenTrial, sampler: Callable[[], BaseSampler]) -> Trial:
+    """An interrupted trial with every parameter, and every finished seed known to the pruner.
+
+    Args:
+        approach: Whose trial it is.
+        study: The approach's study; its sampler may be exchanged.
+        frozen: The trial as the journal has it. The driver may have died before all its parameters were there.
+        sampler: What suggested its parameters, as it was before it did.
+    """
+    _, lacking = replayed(approach, frozen.params)
+    if lacking:
+        study.sampler = _with_the_same_draws(approach, study, frozen, sampler)
+    trial = Trial(study, frozen._trial_id)
+    approach.suggest(trial)
+    for result in seeds_of(frozen.user_attrs):
+        # The driver may also have died between writing a seed and reporting it to the pruner.
+        if result.accuracy is not None and result.seed not in frozen.intermediate_values:
+            trial.report(result.accuracy, step=result.seed)
+    return trial
+
+
+def _with_the_same_draws(
+    approach: Approach, study: Study, frozen: FrozenTrial, sampler: Callable[[], BaseSampler]
+) -> BaseSampler:
+    """What gives the missing parameters as they would have been drawn, which takes the draws before them too."""
+    rehearsal = optuna.create_study(direction="maximize", sampler=sampler())
+    rehearsal.add_trials([trial for trial in study.get_trials() if trial.number < frozen.number])
+    rehearsed = rehearsal.ask()
+    approach.suggest(rehearsed)
+    return PartialFixedSampler(rehearsed.params, sampler())

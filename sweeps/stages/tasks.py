@@ -1,0 +1,82 @@
+"""Tasks: which seeds of which configuration one worker runs in one go, and how far an approach is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from optuna.trial import Trial
+
+from sweeps.store.trials import seeds_of
+from trainables.parts.protocol import VALIDATION
+from trainables.parts.results import SeedResult
+
+SEARCH_SEEDS_FROM = 1000
+CONFIRM_SEEDS_FROM = 2000
+MOST_SEEDS = 1000
+# Seeds of a confirmed configuration that one worker runs in one go; its other blocks run on other workers meanwhile.
+BLOCK = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Some seeds of one configuration, to run in one go on one worker."""
+
+    approach: str
+    trial: Trial
+    params: dict[str, Any]
+    blocks: list[list[int]]
+    splits: tuple[str, ...]
+    # How often its worker was lost since a seed of it finished.
+    attempts: int = 0
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds it asks for."""
+        return sum(map(len, self.blocks))
+
+
+@dataclass
+class Tally:
+    """How far one approach is, for the progress line."""
+
+    seconds_per_seed: float
+    seeds_left: int
+    seeds_done: int = 0
+    seconds_done: float = 0.0
+
+    def count(self, result: SeedResult, *, is_last: bool) -> None:
+        """A result came in; the last one of a seed ends it."""
+        self.seconds_done += result.seconds
+        if is_last:
+            self.seeds_done += 1
+            self.seeds_left -= 1
+
+    @property
+    def seconds_left(self) -> float:
+        """CPU seconds that the remaining seeds will take, by what the finished ones took."""
+        mean = self.seconds_done / self.seeds_done if self.seeds_done else self.seconds_per_seed
+        return self.seeds_left * mean
+
+
+def ends_seed(task: Task, result: SeedResult) -> bool:
+    """Whether no other result of this seed follows."""
+    return result.split == task.splits[-1] or result.error is not None
+
+
+def failure(trial: Trial) -> SeedResult | None:
+    """The seed that failed, if one did."""
+    return next((result for result in seeds_of(trial.user_attrs) if result.error), None)
+
+
+def mean_accuracy(trial: Trial) -> float:
+    """Mean validation accuracy over the trial's finished seeds."""
+    accuracies = [r.accuracy for r in seeds_of(trial.user_attrs) if r.split == VALIDATION and r.accuracy is not None]
+    return float(np.mean(accuracies))
+
+
+def in_blocks(seeds: Sequence[int]) -> list[list[int]]:
+    """The seeds in blocks of `BLOCK`."""
+    return [list(seeds[start : start + BLOCK]) for start in range(0, len(seeds), BLOCK)]

@@ -1,0 +1,168 @@
+"""What a sweep is and how it was started, as every journal holds it: typed, and validated when it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sweeps.core.errors import BadInput
+
+# A value of a command-line option, as JSON has it.
+OptionValue = str | int | float | bool | tuple[str, ...] | None
+
+
+class Stored(BaseModel):
+    """Something that is written to a file and validated when it is read back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+AnyStored = TypeVar("AnyStored", bound=Stored)
+
+
+def validated(kind: type[AnyStored], value: Any, what: str) -> AnyStored:
+    """The stored record in `value`.
+
+    Raises:
+        BadInput: It lacks something, or holds something that this version does not know.
+    """
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        raise BadInput(
+            f"Expected {what} as this version writes it; it is damaged or of another version ({where}: "
+            f"{first['msg'][:1].lower()}{first['msg'][1:]}). Use the version that wrote it, or begin a new sweep."
+        ) from None
+
+
+class Source(Stored):
+    """Where images or weights come from, and the fingerprint of what they are."""
+
+    source: str
+    fingerprint: str
+
+
+class Spec(Stored):
+    """What every number of a sweep depends on; it stays the same when the sweep is resumed.
+
+    Attributes:
+        challenge: Its name.
+        numbers_version: Of the training code.
+        dataset: The images.
+        test_counts: Normal and pneumonia images of the test split.
+        weights: Of every backbone.
+        other_datasets: Data sets besides the images, that an approach may learn from.
+        precision: What the backbones compute in.
+        smoke: Whether everything is tiny.
+        seeds: Search seeds of a configuration; None where nothing is searched.
+        search_seed: Start of the search's own randomness; None where nothing is searched.
+    """
+
+    challenge: str
+    numbers_version: int
+    dataset: Source
+    test_counts: tuple[int, int]
+    weights: Mapping[str, Source] = {}
+    other_datasets: Mapping[str, Source] = {}
+    precision: str
+    smoke: bool
+    seeds: int | None = None
+    search_seed: int | None = None
+
+    def with_what_earlier_starts_had(self, before: Spec | None) -> Spec:
+        """This spec with the weights and data sets of approaches that this start leaves out."""
+        if before is None:
+            return self
+        return self.model_copy(
+            update={
+                "weights": {**before.weights, **self.weights},
+                "other_datasets": {**before.other_datasets, **self.other_datasets},
+            }
+        )
+
+
+class Start(Stored):
+    """One start of a sweep, or one resumption.
+
+    Attributes:
+        time_ms: When, since 1970.
+        command: What was typed, without passwords.
+        git_revision: Of the code, or "unknown".
+        versions: Of Python and of the libraries that numbers depend on.
+        processor: Of the machine of the driver.
+        resume: The command that goes on.
+        tracking_uri: MLflow's, without its password.
+        options: What a resumed sweep takes from this start, unless it is given anew.
+        caveats: What must be said beside every number, by kind.
+        notices: What was not found as one would have hoped.
+    """
+
+    time_ms: int
+    command: str
+    git_revision: str
+    versions: Mapping[str, str]
+    processor: str
+    resume: str
+    tracking_uri: str
+    options: Mapping[str, OptionValue] = {}
+    caveats: Mapping[str, str] = {}
+    notices: tuple[str, ...] = ()
+
+    def asked(self, option: str) -> int:
+        """What this start asked for with an option that takes a whole number; 0 if it has no such option."""
+        value = self.options.get(option)
+        return value if isinstance(value, int) else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Something that two specs do not agree in.
+
+    Attributes:
+        part: The field of `Spec`.
+        what: It, as a person calls it.
+        before: In the first of the two specs; None if it has no such thing.
+        now: In the second.
+    """
+
+    part: str
+    what: str
+    before: str | None
+    now: str
+
+
+# What is compared as it is, and what a person calls it.
+PLAIN_PARTS = {
+    "numbers_version": "version of the training code",
+    "precision": "--precision",
+    "smoke": "--smoke",
+    "seeds": "--seeds",
+    "search_seed": "--search-seed",
+}
+
+
+def differences(before: Spec, now: Spec) -> Iterator[Difference]:
+    """What makes numbers of two specs incomparable, one by one.
+
+    Seeds count only where both search. The precision always counts; it matters only where both use backbones. Weights
+    and data sets that only `before` has do not count; those that only `now` has are told with None as what was before.
+    """
+    for part, what in PLAIN_PARTS.items():
+        old, new = getattr(before, part), getattr(now, part)
+        if None not in (old, new) and old != new:
+            yield Difference(part=part, what=what, before=str(old), now=str(new))
+    if before.dataset.fingerprint != now.dataset.fingerprint:
+        old, new = before.dataset.fingerprint, now.dataset.fingerprint
+        yield Difference(part="dataset", what="images", before=old, now=new)
+    for part, what in (("weights", "weights of"), ("other_datasets", "images of")):
+        known: Mapping[str, Source] = getattr(before, part)
+        wanted: Mapping[str, Source] = getattr(now, part)
+        for name, source in wanted.items():
+            old = known[name].fingerprint if name in known else None
+            if old != source.fingerprint:
+                yield Difference(part=part, what=f"{what} {name}", before=old, now=source.fingerprint)

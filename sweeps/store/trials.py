@@ -1,0 +1,110 @@
+"""Configurations and their seeds, as the journal has them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, Trial
+
+from trainables.parts.protocol import VALIDATION
+from trainables.parts.results import SeedResult
+
+SEARCH, CONFIRM = "search", "confirm"
+STAGES = (SEARCH, CONFIRM)
+# What a trial's attributes hold besides its seeds: why it ended; of which search trial it is the confirmation; how many
+# seeds it is to have, where that is no option.
+REASON, OF_TRIAL, SEEDS_WANTED = "reason", "of_trial", "seeds"
+_SEED = "seed:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """One configuration as the journal has it. `state` is Optuna's: RUNNING, COMPLETE, PRUNED (raced out) or FAIL.
+
+    In the confirm stage `of_trial` is the number of the search trial whose configuration this is. `distributions` are
+    the ranges that the parameters were drawn from.
+    """
+
+    approach: str
+    stage: str
+    number: int
+    state: str
+    params: dict[str, Any]
+    results: tuple[SeedResult, ...]
+    reason: str | None
+    of_trial: int | None
+    started_ms: int
+    ended_ms: int | None
+    distributions: Mapping[str, BaseDistribution] = field(default_factory=dict)
+
+    def values(self, metric: str, split: str = VALIDATION) -> np.ndarray:
+        """One value of the metric a finished seed, in the order of the seeds."""
+        found = [r for r in self.results if r.split == split and r.error is None]
+        return np.array([getattr(r, metric) for r in sorted(found, key=lambda r: r.seed)], dtype=float)
+
+    @property
+    def seconds(self) -> float:
+        """What its seeds took, each on one CPU."""
+        return math.fsum(result.seconds for result in self.results)
+
+
+def write_seed(trial: Trial, result: SeedResult) -> bool:
+    """Put one finished seed into the journal, unless it is there; whether it was new."""
+    key = f"{_SEED}{result.seed}:{result.split}"
+    if key in trial.user_attrs:
+        return False
+    trial.set_user_attr(key, asdict(result))
+    if result.split == VALIDATION and result.accuracy is not None:
+        # Optuna's pruner pairs by step, so a seed's own value is reported under the seed.
+        trial.report(result.accuracy, step=result.seed)
+    return True
+
+
+def note_reason(trial: Trial, reason: str) -> None:
+    """Put into the journal why a trial ends, before it does."""
+    if trial.user_attrs.get(REASON) != reason:
+        trial.set_user_attr(REASON, reason)
+
+
+def seeds_of(user_attrs: Mapping[str, Any]) -> tuple[SeedResult, ...]:
+    """The finished seeds in a trial's attributes."""
+    return tuple(SeedResult(**value) for key, value in user_attrs.items() if key.startswith(_SEED))
+
+
+def trial_record(approach: str, stage: str, trial: FrozenTrial) -> TrialRecord:
+    """One trial of a study as a record."""
+    start, end = trial.datetime_start, trial.datetime_complete
+    return TrialRecord(
+        approach=approach,
+        stage=stage,
+        number=trial.number,
+        state=trial.state.name,
+        params=dict(trial.params),
+        results=seeds_of(trial.user_attrs),
+        reason=trial.user_attrs.get(REASON),
+        of_trial=trial.user_attrs.get(OF_TRIAL),
+        started_ms=int(start.timestamp() * 1000) if start else 0,
+        ended_ms=int(end.timestamp() * 1000) if end else None,
+        distributions=trial.distributions,
+    )
+
+
+def best_complete(trials: Iterable[TrialRecord], approach: str) -> TrialRecord | None:
+    """The complete search trial of this approach with the greatest mean validation accuracy, the earliest of equals."""
+    complete = [t for t in trials if t.approach == approach and t.stage == SEARCH and t.state == "COMPLETE"]
+    return max(complete, key=lambda t: (t.values("accuracy").mean(), -t.number), default=None)
+
+
+def confirmed_results(trials: Iterable[TrialRecord], approach: str, number: int) -> tuple[SeedResult, ...]:
+    """Every confirmation seed of that search trial; two confirmations of the same one add up."""
+    return tuple(
+        result
+        for trial in trials
+        if trial.approach == approach and trial.stage == CONFIRM and trial.of_trial == number
+        for result in trial.results
+    )

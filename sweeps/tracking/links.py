@@ -1,0 +1,39 @@
+"""The links that open a sweep in MLflow's browser UI, and the lines in which a person gets them."""
+
+from __future__ import annotations
+
+import urllib.parse
+
+from sweeps.core.provenance import without_password
+from sweeps.tracking import trial_runs
+from sweeps.tracking.location import ui_command
+
+# Where `mlflow ui` serves by default.
+LOCAL_UI = "http://127.0.0.1:5000"
+BEST_FIRST = f"metrics.`{trial_runs.RANKED_BY}`"
+
+
+def runs_page(**query: str) -> str:
+    """The end of a link to the runs of an experiment, in the part of the UI that shows runs as a table."""
+    whole = {"workflowType": "machine_learning", **query}
+    return "runs?" + urllib.parse.urlencode(whole, quote_via=urllib.parse.quote)
+
+
+def plain_table(sweep: str) -> str:
+    """The end of a link that needs no saved view: the sweep's trials, best first, with the columns MLflow chooses."""
+    return runs_page(searchFilter=trial_runs.search_filter(sweep), orderByKey=BEST_FIRST, orderByAsc="false")
+
+
+def where_to_look(uri: str, experiment_id: str, table: str, charts: str | None) -> list[str]:
+    """What a person types and opens to see a sweep.
+
+    Args:
+        uri: Where MLflow keeps it.
+        experiment_id: MLflow's id of the experiment that it is in.
+        table: End of the link to the sorted trials.
+        charts: End of the link to the charts, if there is one.
+    """
+    server = without_password(uri).rstrip("/") if uri.startswith("http") else LOCAL_UI
+    page = f"{server}/#/experiments/{experiment_id}/"
+    lines = [f"MLflow  {ui_command(uri)}", f"        best first: {page}{table}"]
+    return lines if charts is None else [*lines, f"        charts:     {page}{charts}"]

@@ -1,0 +1,171 @@
+"""What a sweep is in MLflow: the tags, parameters, metrics and end of its own run, and what all its runs share."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from sweeps.analysis import caveats
+from sweeps.analysis.summary import Summary
+from sweeps.core.challenge import Approach, Challenge
+from sweeps.store.journal import Journal
+from sweeps.store.spec import Spec, Start
+
+# MLflow's status of the sweep's run, by the command's exit code; any other is a failure.
+STATUS = {0: "FINISHED", 130: "KILLED", 143: "KILLED"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRun:
+    """What MLflow gets of a sweep when it starts.
+
+    Attributes:
+        folder: The sweep's, whose name is the sweep's.
+        journal_id: What tells it from another sweep of that name.
+        begun_ms: When it first began.
+        experiment: Name of the challenge's experiment.
+        tags: Of the sweep's own run; they may change from start to start.
+        params: Of the sweep's own run; MLflow never changes them.
+        shared_tags: Of every run of the sweep.
+        approach_tags: Of every run of each approach.
+        test_counts: Normal and pneumonia images of the test split.
+        examples: A configuration of each approach, from which the saved view takes its columns.
+    """
+
+    folder: Path
+    journal_id: str
+    begun_ms: int
+    experiment: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    shared_tags: Mapping[str, str]
+    approach_tags: Mapping[str, Mapping[str, str]]
+    test_counts: tuple[int, int]
+    examples: Sequence[Mapping[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """The sweep's."""
+        return self.folder.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepEnd:
+    """What MLflow gets of a sweep when a start ends.
+
+    Attributes:
+        exit_code: Of the command.
+        metrics: Of the sweep's own run.
+        note: Its description, in Markdown.
+        files: Its artifacts, from anywhere in the sweep's folder.
+        ended_ms: Time stamp of the metrics.
+    """
+
+    exit_code: int
+    metrics: Mapping[str, float]
+    note: str
+    files: Sequence[Path]
+    ended_ms: int
+
+    @property
+    def status(self) -> str:
+        """MLflow's status of the run."""
+        return STATUS.get(self.exit_code, "FAILED")
+
+
+def of_start(
+    journal: Journal, challenge: Challenge, approaches: Sequence[Approach], tags: Mapping[str, str]
+) -> SweepRun:
+    """What MLflow gets of the start that the journal has begun last.
+
+    Args:
+        journal: The sweep's.
+        challenge: Whose approaches may be in it.
+        approaches: Those that this start asks for.
+        tags: More about this start.
+    """
+    spec, starts = journal.spec, journal.starts
+    start = starts[-1]
+    return SweepRun(
+        folder=journal.folder,
+        journal_id=journal.id,
+        begun_ms=starts[0].time_ms,
+        experiment=f"seedsweep {challenge.name}",
+        tags={
+            **caveats.of_sweep(spec),
+            "command": start.command,
+            "git_revision": start.git_revision,
+            "approaches": ", ".join(approach.name for approach in approaches),
+            **tags,
+        },
+        params=params(spec),
+        shared_tags=_source_tags(start),
+        approach_tags={each.name: caveats.of_approach(spec, each) for each in challenge.approaches},
+        test_counts=spec.test_counts,
+        examples=[_example(approach) for approach in approaches],
+    )
+
+
+def params(spec: Spec) -> dict[str, str]:
+    """The spec as parameters of the sweep's run."""
+    plain = {
+        "challenge": spec.challenge,
+        "numbers_version": spec.numbers_version,
+        "dataset": spec.dataset.source,
+        "dataset_fingerprint": spec.dataset.fingerprint,
+        "precision": spec.precision,
+        "smoke": spec.smoke,
+        "seeds": spec.seeds,
+        "search_seed": spec.search_seed,
+    }
+    return {
+        **{name: str(value) for name, value in plain.items() if value is not None},
+        **{f"weights_fingerprint.{name}": each.fingerprint for name, each in spec.weights.items()},
+        **{f"other_datasets_fingerprint.{name}": each.fingerprint for name, each in spec.other_datasets.items()},
+    }
+
+
+def _source_tags(start: Start) -> dict[str, str]:
+    """MLflow's own tags for where a run comes from, which its tables show."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number without a name.
+        user = "unknown"
+    return {
+        "mlflow.source.name": start.command,
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": start.git_revision,
+        "mlflow.user": user,
+    }
+
+
+def _example(approach: Approach) -> Mapping[str, Any]:
+    """A configuration of the approach: where its search starts, or any one."""
+    if approach.start is not None:
+        return approach.start
+    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
+    approach.suggest(trial)
+    return trial.params
+
+
+def metrics(summary: Summary) -> dict[str, float]:
+    """Metrics of the sweep's own run: by approach, accuracies with their intervals, and the optimism of the search."""
+    found: dict[str, float] = {}
+    for row in summary.approaches:
+        estimates = {
+            "confirmed_accuracy": row.confirmed,
+            "search_accuracy": row.search,
+            "test_balanced_accuracy": row.test_accuracy,
+        }
+        for name, estimate in estimates.items():
+            values = {"mean": estimate.mean, "ci_low": estimate.low, "ci_high": estimate.high} if estimate else {}
+            found |= {f"{row.approach}.{name}_{end}": value for end, value in values.items() if value is not None}
+        if row.optimism is not None:
+            found[f"{row.approach}.optimism"] = row.optimism
+    return found

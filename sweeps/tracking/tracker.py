@@ -1,0 +1,148 @@
+"""MLflow shows what the journal holds: a thread of the driver hands it each finished trial.
+
+Metrics keep the journal's time stamps and runs their keys, so writing again adds nothing. A tracking server that goes
+away stops nothing: the journal keeps everything, and the next start writes what is missing.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import warnings
+from collections import deque
+from typing import TYPE_CHECKING
+
+from sweeps.core.errors import in_one_line
+from sweeps.core.progress import say
+from sweeps.store.trials import TrialRecord
+from sweeps.tracking import environment, links
+from sweeps.tracking.sweep_run import SweepEnd, SweepRun
+
+if TYPE_CHECKING:
+    from sweeps.tracking.ui_view import SavedView
+    from sweeps.tracking.writer import KnownRun, Writer
+
+DRAIN_SECONDS = 60.0
+# And at most so long when a person has pressed Ctrl-C or something failed.
+HURRIED_DRAIN_SECONDS = 10.0
+# After a failure MLflow is left alone for so long; what came in meanwhile is written then, or at the end.
+RETRY_SECONDS = 30.0
+# And so long at the end, where somebody waits.
+LAST_RETRY_SECONDS = 2.0
+# Of what MLflow says when something fails.
+MOST_CHARACTERS = 160
+
+
+class Tracker:
+    """Writes one sweep's trials to MLflow from a thread of its own.
+
+    Attributes:
+        uri: Where to.
+        sweep: What is written of the sweep itself.
+        trouble: What went wrong last, in one line; None while all goes well.
+        written: Trials that were written by this start.
+        seconds: CPU seconds of the thread.
+    """
+
+    def __init__(self, uri: str, sweep: SweepRun) -> None:
+        """Begin to write; returns at once.
+
+        Args:
+            uri: Where to, already checked.
+            sweep: What to write of the sweep itself.
+        """
+        self.uri = uri
+        self.sweep = sweep
+        self.trouble: str | None = None
+        self.written = 0
+        self.seconds = 0.0
+        self._experiment_id: str | None = None
+        self._view: SavedView | None = None
+        self._writer: Writer | None = None
+        # It outlives a writer that failed, and tells the next one which of two equal runs is ours.
+        self._known: dict[str, KnownRun] = {}
+        self._queue: queue.Queue[TrialRecord | SweepEnd] = queue.Queue()
+        self._waiting: deque[TrialRecord] = deque()
+        self._not_before = 0.0
+        # Until when the last of it is tried again.
+        self._give_up = 0.0
+        environment.set_defaults()
+        self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
+        self._thread.start()
+
+    def push(self, trial: TrialRecord) -> None:
+        """Have a finished trial written."""
+        self._queue.put(trial)
+
+    def close(self, end: SweepEnd, *, patience: float = DRAIN_SECONDS) -> None:
+        """Write what is left and the sweep's own results.
+
+        Args:
+            end: Results and status of the sweep's run.
+            patience: Seconds to wait at most.
+        """
+        self._give_up = time.monotonic() + patience
+        self._queue.put(end)
+        self._thread.join(patience)
+        if self._thread.is_alive():
+            self.trouble = self.trouble or f"it was not ready within {patience:.0f} s"
+
+    def where_to_look(self) -> list[str]:
+        """What a person types and opens to see the sweep; nothing if MLflow never answered."""
+        if self._experiment_id is None:
+            return []
+        table = self._view.table if self._view else links.plain_table(self.sweep.name)
+        charts = self._view.charts if self._view else None
+        return links.where_to_look(self.uri, self._experiment_id, table, charts)
+
+    def _run(self) -> None:
+        # At once, with nothing to write yet: importing MLflow and making its database take seconds that Ray hides by
+        # starting meanwhile.
+        self._try_to_write()
+        while not isinstance(item := self._queue.get(), SweepEnd):
+            self._waiting.append(item)
+            if time.monotonic() >= self._not_before:
+                self._try_to_write()
+        while not self._try_to_write(item) and time.monotonic() + LAST_RETRY_SECONDS <= self._give_up:
+            time.sleep(LAST_RETRY_SECONDS)
+
+    def _try_to_write(self, end: SweepEnd | None = None) -> bool:
+        """Write what waits, and then the end if it has come; whether that went well."""
+        begin = time.thread_time()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._write(end)
+            if self.trouble:
+                say("MLflow is back, and has everything that it missed.")
+            self.trouble = None
+        except Exception as error:
+            self._note_trouble(error, is_last=end is not None)
+            return False
+        else:
+            return True
+        finally:
+            self.seconds += time.thread_time() - begin
+
+    def _write(self, end: SweepEnd | None) -> None:
+        if self._writer is None:
+            from sweeps.tracking.writer import Writer
+
+            self._writer = Writer(self.uri, self.sweep, self._known)
+            self._experiment_id = self._writer.experiment_id
+            self._view = self._writer.view or self._view
+        while self._waiting:
+            self.written += self._writer.write(self._waiting[0])
+            self._waiting.popleft()
+        if end is not None:
+            self._writer.finish(end)
+
+    def _note_trouble(self, error: Exception, *, is_last: bool) -> None:
+        if not self.trouble and not is_last:
+            reason = in_one_line(error, MOST_CHARACTERS)
+            say(f"MLflow takes nothing now ({reason}). The sweep goes on; MLflow gets it all later.")
+        self.trouble = in_one_line(error, MOST_CHARACTERS)
+        self._not_before = time.monotonic() + RETRY_SECONDS
+        # What did not answer may have done all the same what it was asked for, so the next one looks anew.
+        self._writer = None

@@ -1,0 +1,116 @@
+"""What a finished trial is in MLflow: the tags, parameters, metrics and description of its run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sweeps.analysis.intervals import estimates
+from sweeps.core.commands import rerun_command
+from sweeps.core.formatting import percent, readable
+from sweeps.store.trials import CONFIRM, TrialRecord
+from trainables.parts.metrics import METRICS
+from trainables.parts.protocol import TEST, VALIDATION
+
+STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+# A seed's own metrics stand apart from the aggregates, of which a run's page shows the last value as the run's own.
+SEED_PREFIX = "seed/"
+# The aggregate that trials are ranked by.
+RANKED_BY = "accuracy_mean"
+# Searched over decades. MLflow's axes are linear and would squeeze nearly all values of these into one point.
+LOGARITHMIC = ("learning_rate", "weight_decay")
+LOGARITHM_PREFIX = "log10_"
+
+
+def search_filter(sweep: str) -> str:
+    """MLflow's search expression for the trials of a sweep's search, without the sweep's run and confirmations."""
+    return f"tags.role = 'trial' AND tags.sweep = '{sweep}'"
+
+
+def tags(trial: TrialRecord) -> dict[str, str]:
+    """What a run is found and filtered by."""
+    is_confirm = trial.stage == CONFIRM
+    return {
+        "mlflow.runName": f"t{_number(trial):03d}-{trial.approach}" + ("-confirmed" if is_confirm else ""),
+        "role": "confirmation" if is_confirm else "trial",
+        "approach": trial.approach,
+        "state": trial.state.lower(),
+    }
+
+
+def params(trial: TrialRecord) -> dict[str, str]:
+    """The configuration as a person reads it, and the logarithms that the charts need."""
+    return {
+        "approach": trial.approach,
+        **{name: readable(value) for name, value in trial.params.items()},
+        **logarithms(trial.params),
+    }
+
+
+def logarithms(params: Mapping[str, Any]) -> dict[str, str]:
+    """Further parameters, for the axes of charts: the logarithms of those that are searched over decades."""
+    found = {name: params[name] for name in LOGARITHMIC if params.get(name, 0) > 0}
+    return {f"{LOGARITHM_PREFIX}{name}": f"{math.log10(value):.2f}" for name, value in found.items()}
+
+
+def metrics(trial: TrialRecord, test_counts: tuple[int, int]) -> list[tuple[str, float, int, int]]:
+    """Name, value, time stamp and step: each seed's own metrics with the seed as the step, then the aggregates."""
+    of_seeds = [
+        (
+            f"{SEED_PREFIX}{'test_' if result.split == TEST else ''}{metric}",
+            round(value, 6),
+            result.timestamp_ms,
+            result.seed,
+        )
+        for result in trial.results
+        for metric in (*METRICS, "seconds")
+        if (value := getattr(result, metric)) is not None and not (metric == "seconds" and result.split == TEST)
+    ]
+    found = aggregates(trial, test_counts)
+    return of_seeds + [(key, round(value, 4), ended_ms(trial), 0) for key, value in found.items()]
+
+
+def aggregates(trial: TrialRecord, test_counts: tuple[int, int]) -> dict[str, float]:
+    """Means of all metrics, sd and 95 % interval of the accuracies, number of seeds, and what they took.
+
+    Only a complete trial's are named `accuracy_mean` and so on: one that was raced out or failed has `partial_` before
+    them, so that nobody ranks five lucky seeds above ten.
+    """
+    prefix = "" if trial.state == "COMPLETE" else "partial_"
+    found: dict[str, float] = {}
+    for split, of_split in ((VALIDATION, ""), (TEST, "test_")):
+        for metric, value in estimates(trial.results, split, test_counts).items():
+            name = f"{prefix}{of_split}{metric}"
+            found[f"{name}_mean"] = value.mean
+            if metric in ("accuracy", "balanced_accuracy") and value.sd is not None:
+                assert value.low is not None
+                assert value.high is not None
+                found |= {f"{name}_sd": value.sd, f"{name}_ci_low": value.low, f"{name}_ci_high": value.high}
+    found["n_seeds"] = float(len(trial.values("accuracy")))
+    found["seconds"] = trial.seconds
+    return found
+
+
+def note(trial: TrialRecord, folder: Path) -> str:
+    """The description on a run's page; `folder` is the sweep's."""
+    accuracies = trial.values("accuracy")
+    found = f"over {len(accuracies)} seeds: {percent(accuracies.mean())} %" if len(accuracies) else "no seed finished"
+    number = _number(trial)
+    seed = trial.results[0].seed if trial.results else 0
+    return (
+        f"{trial.approach}, configuration {number}: {trial.state.lower()}. Mean validation accuracy {found}."
+        f"{' ' + trial.reason + '.' if trial.reason else ''}\n\n"
+        f"One seed again: `{rerun_command(folder, trial.approach, number, seed)}`"
+    )
+
+
+def ended_ms(trial: TrialRecord) -> int:
+    """When it ended, else when it began."""
+    return trial.ended_ms or trial.started_ms
+
+
+def _number(trial: TrialRecord) -> int:
+    """The configuration's number in the search."""
+    return trial.number if trial.of_trial is None else trial.of_trial

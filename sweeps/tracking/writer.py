@@ -1,0 +1,169 @@
+"""What talks to MLflow: the only file that imports it.
+
+That import takes seconds, so this file is imported by the tracker's thread alone, after `environment.set_defaults`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+
+from sweeps.store.trials import TrialRecord
+from sweeps.tracking import trial_runs, ui_view
+from sweeps.tracking.location import sqlite_path
+from sweeps.tracking.sweep_run import SweepEnd, SweepRun
+
+# Of one request; MLflow refuses more than 1000.
+MOST_METRICS = 900
+
+
+class KnownRun(NamedTuple):
+    """A run that MLflow has."""
+
+    run_id: str
+    status: str
+
+
+class Writer:
+    """Writes one sweep to one store. Runs are found by their key before they are made, so writing again adds nothing.
+
+    Whatever goes wrong raises; then another one is made, which finds what this one wrote.
+    """
+
+    def __init__(self, uri: str, sweep: SweepRun, known: dict[str, KnownRun]) -> None:
+        """Find what MLflow has of the sweep, and begin or go on with the sweep's own run.
+
+        Args:
+            uri: Where to.
+            sweep: What to write of it.
+            known: Every run of this sweep by key; it is brought up to date, here and by every call.
+        """
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        if uri.startswith("sqlite"):
+            _create_database(uri)
+        self.sweep = sweep
+        self.known = known
+        self.client = MlflowClient(tracking_uri=uri)
+        experiment = self.client.get_experiment_by_name(sweep.experiment)
+        self.experiment_id: str = (
+            experiment.experiment_id if experiment else self.client.create_experiment(sweep.experiment)
+        )
+        self._look_for_runs()
+        self.parent = self._run("sweep", {"role": "sweep", "mlflow.runName": sweep.name}, sweep.begun_ms).run_id
+        self.client.update_run(self.parent, status="RUNNING")
+        for key, value in sweep.tags.items():
+            self.client.set_tag(self.parent, key, value)
+        self._add_params()
+        self.view = self._saved_view()
+
+    def _saved_view(self) -> ui_view.SavedView | None:
+        """Save columns and charts for the sweep's trials; None if that fails."""
+        try:
+            view = ui_view.saved_view(self.sweep.name, self.sweep.examples, self.sweep.begun_ms)
+            self.client.set_experiment_tag(self.experiment_id, view.tag, view.value)
+        except Exception:
+            # Its form is undocumented, so whatever goes wrong with it costs only the view. Where the store is gone,
+            # the next call says so.
+            return None
+        return view
+
+    def _look_for_runs(self) -> None:
+        """Find every run of this sweep; what is there twice is deleted."""
+        mine = {run.run_id for run in self.known.values()}
+        found: dict[str, KnownRun] = {}
+        token: str | None = None
+        while True:
+            page = self.client.search_runs(
+                [self.experiment_id],
+                filter_string=f"tags.`sweep.id` = '{self.sweep.journal_id}'",
+                max_results=1000,
+                page_token=token,
+            )
+            for run in page:
+                key, another = run.data.tags["sweep.key"], KnownRun(run.info.run_id, run.info.status)
+                rivals = [found[key]] if key in found else []
+                # A server that seemed not to have made one made it later; either would be filled from the journal.
+                found[key], *doubles = sorted(
+                    [*rivals, another], key=lambda each: (each.status == "RUNNING", each.run_id not in mine)
+                )
+                for double in doubles:
+                    self.client.delete_run(double.run_id)
+            token = page.token
+            if not token:
+                self.known.clear()
+                self.known.update(found)
+                return
+
+    def _run(self, key: str, tags: Mapping[str, str], start_ms: int) -> KnownRun:
+        """The run with that key in this sweep, made if there is none."""
+        key = f"{self.sweep.journal_id}:{key}"
+        if key not in self.known:
+            own = {"sweep": self.sweep.name, "sweep.id": self.sweep.journal_id, "sweep.key": key}
+            every = {**own, **self.sweep.shared_tags, **tags}
+            run = self.client.create_run(self.experiment_id, start_time=start_ms, tags=every)
+            self.known[key] = KnownRun(run.info.run_id, "RUNNING")
+        return self.known[key]
+
+    def _add_params(self) -> None:
+        """Write the parameters that the sweep's run does not have; MLflow refuses to change one."""
+        has = self.client.get_run(self.parent).data.params
+        new = [Param(name, value) for name, value in self.sweep.params.items() if name not in has]
+        if new:
+            self.client.log_batch(self.parent, params=new)
+
+    def write(self, trial: TrialRecord) -> int:
+        """Write one trial unless it is there already; how many were written."""
+        own = self.sweep.approach_tags.get(trial.approach, {})
+        tags = {"mlflow.parentRunId": self.parent, **own, **trial_runs.tags(trial)}
+        run_id, status = self._run(f"{trial.approach}:{trial.stage}:{trial.number}", tags, trial.started_ms)
+        if status in trial_runs.STATUS.values():
+            return 0
+        metrics = [Metric(*each) for each in trial_runs.metrics(trial, self.sweep.test_counts)]
+        params = [Param(name, value) for name, value in trial_runs.params(trial).items()]
+        run_tags = [RunTag("mlflow.note.content", trial_runs.note(trial, self.sweep.folder))]
+        run_tags += [RunTag("reason", trial.reason)] if trial.reason else []
+        self.client.log_batch(run_id, metrics[:MOST_METRICS], params, run_tags)
+        for at in range(MOST_METRICS, len(metrics), MOST_METRICS):
+            self.client.log_batch(run_id, metrics[at : at + MOST_METRICS])
+        self.client.set_terminated(run_id, status=trial_runs.STATUS[trial.state], end_time=trial_runs.ended_ms(trial))
+        return 1
+
+    def finish(self, end: SweepEnd) -> None:
+        """Write the end of the sweep's own run."""
+        # For what is there twice.
+        self._look_for_runs()
+        self.client.log_batch(
+            self.parent,
+            [Metric(key, round(value, 4), end.ended_ms, 0) for key, value in end.metrics.items()],
+            tags=[RunTag("mlflow.note.content", end.note)],
+        )
+        for file in end.files:
+            # Artifacts lie in MLflow as they lie in the sweep's folder.
+            inside = file.parent.relative_to(self.sweep.folder).as_posix()
+            self.client.log_artifact(self.parent, str(file), None if inside == "." else inside)
+        self.client.set_terminated(self.parent, status=end.status)
+
+
+def _create_database(uri: str) -> None:
+    """Make MLflow's database under another name and put it in place whole; half a schema never opens again."""
+    path = sqlite_path(uri)
+    if path.exists():
+        return
+    # Only here, since a server needs none of it.
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        SqlAlchemyStore(f"sqlite:///{unfinished}", "mlruns")
+        # A link instead of a move, so that of two that begin at the same time one database stays.
+        with contextlib.suppress(FileExistsError):
+            os.link(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,139 @@
+"""What a person is told: the list of approaches before a sweep, and the table and the best approach after it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from sweeps.analysis.caveats import marked
+from sweeps.analysis.summary import ApproachSummary, Summary
+from sweeps.analysis.verdict import BETTER, UNDECIDED, WORSE, verdict, versus
+from sweeps.core.challenge import Approach, Challenge
+from sweeps.core.commands import rerun_command
+from sweeps.core.formatting import readable
+from sweeps.stages.tasks import CONFIRM_SEEDS_FROM
+from sweeps.views import text_table
+
+WIDTH = 118
+
+
+def listing(challenge: Challenge) -> str:
+    """What each approach is, its published result, and the setting that its search starts from."""
+    lines = [challenge.title]
+    if any(approach.published for approach in challenge.approaches):
+        lines.append(
+            "Published numbers are those of the study (Arafe, Gonzalez Pepe and Shende, Concordia University 2022), in "
+            "validation accuracy."
+        )
+    for approach in challenge.approaches:
+        lines += [
+            "",
+            f"{approach.name}{'' if approach.is_default else ' (on demand)'}: {approach.about}",
+            f"    study: {_published(approach)}",
+            f"    starts from: {_settings(approach)}",
+        ]
+    return "\n".join(lines)
+
+
+def _published(approach: Approach) -> str:
+    published = approach.published
+    if published is None:
+        return "none"
+    if published.mean is None:
+        return f"no published result; {published.note}"
+    sd = f" +- {published.sd}" if published.sd is not None else ""
+    seeds = f" over {published.seeds} seeds" if published.seeds else ""
+    return f"published {published.mean}{sd} %{seeds}; {published.note}"
+
+
+def _settings(approach: Approach) -> str:
+    if approach.start is None:
+        return "a configuration that the sampler draws"
+    return ", ".join(f"{name}={value}" for name, value in approach.start.items())
+
+
+def framed(notice: str) -> str:
+    """A notice that cannot be missed."""
+    bar = "!" * 100
+    return "\n".join([bar, *textwrap.wrap(notice, 96, initial_indent="! ", subsequent_indent="! "), bar])
+
+
+def sweep_text(summary: Summary, folder: Path) -> str:
+    """The table of approaches, the verdict, the best configuration, and what did not go as planned."""
+    lines = [
+        f"Accuracy on balanced validation images in per cent, mean +- sd over seeds{marked(summary.warnings)}",
+        "",
+        text_table.printed(summary),
+        "",
+        *(line for text in text_table.LEGEND for line in textwrap.wrap(text, WIDTH, subsequent_indent="    ")),
+        "",
+        *(line for sentence in verdict(summary) for line in textwrap.wrap(sentence, WIDTH)),
+        "",
+        *_winner(summary.approaches[0], folder),
+        *against_baseline(summary),
+        *_troubles(summary),
+    ]
+    return "\n".join(lines).rstrip()
+
+
+def sweep_note(summary: Summary) -> str:
+    """The table in Markdown, under its warnings; it describes the sweep's own run in MLflow."""
+    heading = f"**{marked(summary.warnings).strip()}**\n\n" if summary.warnings else ""
+    return f"{heading}```\n{text_table.printed(summary)}\n```"
+
+
+def _winner(best: ApproachSummary, folder: Path) -> list[str]:
+    """The best approach's configuration, and how to train one of its seeds again."""
+    if not best.is_confirmed or best.best_trial is None or best.best_params is None:
+        return []
+    setting = ", ".join(f"{name}={readable(value)}" for name, value in best.best_params.items())
+    return [
+        f"Best configuration, {best.approach} {best.best_trial}:",
+        *textwrap.wrap(setting, 110, initial_indent="      ", subsequent_indent="      "),
+        "      Train one of its seeds again, here or elsewhere:",
+        f"      {rerun_command(folder, best.approach, best.best_trial, CONFIRM_SEEDS_FROM)}",
+        "",
+    ]
+
+
+def against_baseline(summary: Summary) -> list[str]:
+    """Which approaches beat the plain baseline, which do not, and by how much; empty where it is not confirmed."""
+    compared = versus(summary, summary.baseline)
+    if not compared:
+        return []
+    pairs = len(summary.comparisons)
+    correction = f", corrected for {pairs} pairs (Holm)" if pairs > 1 else ""
+    lines = [
+        f"Against {summary.baseline}, in points on the same fresh seeds, with the 95 % interval of each difference;",
+        f"the verdicts are those of paired t tests at a level of 5 %{correction}:",
+    ]
+    for word in (BETTER, UNDECIDED, WORSE):
+        texts = [f"{name} ({pair.in_points})" for name, pair in compared.items() if pair.verdict == word]
+        if texts:
+            text = f"{word + ':':<21}{', '.join(texts)}"
+            lines += textwrap.wrap(text, 110, initial_indent="      ", subsequent_indent=" " * 27)
+    return [*lines, ""]
+
+
+def _troubles(summary: Summary) -> Iterator[str]:
+    """What is unfinished, was stopped or failed, and test splits that were opened again."""
+    unfinished = sum(row.configurations.unfinished for row in summary.approaches)
+    if unfinished:
+        yield f"{unfinished} configurations are not finished and not ranked."
+    for row in summary.approaches:
+        if row.stopped:
+            yield f"{row.approach} was {row.stopped}"
+    for row in summary.approaches:
+        if row.confirmed_failure:
+            yield f"{row.approach}: its confirmation failed, so it is not ranked: {row.confirmed_failure}"
+        if row.test_openings > 1:
+            yield (
+                f"{row.approach}: the test split was opened {row.test_openings} times, since an extended search found "
+                "a new best configuration."
+            )
+
+
+def journal_line(folder: Path) -> str:
+    """Where the files are."""
+    return f"Journal {folder / 'study.journal'}; beside it summary.json, and seeds and trials as .csv and .parquet"

@@ -1,0 +1,86 @@
+"""What the journal says, as files for programs: `summary.json`, and trials and seeds as CSV and Parquet.
+
+Accuracies are fractions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+import pandas as pd
+
+from sweeps.analysis.intervals import POOL_ERROR, estimate
+from sweeps.core.challenge import Approach
+from sweeps.core.files import write_whole
+from sweeps.store.journal import Journal
+from sweeps.store.spec import Stored
+from sweeps.store.trials import SEARCH, TrialRecord
+from trainables.parts.metrics import METRICS
+from trainables.parts.protocol import VALIDATION
+
+FILES = ("summary.json", "trials.csv", "trials.parquet", "seeds.csv", "seeds.parquet")
+SEED_COLUMNS = ["approach", "stage", "trial", "seed", "split", *METRICS, "seconds", "timestamp_ms", "error"]
+
+
+def write_files(journal: Journal, approaches: Sequence[Approach], summary: Stored) -> None:
+    """Write the trials and the seeds as CSV and Parquet, and `summary.json`, beside the journal, each file whole.
+
+    Raises:
+        OSError: One of them cannot be written.
+    """
+    trials = journal.trials([approach.name for approach in approaches])
+    content = summary.model_dump(mode="json")
+    write_whole(journal.folder / "summary.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
+    for name, frame in (("trials", trials_frame(trials)), ("seeds", seeds_frame(trials))):
+        write_whole(journal.folder / f"{name}.csv", frame.to_csv(index=False))
+        write_whole(journal.folder / f"{name}.parquet", parquet(frame))
+
+
+def seeds_frame(trials: Iterable[TrialRecord]) -> pd.DataFrame:
+    """One row a seed and split. In the confirm stage `trial` is the number of the search trial that was confirmed."""
+    rows = [
+        {
+            "approach": trial.approach,
+            "stage": trial.stage,
+            "trial": trial.number if trial.of_trial is None else trial.of_trial,
+            **asdict(result),
+        }
+        for trial in trials
+        for result in sorted(trial.results, key=lambda result: (result.seed, result.split != VALIDATION))
+    ]
+    return pd.DataFrame(rows, columns=SEED_COLUMNS)
+
+
+def trials_frame(trials: Iterable[TrialRecord]) -> pd.DataFrame:
+    """One row a configuration of the search: state, accuracy over its finished seeds, time, parameters."""
+    rows = []
+    for trial in trials:
+        if trial.stage != SEARCH:
+            continue
+        found = estimate(trial.values("accuracy"), POOL_ERROR)
+        rows.append(
+            {
+                "approach": trial.approach,
+                "trial": trial.number,
+                "state": trial.state,
+                "seeds": found.n if found else 0,
+                "accuracy_mean": found.mean if found else None,
+                "accuracy_sd": found.sd if found else None,
+                "accuracy_low": found.low if found else None,
+                "accuracy_high": found.high if found else None,
+                "seconds": trial.seconds,
+                "reason": trial.reason,
+                **{f"param.{name}": value for name, value in trial.params.items()},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def parquet(frame: pd.DataFrame) -> bytes:
+    """The frame as a Parquet file, where a column has one type: values of several types become text."""
+    mixed = [str(name) for name in frame if frame[name].dropna().map(type).nunique() > 1]
+    as_text = {name: frame[name].map(str, na_action="ignore") for name in mixed}
+    content: bytes = frame.assign(**as_text).to_parquet(None, index=False)
+    return content

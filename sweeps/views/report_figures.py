@@ -1,0 +1,204 @@
+"""The report's figures, made from a summary and the journal's trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from sweeps.analysis import curves, importance
+from sweeps.analysis.intervals import Estimate
+from sweeps.analysis.summary import Summary
+from sweeps.analysis.verdict import UNDECIDED, PairedDifference, versus
+from sweeps.core.formatting import readable
+from sweeps.store.trials import SEARCH, TrialRecord, confirmed_results
+from sweeps.views import outcome_figures, search_figures
+from sweeps.views.figure_style import Interval, Plot, rendered
+from sweeps.views.outcome_figures import Difference, MeanAndSd, SeedsRow, StudyRow
+from trainables.parts.protocol import VALIDATION
+
+# Of each approach, the most important parameters that are drawn, and in one figure the panels.
+MOST_PARAMS = 8
+IMPORTANCE_PANELS, HISTORY_PANELS = 6, 12
+# The approaches whose configurations are drawn as parallel coordinates.
+PARALLEL = 3
+
+Panel = TypeVar("Panel")
+
+
+def figures(summary: Summary, trials: Sequence[TrialRecord]) -> dict[str, list[Plot]]:
+    """The figures of every section of the report; a section has none where there is nothing to draw."""
+    return {
+        "seeds": list(_seeds(summary, trials)),
+        "differences": list(_differences(summary)),
+        "history": list(_histories(summary, trials)),
+        "cost_curve": list(_cost_curves(summary, trials)),
+        "importance": list(_importances(summary, trials)),
+        "parallel": list(_parallels(summary, trials)),
+        "cost": list(_costs(summary, trials)),
+        "study": list(_study(summary)),
+    }
+
+
+def _names(summary: Summary) -> list[str]:
+    return [row.approach for row in summary.approaches]
+
+
+def _confirmed(summary: Summary) -> dict[str, float]:
+    """Confirmed means in per cent, of the approaches that are ranked."""
+    return {row.approach: 100 * row.confirmed.mean for row in summary.approaches if row.confirmed and row.is_confirmed}
+
+
+def _in_percent(value: Estimate | PairedDifference) -> Interval:
+    """A mean with its interval in per cent, or in points."""
+    return Interval(
+        mean=100 * value.mean,
+        low=None if value.low is None else 100 * value.low,
+        high=None if value.high is None else 100 * value.high,
+    )
+
+
+def _mean_and_sd(value: Estimate | None) -> MeanAndSd | None:
+    if value is None:
+        return None
+    return MeanAndSd(mean=100 * value.mean, sd=None if value.sd is None else 100 * value.sd)
+
+
+def _seeds(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:
+    rows = []
+    for row in summary.approaches:
+        if row.confirmed is None or row.best_trial is None:
+            continue
+        results = confirmed_results(trials, row.approach, row.best_trial)
+        accuracies = [100 * r.accuracy for r in results if r.split == VALIDATION and r.accuracy is not None]
+        rows.append(SeedsRow(approach=row.approach, accuracies=accuracies, confirmed=_in_percent(row.confirmed)))
+    if rows:
+        baseline = _confirmed(summary).get(summary.baseline or "")
+        means = "; ".join(f"{row.approach} {row.confirmed.mean:.1f} %" for row in rows)
+        figure = outcome_figures.seeds(rows, baseline, summary.warnings)
+        yield rendered("seeds", f"Accuracy of every fresh seed by approach: {means}", figure)
+
+
+def _differences(summary: Summary) -> Iterator[Plot]:
+    others = list(dict.fromkeys(filter(None, [*_names(summary)[:1], summary.baseline])))
+    panels = {
+        f"each less {other}": {
+            name: Difference(points=_in_percent(pair), is_shown=pair.verdict != UNDECIDED)
+            for name, pair in versus(summary, other).items()
+        }
+        for other in others
+    }
+    panels = {title: pairs for title, pairs in panels.items() if pairs}
+    if panels:
+        names = [name for name in _names(summary) if name in _confirmed(summary)]
+        alt = f"Paired differences in points: {'; '.join(panels)}. The table below has the numbers."
+        yield rendered("differences", alt, outcome_figures.differences(panels, names, summary.warnings))
+
+
+def _histories(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:
+    points = {name: own for name in _names(summary) if (own := curves.history(trials, name))}
+    for name, part in _parts("history", points, HISTORY_PANELS):
+        alt = f"Search history of {', '.join(part)}: each configuration's mean accuracy and the best so far."
+        yield rendered(name, alt, search_figures.histories(part, _confirmed(summary), summary.warnings))
+
+
+def _parts(name: str, panels: Mapping[str, Panel], most: int) -> Iterator[tuple[str, dict[str, Panel]]]:
+    """Panels in figures of at most so many, each with a name of its own."""
+    items = list(panels.items())
+    for at in range(0, len(items), most):
+        yield (name if len(items) <= most else f"{name}_{at // most + 1}"), dict(items[at : at + most])
+
+
+def _part(name: str) -> str:
+    """For a title, which of several figures one of this name is."""
+    number = name.rpartition("_")[2]
+    return f", part {number}" if number.isdigit() else ""
+
+
+def _cost_curves(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:
+    points = {name: own for name in _names(summary) if (own := curves.spending(trials, name))}
+    points = {name: own for name, own in points.items() if own[-1].incumbent is not None and own[-1].seconds > 0}
+    if points:
+        figure = search_figures.cost_curves(points, _confirmed(summary), summary.warnings)
+        yield rendered(
+            "cost_curve", f"Best accuracy so far against worker seconds spent, for {', '.join(points)}", figure
+        )
+
+
+def _importances(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:
+    every = {name: own for name in _names(summary) if (own := importance.importances(trials, name))}
+    for name, part in _parts("importance", every, IMPORTANCE_PANELS):
+        alt = "Most important parameter: " + "; ".join(
+            f"{approach}: {own[0].param} ({own[0].share:.0%}, {own[0].low:.0%} to {own[0].high:.0%})"
+            for approach, own in part.items()
+        )
+        yield rendered(name, alt, search_figures.importances(part, MOST_PARAMS, _part(name), summary.warnings))
+
+
+def _parallels(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:
+    for at, name in enumerate(_names(summary)[:PARALLEL]):
+        complete = [t for t in trials if (t.approach, t.stage, t.state) == (name, SEARCH, "COMPLETE")]
+        params = list(dict.fromkeys(param for trial in complete for param in trial.params))
+        axes = [axis for param in params if (axis := _axis(param, complete)) is not None]
+        if not axes:
+            continue
+        means = [100 * float(trial.values("accuracy").mean()) for trial in complete]
+        figure = search_figures.parallel(f"Complete configurations of {name}", axes, means, summary.warnings)
+        alt = f"Parallel coordinates of {len(complete)} complete configurations of {name} over {', '.join(params)}."
+        yield rendered(f"parallel_{at + 1}", alt, figure)
+
+
+# A configuration without the parameter; None may be a choice.
+_NONE: Any = object()
+
+
+def _axis(param: str, trials: Sequence[TrialRecord]) -> search_figures.Axis | None:
+    """Where each configuration lies on one parameter; None for a parameter of one value."""
+    distribution = next(trial.distributions[param] for trial in trials if param in trial.params)
+    if distribution.single():
+        return None
+    values: list[Any] = [trial.params.get(param, _NONE) for trial in trials]
+    if isinstance(distribution, CategoricalDistribution):
+        last = len(distribution.choices) - 1
+        places = [None if value is _NONE else distribution.choices.index(value) / last for value in values]
+        ticks = {at / last: str(choice) for at, choice in enumerate(distribution.choices)}
+        return search_figures.Axis(name=param, places=places, ticks=ticks)
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    scale = np.log if distribution.log else float
+    low, high = float(scale(distribution.low)), float(scale(distribution.high))
+    return search_figures.Axis(
+        name=param,
+        places=[None if value is _NONE else (float(scale(value)) - low) / (high - low) for value in values],
+        ticks={
+            0.0: readable(distribution.low),
+            1.0: readable(distribution.high) + (" (log)" if distribution.log else ""),
+        },
+    )
+
+
+def _costs(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:
+    costs = {name: curves.cost(trials, name, summary.spec.seeds or 0) for name in _names(summary)}
+    if any(cost.seconds for cost in costs.values()):
+        alt = "Worker seconds: " + "; ".join(f"{name} {cost.seconds:.0f}" for name, cost in costs.items())
+        yield rendered("cost", alt, outcome_figures.costs(costs, summary.warnings))
+
+
+def _study(summary: Summary) -> Iterator[Plot]:
+    rows = [
+        StudyRow(
+            approach=row.approach,
+            published=MeanAndSd(mean=published.mean_percent, sd=published.sd_percent),
+            at_published_setting=_mean_and_sd(row.at_published_setting),
+            confirmed=_mean_and_sd(row.confirmed),
+        )
+        for row in summary.approaches
+        if (published := row.published) and published.mean_percent is not None and published.is_class_accuracy
+    ]
+    if rows:
+        alt = "Published numbers and ours: " + "; ".join(
+            f"{row.approach} {row.published.mean:.1f} %" + (f" and {row.confirmed.mean:.1f} %" if row.confirmed else "")
+            for row in rows
+        )
+        yield rendered("study", alt, outcome_figures.against_study(rows, summary.warnings))

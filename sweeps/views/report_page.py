@@ -1,0 +1,232 @@
+"""What stands on the report's page: everything that its two templates show, as one typed record."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sweeps.analysis import importance
+from sweeps.analysis.check import FINE, KNOW, LOOK, Check
+from sweeps.analysis.checks import checks
+from sweeps.analysis.comparisons import DIFFERENCE_ERROR
+from sweeps.analysis.intervals import POOL_ERROR
+from sweeps.analysis.summary import Summary
+from sweeps.analysis.verdict import verdict
+from sweeps.core.commands import rerun_command
+from sweeps.stages.tasks import CONFIRM_SEEDS_FROM, SEARCH_SEEDS_FROM
+from sweeps.store.journal import JOURNAL
+from sweeps.store.spec import Source, Start
+from sweeps.store.trials import TrialRecord
+from sweeps.tracking.location import ui_command
+from sweeps.views import report_tables, text_table
+from sweeps.views.figure_style import Plot
+from sweeps.views.report_tables import Table
+
+HTML, MARKDOWN, PLOTS = "report.html", "report.md", "plots"
+# The symbol of a check's mark, since a colour says nothing alone, and its class on the page.
+SYMBOLS = {LOOK: "▲", KNOW: "●", FINE: "✓"}
+CLASSES = {LOOK: "look", KNOW: "know", FINE: "fine"}
+FILES = (
+    (JOURNAL, "the journal, an Optuna journal; all else is made from it"),
+    ("seeds.csv, seeds.parquet", "one row per seed and split, with every metric"),
+    ("trials.csv, trials.parquet", "one row per configuration, with its parameters, and its reason if it failed"),
+    ("summary.json", "the table and the comparisons for programs, with every metric"),
+    (f"{HTML}, {MARKDOWN}, {PLOTS}/", "this report, the same as Markdown, and its figures as PNG"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """Something under its name: a fact, a command to type, a file."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartText:
+    """A start or a resumption, in words."""
+
+    time: str
+    command: str
+    facts: Sequence[Named]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What the templates show.
+
+    Attributes:
+        name: Of the sweep.
+        challenge: Whose approaches it compares.
+        warnings: In capitals.
+        verdict: The answer, in sentences.
+        date: When the last seed finished; empty if none has.
+        checks: Those to look at first.
+        to_look_at: How many of them are to be looked at.
+        approaches: The table that is printed, too.
+        legend: What its columns are.
+        pairs: All comparisons of two approaches.
+        equal_cost: What each search had found when all had cost the same.
+        left_out: Approaches with too few configurations for an importance.
+        cost: Workers' time.
+        study: The study's numbers beside ours.
+        study_notes: What is to be known of the study's numbers, by approach.
+        facts: What was fixed for the whole sweep.
+        starts: All of them.
+        commands: What a person may want to do next, and what to type for it.
+        plots: Of each section.
+    """
+
+    name: str
+    challenge: str
+    warnings: Sequence[str]
+    verdict: Sequence[str]
+    date: str
+    checks: Sequence[Check]
+    to_look_at: int
+    approaches: Table
+    legend: Sequence[str] = text_table.LEGEND
+    pairs: Table
+    equal_cost: Table
+    left_out: Sequence[str]
+    cost: Table
+    study: Table
+    study_notes: Sequence[Named]
+    facts: Sequence[Named]
+    starts: Sequence[StartText]
+    commands: Sequence[Named]
+    plots: Mapping[str, Sequence[Plot]]
+    # The same on every page.
+    symbols: Mapping[str, str]
+    classes: Mapping[str, str]
+    files: Sequence[Named]
+    plots_folder: str = PLOTS
+    pool_error_points: str = f"{100 * POOL_ERROR:.2f}"
+    difference_error_points: str = f"{100 * DIFFERENCE_ERROR:.1f}"
+    least_complete: int = importance.LEAST_COMPLETE
+    least_tried: int = importance.LEAST_TRIED
+    resamples: int = importance.RESAMPLES
+
+
+def page(folder: Path, summary: Summary, trials: Sequence[TrialRecord], plots: Mapping[str, Sequence[Plot]]) -> Page:
+    """Everything that the templates show.
+
+    Args:
+        folder: The sweep's.
+        summary: Of its journal.
+        trials: The journal's, of the approaches in the summary.
+        plots: Of each section.
+    """
+    checked = checks(summary, trials)
+    stamps = [result.timestamp_ms for trial in trials for result in trial.results]
+    return Page(
+        name=summary.sweep,
+        challenge=summary.spec.challenge,
+        warnings=summary.warnings,
+        verdict=verdict(summary) if summary.approaches else ["There is no approach in this sweep."],
+        date=_utc(max(stamps)) if stamps else "",
+        checks=checked,
+        to_look_at=sum(check.mark == LOOK for check in checked),
+        approaches=report_tables.approaches(summary),
+        pairs=report_tables.pairs(summary),
+        equal_cost=report_tables.equal_cost(summary, trials),
+        left_out=_left_out(summary),
+        cost=report_tables.cost(summary, trials),
+        study=report_tables.study(summary),
+        study_notes=[Named(name=row.approach, text=row.published.note) for row in summary.approaches if row.published],
+        facts=[*_inputs(summary), *_seeds(summary)],
+        starts=[_start(start) for start in summary.starts],
+        commands=_commands(folder, summary),
+        plots=plots,
+        symbols=SYMBOLS,
+        classes=CLASSES,
+        files=[Named(name=name, text=text) for name, text in FILES],
+    )
+
+
+def _left_out(summary: Summary) -> list[str]:
+    """Approaches with too few configurations for an importance."""
+    counts = {row.approach: row.configurations for row in summary.approaches}
+    return [
+        f"{name} ({count.complete} of {count.tried})"
+        for name, count in counts.items()
+        if not importance.is_enough(count.complete, count.tried)
+    ]
+
+
+def _inputs(summary: Summary) -> list[Named]:
+    """What the sweep learned from."""
+    spec = summary.spec
+    return [
+        Named(name="Challenge", text=spec.challenge),
+        Named(name="Images", text=_with_fingerprint(spec.dataset)),
+        *(Named(name=f"Images of {name}", text=_with_fingerprint(own)) for name, own in spec.other_datasets.items()),
+        *(Named(name=f"Weights of {name}", text=_with_fingerprint(own)) for name, own in spec.weights.items()),
+        *([Named(name="Precision of the backbones", text=spec.precision)] if spec.weights else []),
+        Named(name="Version of the training code", text=str(spec.numbers_version)),
+    ]
+
+
+def _with_fingerprint(source: Source) -> str:
+    return f"{source.source} (fingerprint {source.fingerprint})"
+
+
+def _seeds(summary: Summary) -> list[Named]:
+    """Which seeds there were, and how many configurations."""
+    spec = summary.spec
+    last = SEARCH_SEEDS_FROM + (spec.seeds or 0) - 1
+    searched = f"{SEARCH_SEEDS_FROM} to {last}, the same for every configuration"
+    fresh = max((row.confirmed.n for row in summary.approaches if row.confirmed), default=0)
+    confirmed = (
+        f"{CONFIRM_SEEDS_FROM} to {CONFIRM_SEEDS_FROM + fresh - 1}, for the best configuration of each approach, on "
+        "validation images and on the test split"
+    )
+    asked = summary.starts[-1].asked("num_samples")
+    return [
+        *([Named(name="Seeds of the search", text=searched)] if spec.seeds else []),
+        Named(name="Fresh seeds", text=confirmed if fresh else "none yet"),
+        *([Named(name="Seed of the sampler", text=str(spec.search_seed))] if spec.search_seed is not None else []),
+        *([Named(name="Configurations per approach", text=str(asked))] if asked else []),
+    ]
+
+
+def _start(start: Start) -> StartText:
+    versions = ", ".join(f"{name} {version}" for name, version in start.versions.items())
+    return StartText(
+        time=_utc(start.time_ms),
+        command=start.command,
+        facts=[
+            Named(name="Git revision", text=start.git_revision),
+            Named(name="Versions", text=versions),
+            Named(name="Processor", text=start.processor),
+            *(Named(name="Notice", text=notice) for notice in start.notices),
+        ],
+    )
+
+
+def _utc(time_ms: int) -> str:
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _commands(folder: Path, summary: Summary) -> list[Named]:
+    """What a person may want to do next, and what to type for it."""
+    last = summary.starts[-1]
+    commands = []
+    if not all(row.is_confirmed and not row.configurations.unfinished for row in summary.approaches):
+        commands.append(Named(name="Go on where it stopped", text=last.resume))
+    if asked := last.asked("num_samples"):
+        commands.append(Named(name="Extend the search", text=f"{last.resume} --num-samples {2 * asked}"))
+    best = summary.approaches[0] if summary.approaches else None
+    if best and best.best_trial is not None:
+        seed = CONFIRM_SEEDS_FROM if best.confirmed else SEARCH_SEEDS_FROM
+        rerun = rerun_command(folder, best.approach, best.best_trial, seed)
+        commands.append(Named(name="Train one seed of the best configuration again and compare", text=rerun))
+    commands.append(Named(name="See every run in MLflow", text=ui_command(last.tracking_uri)))
+    journal = shlex.quote(str(folder / JOURNAL))
+    dashboard = f"pip install optuna-dashboard\ncp {journal} copy.journal\noptuna-dashboard copy.journal"
+    what = "Look through the search interactively; in a copy, since its buttons can delete"
+    return [*commands, Named(name=what, text=dashboard)]

@@ -1,0 +1,159 @@
+"""The report's tables, made from a summary and the journal's trials, and how Markdown writes a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sweeps.analysis import curves
+from sweeps.analysis.summary import ApproachSummary, Summary
+from sweeps.core.formatting import mean_sd, percent, points
+from sweeps.store.trials import TrialRecord
+from sweeps.views import text_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of text under their names, the first column naming the row; `left` are further columns of words."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str
+    left: Sequence[str] = ()
+
+
+def plain(text: object) -> str:
+    """Text that Markdown shows as it is: without tags, table borders, or new lines."""
+    safe = str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "\\|")
+    return " ".join(safe.split())
+
+
+def markdown(table: Table) -> str:
+    """A table in Markdown."""
+    sides = [":--" if at == 0 or name in table.left else "--:" for at, name in enumerate(table.head)]
+    lines = [table.head, sides, *table.rows]
+    return "\n".join(f"| {' | '.join(plain(cell) for cell in line)} |" for line in lines)
+
+
+def approaches(summary: Summary) -> Table:
+    """The printed table, in the same words."""
+    rows = text_table.printed_rows(summary)
+    head = list(rows[0]) if rows else ["approach"]
+    words = ("approach", "weights")
+    return Table(
+        head=head,
+        rows=[[row[name] if name in words else _typeset(row[name]) for name in head] for row in rows],
+        caption="Accuracy on balanced validation images in per cent, mean ± standard deviation over seeds",
+        left=("weights",),
+    )
+
+
+def _typeset(text: str) -> str:
+    return text.replace("+-", "±").replace("-", "\N{MINUS SIGN}")
+
+
+def pairs(summary: Summary) -> Table:
+    """Every comparison of two approaches."""
+    rows = [
+        [
+            pair.better,
+            pair.worse,
+            "shown" if pair.is_shown else "not shown",
+            _typeset(points(pair.mean)),
+            _typeset(f"{points(pair.low)} to {points(pair.high)}"),
+            f"{pair.p_holm:.3f}" if pair.p_holm >= 0.001 else "< 0.001",
+            f"{100 * pair.probability:.1f} %" if pair.probability <= 0.999 else "> 99.9 %",
+            f"{100 * pair.wins:.0f} %",
+            str(pair.n),
+        ]
+        for pair in summary.comparisons
+    ]
+    head = ["better", "than", "verdict", "points", "95 % interval", "Holm p", "P(better)", "seeds won", "seeds"]
+    caption = "All pairs of confirmed approaches on their common fresh seeds, clearest first"
+    return Table(head=head, rows=rows, caption=caption, left=("than", "verdict"))
+
+
+def equal_cost(summary: Summary, trials: Sequence[TrialRecord]) -> Table:
+    """What each search had found when all had cost the same."""
+    spendings = {row.approach: curves.spending(trials, row.approach) for row in summary.approaches}
+    budgets = curves.budgets(spendings)
+    rows = [_equal_cost_row(row, points, budgets) for row in summary.approaches if (points := spendings[row.approach])]
+    after = [f"after {_seconds(budget)}" for budget in budgets]
+    return Table(
+        head=["approach", *after, "all it spent", "seconds/seed", "confirmed"],
+        rows=rows,
+        caption="Best so far in the search, in per cent, at equal cost in time of a worker",
+    )
+
+
+def _equal_cost_row(row: ApproachSummary, points: Sequence[curves.Point], budgets: Sequence[float]) -> list[str]:
+    spent = points[-1].seconds
+    return [
+        row.approach,
+        *(_incumbent(points, budget) for budget in budgets),
+        _seconds(spent),
+        f"{row.seconds_per_seed:.2f}" if row.seconds_per_seed is not None else "",
+        percent(row.confirmed.mean) if row.confirmed else "",
+    ]
+
+
+def _incumbent(points: Sequence[curves.Point], budget: float) -> str:
+    """The best configuration when so many seconds were spent, and whether the search had ended before."""
+    known = curves.incumbent_at(points, budget)
+    is_over = points[-1].seconds < budget * (1 - 1e-9)
+    return "none yet" if known is None else percent(known) + (" (ended)" if is_over else "")
+
+
+def _seconds(value: float) -> str:
+    # Blanks that do not break, so that a number stays with its unit.
+    if value < 120:
+        return f"{value:.3g}\u00a0s"
+    return f"{value / 60:.3g}\u00a0min" if value < 7200 else f"{value / 3600:.3g}\u00a0h"
+
+
+def cost(summary: Summary, trials: Sequence[TrialRecord]) -> Table:
+    """Workers' time by approach and stage, with the sum of all."""
+    names = [row.approach for row in summary.approaches]
+    costs = {name: curves.cost(trials, name, summary.spec.seeds or 0) for name in names}
+    rows = [_cost_row(name, cost) for name, cost in costs.items()]
+    if len(costs) > 1:
+        rows.append(_cost_row("all", _sum(list(costs.values()))))
+    return Table(
+        head=["approach", "search: complete", "search: others", "confirmation", "together", "seeds spared by racing"],
+        rows=rows,
+        caption="Time of one worker, which has one CPU, by approach and stage, and what racing spared",
+    )
+
+
+def _sum(costs: Sequence[curves.Cost]) -> curves.Cost:
+    return curves.Cost(
+        complete_seconds=sum(cost.complete_seconds for cost in costs),
+        other_seconds=sum(cost.other_seconds for cost in costs),
+        confirm_seconds=sum(cost.confirm_seconds for cost in costs),
+        planned=sum(cost.planned for cost in costs),
+        spared=sum(cost.spared for cost in costs),
+    )
+
+
+def _cost_row(name: str, cost: curves.Cost) -> list[str]:
+    spared = f"{cost.spared} of {cost.planned} ({100 * cost.spared / cost.planned:.0f} %)" if cost.planned else "none"
+    seconds = (cost.complete_seconds, cost.other_seconds, cost.confirm_seconds, cost.seconds)
+    return [name, *map(_seconds, seconds), spared]
+
+
+def study(summary: Summary) -> Table:
+    """The study's numbers and ours, of the approaches that it has."""
+    rows = [
+        [
+            row.approach,
+            _typeset(text_table.published(published))
+            + ("" if published.is_class_accuracy else " (not an accuracy of the class)"),
+            str(published.seeds or ""),
+            _typeset(mean_sd(row.at_published_setting)),
+            _typeset(mean_sd(row.confirmed)),
+        ]
+        for row in summary.approaches
+        if (published := row.published)
+    ]
+    head = ["approach", "published", "its seeds", "our run of it", "ours, confirmed"]
+    return Table(head=head, rows=rows, caption="Accuracy in per cent, mean ± standard deviation over seeds")

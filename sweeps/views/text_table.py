@@ -1,0 +1,79 @@
+"""Tables as text: the table of approaches, and columns under their names for any other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from sweeps.analysis.summary import ApproachSummary, PublishedNumber, Summary
+from sweeps.core.formatting import interval_percent, mean_sd, mean_sd_percent, percent, points
+
+# What the columns of the printed table are, for those who have not read the README.
+LEGEND = (
+    "confirmed: the best configuration on fresh seeds, with the 95 % interval of its mean, for other draws of ten "
+    "images and other images to validate on, and its interquartile mean",
+    "in search: the same configuration on the search's seeds, which chose it; optimism: how much better it looked "
+    "there",
+    "test bal. acc.: the same models on the official test split, which has other images and another mixture of classes",
+    "published: the study's number; our run of it: ours at the setting the search starts from, on the search's seeds",
+)
+
+
+def printed(summary: Summary) -> str:
+    """The table of approaches, best confirmed first; accuracies in per cent."""
+    rows = printed_rows(summary)
+    return aligned(rows, left=[name for name in ("approach", "weights") if name in rows[0]])
+
+
+def printed_rows(summary: Summary) -> list[dict[str, str]]:
+    """The table's cells by column; the column of weights only where an approach has some."""
+    has_weights = any(row.weights for row in summary.approaches)
+    return [
+        {
+            "approach": row.approach,
+            **({"weights": source_names(row.weights)} if has_weights else {}),
+            **_printed_row(row),
+        }
+        for row in summary.approaches
+    ]
+
+
+def source_names(sources: Sequence[str]) -> str:
+    """Sources of weights; of a file, the folder it is in and its name."""
+    return ", ".join("/".join(Path(source).parts[-2:]) for source in sources) or "none"
+
+
+def _printed_row(row: ApproachSummary) -> dict[str, str]:
+    confirmed, count = row.confirmed, row.configurations
+    incomplete = f" ({confirmed.n} seeds)" if confirmed and not row.is_confirmed else ""
+    return {
+        "confirmed": mean_sd(confirmed) + incomplete,
+        "95 % interval": interval_percent(confirmed.low, confirmed.high) if confirmed else "",
+        "IQM": percent(confirmed.iqm) if confirmed else "",
+        "in search": mean_sd(row.search),
+        "optimism": points(row.optimism) if row.optimism is not None else "",
+        "test bal. acc.": mean_sd(row.test_accuracy),
+        "published": published(row.published),
+        "our run of it": mean_sd(row.at_published_setting),
+        "complete/raced/failed": f"{count.complete}/{count.raced_out}/{count.failed}",
+        "seconds/seed": f"{row.seconds_per_seed:.2f}" if row.seconds_per_seed is not None else "",
+    }
+
+
+def published(number: PublishedNumber | None) -> str:
+    """The study's number, or that it gives none."""
+    if number is None or number.mean_percent is None:
+        return "none"
+    return mean_sd_percent(number.mean_percent, number.sd_percent)
+
+
+def aligned(rows: Sequence[Mapping[str, str]], left: Sequence[str] = ("approach",)) -> str:
+    """Columns of text under their names: those in `left` to the left, the others to the right."""
+    frame = pd.DataFrame(rows)
+    for name in left:
+        width = max(len(name), *frame[name].map(len))
+        frame = frame.assign(**{name: frame[name].str.ljust(width)}).rename(columns={name: name.ljust(width)})
+    text: str = frame.to_string(index=False)
+    return "\n".join(line.rstrip() for line in text.splitlines())

@@ -1,0 +1,153 @@
+"""Every option from the command line: what parses, and what is refused in one sentence."""
+
+from dataclasses import fields
+
+import pytest
+
+from sweeps.challenge1 import CHALLENGE
+from sweeps.core.errors import BadInput
+from sweeps.run.command_line import parse
+from sweeps.run.options import SweepOptions
+from sweeps.stages.tasks import MOST_SEEDS
+
+NAMES = tuple(approach.name for approach in CHALLENGE.approaches)
+
+GOOD = [
+    (["--num-samples", "50"], "num_samples", 50),
+    (["--num-samples=1"], "num_samples", 1),
+    (["--approaches", NAMES[1], NAMES[0]], "approaches", NAMES[:2]),
+    (["--approaches", f"{NAMES[1]},{NAMES[0]}"], "approaches", NAMES[:2]),
+    (["--approaches", NAMES[0], NAMES[0]], "approaches", NAMES[:1]),
+    (["--approaches", "all"], "approaches", NAMES),
+    (["--seeds", "1"], "seeds", 1),
+    (["--seeds", str(MOST_SEEDS)], "seeds", MOST_SEEDS),
+    (["--confirm-seeds", "50"], "confirm_seeds", 50),
+    (["--dataset", "phantom"], "dataset", "phantom"),
+    (["--dataset", "my images/x.npz"], "dataset", "my images/x.npz"),
+    (["--weights", "imagenet"], "weights", "imagenet"),
+    (["--breastmnist", "my images/x.npz"], "breastmnist", "my images/x.npz"),
+    (["--precision", "float32"], "precision", "float32"),
+    (["--name", "first-try_2.b"], "name", "first-try_2.b"),
+    (["--name", "x" * 100], "name", "x" * 100),
+    (["--resume", "first-try"], "resume", "first-try"),
+    (["--results-dir", "elsewhere"], "results_dir", "elsewhere"),
+    (["--tracking-uri", "sqlite:///x.db"], "tracking_uri", "sqlite:///x.db"),
+    (["--address", "head:6379"], "address", "head:6379"),
+    (["--workers", "3"], "workers", 3),
+    (["--seed-timeout", "2m"], "seed_timeout", 120),
+    (["--time-budget", "90"], "time_budget", 90),
+    (["--time-budget", "90s"], "time_budget", 90),
+    (["--time-budget", "20m"], "time_budget", 1200),
+    (["--time-budget", "1.5h"], "time_budget", 5400),
+    (["--search-seed", "0"], "search_seed", 0),
+    (["--search-seed", str(2**32 - 1)], "search_seed", 2**32 - 1),
+    (["--dry-run"], "dry_run", True),
+    (["--list"], "list", True),
+    (["--smoke"], "smoke", True),
+]
+
+
+@pytest.mark.parametrize(("arguments", "field", "value"), GOOD, ids=lambda part: str(part)[:40])
+def test_option_parses(arguments, field, value):
+    assert parse(CHALLENGE, arguments) == {field: value}
+
+
+def test_every_option_is_in_that_table():
+    assert {field for _, field, _ in GOOD} == {field.name for field in fields(SweepOptions)}
+
+
+def test_what_is_not_given_is_not_there():
+    assert parse(CHALLENGE, []) == {}
+
+
+BAD = [
+    (["--num-samples", "0"], "at least 1; got '0'"),
+    (["--num-samples", "-1"], "at least 1; got '-1'"),
+    (["--num-samples", "1.5"], "got '1.5'"),
+    (["--num-samples", "1e3"], "got '1e3'"),
+    (["--num-samples", "many"], "got 'many'"),
+    (["--num-samples", "1_000"], "got '1_000'"),
+    (["--num-samples", " 5"], "got ' 5'"),
+    (["--num-samples", "nan"], "got 'nan'"),
+    (["--num-samples", "²"], "got '²'"),
+    (["--num-samples", "9" * 5000], "at least 1"),
+    (["--num-samples", ""], "got ''"),
+    (["--num-samples"], "--num-samples"),
+    (["--seeds", "0"], f"from 1 to {MOST_SEEDS}; got '0'"),
+    (["--seeds", str(MOST_SEEDS + 1)], f"from 1 to {MOST_SEEDS}"),
+    (["--confirm-seeds", "0"], f"from 1 to {MOST_SEEDS}; got '0'"),
+    (["--confirm-seeds", str(MOST_SEEDS + 1)], f"from 1 to {MOST_SEEDS}"),
+    (["--search-seed", "-1"], "from 0 to 4294967295; got '-1'"),
+    (["--search-seed", str(2**32)], "from 0 to 4294967295"),
+    (["--workers", "0"], "from 1 to 100000; got '0'"),
+    (["--workers", "auto"], "got 'auto'"),
+    (["--workers", "100001"], "from 1 to 100000"),
+    (["--name", "features"], "features are kept under 'features'"),
+    (["--time-budget", "0"], "got '0'"),
+    (["--time-budget", "0.0h"], "got '0.0h'"),
+    (["--time-budget", "-5"], "got '-5'"),
+    (["--time-budget", "soon"], "got 'soon'"),
+    (["--time-budget", "2d"], "got '2d'"),
+    (["--time-budget", "1h30m"], "got '1h30m'"),
+    (["--time-budget", "inf"], "got 'inf'"),
+    (["--time-budget", "nan"], "got 'nan'"),
+    (["--time-budget", "1e3"], "got '1e3'"),
+    (["--name", ""], "got ''"),
+    (["--name", "a/b"], "got 'a/b'"),
+    (["--name", "../up"], "got '../up'"),
+    (["--name", ".."], "got '..'"),
+    (["--name", ".hidden"], "got '.hidden'"),
+    (["--name", "two words"], "got 'two words'"),
+    (["--name", "line\nbreak"], r"got 'line\nbreak'"),
+    (["--name", "x\n"], r"got 'x\n'"),
+    (["--name", "ünder"], "got 'ünder'"),
+    (["--name", "x" * 101], "at most 100"),
+    (["--resume", "../up"], "got '../up'"),
+    (["--resume"], "--resume"),
+    (["--name", "a", "--resume", "a"], "--resume"),
+    (["--approaches"], "--approaches"),
+    (["--approaches", ","], "got none"),
+    (["--approaches", ""], "got none"),
+    (["--approaches", "nothing"], "got 'nothing'"),
+    (["--approaches", NAMES[0], "nothing"], "got 'nothing'"),
+    (["--approaches", NAMES[0].upper()], f"got '{NAMES[0].upper()}'"),
+    (["--approaches", "line\nbreak"], r"got 'line\nbreak'"),
+    (["--dataset", ""], "got ''"),
+    (["--dataset", " "], "got ' '"),
+    (["--dataset", "a\0b"], r"got 'a\x00b'"),
+    (["--weights", ""], "got ''"),
+    (["--breastmnist", " "], "got ' '"),
+    (["--precision", "float16"], "'float16'"),
+    (["--results-dir", ""], "got ''"),
+    (["--tracking-uri", ""], "got ''"),
+    (["--address", " "], "got ' '"),
+    (["--epochs", "5"], "--epochs"),
+    (["--num", "5"], "--num"),
+    (["--dry-run=yes"], "yes"),
+    (["surprise"], "surprise"),
+    (["-5"], "-5"),
+    (["--line\nbreak"], "break"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "says"), BAD, ids=lambda part: repr(part)[:40])
+def test_bad_input_is_answered_in_one_sentence(arguments, says):
+    with pytest.raises(BadInput) as caught:
+        parse(CHALLENGE, arguments)
+    text = str(caught.value)
+    assert says in text
+    assert "\n" not in text
+    assert text[0].isupper()
+    assert text.endswith(".")
+
+
+def test_all_and_a_name_are_not_refused_as_an_unknown_all():
+    with pytest.raises(BadInput) as caught:
+        parse(CHALLENGE, ["--approaches", "all", NAMES[0]])
+    assert "or all; got 'all'" not in str(caught.value)
+
+
+def test_bad_input_prints_nothing_by_itself(capsys):
+    with pytest.raises(BadInput):
+        parse(CHALLENGE, ["--seeds", "many"])
+    assert capsys.readouterr() == ("", "")

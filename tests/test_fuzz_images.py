@@ -1,0 +1,156 @@
+"""Whatever file a person gives as images: it is refused in one sentence, or it is what the documentation says."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import resource
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuzzing import CHANGES, TEXTS, Unseen, contents, examples, mutated, refusal
+from refusals import no_network
+from sweeps.inputs import images
+from trainables.parts.datasets import Dataset
+
+
+@pytest.fixture(scope="module", autouse=True)
+def outside(tmp_path_factory):
+    """An empty folder, which is the current one and the home; nobody is reached from it."""
+    folder = tmp_path_factory.mktemp("outside")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("HOME", str(folder))
+        patch.delenv("MEDMNIST_ROOT", raising=False)
+        patch.setattr(images, "_download_dataset", no_network)
+        yield folder
+    assert contents(folder) == {}
+
+
+def check_images(path):
+    """It is refused in one sentence or is what the documentation says, as either data set."""
+    found, why = refusal(images.find_dataset, str(path))
+    if not why:
+        dataset, notice = found
+        assert notice is None
+        assert isinstance(dataset, Dataset)
+        assert (dataset.pool_images.dtype, dataset.pool_images.shape) == (np.uint8, (2000, 28, 28))
+        assert (dataset.test_images.dtype, dataset.test_images.shape[1:]) == (np.uint8, (28, 28))
+        assert (dataset.test_labels.dtype, dataset.test_labels.shape) == (np.int64, (len(dataset.test_images),))
+        assert set(dataset.test_labels.tolist()) == {0, 1}
+        assert dataset.test_images.flags.c_contiguous
+        assert dataset.pool_images.flags.c_contiguous
+    found, other_why = refusal(images.find_other, "breastmnist", str(path), None)
+    if not other_why:
+        other, _ = found
+        assert (other.images.dtype, other.images.shape[1:]) == (np.uint8, (28, 28))
+        assert (other.labels.dtype, other.labels.shape) == (np.int64, (len(other.images),))
+        assert set(other.labels.tolist()) == {0, 1}
+        assert other.images.flags.c_contiguous
+    # The other one needs less.
+    assert why or not other_why
+    return why
+
+
+@pytest.fixture(scope="module")
+def stored(good_arrays, tmp_path_factory):
+    """A file of images, as bytes: compressed, so that most of them matter, and not."""
+    found = Unseen()
+    for save in (np.savez_compressed, np.savez):
+        path = tmp_path_factory.mktemp("stored") / "images.npz"
+        save(path, **good_arrays)
+        found.append(path.read_bytes())
+    return found
+
+
+@examples(200)
+@given(compressed=st.booleans(), changes=CHANGES)
+def test_mutated_bytes_of_images(stored, tmp_path, compressed, changes):
+    path = tmp_path / "images.npz"
+    path.write_bytes(mutated(stored[0 if compressed else 1], changes))
+    check_images(path)
+
+
+OTHER_ARRAYS = {
+    "float": lambda array: array.astype(float),
+    "nan": lambda array: np.full(array.shape, np.nan),
+    "bool": lambda array: array.astype(bool),
+    "object": lambda array: array.astype(object),
+    "text": lambda array: array.astype(str),
+    "signed": lambda array: array.astype(np.int8),
+    "big_endian": lambda array: array.astype(">u8"),
+    "complex": lambda array: array.astype(complex),
+    "structured": lambda array: array.view([("x", "u1")]),
+    "long_fields": lambda array: np.zeros(3, [("x" * 3000, "u1"), ("\n\x1b", "u1")]),
+    "time": lambda array: array.astype("m8[s]"),
+    "negative": lambda array: -array.astype(np.int64) - 1,
+    "huge": lambda array: array.astype(np.uint64) + np.uint64(2**64 - 300),
+    "fortran": np.asfortranarray,
+    "reversed": lambda array: array[::-1],
+    "strided": lambda array: array[:, ::-1],
+    "flat": np.ravel,
+    "scalar": lambda array: np.uint8(0),
+    "none": lambda array: array[:0],
+    "one_less": lambda array: array[1:],
+    "one_axis_more": lambda array: array[..., None],
+    "zeros": np.zeros_like,
+    "ones": np.ones_like,
+    "twos": lambda array: np.full_like(array, 2),
+    "masked": lambda array: np.ma.masked_equal(array, 0),
+    "empty_axis": lambda array: np.zeros((len(array), 0, 28), np.uint8),
+    "nothing": lambda array: None,
+    "dictionary": lambda array: np.array({"labels": array}),
+}
+KEYS = [f"{split}_{part}" for split in ("train", "val", "test") for part in ("images", "labels")]
+
+
+@examples(150)
+@given(
+    changes=st.dictionaries(st.sampled_from(KEYS), st.sampled_from(sorted(OTHER_ARRAYS)), max_size=3),
+    left_out=st.sets(st.sampled_from(KEYS), max_size=1),
+    added=st.sets(TEXTS.filter(lambda text: text not in KEYS and "\0" not in text), max_size=2),
+)
+def test_other_arrays_as_images(good_arrays, tmp_path, changes, left_out, added):
+    arrays = {key: OTHER_ARRAYS[changes[key]](good_arrays[key]) if key in changes else good_arrays[key] for key in KEYS}
+    path = tmp_path / "images.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for key, array in [*arrays.items(), *((key, np.zeros(3)) for key in sorted(added))]:
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.asanyarray(array))
+            if key not in left_out:
+                with contextlib.suppress(UnicodeEncodeError):
+                    archive.writestr(f"{key}.npy", content.getvalue())
+    check_images(path)
+
+
+SIZES = st.integers(-3, 3000) | st.sampled_from([2**31, 2**32, 2**40, 2**62, 2**63, 2**64, 10**30])
+DESCRIPTIONS = ["|u1", "<f8", "|O", "|S0", "<U999999999", "|V0", "(28,28)u1", [("a", "|u1")], "", 3, "no", ("|u1", 3)]
+HEADERS = st.one_of(
+    st.builds(
+        lambda descr, order, shape: repr({"descr": descr, "fortran_order": order, "shape": shape}),
+        st.sampled_from(DESCRIPTIONS),
+        st.sampled_from([False, True, 0, "no"]),
+        st.lists(SIZES, max_size=4).map(tuple) | st.tuples(SIZES, st.just(28), st.just(28)),
+    ),
+    st.text(max_size=50).map(ascii),
+    st.sampled_from(["(" * 9000, "{" * 100, "-" * 9000 + "1", "{'descr': 3L}", "1" * 9000]),
+)
+
+
+@examples(120)
+@given(header=HEADERS, version=st.sampled_from([(1, 0), (2, 0), (3, 0), (9, 9)]), data=st.binary(max_size=50))
+def test_made_up_headers_of_an_array(good_arrays, tmp_path, header, version, data):
+    path = tmp_path / "images.npz"
+    size = struct.pack("<H" if version == (1, 0) else "<I", len(header))
+    np.savez_compressed(path, **{key: array for key, array in good_arrays.items() if key != "train_images"})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("train_images.npy", b"\x93NUMPY" + bytes(version) + size + header.encode() + data)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert check_images(path)
+    # In kilobytes: what a header claims is not taken, only what is there.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000

@@ -1,0 +1,202 @@
+"""The journal: what is written is there, once, whatever happened to the writer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from optuna.trial import Trial, TrialState
+
+from sweeps.core.errors import BadInput
+from sweeps.store.journal import Journal
+from sweeps.store.journal_file import JournalGone
+from sweeps.store.trials import CONFIRM, TrialRecord, best_complete, confirmed_results, write_seed
+from trainables.parts.protocol import TEST, VALIDATION
+from trainables.parts.results import SeedResult
+
+
+def result(seed, accuracy=0.8, split=VALIDATION, **more):
+    return SeedResult(seed=seed, split=split, seconds=0.5, timestamp_ms=1, accuracy=accuracy, **more)
+
+
+def trial(number, accuracies, state="COMPLETE", **more):
+    results = tuple(result(1000 + i, accuracy) for i, accuracy in enumerate(accuracies))
+    common = {"approach": "a", "stage": "search", "params": {}, "reason": None, "of_trial": None}
+    return TrialRecord(**{**common, **more}, number=number, state=state, results=results, started_ms=0, ended_ms=None)
+
+
+def test_seeds_survive_the_writer(journal):
+    asked = journal.study("a").ask()
+    asked.suggest_float("x", 0, 1)
+    write_seed(asked, result(1000, 0.75, brier=0.125))
+    (found,) = Journal(journal.folder, write=False).trials()
+    assert (found.state, found.params) == ("RUNNING", asked.params)
+    assert found.results == (result(1000, 0.75, brier=0.125),)
+
+
+def test_the_same_seed_is_written_once(journal):
+    asked = journal.study("a").ask()
+    assert write_seed(asked, result(1000, 0.75))
+    assert not write_seed(asked, result(1000, 0.25))
+    (found,) = journal.trials()
+    assert found.values("accuracy").tolist() == [0.75]
+
+
+def test_pruner_sees_each_seed_s_own_value(journal):
+    asked = journal.study("a").ask()
+    for seed, accuracy in ((1000, 0.75), (1001, 0.5)):
+        write_seed(asked, result(seed, accuracy))
+    write_seed(asked, result(1000, 0.9, split=TEST))
+    assert journal.study("a").trials[0].intermediate_values == {1000: 0.75, 1001: 0.5}
+
+
+def test_a_running_trial_goes_on_under_its_number_with_its_parameters(journal):
+    """Optuna does not promise this: it is why its version is pinned."""
+    first = journal.study("a").ask()
+    x = first.suggest_float("x", 0, 1)
+    write_seed(first, result(1000))
+    journal.close()
+    again = Journal(journal.folder, write=True)
+    study = again.study("a")
+    (frozen,) = study.get_trials(states=(TrialState.RUNNING,))
+    taken_up = Trial(study, frozen._trial_id)
+    assert taken_up.number == first.number
+    assert taken_up.suggest_float("x", 0, 1) == x
+    assert taken_up.suggest_int("y", 0, 9) in range(10)
+    write_seed(taken_up, result(1001))
+    study.tell(taken_up, 0.8)
+    assert [r.seed for r in again.trials()[0].results] == [1000, 1001]
+    again.close()
+
+
+def test_a_torn_last_line_is_cut_and_everything_before_it_kept(journal):
+    asked = journal.study("a").ask()
+    write_seed(asked, result(1000))
+    journal.close()
+    with journal.path.open("ab") as file:
+        file.write(b'{"op_code": 8, "worker_id": "half a li')
+    again = Journal(journal.folder, write=True)
+    write_seed(again.study("a").ask(), result(1001))
+    again.close()
+    assert [len(found.results) for found in Journal(journal.folder, write=False).trials()] == [1, 1]
+    assert all(json.loads(line) for line in journal.path.read_text().splitlines())
+
+
+def test_a_lock_left_by_a_killed_writer_stalls_nobody(journal):
+    journal.close()
+    (journal.folder / "study.journal.lock").symlink_to(journal.path)
+    again = Journal(journal.folder, write=True)
+    again.study("a").ask()
+    again.close()
+
+
+def test_one_writer_at_a_time(journal):
+    with pytest.raises(BadInput, match="another process holds"):
+        Journal(journal.folder, write=True)
+    assert Journal(journal.folder, write=False).trials() == []
+    journal.close()
+    Journal(journal.folder, write=True).close()
+
+
+def test_a_closed_journal_can_be_read_on(journal):
+    journal.close()
+    again = Journal(journal.folder, write=True)
+    again.study("a").ask()
+    again.close()
+    assert [trial.number for trial in journal.trials()] == [0]
+
+
+def test_a_deleted_journal_is_noticed_and_put_back_as_it_was(journal):
+    asked = journal.study("a").ask()
+    write_seed(asked, result(1000))
+    before = journal.path.read_bytes()
+    assert not journal.put_back_if_gone()
+    shutil.rmtree(journal.folder)
+    with pytest.raises(JournalGone, match="was deleted or replaced"):
+        write_seed(asked, result(1001))
+    assert journal.put_back_if_gone()
+    assert journal.path.read_bytes() == before
+    assert [path.name for path in journal.folder.iterdir()] == ["study.journal"]
+    assert len(journal.trials()[0].results) == 1
+
+
+def test_a_journal_in_whose_place_is_another_is_kept_beside_it(journal):
+    before = journal.path.read_bytes()
+    journal.path.unlink()
+    journal.path.write_text("somebody else's")
+    with pytest.raises(FileExistsError, match=r"is another one by now; this sweep's is in .*study.journal.\d+"):
+        journal.put_back_if_gone()
+    assert journal.path.read_text() == "somebody else's"
+    (kept,) = journal.folder.glob("study.journal.*")
+    assert kept.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"not a journal\n", b"\xff\xfe\n", b"[]\n"])
+def test_a_damaged_journal_is_refused(tmp_path, content):
+    (tmp_path / "study.journal").write_bytes(content)
+    with pytest.raises(BadInput, match="damaged"):
+        Journal(tmp_path, write=True)
+
+
+def test_a_reader_writes_nothing(journal):
+    write_seed(journal.study("a").ask(), result(1000))
+    before = journal.path.read_bytes()
+    reader = Journal(journal.folder, write=False)
+    assert len(reader.trials()) == 1
+    assert reader.approaches() == ["a"]
+    assert journal.path.read_bytes() == before
+
+
+def test_nothing_to_read_is_refused(tmp_path):
+    with pytest.raises(BadInput, match="there is none"):
+        Journal(tmp_path, write=False)
+
+
+def test_an_unwritable_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(BadInput, match="Expected to write"):
+        Journal(tmp_path / "file" / "sweep", write=True)
+
+
+def test_only_complete_trials_are_ranked():
+    trials = [
+        trial(0, [0.7, 0.7]),
+        trial(1, [0.9], state="PRUNED"),
+        trial(2, [0.99, 0.99], state="FAIL"),
+        trial(3, [0.95, 0.95], state="RUNNING"),
+        trial(4, [0.8, 0.8]),
+        trial(5, [0.8, 0.8]),
+        trial(6, [0.99, 0.99], stage=CONFIRM),
+    ]
+    assert best_complete(trials, "a").number == 4
+    assert best_complete(trials[1:4], "a") is None
+
+
+def test_confirmations_of_the_same_trial_add_up():
+    trials = [
+        trial(0, [0.7], stage=CONFIRM, of_trial=3),
+        trial(1, [0.9], stage=CONFIRM, of_trial=4),
+        trial(2, [0.8], stage=CONFIRM, of_trial=3),
+    ]
+    assert [found.accuracy for found in confirmed_results(trials, "a", 3)] == [0.7, 0.8]
+
+
+def test_values_are_in_the_order_of_the_seeds_and_without_failures():
+    results = (result(1002, 0.3), result(1000, 0.1), result(1001, None, error="no luck"), result(1000, 0.9, split=TEST))
+    found = TrialRecord(
+        approach="a",
+        stage="search",
+        number=0,
+        state="FAIL",
+        params={},
+        results=results,
+        reason="no luck",
+        of_trial=None,
+        started_ms=0,
+        ended_ms=None,
+    )
+    assert np.array_equal(found.values("accuracy"), [0.1, 0.3])
+    assert found.values("accuracy", TEST).tolist() == [0.9]
+    assert found.seconds == 2.0

@@ -1,0 +1,36 @@
+"""Which stores are refused before a sweep begins, and which is taken if none is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from sweeps.core import provenance
+from sweeps.core.errors import BadInput
+from sweeps.tracking import location
+
+
+@pytest.mark.parametrize(
+    "uri", ["mlruns", "postgres//x", "http://127.0.0.1:9", "http://", "sqlite:////no/such/folder/x.db"]
+)
+def test_a_store_that_cannot_be_used_is_refused(uri):
+    with pytest.raises(BadInput, match="Expected"):
+        location.check_uri(uri)
+
+
+def test_uri_is_as_given_or_from_the_environment_or_the_default(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///from_environment.db")
+    assert location.resolve_uri("sqlite:///given.db") == "sqlite:///given.db"
+    assert location.resolve_uri(None) == "sqlite:///from_environment.db"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert location.resolve_uri(None) == "sqlite:///mlflow.db"
+
+
+def test_no_password_is_shown():
+    assert provenance.without_password("https://user:secret@host:5000/path") == "https://host:5000/path"
+    assert provenance.without_password("sqlite:////a/b@c.db") == "sqlite:////a/b@c.db"
+    assert "secret" not in location.ui_command("https://user:secret@host:5000")
+
+
+def test_a_password_is_not_in_the_recorded_command(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["x.py", "--tracking-uri=http://me:secret@host:5000/a", "--name", "b@c"])
+    assert provenance.of_this_start().command == "python x.py --tracking-uri=http://host:5000/a --name b@c"

@@ -1,0 +1,47 @@
+"""What is changed inside Ray does what it should, and is still needed."""
+
+from __future__ import annotations
+
+import contextlib
+from unittest.mock import Mock
+
+import pytest
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import OutOfMemoryError, RayActorError
+
+from sweeps.engine.ray_patches import OUT_OF_MEMORY, memory_deaths_are_lost_workers
+
+
+def killed_for_want_of_memory():
+    """What Tune is told after Ray ended a worker since memory ran out: the error that it gets, if it goes on at all."""
+    told = []
+    task = Mock()
+    task._tracked_actor._on_error = lambda actor, error: told.append(error)
+    RayActorManager._actor_task_failed(Mock(spec=RayActorManager, _failed_actor_ids=set()), task, OutOfMemoryError("!"))
+    return told
+
+
+def test_with_the_patch_the_worker_is_lost_and_the_run_goes_on():
+    with memory_deaths_are_lost_workers():
+        (error,) = killed_for_want_of_memory()
+    assert isinstance(error, RayActorError)
+    assert OUT_OF_MEMORY in str(error)
+
+
+def test_ray_still_needs_the_patch():
+    with contextlib.suppress(RuntimeError):
+        killed_for_want_of_memory()
+        pytest.fail("Ray handles this now; delete the patch")
+
+
+def test_the_patch_is_gone_afterwards():
+    before = RayActorManager._actor_task_failed
+
+    def interrupted():
+        with memory_deaths_are_lost_workers():
+            assert RayActorManager._actor_task_failed is not before
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert RayActorManager._actor_task_failed is before

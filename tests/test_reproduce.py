@@ -1,0 +1,111 @@
+"""The command that puts the study's numbers beside ours: what it refuses, and once everything for real."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from commands import run, start, wait_for_seeds
+from sweeps import reproduce
+
+
+def test_both_challenges_are_covered_and_nothing_twice():
+    names = [each.name for each in reproduce.CHALLENGE.approaches]
+    assert len(set(names)) == len(names)
+    assert set(names) == {each.name for table in reproduce.TABLES for each in table.approaches if each.published}
+
+
+BAD = {
+    "unknown approach": "--approaches resnet99",
+    "an option of the search": "--num-samples 5",
+    "another": "--confirm-seeds 5",
+    "no such sweep": "--sweep results/nothing",
+    "no sweep": "--sweep notes.txt",
+    "nobody's home": "--sweep ~nobody-of-that-name/sweep",
+    "an empty sweep": "--sweep ''",
+    "nothing to resume": "--resume nothing",
+    "no such file": "--dataset missing.npz",
+    "used name": "--name used",
+}
+
+
+@pytest.mark.parametrize("arguments", BAD.values(), ids=BAD.keys())
+def test_bad_input_is_one_sentence_and_starts_nothing(tmp_path, arguments, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr("ray.init", None)
+    (tmp_path / "notes.txt").write_text("Only words.\n" * 100)
+    (tmp_path / "results" / "used").mkdir(parents=True)
+    given = ["--dataset", "phantom", "--approaches", "pixel_baseline", *shlex.split(arguments)]
+    code = reproduce.main(given)
+    printed, complaint = capfd.readouterr()
+    assert (code, printed) == (2, "")
+    assert complaint.count("\n") == 1, complaint
+    assert complaint.startswith("reproduce: ")
+    assert complaint.endswith(".\n")
+    assert list(tmp_path.glob("results/*/*")) == []
+
+
+def seeds(folder):
+    frame = pd.read_csv(folder / "results/mine/seeds.csv")
+    return sorted(zip(frame["approach"], frame["trial"], frame["seed"], frame["accuracy"], strict=True))
+
+
+def done(folder, script, *arguments):
+    finished = run(folder, script, *arguments)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+@pytest.mark.slow
+def test_from_the_command_through_ctrl_c_to_mlflow_and_to_one_seed_again(tmp_path):
+    options = ["--dataset", "phantom", "--approaches", "pixel_baseline", "starter_cnn", "--name", "mine"]
+    driver = start(tmp_path, "reproduce", *options, "--workers", "1")
+    wait_for_seeds(tmp_path, 60, "mine")
+    driver.send_signal(signal.SIGINT)
+    printed, complaint = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    way_on = "Go on with:\n    python sweeps/reproduce.py --workers 1 --resume mine\n"
+    assert complaint.endswith(way_on)
+    assert "Traceback" not in printed + complaint
+    before = seeds(tmp_path)
+    printed = done(tmp_path, "reproduce", "--resume", "mine")
+    after = seeds(tmp_path)
+    assert set(before) <= set(after)
+    assert [(name, seed) for name, _, seed, _ in after] == [
+        (name, seed) for name in ("pixel_baseline", "starter_cnn") for seed in range(50)
+    ]
+    for words in (
+        "The study's numbers beside ours, at its settings and on its seeds [PHANTOM IMAGES]",
+        "Challenge 1: from scratch, ten training images [PHANTOM IMAGES]",
+        "reproduce.py --resume mine --sweep results/NAME",
+    ):
+        assert words in printed
+    assert "Challenge 2" not in printed
+    found = json.loads((tmp_path / "results/mine/summary.json").read_text())
+    assert found["caveats"] == {"images": "phantom"}
+    rows = [row for table in found["tables"] for row in table["rows"]]
+    assert [row["ours"]["n"] for row in rows if row["approach"] == "pixel_baseline"] == [50]
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.get_experiment_by_name("seedsweep reproduce")
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted((each.data.tags["role"], each.info.status) for each in runs) == [
+        ("sweep", "FINISHED"),
+        *[("trial", "FINISHED")] * 2,
+    ]
+    assert {each.data.tags["images"] for each in runs} == {"phantom"}
+    one_seed = shlex.split(re.search(r"python sweeps/rerun\.py (.*)", printed)[1])
+    again = done(tmp_path, "rerun", *one_seed)
+    assert again.count(" same\n") == 6
+    # A sweep of the same images beside it.
+    tiny = "--dataset phantom --approaches pixel_baseline --num-samples 1 --seeds 2 --confirm-seeds 3 --name sweep"
+    done(tmp_path, "challenge1", *tiny.split())
+    beside = done(tmp_path, "reproduce", "--resume", "mine", "--sweep", "results/sweep")
+    assert re.search(r"pixel_baseline .* \d\d\.\d \(\d\d\.\d to \d+\.\d\)", beside)
+    assert seeds(tmp_path) == after

@@ -1,0 +1,206 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from trainables.parts.backbones import FeatureSpec
+from trainables.parts.image_sets import PIXELS, POOL, ImageSet
+from trainables.parts.learner import Learner, Needs
+from trainables.parts.metrics import METRICS
+from trainables.parts.protocol import TEST, VALIDATION, split_of_seed
+from trainables.parts.run_seed import classify, run_seed, support_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoConfig:
+    pass
+
+
+class Watched(Learner):
+    Config = NoConfig
+
+    @classmethod
+    def fit(cls, config, support, streams):
+        cls.seen = support
+        threshold = support.images.float().mean()
+        return lambda images: threshold - images.flatten(1).float().mean(1)
+
+
+class Raising(Learner):
+    Config = NoConfig
+
+    @classmethod
+    def fit(cls, config, support, streams):
+        raise RuntimeError("the matrix is singular")
+
+
+class RaisingLater(Learner):
+    Config = NoConfig
+
+    @classmethod
+    def fit(cls, config, support, streams):
+        def classifier(images):
+            raise KeyError("late")
+
+        return classifier
+
+
+class Diverged(Learner):
+    Config = NoConfig
+
+    @classmethod
+    def fit(cls, config, support, streams):
+        return lambda images: torch.full((len(images),), torch.nan)
+
+
+@pytest.mark.parametrize("seed", [0, 11])
+def test_fit_gets_the_ten_images_of_the_split(phantom, seed):
+    (result,) = run_seed(Watched, {}, seed, phantom.pixel_sets())
+    train, _ = split_of_seed(seed)
+    assert result.error is None
+    assert Watched.seen.images.dtype == torch.uint8
+    assert np.array_equal(Watched.seen.images.numpy(), phantom.pool_images[train])
+    assert Watched.seen.labels.dtype == torch.float32
+    assert Watched.seen.labels.tolist() == [0.0] * 5 + [1.0] * 5
+
+
+def test_accuracy_is_over_the_1000_validation_images(phantom):
+    (result,) = run_seed(Watched, {}, 5, phantom.pixel_sets())
+    _, validation = split_of_seed(5)
+    threshold = float(Watched.seen.images.float().mean())
+    right = 0
+    for row in validation:
+        called = phantom.pool_images[row].mean() <= threshold
+        right += called == (row >= 1000)
+    assert result.accuracy == pytest.approx(right / 1000, abs=0.002)
+
+
+def test_a_result_is_complete(phantom):
+    (result,) = run_seed(Watched, {}, 5, phantom.pixel_sets())
+    assert (result.seed, result.split, result.error) == (5, VALIDATION, None)
+    assert all(0 <= getattr(result, metric) <= 1 for metric in METRICS)
+    assert result.seconds > 0
+
+
+def test_fit_does_not_need_validation_labels(phantom):
+    (ordinary,) = run_seed(Watched, {}, 2, phantom.pixel_sets())
+    with_labels = Watched.seen
+    labels = phantom.labels()[POOL].copy()
+    train, _ = split_of_seed(2)
+    others = np.setdiff1d(np.arange(2000), train)
+    labels[others] = 1 - labels[others]
+    (swapped,) = run_seed(Watched, {}, 2, {POOL: ImageSet(labels=labels, views={PIXELS: phantom.pool_images})})
+    assert torch.equal(Watched.seen.images, with_labels.images)
+    assert torch.equal(Watched.seen.labels, with_labels.labels)
+    assert swapped.accuracy == pytest.approx(1 - ordinary.accuracy)
+
+
+def test_fit_cannot_reach_the_pool_through_its_images(phantom):
+    before = phantom.pool_images.copy()
+    run_seed(Watched, {}, 2, phantom.pixel_sets())
+    Watched.seen.images.zero_()
+    assert np.array_equal(phantom.pool_images, before)
+
+
+def test_search_never_touches_test(phantom):
+    class Tripwire(dict):
+        def __getitem__(self, split):
+            assert split != TEST
+            return super().__getitem__(split)
+
+    (result,) = run_seed(Watched, {}, 0, Tripwire(phantom.pixel_sets()))
+    assert result.error is None
+    (without,) = run_seed(Watched, {}, 0, {POOL: phantom.pixel_sets()[POOL]})
+    assert without.accuracy == result.accuracy
+
+
+def test_confirmation_scores_both_splits_with_one_training(phantom):
+    (validation_alone,) = run_seed(Watched, {}, 0, phantom.pixel_sets())
+    validation, test = run_seed(Watched, {}, 0, phantom.pixel_sets(), (VALIDATION, TEST))
+    assert (validation.split, test.split) == (VALIDATION, TEST)
+    assert validation.accuracy == validation_alone.accuracy
+    called = phantom.test_images.mean((1, 2)) <= float(Watched.seen.images.float().mean())
+    assert test.accuracy == pytest.approx(np.mean(called == (phantom.test_labels == 1)), abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("learner", "params", "reason"),
+    [
+        (Raising, {}, "RuntimeError: the matrix is singular"),
+        (RaisingLater, {}, "KeyError: 'late'"),
+        (Diverged, {}, "1000 of 1000 logits are not finite"),
+        (Watched, {"learning_rte": 1.0}, "learning_rte"),
+    ],
+)
+@pytest.mark.parametrize("splits", [(VALIDATION,), (VALIDATION, TEST)])
+def test_a_failure_is_one_result_with_its_reason(phantom, learner, params, reason, splits):
+    (result,) = run_seed(learner, params, 6, phantom.pixel_sets(), splits)
+    assert reason in result.error
+    assert (result.seed, result.split) == (6, VALIDATION)
+    assert all(getattr(result, metric) is None for metric in METRICS)
+
+
+def test_ctrl_c_is_not_a_result(phantom, monkeypatch):
+    def interrupted(config, support, streams):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Watched, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_seed(Watched, {}, 0, phantom.pixel_sets())
+
+
+@pytest.mark.parametrize("count", [1, 49, 50, 51, 124])
+def test_classify_answers_in_the_order_of_the_rows(count):
+    images = np.arange(200, dtype=np.float32)[:, None]
+    rows = np.random.default_rng(count).permutation(200)[:count]
+    assert classify(lambda batch: batch[:, 0], [images], rows).tolist() == rows.tolist()
+
+
+class Elsewhere:
+    def __init__(self, stored):
+        self.stored, self.fetched = stored, 0
+
+    def load(self):
+        self.fetched += 1
+        return self.stored
+
+
+@pytest.mark.parametrize("store", [lambda stored: stored, Elsewhere], ids=["here", "elsewhere"])
+def test_support_is_what_the_needs_say(store):
+    table = FeatureSpec(backbone="alexnet", output="mean")
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 1000)
+    own = {PIXELS: rng.integers(256, size=(2000, 28, 28), dtype=np.uint8), table.name: rng.random((2000, 3))}
+    foreign = {table.name: rng.random((7, 3))}
+    weights = {"vgg11": store({"bias": np.ones(2, np.float32)}), "alexnet": store({"bias": np.zeros(2, np.float32)})}
+    image_sets = {
+        POOL: ImageSet(labels=labels, views={name: store(view) for name, view in own.items()}),
+        "breastmnist": ImageSet(labels=np.arange(7), views={name: store(view) for name, view in foreign.items()}),
+    }
+    needs = Needs(views=(table, PIXELS), other_datasets=("breastmnist",), trained_backbones=("vgg11",))
+    rows = np.array([3, 1999, 0])
+
+    support = support_of(needs, rows, image_sets, weights)
+    assert np.array_equal(support.images.numpy(), own[table.name][rows])
+    assert [np.array_equal(view.numpy(), own[PIXELS][rows]) for view in support.more] == [True]
+    assert support.labels.tolist() == [0.0, 1.0, 0.0]
+    assert set(support.other_datasets) == {"breastmnist"}
+    assert np.array_equal(support.other_datasets["breastmnist"].images, foreign[table.name])
+    assert support.other_datasets["breastmnist"].labels.tolist() == list(range(7))
+    # A copy of its own, and of no other backbone.
+    support.weights["bias"].zero_()
+    assert support_of(needs, rows, image_sets, weights).weights["bias"].tolist() == [1.0, 1.0]
+
+
+def test_without_needs_there_are_the_pixels_and_nothing_else(phantom):
+    support = support_of(Needs(), split_of_seed(0)[0], phantom.pixel_sets(), {})
+    assert support.images.shape == (10, 28, 28)
+    assert (support.more, dict(support.other_datasets), dict(support.weights)) == ((), {}, {})
+
+
+def test_a_view_that_lies_elsewhere_is_fetched_once():
+    view = Elsewhere(np.zeros((4, 28, 28), np.uint8))
+    images = ImageSet(labels=np.zeros(4), views={PIXELS: view})
+    assert images.view(PIXELS) is images.view(PIXELS) is view.stored
+    assert view.fetched == 1

@@ -1,0 +1,34 @@
+"""Where Ray is to be started, before it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sweeps.core.errors import BadInput
+from sweeps.engine import cluster
+
+
+@pytest.mark.parametrize(
+    "address", ["nowhere", "host:", ":123", "127.0.0.1:1", "127.0.0.1:99999", "no.such.host.invalid:1"]
+)
+def test_an_address_without_a_cluster_is_refused_at_once(address):
+    with pytest.raises(BadInput, match="Expected"):
+        cluster.check_address(address)
+
+
+def test_a_url_is_no_address():
+    with pytest.raises(BadInput, match="as host:port of a cluster that this machine belongs to; got 'ray://head:1'"):
+        cluster.check_address("ray://head:1")
+
+
+def test_the_workers_of_a_cluster_get_the_packages_of_this_checkout(monkeypatch):
+    monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR", raising=False)
+    for package in cluster.runtime_env()["py_modules"]:
+        assert (Path(package) / "__init__.py").is_file()
+
+
+def test_a_submitted_job_has_sent_its_code_already(monkeypatch):
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    assert cluster.runtime_env() == {}

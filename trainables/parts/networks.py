@@ -1,0 +1,146 @@
+"""Networks for images of 28 x 28 pixels: the course's starter network, the study's own, and ResNet18.
+
+A network comes as a list of stages, so that something can be put between two of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from trainables.parts.torchvision_import import torchvision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A part of a network, and what leaves it: `channels` maps of `side` x `side` positions."""
+
+    module: nn.Module
+    channels: int
+    side: int
+
+
+def starter_stages(*, batch_norm: bool = False) -> list[Stage]:
+    """The course's starter network ("test bed"): four convolutions without padding, two of them strided, with ReLU.
+
+    28 -> 26 -> 12 -> 10 -> 4 pixels a side; 16, 16, 32, 32 channels. It has no BatchNorm unless asked for.
+    """
+    stages: list[Stage] = []
+    for inputs, channels, stride, side in ((1, 16, 1, 26), (16, 16, 2, 12), (16, 32, 1, 10), (32, 32, 2, 4)):
+        norm = [nn.BatchNorm2d(channels)] if batch_norm else []
+        module = nn.Sequential(nn.Conv2d(inputs, channels, 3, stride=stride), *norm, nn.ReLU())
+        stages.append(Stage(module=module, channels=channels, side=side))
+    return stages
+
+
+def custom_stages(
+    *, channels: Sequence[int] = (16, 32, 32, 64), batch_norm: bool = True, momentum: float = 0.1
+) -> list[Stage]:
+    """The study's custom network: blocks of convolution, ReLU, BatchNorm (unless left out) and max-pooling.
+
+    28 -> 14 -> 7 -> 3 -> 1 pixels a side. The study's four blocks have 16, 32, 32 and 64 channels. `momentum` is how
+    much of BatchNorm's running statistics each training step replaces; .1 is torch's.
+    """
+    stages: list[Stage] = []
+    inputs, side = 1, 28
+    for outputs in channels:
+        norm = [nn.BatchNorm2d(outputs, momentum=momentum)] if batch_norm else []
+        module = nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), *norm, nn.MaxPool2d(2))
+        inputs, side = outputs, side // 2
+        stages.append(Stage(module=module, channels=outputs, side=side))
+    return stages
+
+
+def twin_stages() -> list[Stage]:
+    """What embeds an image in a Siamese network: five convolutions with BatchNorm and ReLU, and two max-poolings.
+
+    28 -> 14, 14, 7, 7 and 7 pixels a side; 16, 16, 32, 32 and 64 channels, which the study does not give.
+    """
+    stages: list[Stage] = []
+    inputs = 1
+    for channels, pooled, side in ((16, True, 14), (16, False, 14), (32, True, 7), (32, False, 7), (64, False, 7)):
+        pool = [nn.MaxPool2d(2)] if pooled else []
+        convolution = nn.Conv2d(inputs, channels, 3, padding=1)
+        module = nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU(), *pool)
+        stages.append(Stage(module=module, channels=channels, side=side))
+        inputs = channels
+    return stages
+
+
+def resnet18_stages(shape: str) -> list[Stage]:
+    """ResNet18 (He et al. 2016) as its stem and eight blocks, of a shape such as "7x7-64", the paper's.
+
+    What comes first is the stem. "7x7" is a strided 7 x 7 convolution and max-pooling, made for 224 pixels: 28 -> 7,
+    and 7, 4, 2 and 1 pixels a side after the four pairs of blocks. "3x3", fit for small images, is one strided 3 x 3
+    convolution: 28 -> 14, and 14, 7, 4 and 2. Then comes the number of channels of the first pair; each pair doubles
+    it.
+
+    Raises:
+        ValueError: It is no such shape.
+    """
+    stem, _, width_text = shape.partition("-")
+    if stem not in ("7x7", "3x3") or not width_text.isdecimal():
+        raise ValueError(f"Expected a shape such as 7x7-64 or 3x3-16; got {shape!r}.")
+    width = int(width_text)
+    if stem == "7x7":
+        convolution = nn.Conv2d(1, width, 7, stride=2, padding=3, bias=False)
+        pool, side = [nn.MaxPool2d(3, stride=2, padding=1)], 7
+    else:
+        convolution = nn.Conv2d(1, width, 3, stride=2, padding=1, bias=False)
+        pool, side = [], 14
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+    first = nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True), *pool)
+    stages = [Stage(module=first, channels=width, side=side)]
+    for pair in range(4):
+        for stride in (1 if pair == 0 else 2, 1):
+            before = stages[-1]
+            channels = width * 2**pair
+            block = _basic_block(before.channels, channels, stride, before.side)
+            stages.append(Stage(module=block, channels=channels, side=-(-before.side // stride)))
+    return stages
+
+
+def _basic_block(inputs: int, channels: int, stride: int, side: int) -> nn.Module:
+    """Two 3 x 3 convolutions with BatchNorm and a shortcut, for inputs of `side` x `side`.
+
+    On a map of one pixel the kernel's eight outer weights meet padding only. They are left out there, which changes no
+    result and saves most of the network's weights.
+    """
+    shortcut = None
+    if stride != 1 or inputs != channels:
+        shortcut = nn.Sequential(nn.Conv2d(inputs, channels, 1, stride=stride, bias=False), nn.BatchNorm2d(channels))
+    block: nn.Module = torchvision.models.resnet.BasicBlock(inputs, channels, stride, shortcut)
+    for layer in block.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    for name, input_side in (("conv1", side), ("conv2", -(-side // stride))):
+        if input_side == 1:
+            whole = getattr(block, name)
+            centre = nn.Conv2d(whole.in_channels, whole.out_channels, 1, bias=False)
+            centre.weight = nn.Parameter(whole.weight.detach()[:, :, 1:2, 1:2].clone())
+            setattr(block, name, centre)
+    return block
+
+
+def features(stages: Sequence[Stage]) -> nn.Sequential:
+    """The stages in a row: (N, 1, 28, 28) -> the last stage's maps."""
+    return nn.Sequential(*(stage.module for stage in stages))
+
+
+def pooled_features(stages: Sequence[Stage]) -> nn.Sequential:
+    """The stages, then the mean over positions: (N, 1, 28, 28) -> (N, channels of the last stage)."""
+    return nn.Sequential(features(stages), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def classifying(stages: Sequence[Stage], *, dropout: float = 0.0) -> nn.Module:
+    """The stages, then dropout and a linear layer on the whole last map: (N, 1, 28, 28) -> logits (N,)."""
+    last = stages[-1]
+    head = nn.Linear(last.channels * last.side**2, 1)
+    return nn.Sequential(features(stages), nn.Flatten(), nn.Dropout(dropout), head, nn.Flatten(0))
+
+
+def pooled_classifying(stages: Sequence[Stage]) -> nn.Module:
+    """The stages, then a linear layer on the mean over positions: (N, 1, 28, 28) -> logits (N,)."""
+    return nn.Sequential(pooled_features(stages), nn.Linear(stages[-1].channels, 1), nn.Flatten(0))

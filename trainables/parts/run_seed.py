@@ -1,0 +1,119 @@
+"""One seed of one configuration: train on its ten images, score the others. Workers and `rerun.py` both run this."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from trainables.parts.image_sets import POOL, ImageSet, LabelledImages, loaded
+from trainables.parts.learner import Classifier, Learner, Needs, Support
+from trainables.parts.metrics import score
+from trainables.parts.protocol import VALIDATION, split_of_seed
+from trainables.parts.results import SeedResult
+from trainables.parts.streams import Streams
+
+# About 50 images stay in a CPU core's cache and score fastest; a fixed size keeps the bits the same everywhere.
+SCORING_BATCH = 50
+
+
+def prepare_worker() -> None:
+    """Make this process train as every worker does: on one thread, and without giving freed memory back.
+
+    A trial has one CPU, and the number of threads changes bits. glibc returns large blocks to the system when they are
+    freed and gets them back page by page: scoring, and the training of wide layers, are nearly twice as fast without.
+    Other C libraries have no such knob.
+    """
+    torch.set_num_threads(1)
+    threadpool_limits(limits=1)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        m_trim_threshold, m_top_pad, m_mmap_max = -1, -2, -4  # From glibc's malloc.h.
+        mallopt(m_mmap_max, 0)
+        mallopt(m_trim_threshold, 2**31 - 1)
+        mallopt(m_top_pad, 64 << 20)
+
+
+def run_seed(
+    learner: type[Learner],
+    params: Mapping[str, Any],
+    seed: int,
+    image_sets: Mapping[str, ImageSet],
+    splits: Sequence[str] = (VALIDATION,),
+    *,
+    weights: Mapping[str, Any] | None = None,
+) -> list[SeedResult]:
+    """Train one configuration on one seed's ten images and score it on each of `splits`.
+
+    A failure is one result with `error` set, on the first split. `seconds` counts training and scoring; the second
+    split's counts only its scoring.
+
+    Args:
+        learner: What learns.
+        params: Its hyperparameters.
+        seed: It draws the images and starts the random streams.
+        image_sets: `POOL`, `TEST` if that split is scored, and the other data sets that the configuration needs.
+        splits: What is scored, in this order.
+        weights: By backbone, the state dict of those that are trained further, of arrays, or what loads it.
+    """
+    results: list[SeedResult] = []
+    begin = time.perf_counter()
+
+    def result(split: str, **found: Any) -> SeedResult:
+        seconds = time.perf_counter() - begin
+        return SeedResult(seed=seed, split=split, seconds=seconds, timestamp_ms=time.time_ns() // 1_000_000, **found)
+
+    try:
+        config = learner.Config(**params)
+        needs = learner.needs(config)
+        train_rows, validation_rows = split_of_seed(seed)
+        support = support_of(needs, train_rows, image_sets, weights or {})
+        classifier = learner.fit(config, support, Streams(seed))
+        for split in splits:
+            images = image_sets[POOL if split == VALIDATION else split]
+            rows = validation_rows if split == VALIDATION else np.arange(len(images.labels))
+            logits = classify(classifier, [images.view(name) for name in needs.view_names], rows)
+            results.append(result(split, **score(logits, images.labels[rows])))
+            begin = time.perf_counter()
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
+        return [result(splits[0], error=reason)]
+    return results
+
+
+def support_of(
+    needs: Needs, rows: np.ndarray, image_sets: Mapping[str, ImageSet], weights: Mapping[str, Any]
+) -> Support:
+    """What a configuration with these needs learns from when these rows of the pool are its training images."""
+    pool = image_sets[POOL]
+    first, *further = needs.view_names
+    state = {key: value for name in needs.trained_backbones for key, value in loaded(weights[name]).items()}
+    return Support(
+        images=torch.from_numpy(pool.view(first)[rows]),
+        labels=torch.from_numpy(pool.labels[rows].astype(np.float32)),
+        more=tuple(torch.from_numpy(pool.view(name)[rows]) for name in further),
+        other_datasets={
+            name: LabelledImages(images=image_sets[name].view(first), labels=image_sets[name].labels)
+            for name in needs.other_datasets
+        },
+        weights={key: torch.from_numpy(value.copy()) for key, value in state.items()},
+    )
+
+
+def classify(classifier: Classifier, views: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Logits (N,) of these rows, in batches of `SCORING_BATCH`."""
+    batches = [rows[start : start + SCORING_BATCH] for start in range(0, len(rows), SCORING_BATCH)]
+    with torch.inference_mode():
+        logits = torch.cat([classifier(*[torch.from_numpy(view[batch]) for view in views]) for batch in batches])
+    if logits.shape != rows.shape:
+        raise ValueError(
+            f"Expected one logit an image, shape {rows.shape}; the classifier gives {tuple(logits.shape)}."
+        )
+    return logits.numpy()

@@ -1,0 +1,84 @@
+"""What all networks from scratch have in common: their hyperparameters, their images and their training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainables.parts.augmentation import AugmentationChoice, augment
+from trainables.parts.learner import Classifier, Learner, Support
+from trainables.parts.normalisation import normalise, unit
+from trainables.parts.streams import Streams
+from trainables.parts.training import TrainingConfig, channels_last, classifier_of, train
+
+# Images of 0..1 (N, 28, 28), not yet normalised, each with its own random change.
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScratchConfig(TrainingConfig):
+    """Hyperparameters of every network from scratch."""
+
+    normalisation: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentedConfig(ScratchConfig, AugmentationChoice):
+    """Those of a network that can be trained with any of the augmentations."""
+
+
+class ScratchNetwork(Learner):
+    """A network from scratch on the pixels; subclasses say which network and how its images are augmented."""
+
+    @classmethod
+    def network(cls, config: Any) -> nn.Module:
+        """A freshly initialised network: (N, 1, 28, 28) -> logits (N,)."""
+        raise NotImplementedError
+
+    @classmethod
+    def augment(cls, config: Any, images_NHW: Tensor, generator: torch.Generator) -> Tensor:
+        """Training images of 0..1, not yet normalised, each with its own random change. None by default."""
+        return images_NHW
+
+    @classmethod
+    def fit(cls, config: Any, support: Support, streams: Streams) -> Classifier:
+        """Train the network."""
+        return fit_network(partial(cls.network, config), partial(cls.augment, config), config, support, streams)
+
+
+class AugmentedNetwork(ScratchNetwork):
+    """A network from scratch that can be trained with any of the augmentations."""
+
+    @classmethod
+    def augment(cls, config: AugmentedConfig, images_NHW: Tensor, generator: torch.Generator) -> Tensor:
+        """The chosen augmentation."""
+        return augment(config, images_NHW, generator)
+
+
+def fit_network(
+    build: Callable[[], nn.Module], augment: Augment, config: ScratchConfig, support: Support, streams: Streams
+) -> Classifier:
+    """Build a network and train it on augmented images; the classifier sees images as they are."""
+    with streams.torch_default("initialisation"):
+        model = channels_last(build())
+    batches = training_batches(augment, config, support, streams)
+    train(model, batches.__getitem__, support.labels, config, streams)
+    return classifier_of(model, lambda images_NHW: network_input(config, unit(images_NHW)))
+
+
+def training_batches(augment: Augment, config: ScratchConfig, support: Support, streams: Streams) -> tuple[Tensor, ...]:
+    """The ten images of each training step, augmented anew: `steps` tensors of (10, 1, 28, 28)."""
+    # All steps' augmentations in one call: 500 images at once cost little more than ten.
+    copies_NHW = unit(support.images).repeat(config.steps, 1, 1)
+    augmented_NHW = augment(copies_NHW, streams.generator("augmentation"))
+    return network_input(config, augmented_NHW).split(len(support.images))
+
+
+def network_input(config: ScratchConfig, unit_NHW: Tensor) -> Tensor:
+    """Images of 0..1 as a network takes them: normalised, (N, 1, 28, 28), channels last."""
+    return normalise(config.normalisation, unit_NHW)[:, None].contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,93 @@
+"""The one Ray Tune trainable: it runs any approach, seed after seed, on a worker.
+
+It stands here and not in sweeps/, so that a worker imports only what it trains.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import ray
+from ray import tune
+
+from trainables.parts.image_sets import ImageSet
+from trainables.parts.learner import Learner
+from trainables.parts.results import SeedResult
+from trainables.parts.run_seed import prepare_worker, run_seed
+
+# A step returns after this long, so a lost worker costs at most one seed or this much, whichever is longer.
+STEP_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class InObjectStore:
+    """Something in Ray's object store."""
+
+    reference: ray.ObjectRef[Any]
+
+    def load(self) -> Any:
+        """Fetch it, without a copy where it is on this node already."""
+        return ray.get(self.reference)
+
+
+class SeedTrainable(tune.Trainable):
+    """Runs configurations of all approaches of a sweep.
+
+    So one Tune run serves all approaches: no slot waits at the end of one, and actors, which cost seconds to start,
+    are used again by all. The Tune configuration of a trial is a request: `approach`, `params` (the hyperparameters),
+    `blocks` (lists of seeds; a step never runs past the end of one, so that the driver can stop a loser there) and
+    `splits`. A step reports `results` (a list of `SeedResult` as dictionaries) and `done`.
+
+    A configuration that raises or diverges is a result with its reason, and ends the trial; the actor lives on.
+    """
+
+    def setup(  # type: ignore[override]
+        self,
+        config: dict[str, Any],
+        *,
+        image_sets: Mapping[str, ImageSet],
+        learners: Mapping[str, type[Learner]],
+        weights: Mapping[str, Any],
+    ) -> None:
+        """Start an actor.
+
+        Args:
+            config: The first request.
+            image_sets: The pool, in confirmation also the test split, and other data sets by name.
+            learners: By approach, what learns.
+            weights: By backbone, the state dict of those that are trained further, of arrays, or what loads it.
+        """
+        prepare_worker()
+        self.image_sets = image_sets
+        self.learners = learners
+        self.weights = weights
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next request. It only assigns: Tune gives up on a trial for which this raises."""
+        self.request = new_config
+        self.blocks_left = [list(block) for block in new_config["blocks"]]
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Run seeds until the block ends, `STEP_SECONDS` pass or one fails."""
+        block = self.blocks_left[0]
+        until = time.monotonic() + STEP_SECONDS
+        results: list[SeedResult] = []
+        failed = False
+        while block and not failed and (not results or time.monotonic() < until):
+            results += run_seed(
+                self.learners[self.request["approach"]],
+                self.request["params"],
+                block.pop(0),
+                self.image_sets,
+                self.request["splits"],
+                weights=self.weights,
+            )
+            failed = results[-1].error is not None
+        if not block:
+            self.blocks_left.pop(0)
+        return {"results": [asdict(result) for result in results], "done": failed or not self.blocks_left}
