@@ -97,9 +97,9 @@ def main() -> None:
     print(aligned([row for approach, searches in found.items() for row in _equal_cost(approach, searches)]))
     print("\nOvertuning: the best configuration so far, in TPE's search and on fresh seeds, means over the searches\n")
     print(aligned([row for approach, searches in found.items() for row in _overtuning(approach, searches)]))
-    print("\nImportance (PED-ANOVA) over TPE's searches; parameters that not all of them have are left out\n")
+    print("\nImportance (PED-ANOVA) over TPE's searches, of the parameters that all of them have\n")
     rows = [row for approach, searches in found.items() for row in _stability(approach, searches)]
-    print(aligned(rows, left=("approach", "parameter")))
+    print(aligned(rows, left=("approach", "parameter")) if rows else "too few configurations completed")
 
 
 def _equal_cost(approach: str, searches: Sequence[Searched]) -> list[dict[str, str]]:

@@ -1,0 +1,100 @@
+"""What a sweep is, as the journal holds it: read back as it was written, refused if it is not ours, and compared."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from made_up import SPEC, START, source
+from sweeps.core.errors import BadInput
+from sweeps.store.journal import Journal
+from sweeps.store.spec import Spec, Start, differences, validated
+
+
+def test_spec_and_starts_are_read_back_as_they_were_written(journal):
+    spec = SPEC.model_copy(update={"weights": {"vgg11": source("imagenet")}, "seeds": None})
+    start = START.model_copy(update={"options": {"approaches": ("a", "b"), "time_budget": 1.5, "smoke": False}})
+    journal.begin(spec, start)
+    journal.begin(spec, START)
+    reader = Journal(journal.folder, write=False)
+    assert reader.spec == spec
+    assert reader.starts == (start, START)
+    assert [type(value) for value in reader.starts[0].options.values()] == [tuple, float, bool]
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"colour": "blue"}, r"\(colour: extra inputs are not permitted\)"),
+        ({"numbers_version": "new"}, r"\(numbers_version: input should be a valid integer.*\)"),
+        ({"dataset": {"source": "x"}}, r"\(dataset.fingerprint: field required\)"),
+    ],
+)
+def test_what_another_version_wrote_is_refused_in_one_sentence(changes, where):
+    with pytest.raises(
+        BadInput, match=rf"^Expected it as this version writes it; it is damaged or of .* {where}\. Use"
+    ):
+        validated(Spec, {**SPEC.model_dump(mode="json"), **changes}, "it")
+
+
+@pytest.mark.parametrize("attribute", ["spec", "starts"])
+def test_a_journal_whose_beginning_is_damaged_is_refused_when_it_is_opened(journal, attribute):
+    journal.begin(SPEC, START)
+    journal.study("sweep").set_user_attr(attribute, [{"half": "a start"}])
+    journal.close()
+    for write in (False, True):
+        with pytest.raises(BadInput, match="damaged or of another version"):
+            Journal(journal.folder, write=write)
+
+
+def test_nobody_changes_them():
+    with pytest.raises(ValidationError, match="frozen"):
+        SPEC.seeds = 3
+
+
+def parts(before, now):
+    return [(each.part, each.what, each.before, each.now) for each in differences(before, now)]
+
+
+def test_a_spec_differs_in_nothing_from_itself():
+    assert parts(SPEC, SPEC) == []
+
+
+def test_the_place_of_the_images_is_no_difference_and_their_content_is():
+    moved = SPEC.model_copy(update={"dataset": source("/elsewhere.npz")})
+    other = SPEC.model_copy(update={"dataset": source("/elsewhere.npz", "feed")})
+    assert parts(SPEC, moved) == []
+    assert parts(SPEC, other) == [("dataset", "images", "0123456789abcdef", "feed")]
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"numbers_version": 3}, "version of the training code"),
+        ({"smoke": True}, "--smoke"),
+        ({"seeds": 11}, "--seeds"),
+        ({"search_seed": 1}, "--search-seed"),
+    ],
+)
+def test_what_numbers_depend_on_is_a_difference(change, what):
+    ((part, now),) = change.items()
+    expected = [(part, what, str(getattr(SPEC, part)), str(now))]
+    assert parts(SPEC, SPEC.model_copy(update=change)) == expected
+
+
+def test_seeds_count_only_where_both_search():
+    assert parts(SPEC, SPEC.model_copy(update={"seeds": None, "search_seed": None})) == []
+
+
+@pytest.mark.parametrize(("part", "what"), [("weights", "weights of x"), ("other_datasets", "images of x")])
+def test_weights_and_other_data_sets_count_where_the_later_one_has_them(part, what):
+    with_one, with_another = (SPEC.model_copy(update={part: {"x": source("x", print_)}}) for print_ in ("1", "2"))
+    assert parts(with_one, with_another) == [(part, what, "1", "2")]
+    assert parts(SPEC, with_one) == [(part, what, None, "1")]
+    assert parts(with_one, SPEC) == []
+    assert getattr(SPEC.with_what_earlier_starts_had(with_one), part) == {"x": source("x", "1")}
+
+
+def test_only_whole_numbers_are_taken_from_a_start():
+    start = Start(**{**START.model_dump(), "options": {"num_samples": 12, "dataset": "phantom"}})
+    assert (start.asked("num_samples"), start.asked("dataset"), start.asked("seeds")) == (12, 0, 0)
