@@ -23,11 +23,12 @@ from soak import outside
 from soak_samples import Sample, a_trial, between, of_search
 
 from sweeps.challenge1 import CHALLENGE
+from sweeps.core.seeds import SEARCH_SEEDS_FROM
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.outcomes import FAILED
 from sweeps.stages.racing import Racing
 from sweeps.stages.search import SearchStage
-from sweeps.stages.tasks import SEARCH_SEEDS_FROM, Task
+from sweeps.stages.tasks import Task
 from sweeps.store.journal import JOURNAL, Journal
 from sweeps.store.trials import TrialRecord
 from sweeps.tracking.sweep_run import SweepEnd, SweepRun

@@ -8,7 +8,7 @@ Nothing here needs a cluster. What the driver does is measured part by part on t
    results are pretended. A suggestion by TPE, a seed, a look of racing, the end of a configuration.
 2. A confirmation with more and more seeds.
 3. MLflow: what its thread takes a configuration of ten seeds.
-4. Tune: two whole sweeps that train nothing (`benchmarks/soak.py`), with few and many steps a configuration; what is
+4. Tune: two whole sweeps that train nothing (`benchmarks/soak.py`), with few and many steps per configuration; what is
    left of the main thread's CPU time is Tune's. And `ray.wait`, which Tune calls at every event, on many workers.
 5. The journal: bytes a seed, and what opening one takes.
 
@@ -213,7 +213,8 @@ def simulate(
             lines.append(line)
         what = "random suggestions" if history is None else f"TPE with {history} configurations of that approach"
         table(
-            f"Part of their time that workers work, {SEEDS} seeds a configuration, and how many are fed: {what}", lines
+            f"Part of their time that workers work, {SEEDS} seeds per configuration, and how many are fed: {what}",
+            lines,
         )
 
     return driver(asked.histories[-1], 1000)

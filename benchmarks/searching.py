@@ -18,11 +18,12 @@ import optuna
 
 from sweeps.challenge1 import CHALLENGE
 from sweeps.core.challenge import Approach
+from sweeps.core.seeds import CONFIRM_SEEDS_FROM
 from sweeps.inputs.images import find_dataset
+from sweeps.stages.ranking import best_complete
 from sweeps.stages.search import SearchStage
-from sweeps.stages.tasks import CONFIRM_SEEDS_FROM
 from sweeps.store.journal import Journal
-from sweeps.store.trials import TrialRecord, best_complete
+from sweeps.store.trials import TrialRecord
 from trainables.parts.datasets import Dataset
 from trainables.parts.protocol import NUMBERS_VERSION
 from trainables.parts.results import SeedResult
@@ -124,7 +125,7 @@ def options(description: str, approaches: Sequence[str], *, num_samples: int, se
     known = [each.name for each in CHALLENGE.approaches]
     parser.add_argument("--approaches", nargs="+", choices=known, default=list(approaches), help="which")
     parser.add_argument("--num-samples", type=int, default=num_samples, help="configurations a search")
-    parser.add_argument("--seeds", type=int, default=10, help="seeds a configuration")
+    parser.add_argument("--seeds", type=int, default=10, help="seeds per configuration")
     parser.add_argument("--search-seeds", type=int, default=search_seeds, help="searches an approach")
     parser.add_argument("--confirm-seeds", type=int, default=50, help="fresh seeds of what a search hands on")
     parser.add_argument("--dataset", default="auto", help="as for a sweep")

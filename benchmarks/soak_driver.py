@@ -79,7 +79,7 @@ def suggest(trial: Any) -> None:
 def challenge() -> Challenge:
     """Two approaches that cost nothing."""
     params = {"border": 0.0, "scale": 1.0, "kind": "bright"}
-    published = Published(params=params, mean=None, sd=None, seeds=None, note="made up")
+    published = Published(params=params, mean_percent=None, sd_percent=None, seeds=None, note="made up")
     space: Any = SimpleNamespace(suggest=suggest)
     approaches = tuple(
         Approach(name=name, learner=learner, space=space, seconds_per_seed=0.005, published=published)
@@ -211,7 +211,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Memory and time of a long sweep, and what it leaves behind.")
     add = parser.add_argument
     add("--trials", type=int, default=2000, help="configurations in all, half of them an approach (default: 2000)")
-    add("--seeds", type=int, default=5, help="seeds a configuration (default: 5, so that racing has two looks)")
+    add("--seeds", type=int, default=5, help="seeds per configuration (default: 5, so that racing has two looks)")
     add("--confirm-seeds", type=int, default=50, help="fresh seeds of either winner (default: 50)")
     add("--workers", type=int, default=os.cpu_count(), help="trials at the same time (default: all CPUs)")
     add("--every", type=int, default=100, help="configurations between samples (default: 100)")

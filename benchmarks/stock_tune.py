@@ -2,11 +2,11 @@
 
 python benchmarks/stock_tune.py [--dataset PATH] [--configurations 16] [--stock-configurations 2]
 
-Both sides search `cnn` with Optuna over 10 seeds a configuration, log into MLflow (a fresh sqlite file) and run one
+Both sides search `cnn` with Optuna over 10 seeds per configuration, log into MLflow (a fresh sqlite file) and run one
 trial a core at the same time. Each runs in a fresh process, timed from outside, from its start to its end.
 
 - Ours is the sweep that `sweeps/challenge1.py` runs, from its plan to its tables, without racing and without a
-  confirmation, so that it trains exactly 10 seeds a configuration.
+  confirmation, so that it trains exactly 10 seeds per configuration.
 - Stock is `tune.Tuner` with a function trainable (the loop of benchmarks/notebook.py), `OptunaSearch` in a `Repeater`,
   so that a seed is a Tune trial, and `MLflowLoggerCallback`.
 

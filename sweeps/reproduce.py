@@ -31,7 +31,6 @@ from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec
 from sweeps.store.trials import TrialRecord
 from sweeps.views import study_console
-from trainables.parts.protocol import VALIDATION
 
 # A table each.
 TABLES = (challenge1.CHALLENGE, challenge2.CHALLENGE)
@@ -110,7 +109,7 @@ def _missing(approach: Approach, trials: Sequence[TrialRecord], *, smoke: bool) 
 
 def _stages(prepared: Prepared[ReproduceOptions], journal: Journal, on_closed: OnClosed) -> Iterator[PlannedStage]:
     stage = ReproductionStage(journal, prepared.approaches, on_closed, smoke=prepared.options.smoke)
-    yield PlannedStage(stage=stage, title="Study", splits=(VALIDATION,))
+    yield PlannedStage(stage=stage, title="Study")
 
 
 def _conclude(

@@ -26,9 +26,11 @@ from sweeps.inputs.inputs import Inputs
 from sweeps.inputs.weights import IMAGENET, RANDOM
 from sweeps.run.command_line import OneSentenceParser
 from sweeps.run.option_types import non_empty, whole_number
+from sweeps.run.options import SweepOptions, declarations, flag
+from sweeps.stages.ranking import confirmed_results
 from sweeps.store.journal import Journal
 from sweeps.store.spec import differences
-from sweeps.store.trials import SEARCH, TrialRecord, confirmed_results
+from sweeps.store.trials import TrialRecord, searched
 from sweeps.views.text_table import aligned
 from trainables.parts.backbones import BACKBONES
 from trainables.parts.datasets import BREASTMNIST, PHANTOM
@@ -59,9 +61,15 @@ def _parser() -> argparse.ArgumentParser:
         help="the seed: from 0 the study's, from 1000 the search's, from 2000 the confirmation's; any that "
         "the journal lacks is trained without anything to compare with",
     )
-    add("--dataset", type=non_empty, help="where the images are, if not where they were")
-    add("--weights", type=non_empty, help="where the weights are, if not where they were")
-    add("--breastmnist", type=non_empty, help="where BreastMNIST's images are, if not where they were")
+    declared = declarations(SweepOptions)
+    for name, what in (("dataset", "the images"), ("weights", "the weights"), (BREASTMNIST, "BreastMNIST's images")):
+        option = declared[name]
+        add(
+            flag(name),
+            type=option.read or str,
+            metavar=option.metavar,
+            help=f"where {what} are, if not where they were",
+        )
     return parser
 
 
@@ -75,10 +83,7 @@ def rerun(asked: argparse.Namespace) -> int:
     challenge = _challenge(journal)
     trials = journal.trials()
     trial = _find(trials, asked.approach, asked.trial)
-    try:
-        (approach,) = challenge.named([asked.approach])
-    except ValueError as error:
-        raise BadInput(str(error)) from None
+    (approach,) = challenge.named([asked.approach])
     inputs = _inputs(journal, approach, asked)
     before = trial.results + confirmed_results(trials, trial.approach, trial.number)
     recorded = [result for result in before if result.seed == asked.seed]
@@ -164,7 +169,7 @@ def _image_sets(inputs: Inputs, approach: Approach, trial: TrialRecord, splits: 
 
 def _find(trials: Sequence[TrialRecord], approach: str, number: int) -> TrialRecord:
     known = sorted({trial.approach for trial in trials})
-    own = [trial for trial in trials if trial.approach == approach and trial.stage == SEARCH]
+    own = searched(trials, approach)
     if not own:
         raise BadInput(f"Expected --approach from {', '.join(known)}; got {approach!r}.")
     for trial in own:

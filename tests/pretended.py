@@ -25,7 +25,7 @@ def suggest(trial):
 
 
 def approach(name="a", published=0.5, **more):
-    number = {"mean": None, "sd": None, "seeds": None, **more}
+    number = {"mean_percent": None, "sd_percent": None, "seeds": None, **more}
     setting = Published(params={"x": published, "kind": "plain"}, note="made up", **number)
     space = types.SimpleNamespace(suggest=suggest)
     return Approach(name=name, learner=Nothing, space=space, published=setting, seconds_per_seed=1.0)

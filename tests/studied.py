@@ -16,14 +16,14 @@ STUDY_SPEC = changed(SPEC, {"challenge": "one", "dataset": source("made.npz", "f
 # Ours at the published x of .5 is about 76 %, at .8 about 85 %.
 STUDIED = approach(
     "a",
-    mean=76.0,
-    sd=4.0,
+    mean_percent=76.0,
+    sd_percent=4.0,
     seeds=12,
     fault="it was measured with a ruler",
-    variants={"better": Variant(params={"x": 0.8}, mean=60.0, sd=4.0, seeds=None)},
+    variants={"better": Variant(params={"x": 0.8}, mean_percent=60.0, sd_percent=4.0, seeds=None)},
 )
 WITHOUT_NUMBER = approach("b")
-OTHER_NUMBER = approach("c", mean=49.9, sd=1.5, seeds=8, is_class_accuracy=False)
+OTHER_NUMBER = approach("c", mean_percent=49.9, sd_percent=1.5, seeds=8, is_class_accuracy=False)
 UNPUBLISHED = replace(approach("d"), published=None)
 ONE = Challenge(name="one", title="The first challenge", approaches=(STUDIED, WITHOUT_NUMBER, UNPUBLISHED))
 TWO = Challenge(name="two", title="The second challenge", approaches=(WITHOUT_NUMBER, OTHER_NUMBER))

@@ -136,15 +136,15 @@ def test_variants_are_other_settings_with_a_number_each(approach):
     settings = [dict(setting.params) for setting in approach.published_settings.values()]
     assert all(params not in settings[:index] for index, params in enumerate(settings))
     for name, variant in approach.published_settings.items():
-        assert not name or (name.isidentifier() and variant.mean is not None)
+        assert not name or (name.isidentifier() and variant.mean_percent is not None)
 
 
 def test_published_results_are_complete_or_absent(approach):
     for setting in approach.published_settings.values():
-        assert (setting.mean is None) == (setting.sd is None)
+        assert (setting.mean_percent is None) == (setting.sd_percent is None)
         # In per cent: a fraction would be below 1.
-        assert setting.mean is None or 1 < setting.mean < 100
-        assert setting.seeds is None or setting.mean is not None
+        assert setting.mean_percent is None or 1 < setting.mean_percent < 100
+        assert setting.seeds is None or setting.mean_percent is not None
     assert approach.published is None or approach.published.note
 
 

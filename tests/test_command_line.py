@@ -6,9 +6,9 @@ import pytest
 
 from sweeps.challenge1 import CHALLENGE
 from sweeps.core.errors import BadInput
+from sweeps.core.seeds import MOST_SEEDS
 from sweeps.run.command_line import parse
 from sweeps.run.options import SweepOptions
-from sweeps.stages.tasks import MOST_SEEDS
 
 NAMES = tuple(approach.name for approach in CHALLENGE.approaches)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pretended import approach, finish, outcome, search, work
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.outcomes import MOST_ATTEMPTS
-from sweeps.store.trials import best_complete, confirmed_results
+from sweeps.stages.ranking import best_complete, confirmed_results
 from trainables.parts.protocol import TEST, VALIDATION
 
 

@@ -100,7 +100,7 @@ def test_the_note_has_the_table_under_its_warnings():
 
 
 def test_the_listing_says_what_is_published_and_where_a_search_starts():
-    published = pretended.approach("b", mean=79.83, sd=5.72, seeds=50)
+    published = pretended.approach("b", mean_percent=79.83, sd_percent=5.72, seeds=50)
     alone = replace(pretended.approach("c"), published=None, is_default=False)
     challenge = Challenge(name="one", title="A challenge", approaches=(*approaches("a"), published, alone))
     assert listing(challenge).splitlines()[2:] == [

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.core.environment import set_defaults
 from sweeps.engine import environment
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,7 +27,7 @@ def test_ray_still_reads_it(variable):
 def test_what_a_person_has_set_stays(monkeypatch):
     monkeypatch.setenv("TUNE_DISABLE_SIGINT_HANDLER", "0")
     monkeypatch.delenv("TUNE_GLOBAL_CHECKPOINT_S", raising=False)
-    environment.prepare(environment.READ_BY_TUNE)
+    set_defaults(environment.READ_BY_TUNE)
     assert (os.environ["TUNE_DISABLE_SIGINT_HANDLER"], os.environ["TUNE_GLOBAL_CHECKPOINT_S"]) == ("0", "3600")
 
 

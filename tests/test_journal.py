@@ -12,19 +12,13 @@ from optuna.trial import Trial, TrialState
 from sweeps.core.errors import BadInput
 from sweeps.store.journal import Journal
 from sweeps.store.journal_file import JournalGone
-from sweeps.store.trials import CONFIRM, TrialRecord, best_complete, confirmed_results, write_seed
+from sweeps.store.trials import TrialRecord, write_seed
 from trainables.parts.protocol import TEST, VALIDATION
 from trainables.parts.results import SeedResult
 
 
 def result(seed, accuracy=0.8, split=VALIDATION, **more):
     return SeedResult(seed=seed, split=split, seconds=0.5, timestamp_ms=1, accuracy=accuracy, **more)
-
-
-def trial(number, accuracies, state="COMPLETE", **more):
-    results = tuple(result(1000 + i, accuracy) for i, accuracy in enumerate(accuracies))
-    common = {"approach": "a", "stage": "search", "params": {}, "reason": None, "of_trial": None}
-    return TrialRecord(**{**common, **more}, number=number, state=state, results=results, started_ms=0, ended_ms=None)
 
 
 def test_seeds_survive_the_writer(journal):
@@ -158,29 +152,6 @@ def test_an_unwritable_folder_is_refused(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BadInput, match="Expected to write"):
         Journal(tmp_path / "file" / "sweep", write=True)
-
-
-def test_only_complete_trials_are_ranked():
-    trials = [
-        trial(0, [0.7, 0.7]),
-        trial(1, [0.9], state="PRUNED"),
-        trial(2, [0.99, 0.99], state="FAIL"),
-        trial(3, [0.95, 0.95], state="RUNNING"),
-        trial(4, [0.8, 0.8]),
-        trial(5, [0.8, 0.8]),
-        trial(6, [0.99, 0.99], stage=CONFIRM),
-    ]
-    assert best_complete(trials, "a").number == 4
-    assert best_complete(trials[1:4], "a") is None
-
-
-def test_confirmations_of_the_same_trial_add_up():
-    trials = [
-        trial(0, [0.7], stage=CONFIRM, of_trial=3),
-        trial(1, [0.9], stage=CONFIRM, of_trial=4),
-        trial(2, [0.8], stage=CONFIRM, of_trial=3),
-    ]
-    assert [found.accuracy for found in confirmed_results(trials, "a", 3)] == [0.7, 0.8]
 
 
 def test_values_are_in_the_order_of_the_seeds_and_without_failures():

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.tracking import environment
-
-VARIABLES = environment.VARIABLES
+from sweeps.core.environment import set_defaults
+from sweeps.tracking.environment import VARIABLES
 
 
 @pytest.mark.parametrize("variable", VARIABLES, ids=[variable.name for variable in VARIABLES])
 def test_the_installed_package_still_knows_the_variable(variable):
     """If this fails, a new version reads another variable or none: change the table."""
-    (folder,) = find_spec(variable.package).submodule_search_locations
+    (folder,) = find_spec(variable.read_in).submodule_search_locations
     sources = sorted(Path(folder).rglob("*.py"), key=lambda path: path.name != "environment_variables.py")
     assert any(variable.name in path.read_text(encoding="utf-8") for path in sources)
 
@@ -25,6 +24,6 @@ def test_what_a_person_has_set_stays(monkeypatch):
     first, second, *_ = (variable.name for variable in VARIABLES)
     monkeypatch.setenv(first, "DEBUG")
     monkeypatch.delenv(second, raising=False)
-    environment.set_defaults()
+    set_defaults(VARIABLES)
     assert os.environ[first] == "DEBUG"
     assert os.environ[second] == VARIABLES[1].value

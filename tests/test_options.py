@@ -80,6 +80,8 @@ def test_help_names_every_flag_and_its_default(capsys):
     assert caught.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
     assert all(name in text for name in FLAGS)
+    assert "()" not in text
+    assert text.count("(default:") == len(re.findall(r"default:", text))
     for field in (
         "num_samples",
         "seeds",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from optuna.trial import TrialState
 
 from pretended import approach, finish, outcome, search, work
 from sweeps.stages import outcomes
 from sweeps.stages.confirmation import ConfirmationStage
-from sweeps.stages.losses import LEAST_TASKS_TO_BLAME, MOST_LOSSES_PER_TASK, Losses
+from sweeps.stages.lost_workers import LEAST_TASKS_TO_BLAME, MOST_LOSSES_PER_TASK, LostWorkers
 from sweeps.stages.outcomes import MOST_ATTEMPTS, RACED_OUT, Back, outcome_of
 from trainables.parts.protocol import VALIDATION
 
@@ -26,37 +28,41 @@ def trial(journal, seeds=3, fails=False, reason=None):
 
 
 @pytest.mark.parametrize(
-    ("how", "more", "kind", "reason"),
+    ("how", "more", "row", "reason"),
     [
-        (Back.ENDED, {"seeds_left": 0}, "complete", None),
-        (Back.LOST, {"seeds_left": 0, "attempts": MOST_ATTEMPTS}, "complete", None),
-        (Back.TAKEN_UP, {"seeds_left": 0}, "complete", None),
-        (Back.ENDED, {"seeds_left": 7, "is_raced_out": True}, "raced out", RACED_OUT.reason),
-        (Back.TAKEN_UP, {"seeds_left": 7, "is_raced_out": True}, "raced out", RACED_OUT.reason),
-        (Back.EXPIRED, {"seeds_left": 7, "why": "too long"}, "expired", "too long"),
-        (Back.ENDED, {"seeds_left": 7, "attempts": 1}, "lost", None),
-        (Back.LOST, {"seeds_left": 7, "attempts": MOST_ATTEMPTS - 1}, "lost", None),
-        (Back.LOST, {"seeds_left": 7, "attempts": MOST_ATTEMPTS}, "given up", "its worker was lost 3 times"),
-        (Back.LOST, {"seeds_left": 7, "attempts": 4, "why": "fire"}, "given up", "its worker was lost 4 times (fire)"),
-        (Back.TAKEN_UP, {"seeds_left": 7}, "taken up", None),
+        (Back.ENDED, {"seeds_left": 0}, outcomes.COMPLETE, None),
+        (Back.LOST, {"seeds_left": 0, "attempts": MOST_ATTEMPTS}, outcomes.COMPLETE, None),
+        (Back.TAKEN_UP, {"seeds_left": 0}, outcomes.COMPLETE, None),
+        (Back.ENDED, {"seeds_left": 7, "is_raced_out": True}, outcomes.RACED_OUT, RACED_OUT.reason),
+        (Back.TAKEN_UP, {"seeds_left": 7, "is_raced_out": True}, outcomes.RACED_OUT, RACED_OUT.reason),
+        (Back.EXPIRED, {"seeds_left": 7, "why": "too long"}, outcomes.EXPIRED, "too long"),
+        (Back.ENDED, {"seeds_left": 7, "attempts": 1}, outcomes.LOST, None),
+        (Back.LOST, {"seeds_left": 7, "attempts": MOST_ATTEMPTS - 1}, outcomes.LOST, None),
+        (Back.LOST, {"seeds_left": 7, "attempts": MOST_ATTEMPTS}, outcomes.GIVEN_UP, "its worker was lost 3 times"),
+        (
+            Back.LOST,
+            {"seeds_left": 7, "attempts": 4, "why": "fire"},
+            outcomes.GIVEN_UP,
+            "its worker was lost 4 times (fire)",
+        ),
+        (Back.TAKEN_UP, {"seeds_left": 7}, outcomes.TAKEN_UP, None),
     ],
 )
-def test_what_becomes_of_a_trial_without_a_failure(journal, how, more, kind, reason):
-    found = outcome_of(trial(journal), how, **more)
-    assert (found.kind, found.reason) == (kind, reason)
+def test_what_becomes_of_a_trial_without_a_failure(journal, how, more, row, reason):
+    assert outcome_of(trial(journal), how, **more) == replace(row, reason=reason)
 
 
 @pytest.mark.parametrize("how", Back)
 @pytest.mark.parametrize("more", [{"seeds_left": 0}, {"seeds_left": 7, "attempts": MOST_ATTEMPTS, "why": "fire"}])
 def test_a_failed_seed_outweighs_all_else(journal, how, more):
     found = outcome_of(trial(journal, fails=True, reason="an earlier one"), how, is_raced_out=True, **more)
-    assert (found.kind, found.reason) == ("failed", "seed 1002: no luck")
+    assert found == outcomes.FAILED.because("seed 1002: no luck")
 
 
 @pytest.mark.parametrize("how", [Back.ENDED, Back.LOST, Back.TAKEN_UP])
 def test_a_noted_reason_ends_the_trial(journal, how):
     found = outcome_of(trial(journal, reason="its worker was lost 3 times"), how, seeds_left=7, attempts=1)
-    assert (found.kind, found.reason) == ("ended before", "its worker was lost 3 times")
+    assert found == outcomes.ENDED_BEFORE.because("its worker was lost 3 times")
 
 
 @pytest.mark.parametrize("how", [Back.ENDED, Back.LOST, Back.TAKEN_UP])
@@ -65,31 +71,30 @@ def test_a_trial_that_a_dead_driver_was_about_to_race_out_is_judged_anew(journal
 
 
 def test_every_row_has_one_state_of_optuna_and_only_failures_count_as_such():
-    rows = {each.kind: each for each in vars(outcomes).values() if isinstance(each, outcomes.Outcome)}
-    states = {kind: row.state for kind, row in rows.items()}
-    assert states == {
-        "complete": TrialState.COMPLETE,
-        "raced out": TrialState.PRUNED,
-        "failed": TrialState.FAIL,
-        "expired": TrialState.FAIL,
-        "given up": TrialState.FAIL,
-        "ended before": TrialState.FAIL,
-        "superseded": TrialState.FAIL,
-        "lost": TrialState.RUNNING,
-        "taken up": TrialState.RUNNING,
+    rows = {name: each for name, each in vars(outcomes).items() if isinstance(each, outcomes.Outcome)}
+    assert {name: row.state for name, row in rows.items()} == {
+        "COMPLETE": TrialState.COMPLETE,
+        "RACED_OUT": TrialState.PRUNED,
+        "FAILED": TrialState.FAIL,
+        "EXPIRED": TrialState.FAIL,
+        "GIVEN_UP": TrialState.FAIL,
+        "ENDED_BEFORE": TrialState.FAIL,
+        "SUPERSEDED": TrialState.FAIL,
+        "LOST": TrialState.RUNNING,
+        "TAKEN_UP": TrialState.RUNNING,
     }
-    assert {kind for kind, row in rows.items() if row.is_failure} == {"failed", "expired", "given up", "ended before"}
-    assert {kind for kind, row in rows.items() if row.is_loss} == {"given up", "lost"}
+    assert {name for name, row in rows.items() if row.is_failure} == {"FAILED", "EXPIRED", "GIVEN_UP", "ENDED_BEFORE"}
+    assert {name for name, row in rows.items() if row.is_loss} == {"GIVEN_UP", "LOST"}
 
 
 def test_losses_of_one_approach_alone_blame_no_machine():
-    losses = Losses()
+    losses = LostWorkers()
     for _ in range(100):
         losses.count("a", live=1, why="")
 
 
 def test_losses_of_two_approaches_in_a_row_do_and_a_finished_seed_begins_anew():
-    losses, most = Losses(), MOST_LOSSES_PER_TASK * LEAST_TASKS_TO_BLAME
+    losses, most = LostWorkers(), MOST_LOSSES_PER_TASK * LEAST_TASKS_TO_BLAME
     for _ in range(2):
         losses.forget()
         for count in range(most - 1):

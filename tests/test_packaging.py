@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import signal
 import subprocess
 import sys
+import time
 import tomllib
 import zipfile
 from importlib.metadata import packages_distributions
@@ -87,12 +89,25 @@ def test_the_files_that_are_named_use_the_dependency(distribution, path):
 def test_console_scripts_are_functions_and_have_a_script_beside_them(command):
     module, _, function = PROJECT["scripts"][command].partition(":")
     assert callable(getattr(importlib.import_module(module), function))
-    assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
+    assert (ROOT / f"sweeps/{function}.py").is_file()
 
 
 def test_every_script_has_a_console_script():
-    scripts = {path.stem for path in ROOT.glob("sweeps/*.py")} - {"__init__"}
-    assert {value.partition(":")[0] for value in PROJECT["scripts"].values()} == {f"sweeps.{name}" for name in scripts}
+    scripts = {path.stem for path in ROOT.glob("sweeps/*.py")} - {"__init__", "console_scripts"}
+    assert {value.partition(":")[2] for value in PROJECT["scripts"].values()} == scripts
+
+
+def test_ctrl_c_while_an_installed_command_imports_its_libraries_shows_no_traceback():
+    script = "from sweeps.console_scripts import challenge1; print('here', flush=True); challenge1()"
+    command = subprocess.Popen(
+        [sys.executable, "-c", script, "--list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert command.stdout.readline() == "here\n"
+    time.sleep(0.3)
+    command.send_signal(signal.SIGINT)
+    printed, complaint = command.communicate(timeout=60)
+    assert command.returncode == 130
+    assert "Traceback" not in printed + complaint
 
 
 @pytest.mark.slow

@@ -174,6 +174,20 @@ def test_approaches_without_a_published_number(journal):
     assert "<dt>b</dt>" not in some[0]
 
 
+def test_an_approach_that_the_study_does_not_have_is_not_among_its_approaches(journal):
+    ours = [
+        replace(each, published=replace(each.published, is_of_the_study=each.name != "b"))
+        for each in finished(journal, names=("a", "b"))
+    ]
+    page, _, _ = written(journal, ours)
+    assert "<dt>a</dt><dd>made up</dd>" in page
+    assert "<dt>b</dt>" not in page
+    only_ours = [replace(each, published=replace(each.published, is_of_the_study=False)) for each in ours]
+    page, markdown, _ = written(journal, only_ours)
+    assert "The study has none of these approaches." in page
+    assert "The study has none of these approaches." in markdown
+
+
 def test_columns_have_the_names_that_are_printed(whole):
     _, _, (page, markdown, _) = whole
     for name in ("published", "our run of it", "complete/raced/failed", "seconds/seed"):

@@ -13,9 +13,9 @@ from optuna.trial import TrialState
 
 from pretended import accuracy, approach, finish, outcome, search, suggest, work
 from sweeps.stages.racing import Racing
+from sweeps.stages.ranking import best_complete
 from sweeps.stages.search import SearchStage
 from sweeps.store.journal import Journal
-from sweeps.store.trials import best_complete
 from trainables.parts.protocol import VALIDATION
 
 

@@ -95,6 +95,16 @@ def test_weights_and_other_data_sets_count_where_the_later_one_has_them(part, wh
     assert getattr(SPEC.with_what_earlier_starts_had(with_one), part) == {"x": source("x", "1")}
 
 
-def test_only_whole_numbers_are_taken_from_a_start():
-    start = Start(**{**START.model_dump(), "options": {"num_samples": 12, "dataset": "phantom"}})
-    assert (start.asked("num_samples"), start.asked("dataset"), start.asked("seeds")) == (12, 0, 0)
+def with_options(**options):
+    return Start(**{**START.model_dump(), "options": options})
+
+
+def test_a_start_says_what_it_asked_for():
+    start = with_options(num_samples=12, confirm_seeds=50, dataset="phantom")
+    assert (start.num_samples, start.confirm_seeds) == (12, 50)
+
+
+@pytest.mark.parametrize("options", [{}, {"confirm_seeds": "fifty"}, {"confirm_seeds": True}, {"confrim_seeds": 5}])
+def test_a_start_without_its_fresh_seeds_is_refused(options):
+    with pytest.raises(BadInput, match="Expected a whole number as confirm_seeds of a start in the journal"):
+        assert with_options(**options).confirm_seeds

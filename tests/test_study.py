@@ -11,7 +11,7 @@ from scipy import stats
 from made_up import START, changed, source
 from pretended import accuracy, finish, search
 from refusals import refused
-from search_spaces.published.settings import Variant
+from search_spaces.published.settings import Setting
 from studied import ONE, OTHER_NUMBER, STUDIED, STUDY_SPEC, TWO, UNPUBLISHED, WITHOUT_NUMBER, row_of, stage, summarised
 from sweeps.analysis.comparisons import holm
 from sweeps.analysis.intervals import estimate
@@ -25,18 +25,18 @@ def test_noise_is_judged_as_from_the_single_seeds(seeds):
     rng = np.random.default_rng(1)
     for shift in (0.0, 0.03):
         theirs, ours = rng.normal(0.8, 0.05, seeds or FEWEST_SEEDS), rng.normal(0.8 + shift, 0.02, 50)
-        setting = Variant(params={}, mean=100 * theirs.mean(), sd=100 * theirs.std(ddof=1), seeds=seeds)
+        setting = Setting(params={}, mean_percent=100 * theirs.mean(), sd_percent=100 * theirs.std(ddof=1), seeds=seeds)
         expected = stats.ttest_ind(theirs, ours, equal_var=False).pvalue
         assert welch(setting, estimate(ours)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("mean", "p"), [(50.0, 1.0), (64.0, 0.0)])
 def test_two_numbers_without_spread_are_equal_or_not(mean, p):
-    assert welch(Variant(params={}, mean=mean, sd=0.0, seeds=None), estimate(np.full(50, 0.5))) == p
+    assert welch(Setting(params={}, mean_percent=mean, sd_percent=0.0, seeds=None), estimate(np.full(50, 0.5))) == p
 
 
 def test_one_seed_of_ours_is_compared_with_nothing():
-    assert welch(Variant(params={}, mean=50.0, sd=1.0, seeds=None), estimate(np.array([0.5]))) is None
+    assert welch(Setting(params={}, mean_percent=50.0, sd_percent=1.0, seeds=None), estimate(np.array([0.5]))) is None
 
 
 def test_the_tables_have_each_approach_once_and_say_what_the_seeds_say(journal):

@@ -9,7 +9,7 @@ import pytest
 
 import pretended
 from made_up import SPEC, START, MadeUp, approaches, changed, finished, found, source, trial
-from sweeps.analysis.summary import Summary, summarise
+from sweeps.analysis.summary import Summary, ranked, summarise
 from sweeps.core.errors import BadInput
 from sweeps.store.spec import Spec, Start, validated
 
@@ -83,6 +83,18 @@ def test_a_sweep_of_an_older_version_is_refused_when_it_is_summarised(journal):
     journal._sweep.set_user_attr("spec", {"challenge": "challenge1", "dataset": "phantom"})
     with pytest.raises(BadInput, match="damaged or of another version"):
         summarise(journal, approaches("a"))
+
+
+def test_approaches_are_ranked_by_fresh_seeds_and_confirmed_ones_come_first():
+    """Two are equal, one is best but not confirmed to the end, one was never confirmed."""
+    made = [trial(0, 0.99, approach=name) for name in "abcde"]
+    means = {"a": (0.8, 8), "b": (0.7, 8), "c": (0.8, 8), "d": (0.9, 7)}
+    made += [
+        trial(0, mean, approach=name, stage="confirm", seeds=seeds, of_trial=0) for name, (mean, seeds) in means.items()
+    ]
+    rows = found(made, names=tuple("abcde")).approaches
+    assert [row.approach for row in rows] == ["a", "c", "b", "d", "e"]
+    assert list(rows) == ranked(rows)
 
 
 def test_the_summary_has_no_password(journal):

@@ -99,7 +99,7 @@ def test_summary_follows_from_the_seeds(finished):
     folder, _ = finished
     summary = json.loads((folder / "results/sweep/summary.json").read_text())
     frame = seeds(folder)
-    assert summary["marks"]["images"] == "phantom"
+    assert summary["caveats"]["images"] == "phantom"
     for row in summary["approaches"]:
         own = rows(frame, approach=row["approach"], trial=row["best_trial"])
         fresh = rows(own, stage="confirm", split="validation")["accuracy"]
@@ -272,7 +272,8 @@ def test_an_interrupted_sweep_says_how_to_go_on(tmp_path, sent, code):
     driver.send_signal(sent)
     printed, complaint = driver.communicate(timeout=60)
     assert driver.returncode == code
-    assert complaint == (
+    # A slow machine prints a line of progress now and then.
+    assert re.sub(r"^(Search|Confirm): \d+ of .*\n", "", complaint, flags=re.M) == (
         "\nStopping; what is finished is saved. (Again: at once.)\n"
         "\nNot finished; everything so far is saved. Go on with:\n    python sweeps/challenge1.py --resume sweep\n"
     )

@@ -81,7 +81,9 @@ def approach(name, behaviours=("fine",), learner=Odd, **params):
         for key, value in params.items():
             trial.suggest_categorical(key, [value])
 
-    published = Published(params={"behaviour": behaviours[0], **params}, mean=None, sd=None, seeds=None, note="made up")
+    published = Published(
+        params={"behaviour": behaviours[0], **params}, mean_percent=None, sd_percent=None, seeds=None, note="made up"
+    )
     space = types.SimpleNamespace(suggest=suggest)
     return Approach(name=name, learner=learner, space=space, published=published, seconds_per_seed=0.01)
 

@@ -52,7 +52,7 @@ def test_says_which_by_how_much_and_whether_it_held():
     )
     assert "plain baseline plain (+10.0, " in which
     assert apart.startswith(
-        "It is shown to be better than every other confirmed approach (at a level of 5%, corrected for all 3 pairs"
+        "It is shown to be better than every other confirmed approach (at a level of 5 %, corrected for all 3 pairs"
     )
     assert held.startswith("On fresh seeds its mean is 1.2 points lower than in the search; on the official test")
     assert "balanced accuracy is 70.0 % (95 % interval 65.0 to 75.0)" in held
@@ -116,6 +116,14 @@ def test_approaches_without_confirmation_are_not_passed_over():
     which, apart, _ = verdict(changed(found, {"comparisons": ()}))
     assert which.endswith("on 40 fresh seeds.")
     assert apart.startswith("There is no other confirmed approach")
+
+
+def test_a_winner_beside_a_baseline_that_is_not_confirmed_is_not_called_the_baseline():
+    found = without_confirmation(summary({"good": 0.9, "plain": 0.8, "poor": 0.7}), "plain")
+    which, compared, _ = verdict(found)
+    assert which.endswith("on 40 fresh seeds; the plain baseline plain is not confirmed.")
+    assert "poor" in compared or "every other" in compared
+    assert verdict(changed(found, {"baseline": None}))[0].endswith("on 40 fresh seeds.")
 
 
 def test_a_baseline_without_rivals_is_not_said_to_be_unbeaten():

@@ -9,51 +9,70 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """The study's number for the same system at another setting.
+    """The study's number for the same system with some parameters at other values.
 
     Attributes:
         params: The parameters that differ.
-        mean: Accuracy in per cent; None where the study gives no number.
-        sd: Its standard deviation over seeds, in percentage points; None if and only if `mean` is.
+        mean_percent: Accuracy; None where the study gives no number.
+        sd_percent: Its standard deviation over seeds, in percentage points; None if and only if `mean_percent` is.
         seeds: How many seeds that is over; None where the study does not say.
     """
 
     params: Mapping[str, Any]
-    mean: float | None
-    sd: float | None
+    mean_percent: float | None
+    sd_percent: float | None
+    seeds: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A value for every parameter, and the study's number there; the other fields are those of `Variant`."""
+
+    params: Mapping[str, Any]
+    mean_percent: float | None
+    sd_percent: float | None
     seeds: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """The study's own setting of the parameters that `suggest` searches, and its number for that setting.
+    """A setting of all parameters that `suggest` searches, and the study's number for it.
 
     Attributes:
         params: A value for every parameter; a search starts from it.
-        mean: Accuracy in per cent; None where the study gives no number.
-        sd: Its standard deviation over seeds, in percentage points; None if and only if `mean` is.
+        mean_percent: Accuracy; None where the study gives no number.
+        sd_percent: Its standard deviation over seeds, in percentage points; None if and only if `mean_percent` is.
         seeds: How many seeds that is over; None where the study does not say.
         note: Where the setting or the number comes from, what was not given and had to be chosen, and what makes the
             number another quantity than ours.
         fault: In one line, why the study's number is wrong, where that is known.
         is_class_accuracy: False where the study counts something else than images that get the right class.
+        is_of_the_study: False where the study has no such system, so that the setting is ours.
         variants: Its further numbers that the space can express, by a name for each.
     """
 
     params: Mapping[str, Any]
-    mean: float | None
-    sd: float | None
+    mean_percent: float | None
+    sd_percent: float | None
     seeds: int | None
     note: str
     fault: str | None = None
     is_class_accuracy: bool = True
+    is_of_the_study: bool = True
     variants: Mapping[str, Variant] = field(default_factory=dict)
 
-    def settings(self) -> dict[str, Variant]:
-        """Every setting with all its parameters and the study's number: the main one under "", then the variants."""
-        main = Variant(params=dict(self.params), mean=self.mean, sd=self.sd, seeds=self.seeds)
+    def settings(self) -> dict[str, Setting]:
+        """The main setting under "", then each variant with all its parameters."""
+        main = Setting(
+            params=dict(self.params), mean_percent=self.mean_percent, sd_percent=self.sd_percent, seeds=self.seeds
+        )
         others = {
-            name: Variant(params={**self.params, **each.params}, mean=each.mean, sd=each.sd, seeds=each.seeds)
+            name: Setting(
+                params={**self.params, **each.params},
+                mean_percent=each.mean_percent,
+                sd_percent=each.sd_percent,
+                seeds=each.seeds,
+            )
             for name, each in self.variants.items()
         }
         return {"": main, **others}

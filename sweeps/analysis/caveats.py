@@ -66,6 +66,6 @@ def warnings(spec: Spec) -> list[str]:
     ]
 
 
-def marked(warnings: Sequence[str]) -> str:
+def with_warnings(warnings: Sequence[str]) -> str:
     """The warnings behind a sentence that may be read alone."""
     return f" [{', '.join(warnings)}]" if warnings else ""

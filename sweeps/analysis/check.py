@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweeps.analysis.summary import ApproachSummary, Summary
-from sweeps.store.trials import SEARCH, TrialRecord
+from sweeps.store.trials import TrialRecord, searched
 
 LOOK, KNOW, FINE = "look at this", "keep in mind", "fine"
 
@@ -27,7 +27,7 @@ def look_or_fine(title: str, trouble: str, fine: str, items: Sequence[str] = ())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
+class CheckedSweep:
     """What the checks look at: the summary, and the journal's trials of the approaches in it."""
 
     summary: Summary
@@ -40,5 +40,5 @@ class Sweep:
 
     def best_trial(self, row: ApproachSummary) -> TrialRecord | None:
         """The search trial of an approach's best configuration."""
-        own = (t for t in self.trials if t.approach == row.approach and t.stage == SEARCH)
+        own = searched(self.trials, row.approach)
         return next((trial for trial in own if trial.number == row.best_trial), None)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from sweeps.analysis import confirmation_checks, input_checks, search_checks
-from sweeps.analysis.check import FINE, KNOW, LOOK, Check, Sweep
+from sweeps.analysis.check import FINE, KNOW, LOOK, Check, CheckedSweep
 from sweeps.analysis.summary import Summary
 from sweeps.store.trials import TrialRecord
 
-CHECKS: tuple[Callable[[Sweep], Check], ...] = (
+CHECKS: tuple[Callable[[CheckedSweep], Check], ...] = (
     input_checks.images,
     input_checks.weights,
     input_checks.smoke,
@@ -36,6 +36,6 @@ def checks(summary: Summary, trials: Sequence[TrialRecord]) -> list[Check]:
         summary: Of the sweep.
         trials: The journal's, of the approaches in it.
     """
-    sweep = Sweep(summary=summary, trials=trials)
+    sweep = CheckedSweep(summary=summary, trials=trials)
     order = (LOOK, KNOW, FINE)
     return sorted((check(sweep) for check in CHECKS), key=lambda found: order.index(found.mark))

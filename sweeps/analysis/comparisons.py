@@ -28,7 +28,7 @@ class Comparison:
         better: The approach with the greater mean.
         worse: The other one.
         n: Common seeds.
-        mean: Mean of `better` less `worse`, one difference a seed.
+        mean: Mean of `better` less `worse`, one difference per seed.
         low: Lower end of the mean's 95 % interval, by Student's t, for other draws of ten images and other images to
             validate on; this pair's own, without correction.
         high: Its upper end.
@@ -65,7 +65,7 @@ def compare(
     *,
     images_error: float = DIFFERENCE_ERROR,
 ) -> Comparison | None:
-    """Compare two approaches with one value a seed each; None with fewer than two seeds.
+    """Compare two approaches with one value per seed of each; None with fewer than two seeds.
 
     The test is the paired t test, because it speaks of the mean difference, as the interval does; the standard error
     of the seeds and that of the images add as independent errors do. `p_holm` is `p`, as of a single pair.

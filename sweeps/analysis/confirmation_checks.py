@@ -7,18 +7,17 @@ import math
 import numpy as np
 from scipy import stats
 
-from sweeps.analysis.check import FINE, KNOW, LOOK, Check, Sweep, look_or_fine
+from sweeps.analysis.check import FINE, KNOW, LOOK, Check, CheckedSweep, look_or_fine
 from sweeps.analysis.comparisons import DIFFERENCE_ERROR, ERROR, Comparison, holm
 from sweeps.analysis.summary import ApproachSummary
 from sweeps.analysis.verdict import BETTER, versus
 from sweeps.core.formatting import percent, points
-from sweeps.store.trials import confirmed_results
-from trainables.parts.protocol import VALIDATION
+from sweeps.stages.ranking import fresh_accuracies
 
 POWER = 0.8
 
 
-def confirmation(sweep: Sweep) -> Check:
+def confirmation(sweep: CheckedSweep) -> Check:
     """Whether every approach has its fresh seeds."""
     missing = [
         f"{row.approach} ({row.confirmed_failure or 'not run to its end'})"
@@ -29,7 +28,7 @@ def confirmation(sweep: Sweep) -> Check:
     return look_or_fine("Confirmation", trouble, "Every approach is confirmed on fresh seeds.")
 
 
-def baseline(sweep: Sweep) -> Check:
+def baseline(sweep: CheckedSweep) -> Check:
     """Whether anything is better than the plain baseline."""
     title, name = "Plain baseline", sweep.summary.baseline
     compared = versus(sweep.summary, name)
@@ -44,7 +43,7 @@ def baseline(sweep: Sweep) -> Check:
     return look_or_fine(title, trouble, f"Shown to be better than {name}: {', '.join(better)}.")
 
 
-def separation(sweep: Sweep) -> Check:
+def separation(sweep: CheckedSweep) -> Check:
     """Whether the seeds show a difference between the best and its runner-up, and how many would."""
     title = "Enough seeds"
     if len(sweep.rows) < 2 or not all(row.is_confirmed for row in sweep.rows[:2]):
@@ -87,7 +86,7 @@ def seeds_needed(pair: Comparison, pairs: int) -> int | None:
     return max(pair.n + 1, needed)
 
 
-def optimism(sweep: Sweep) -> Check:
+def optimism(sweep: CheckedSweep) -> Check:
     """Where the search's seeds flattered the winner by more than chance explains: Welch's test, one-sided, Holm."""
     tested = {row.approach: test for row in sweep.rows if row.is_confirmed and (test := _flattery(sweep, row))}
     corrected = holm([p for p, _ in tested.values()])
@@ -103,24 +102,20 @@ def optimism(sweep: Sweep) -> Check:
     return look_or_fine("Optimism of the search", trouble, fine)
 
 
-def _flattery(sweep: Sweep, row: ApproachSummary) -> tuple[float, float] | None:
+def _flattery(sweep: CheckedSweep, row: ApproachSummary) -> tuple[float, float] | None:
     """By which p-value, and by how much, the winner was better in the search; None where nothing can be tested."""
     trial = sweep.best_trial(row)
     if trial is None:
         return None
-    fresh = [
-        result.accuracy
-        for result in confirmed_results(sweep.trials, row.approach, trial.number)
-        if result.split == VALIDATION and result.accuracy is not None
-    ]
-    searched_N, fresh_N = trial.values("accuracy"), np.array(fresh)
+    fresh = fresh_accuracies(sweep.trials, row.approach, trial.number)
+    searched_N, fresh_N = trial.values("accuracy"), np.array(list(fresh.values()))
     if min(len(searched_N), len(fresh_N)) < 2 or max(searched_N.std(), fresh_N.std()) == 0:
         return None
     test = stats.ttest_ind(searched_N, fresh_N, equal_var=False, alternative="greater")
     return float(test.pvalue), float(searched_N.mean() - fresh_N.mean())
 
 
-def test_openings(sweep: Sweep) -> Check:
+def test_openings(sweep: CheckedSweep) -> Check:
     """Whether the test split was used more than once."""
     often = [f"{row.approach} {row.test_openings} times" for row in sweep.rows if row.test_openings > 1]
     trouble = (
@@ -132,7 +127,7 @@ def test_openings(sweep: Sweep) -> Check:
     return look_or_fine("Test split", trouble, "The test split was opened at most once for each approach.")
 
 
-def intervals(sweep: Sweep) -> Check:
+def intervals(sweep: CheckedSweep) -> Check:
     """What no sweep on one data set can say."""
     best = sweep.rows[0].confirmed if sweep.rows else None
     error = f" ({percent(best.images_error)} points as a standard error)" if best and best.images_error else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sweeps.store.trials import CONFIRM, SEARCH, TrialRecord
+from sweeps.store.trials import CONFIRM, TrialRecord, searched
 from trainables.parts.protocol import VALIDATION
 
 
@@ -30,17 +30,13 @@ class Point:
 
 def history(trials: Iterable[TrialRecord], approach: str) -> list[Point]:
     """The approach's search in the order in which its configurations were suggested."""
-    return _walk(sorted(_searched(trials, approach), key=lambda trial: trial.number))
+    return _walk(sorted(searched(trials, approach), key=lambda trial: trial.number))
 
 
 def spending(trials: Iterable[TrialRecord], approach: str) -> list[Point]:
     """The approach's search in the order in which its configurations ended, which is when their seconds were spent."""
-    ended = [trial for trial in _searched(trials, approach) if trial.ended_ms is not None]
+    ended = [trial for trial in searched(trials, approach) if trial.ended_ms is not None]
     return _walk(sorted(ended, key=lambda trial: (trial.ended_ms, trial.number)))
-
-
-def _searched(trials: Iterable[TrialRecord], approach: str) -> list[TrialRecord]:
-    return [trial for trial in trials if trial.approach == approach and trial.stage == SEARCH]
 
 
 def _walk(trials: Iterable[TrialRecord]) -> list[Point]:
@@ -102,13 +98,13 @@ class Cost:
 def cost(trials: Iterable[TrialRecord], approach: str, seeds: int) -> Cost:
     """Of one approach, whose complete configurations have `seeds` seeds."""
     own = [trial for trial in trials if trial.approach == approach]
-    searched = _searched(own, approach)
-    complete = [trial for trial in searched if trial.state == "COMPLETE"]
-    raced = [trial for trial in searched if trial.state == "PRUNED"]
+    in_search = searched(own, approach)
+    complete = [trial for trial in in_search if trial.state == "COMPLETE"]
+    raced = [trial for trial in in_search if trial.state == "PRUNED"]
     run = [sum(result.split == VALIDATION for result in trial.results) for trial in raced]
     return Cost(
         complete_seconds=sum(trial.seconds for trial in complete),
-        other_seconds=sum(trial.seconds for trial in searched if trial.state != "COMPLETE"),
+        other_seconds=sum(trial.seconds for trial in in_search if trial.state != "COMPLETE"),
         confirm_seconds=sum(trial.seconds for trial in own if trial.stage == CONFIRM),
         planned=seeds * (len(complete) + len(raced)),
         spared=sum(max(seeds - count, 0) for count in run),

@@ -21,7 +21,7 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, create_trial
 
-from sweeps.store.trials import SEARCH, TrialRecord
+from sweeps.store.trials import TrialRecord, searched
 
 # Configurations below which nothing is said: complete ones, and with the raced-out ones.
 LEAST_COMPLETE, LEAST_TRIED = 5, 20
@@ -56,8 +56,8 @@ def importances(trials: Iterable[TrialRecord], approach: str) -> list[Importance
     Resamples are bootstrap resamples of the configurations (drawn with replacement); for `chance`, configurations whose
     accuracies are shuffled. Both are drawn from a fixed seed, so the same journal gives the same numbers.
     """
-    own = [trial for trial in trials if trial.approach == approach and trial.stage == SEARCH]
-    own = [trial for trial in own if trial.state in ("COMPLETE", "PRUNED") and len(trial.values("accuracy"))]
+    tried = [trial for trial in searched(trials, approach) if trial.state in ("COMPLETE", "PRUNED")]
+    own = [trial for trial in tried if len(trial.values("accuracy"))]
     complete = sum(trial.state == "COMPLETE" for trial in own)
     if not is_enough(complete, len(own)):
         return []

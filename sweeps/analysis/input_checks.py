@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sweeps.analysis.check import Check, Sweep, look_or_fine
+from sweeps.analysis.check import Check, CheckedSweep, look_or_fine
 
 
-def images(sweep: Sweep) -> Check:
+def images(sweep: CheckedSweep) -> Check:
     """Whether the images are real."""
     synthetic = [warning for warning in sweep.summary.warnings if warning.startswith("PHANTOM")]
     trouble = (
@@ -14,14 +14,14 @@ def images(sweep: Sweep) -> Check:
     return look_or_fine("Images", f"{', '.join(synthetic)}. {trouble}" if synthetic else "", "All images are real.")
 
 
-def weights(sweep: Sweep) -> Check:
+def weights(sweep: CheckedSweep) -> Check:
     """Whether pretrained weights are pretrained."""
     is_random = "RANDOM WEIGHTS" in sweep.summary.warnings
     trouble = "Weights that should be pretrained are random: the numbers show what untrained networks are worth."
     return look_or_fine("Weights", trouble if is_random else "", "No weights are random that should be pretrained.")
 
 
-def smoke(sweep: Sweep) -> Check:
+def smoke(sweep: CheckedSweep) -> Check:
     """Whether the numbers are meant."""
     trouble = (
         "This was a smoke run, which shows that everything works: unless asked otherwise it has few configurations and "
@@ -31,7 +31,7 @@ def smoke(sweep: Sweep) -> Check:
     return look_or_fine("Kind of run", trouble if sweep.summary.spec.smoke else "", "This was a full run.")
 
 
-def code(sweep: Sweep) -> Check:
+def code(sweep: CheckedSweep) -> Check:
     """Whether one known version of the code made all numbers, and whether several kinds of processor may have."""
     starts = sweep.summary.starts
     revisions = list(dict.fromkeys(start.git_revision for start in starts))

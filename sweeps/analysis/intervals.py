@@ -39,7 +39,7 @@ class Estimate:
 
 
 def estimate(values_N: np.ndarray, images_error: float = 0.0) -> Estimate | None:
-    """Summarise one value a seed; None if there is none.
+    """Summarise one value per seed; None if there is none.
 
     The interval is Student's t over seeds, widened by `images_error` as independent errors add (the root of the sum of
     squares), and cut to 0..1.

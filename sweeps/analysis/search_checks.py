@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from scipy import stats
 
-from sweeps.analysis.check import FINE, KNOW, LOOK, Check, Sweep, look_or_fine
+from sweeps.analysis.check import FINE, KNOW, LOOK, Check, CheckedSweep, look_or_fine
 from sweeps.analysis.comparisons import ERROR
 from sweeps.analysis.curves import history
+from sweeps.analysis.ranges import place_in_range
+from sweeps.core.errors import first_line
 from sweeps.core.formatting import percent, points, readable
 from sweeps.store.trials import CONFIRM, SEARCH, TrialRecord
 
@@ -27,7 +28,7 @@ FEW_TRIED = 10
 FEW_VALUES = 10
 
 
-def edges(sweep: Sweep) -> Check:
+def edges(sweep: CheckedSweep) -> Check:
     """Winners whose values lie at an end of their searched range, in log units where the range is searched so."""
     texts, numeric, at_ends = [], 0, 0
     for row in sweep.rows:
@@ -65,12 +66,10 @@ def _place(trial: TrialRecord, name: str) -> float | None:
     assert isinstance(distribution, FloatDistribution | IntDistribution)
     if isinstance(distribution, IntDistribution) and distribution.high - distribution.low + 1 < FEW_VALUES:
         return None
-    scale: Callable[[float], float] = math.log if distribution.log else float
-    low, high = scale(distribution.low), scale(distribution.high)
-    return (scale(trial.params[name]) - low) / (high - low)
+    return place_in_range(trial.params[name], distribution)
 
 
-def improving(sweep: Sweep) -> Check:
+def improving(sweep: CheckedSweep) -> Check:
     """Searches that found something better in their last fifth."""
     gains = []
     for row in sweep.rows:
@@ -90,7 +89,7 @@ def improving(sweep: Sweep) -> Check:
     return look_or_fine("End of the search", trouble, fine)
 
 
-def few_tried(sweep: Sweep) -> Check:
+def few_tried(sweep: CheckedSweep) -> Check:
     """Searches that were too short to choose from."""
     few = [f"{row.approach} {row.configurations.tried}" for row in sweep.rows if row.configurations.tried < FEW_TRIED]
     trouble = (
@@ -103,7 +102,7 @@ def few_tried(sweep: Sweep) -> Check:
     return look_or_fine("Size of the search", trouble, fine)
 
 
-def gain(sweep: Sweep) -> Check:
+def gain(sweep: CheckedSweep) -> Check:
     """Searches that found nothing better than the configuration they began with."""
     title = "Gain of the search"
     short = [row.approach for row in sweep.rows if row.best_params is None or row.configurations.begun < 2]
@@ -121,9 +120,9 @@ def gain(sweep: Sweep) -> Check:
     return look_or_fine(title, trouble, fine)
 
 
-def failures(sweep: Sweep) -> Check:
+def failures(sweep: CheckedSweep) -> Check:
     """Configurations that raised an error or diverged."""
-    reasons = [_first_line(trial.reason) for trial in sweep.trials if trial.stage == SEARCH and trial.state == "FAIL"]
+    reasons = [_without_seed(trial.reason) for trial in sweep.trials if trial.stage == SEARCH and trial.state == "FAIL"]
     trouble = ""
     if reasons:
         (reason, count), *_ = Counter(reasons).most_common(1)
@@ -135,14 +134,14 @@ def failures(sweep: Sweep) -> Check:
     return look_or_fine("Failures", trouble, "No configuration failed.", stopped)
 
 
-def _first_line(reason: str | None) -> str:
+def _without_seed(reason: str | None) -> str:
     """A reason without the seed it begins with, so that equal ones count together."""
-    line = ((reason or "").strip().splitlines() or ["not recorded"])[0]
+    line = first_line(reason or "", "not recorded")
     begin, _, rest = line.partition(": ")
     return rest if begin.startswith("seed ") and rest else line
 
 
-def unfinished(sweep: Sweep) -> Check:
+def unfinished(sweep: CheckedSweep) -> Check:
     """Configurations and confirmations that were begun and did not end."""
     running = Counter(trial.stage for trial in sweep.trials if trial.state == "RUNNING")
     texts = [

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from scipy import stats
 
-from search_spaces.published.settings import Published, Variant
+from search_spaces.published.settings import Published, Setting
 from sweeps.analysis import caveats
 from sweeps.analysis.comparisons import ERROR, holm
 from sweeps.analysis.intervals import Estimate, estimate
@@ -20,7 +20,7 @@ from sweeps.core.errors import BadInput, path_of
 from sweeps.stages.reproduction import study_seeds
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec, Start, Stored, differences
-from sweeps.store.trials import SEARCH, TrialRecord
+from sweeps.store.trials import TrialRecord, searched
 
 # Over how many seeds a number is taken to be where the study does not say: the fewest that it states for any.
 FEWEST_SEEDS = 10
@@ -93,7 +93,7 @@ class StudySummary(Stored):
         spec: What our numbers depend on.
         caveats: What must be said beside every number, by kind.
         starts: Every start and resumption, without passwords.
-        tables: One a challenge.
+        tables: One for each challenge.
     """
 
     sweep: str
@@ -108,9 +108,9 @@ class StudySummary(Stored):
         return [row for table in self.tables for row in table.rows]
 
 
-def find(trials: Sequence[TrialRecord], approach: Approach, setting: Variant) -> TrialRecord | None:
+def find(trials: Sequence[TrialRecord], approach: Approach, setting: Setting) -> TrialRecord | None:
     """The trial of an approach at a published setting."""
-    own = (trial for trial in trials if trial.approach == approach.name and trial.stage == SEARCH)
+    own = searched(trials, approach.name)
     return next((trial for trial in own if trial.params == dict(setting.params)), None)
 
 
@@ -124,7 +124,7 @@ def summarise_study(
 
     Args:
         journal: Where ours come from.
-        challenges: A table each; an approach stands in that of the first challenge that has it.
+        challenges: Each has a table; an approach stands in that of the first challenge that has it.
         approaches: Those in the tables.
         confirmed: What sweeps confirmed, by approach, as `confirmed_elsewhere` finds it.
     """
@@ -194,8 +194,8 @@ def _row(
     ours = estimate(trial.values("accuracy")) if trial else None
     is_complete = trial is not None and trial.state == "COMPLETE"
     difference = p = None
-    if is_complete and ours and setting.mean is not None and published.is_class_accuracy:
-        difference = 100 * ours.mean - setting.mean
+    if is_complete and ours and setting.mean_percent is not None and published.is_class_accuracy:
+        difference = 100 * ours.mean - setting.mean_percent
         p = welch(setting, ours)
     return StudyRow(
         approach=approach.name,
@@ -214,15 +214,15 @@ def _row(
     )
 
 
-def welch(setting: Variant, ours: Estimate) -> float | None:
+def welch(setting: Setting, ours: Estimate) -> float | None:
     """Two-sided p-value of Welch's t test, from the study's mean and sd in per cent; None with one seed of ours."""
-    if setting.mean is None or setting.sd is None or ours.sd is None:
+    if setting.mean_percent is None or setting.sd_percent is None or ours.sd is None:
         return None
-    if setting.sd == ours.sd == 0:
-        return float(math.isclose(setting.mean, 100 * ours.mean))
+    if setting.sd_percent == ours.sd == 0:
+        return float(math.isclose(setting.mean_percent, 100 * ours.mean))
     seeds = setting.seeds or FEWEST_SEEDS
     found = stats.ttest_ind_from_stats(
-        setting.mean, setting.sd, seeds, 100 * ours.mean, 100 * ours.sd, ours.n, equal_var=False
+        setting.mean_percent, setting.sd_percent, seeds, 100 * ours.mean, 100 * ours.sd, ours.n, equal_var=False
     )
     return float(found.pvalue)
 

@@ -17,9 +17,10 @@ from sweeps.analysis.comparisons import Comparison, compare_all
 from sweeps.analysis.intervals import POOL_ERROR, Estimate, estimate, estimates
 from sweeps.core.challenge import Approach
 from sweeps.core.provenance import without_password
+from sweeps.stages.ranking import best_complete, confirmed_results, fresh_accuracies
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec, Start, Stored
-from sweeps.store.trials import CONFIRM, SEARCH, TrialRecord, best_complete, confirmed_results
+from sweeps.store.trials import CONFIRM, TrialRecord, searched
 from trainables.parts.protocol import TEST, VALIDATION
 from trainables.parts.results import SeedResult
 
@@ -44,7 +45,10 @@ class Configurations(Stored):
 
 
 class PublishedNumber(Stored):
-    """What the study gives for an approach at a setting: its accuracy in per cent, None where it gives no number."""
+    """What the study gives for an approach at a setting: its accuracy, None where it gives no number.
+
+    Where `is_of_the_study` is False it has no such approach, and the setting is ours.
+    """
 
     mean_percent: float | None
     sd_percent: float | None
@@ -52,6 +56,7 @@ class PublishedNumber(Stored):
     params: Mapping[str, Any]
     note: str
     is_class_accuracy: bool
+    is_of_the_study: bool
 
 
 class ApproachSummary(Stored):
@@ -148,9 +153,10 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
     """Summarise a sweep from its journal."""
     trials = journal.trials([approach.name for approach in approaches])
     spec, starts = journal.spec, journal.starts
-    wanted = starts[-1].asked("confirm_seeds")
-    rows = [_summarise(trials, approach, wanted, spec, journal.stopped(approach.name)) for approach in approaches]
-    rows.sort(key=lambda row: (not row.is_confirmed, -(row.confirmed.mean if row.confirmed else 0)))
+    wanted = starts[-1].confirm_seeds
+    rows = ranked(
+        [_summarise(trials, approach, wanted, spec, journal.stopped(approach.name)) for approach in approaches]
+    )
     return Summary(
         sweep=journal.folder.name,
         spec=spec,
@@ -160,6 +166,19 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
         approaches=tuple(rows),
         comparisons=tuple(compared(trials, rows)),
     )
+
+
+def ranked(rows: Sequence[ApproachSummary]) -> list[ApproachSummary]:
+    """The approaches, best first.
+
+    Confirmed ones come before the others, and among either the greatest mean validation accuracy on fresh seeds comes
+    first. Equals, and those without a fresh seed, stay in the order of the rows, which is the challenge's.
+    """
+    return sorted(rows, key=_rank)
+
+
+def _rank(row: ApproachSummary) -> tuple[bool, float]:
+    return not row.is_confirmed, -row.confirmed.mean if row.confirmed else 0.0
 
 
 def without_password_in(start: Start) -> Start:
@@ -174,11 +193,7 @@ def compared(trials: Sequence[TrialRecord], rows: Sequence[ApproachSummary]) -> 
     """Every pair of confirmed approaches on their common fresh seeds, by validation accuracy."""
     return compare_all(
         {
-            row.approach: {
-                result.seed: result.accuracy
-                for result in confirmed_results(trials, row.approach, row.best_trial)
-                if result.split == VALIDATION and result.accuracy is not None
-            }
+            row.approach: fresh_accuracies(trials, row.approach, row.best_trial)
             for row in rows
             if row.is_confirmed and row.best_trial is not None
         }
@@ -190,8 +205,8 @@ def _summarise(
 ) -> ApproachSummary:
     name = approach.name
     own = [trial for trial in trials if trial.approach == name]
-    searched = [trial for trial in own if trial.stage == SEARCH]
-    states = [trial.state for trial in searched]
+    in_search = searched(own, name)
+    states = [trial.state for trial in in_search]
     best = best_complete(own, name)
     confirmed = confirmed_results(own, name, best.number) if best else ()
     search = estimate(best.values("accuracy"), POOL_ERROR) if best else None
@@ -222,7 +237,7 @@ def _summarise(
         test=estimates(confirmed, TEST, spec.test_counts),
         test_openings=len(opened),
         published=published_number(approach.published) if approach.published else None,
-        at_published_setting=_at_published_setting(searched, approach),
+        at_published_setting=_at_published_setting(in_search, approach),
         seeds_run=len({(r.seed, trial.stage, trial.number) for trial in own for r in trial.results}),
         seconds=math.fsum(result.seconds for result in all_results),
         seconds_per_seed=_median_seconds(all_results),
@@ -233,18 +248,19 @@ def published_number(published: Published, variant: str = "") -> PublishedNumber
     """What the study gives for one of an approach's published settings, the main one under ""."""
     setting = published.settings()[variant]
     return PublishedNumber(
-        mean_percent=setting.mean,
-        sd_percent=setting.sd,
+        mean_percent=setting.mean_percent,
+        sd_percent=setting.sd_percent,
         seeds=setting.seeds,
         params=setting.params,
         note=published.note,
         is_class_accuracy=published.is_class_accuracy,
+        is_of_the_study=published.is_of_the_study,
     )
 
 
-def _at_published_setting(searched: Sequence[TrialRecord], approach: Approach) -> Estimate | None:
+def _at_published_setting(in_search: Sequence[TrialRecord], approach: Approach) -> Estimate | None:
     """Ours at the published setting, on the search's seeds; it is the first configuration of every search."""
-    for trial in searched:
+    for trial in in_search:
         if approach.start is not None and trial.params == dict(approach.start) and trial.state == "COMPLETE":
             return estimate(trial.values("accuracy"), POOL_ERROR)
     return None

@@ -72,9 +72,13 @@ def verdict(summary: Summary) -> list[str]:
 
 def _which(summary: Summary, name: str, confirmed: Estimate) -> str:
     number = f"{percent(confirmed.mean)} %{_interval(confirmed)} on {confirmed.n} fresh seeds"
-    text = f"{name} is best with {number}{caveats.marked(summary.warnings)}"
+    text = f"{name} is best with {number}{caveats.with_warnings(summary.warnings)}"
     against = versus(summary, summary.baseline).get(name)
     if against is None:
+        if name != summary.baseline:
+            unconfirmed = {row.approach for row in summary.approaches if not row.is_confirmed}
+            missing = summary.baseline in unconfirmed
+            return f"{text}; the plain baseline {summary.baseline} is not confirmed." if missing else f"{text}."
         others = versus(summary, name)
         return (
             f"{text}: no other confirmed approach has a greater mean than the plain baseline." if others else f"{text}."
@@ -94,7 +98,7 @@ def _compared(summary: Summary, name: str) -> str:
     if not others:
         return "There is no other confirmed approach to compare it with on at least two common seeds."
     pairs = len(summary.comparisons)
-    correction = f"at a level of {ERROR:.0%}" + (f", corrected for all {pairs} pairs" if pairs > 1 else "")
+    correction = f"at a level of {100 * ERROR:.0f} %" + (f", corrected for all {pairs} pairs" if pairs > 1 else "")
     missing = sum(not row.is_confirmed for row in summary.approaches)
     more = f" Not confirmed, so not compared: {missing} more." if missing else ""
     # Seen from the others: where they are worse, it is better. The first sentence has the baseline's numbers.

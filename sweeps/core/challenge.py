@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from optuna import Trial
 
-from search_spaces.published.settings import Published, Variant
+from search_spaces.published.settings import Published, Setting
+from sweeps.core.errors import BadInput
 from trainables.parts.learner import Learner
 
 
@@ -57,7 +58,7 @@ class Approach:
         return self.published.params if self.published else None
 
     @property
-    def published_settings(self) -> Mapping[str, Variant]:
+    def published_settings(self) -> Mapping[str, Setting]:
         """Every setting that the study publishes, the main one under ""; empty where nothing is published."""
         return self.published.settings() if self.published else {}
 
@@ -69,7 +70,7 @@ def with_published(published: Mapping[str, Published], *approaches: Approach) ->
 
 @dataclass(frozen=True, kw_only=True)
 class Challenge:
-    """A study: approaches that are compared with each other on the same seeds."""
+    """Approaches that are compared with each other on the same seeds."""
 
     name: str
     title: str
@@ -83,12 +84,12 @@ class Challenge:
         """The approaches of these names, in the challenge's order.
 
         Raises:
-            ValueError: One of them is unknown.
+            BadInput: One of them is unknown.
         """
         known = {approach.name: approach for approach in self.approaches}
         for name in names:
             if name not in known:
-                raise ValueError(
+                raise BadInput(
                     f"Expected --approaches from {', '.join(known)} or all; got {name!r}. "
                     "`--list` shows what each one is."
                 )

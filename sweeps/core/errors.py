@@ -41,7 +41,11 @@ def path_of(text: str) -> Path:
     return path
 
 
+def first_line(message: BaseException | str, otherwise: str = "no reason given") -> str:
+    """The first line of a message, which may be an error's; `otherwise` where it is empty."""
+    return (str(message).strip() or otherwise).splitlines()[0]
+
+
 def in_one_line(error: BaseException, most: int | None = None) -> str:
     """The kind of an error and the first line of its message, of at most so many characters."""
-    first_line = (str(error).strip() or "no reason given").splitlines()[0]
-    return f"{type(error).__name__}: {first_line[:most]}"
+    return f"{type(error).__name__}: {first_line(error)[:most]}"

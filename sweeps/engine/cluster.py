@@ -18,9 +18,10 @@ from typing import Any
 
 import ray
 
-from sweeps.core.errors import BadInput
+from sweeps.core.environment import set_defaults
+from sweeps.core.errors import BadInput, first_line
 from sweeps.core.signals import Terminated
-from sweeps.engine import environment
+from sweeps.engine.environment import READ_AT_START
 
 STOP_SECONDS = 15.0
 PACKAGES = ("trainables", "search_spaces", "sweeps")
@@ -45,7 +46,7 @@ def start_ray(address: str | None, workers: int | None) -> Path | None:
     Raises:
         BadInput: No cluster answers there.
     """
-    environment.prepare(environment.READ_AT_START)
+    set_defaults(READ_AT_START)
     address = cluster_address(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     with _sigterm_stays_ours(), warnings.catch_warnings():
@@ -58,9 +59,8 @@ def start_ray(address: str | None, workers: int | None) -> Path | None:
         try:
             ray.init(address=address, runtime_env=runtime_env(), **quiet)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            first_line = str(error).strip().splitlines()[0]
             raise BadInput(
-                f"Expected a Ray cluster at --address {address}; Ray says: {first_line.rstrip('.')}. "
+                f"Expected a Ray cluster at --address {address}; Ray says: {first_line(error).rstrip('.')}. "
                 "RAY_AUTH_MODE must be the same here as where the cluster was started."
             ) from None
         return None
@@ -124,9 +124,9 @@ def check_address(address: str) -> None:
     """Refuse at once an address at which nothing listens; Ray itself tries for a long time.
 
     Raises:
-        BadInput: It is not "auto", "local" or host:port, or nothing answers.
+        BadInput: It is neither "auto" nor host:port, or nothing answers.
     """
-    if address in ("auto", "local"):
+    if address == "auto":
         return
     if "://" in address:
         raise BadInput(

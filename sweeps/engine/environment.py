@@ -5,20 +5,7 @@ A person sees our own lines only, and the journal, not Tune, remembers. What a p
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, kw_only=True)
-class Variable:
-    """A variable of the environment with its value here, the module of Ray that reads it, and why it is set."""
-
-    name: str
-    value: str
-    read_in: str
-    reason: str
-
+from sweeps.core.environment import Variable
 
 READ_AT_IMPORT = (
     Variable(
@@ -68,9 +55,3 @@ READ_BY_TUNE = (
         reason="Snapshots of the whole run, which nothing reads.",
     ),
 )
-
-
-def prepare(variables: Iterable[Variable]) -> None:
-    """Set those of these variables that a person has not set. It must be called before Ray reads them."""
-    for variable in variables:
-        os.environ.setdefault(variable.name, variable.value)

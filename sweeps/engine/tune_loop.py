@@ -15,12 +15,13 @@ from contextlib import contextmanager
 
 from ray import tune
 
-from sweeps.engine import environment
+from sweeps.core.environment import set_defaults
 from sweeps.engine.dispatcher import Dispatcher
+from sweeps.engine.environment import READ_BY_TUNE
 from sweeps.engine.ray_patches import memory_deaths_are_lost_workers
 from sweeps.engine.tune_hooks import StageScheduler, StageSearcher, StopOnError
 from sweeps.stages.stage import Stage
-from trainables.parts.image_sets import ImageSet, Stored
+from trainables.parts.image_sets import ImageSet, StoredElsewhere
 from trainables.parts.learner import Learner
 from trainables.seed_trainable import SeedTrainable
 
@@ -33,7 +34,7 @@ def run(
     *,
     learners: Mapping[str, type[Learner]],
     image_sets: Mapping[str, ImageSet],
-    weights: Mapping[str, Stored],
+    weights: Mapping[str, StoredElsewhere],
     slots: Callable[[], int],
     seed_timeout: float,
     watcher: Callable[[], None],
@@ -60,7 +61,7 @@ def run(
     trainable = tune.with_parameters(
         SeedTrainable, image_sets=image_sets, learners=dict(learners), weights=dict(weights)
     )
-    environment.prepare(environment.READ_BY_TUNE)
+    set_defaults(READ_BY_TUNE)
     with _silence(), _scratch_folder() as scratch, memory_deaths_are_lost_workers():
         _tuner(trainable, dispatcher, scratch).fit()
     if dispatcher.error:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sweeps.core.errors import BadInput, path_of
+from sweeps.core.errors import BadInput, first_line, path_of
 from sweeps.inputs.downloads import AUTO, downloading
 from trainables.parts.backbones import BACKBONES, empty_backbone, random_backbone, weights_fingerprint
 
@@ -59,7 +59,7 @@ def find_weights(option: str, backbones: Sequence[str]) -> tuple[dict[str, Weigh
         return untrained | {name: _imagenet_weights(name) for name in backbones}, None
     except Exception as error:
         # No connection, a wrong hash and a damaged file in the cache are each another exception.
-        found = (str(error).strip() or type(error).__name__).splitlines()[0]
+        found = first_line(error, type(error).__name__)
         why = f"ImageNet weights cannot be had ({found})"
         if option == IMAGENET:
             raise BadInput(f"{why}. Give a state dict's path with --weights, or use --weights {RANDOM}.") from None

@@ -66,11 +66,10 @@ class Prepared(Generic[AnyOptions]):
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedStage:
-    """A stage, the title of its progress line, and the splits that its workers may see."""
+    """A stage, and the title of its progress line."""
 
     stage: Stage
     title: str
-    splits: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

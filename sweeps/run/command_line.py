@@ -75,10 +75,7 @@ def _approaches(challenge: Challenge, words: Sequence[str]) -> tuple[str, ...]:
         raise BadInput("Expected --approaches with at least one name; got none. `--list` shows them.")
     if "all" in names and len(names) > 1:
         raise BadInput("Expected --approaches as names or as all; got both. Omit the names.")
-    try:
-        chosen = challenge.approaches if names == ["all"] else challenge.named(names)
-    except ValueError as error:
-        raise BadInput(str(error)) from None
+    chosen = challenge.approaches if names == ["all"] else challenge.named(names)
     return tuple(approach.name for approach in chosen)
 
 

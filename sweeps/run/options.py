@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sweeps.core.challenge import Challenge
+from sweeps.core.seeds import MOST_SEEDS
 from sweeps.run.option_types import non_empty, one_of, seconds, sweep_name, whole_number
-from sweeps.stages.tasks import MOST_SEEDS
 from sweeps.store.spec import OptionValue
 from trainables.parts.backbones import PRECISIONS
 
@@ -67,7 +67,7 @@ class Options:
     """What every command that runs approaches can be asked for."""
 
     approaches: tuple[str, ...] = _option(
-        (), _approaches_help, read=str, metavar="NAME", takes_many=True, is_remembered=True
+        (), _approaches_help, read=str, metavar="NAME", takes_many=True, default_help="", is_remembered=True
     )
     dataset: str = _option(
         "auto",

@@ -1,4 +1,4 @@
-"""The pipeline of a command: prepare, plan, begin, stage after stage, end. It reads as the table of stages in docs/."""
+"""The pipeline of a command: prepare, plan, begin, stage after stage, end."""
 
 from __future__ import annotations
 
@@ -147,6 +147,6 @@ class Pipeline(Generic[AnyOptions]):
         code = End(
             command=self.command, prepared=self.prepared, journal=journal, tracker=tracker, begin=self.begin
         ).write(code)
-        if code in (1, 130, 143):
+        if code not in (0, 2):
             print(self._how_to_go_on, file=sys.stderr)
         return code

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sweeps.analysis.caveats import marked
+from sweeps.analysis.caveats import with_warnings
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.progress import duration
 from sweeps.inputs.inputs import Inputs
@@ -91,7 +91,7 @@ def text(
     """
     features = sum(seconds_to_compute.values())
     lines = [
-        challenge.title + marked(warnings),
+        challenge.title + with_warnings(warnings),
         "",
         f"Images    {inputs.dataset.source} (fingerprint {inputs.dataset.fingerprint})",
         *(f"Weights   {name}: {each.source} (fingerprint {each.fingerprint})" for name, each in inputs.weights.items()),

@@ -11,7 +11,7 @@ from typing import NoReturn
 from optuna.distributions import check_distribution_compatibility
 
 from sweeps.core.challenge import Approach, Challenge
-from sweeps.core.errors import BadInput, path_of
+from sweeps.core.errors import BadInput, first_line, path_of
 from sweeps.inputs.weights import IMAGENET, RANDOM
 from sweeps.run.command_line import Given
 from sweeps.stages.sampling import replayed
@@ -117,9 +117,9 @@ def _misfit(trial: TrialRecord, approach: Approach) -> str | None:
         for name, distribution in again.distributions.items():
             check_distribution_compatibility(trial.distributions[name], distribution)
     except ValueError as error:
-        return str(error).splitlines()[0].rstrip(".")
+        return first_line(error).rstrip(".")
     # One that was interrupted while its parameters were drawn lacks the later ones.
     if lacking and not (trial.state == "RUNNING" and not trial.results):
-        return lacking.splitlines()[0].rstrip(".")
+        return first_line(lacking).rstrip(".")
     unknown = trial.params.keys() - again.distributions.keys()
     return f"nothing suggests its {', '.join(sorted(unknown))} any more" if unknown else None

@@ -21,7 +21,6 @@ from sweeps.store.spec import Spec
 from sweeps.tracking import sweep_run
 from sweeps.views import console, report
 from sweeps.views.report_page import HTML
-from trainables.parts.protocol import TEST, VALIDATION
 
 
 def main(challenge: Challenge, arguments: Sequence[str] | None = None) -> int:
@@ -67,9 +66,9 @@ def _stages(
         time_budget=options.time_budget,
         racing=racing,
     )
-    yield PlannedStage(stage=search, title="Search", splits=(VALIDATION,))
+    yield PlannedStage(stage=search, title="Search")
     confirmation = ConfirmationStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds)
-    yield PlannedStage(stage=confirmation, title="Confirm", splits=(VALIDATION, TEST))
+    yield PlannedStage(stage=confirmation, title="Confirm")
 
 
 def _conclude(prepared: Prepared[SweepOptions], journal: Journal, approaches: Sequence[Approach]) -> Conclusion:

@@ -59,7 +59,7 @@ class Workers(Generic[AnyOptions]):
             return
         if not ray.is_initialized():
             self.start()
-        image_sets = self._stored(stage, planned.splits, slots)
+        image_sets = self._stored(stage, slots)
         before = stage.seeds_done
         with Progress(planned.title, stage.seeds_left, "seeds") as progress:
 
@@ -79,10 +79,10 @@ class Workers(Generic[AnyOptions]):
             )
         self.signals.stop_if_one_came()
 
-    def _stored(self, stage: Stage, splits: tuple[str, ...], slots: cluster.Slots) -> dict[str, ImageSet]:
+    def _stored(self, stage: Stage, slots: cluster.Slots) -> dict[str, ImageSet]:
         """The image sets that the stage needs, in the object store; features that are missing are computed."""
         inputs, approaches = self.prepared.inputs, self.prepared.approaches
-        names = [*(POOL if split == VALIDATION else split for split in splits), *inputs.other_datasets]
+        names = [*(POOL if split == VALIDATION else split for split in stage.splits), *inputs.other_datasets]
         views = self._views(stage) if isinstance(stage, FixedStage) else None
         for name in names:
             if name not in self._image_sets:

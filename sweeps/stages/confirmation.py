@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from optuna.trial import Trial, TrialState
 
 from sweeps.core.challenge import Approach
+from sweeps.core.seeds import CONFIRM_SEEDS_FROM
 from sweeps.stages.fixed import FixedStage
 from sweeps.stages.outcomes import SUPERSEDED
-from sweeps.stages.tasks import CONFIRM_SEEDS_FROM
+from sweeps.stages.ranking import best_complete, confirmed_results
 from sweeps.store.journal import Journal
-from sweeps.store.trials import CONFIRM, OF_TRIAL, TrialRecord, best_complete, confirmed_results
+from sweeps.store.trials import CONFIRM, OF_TRIAL, TrialRecord
 from trainables.parts.protocol import TEST, VALIDATION
 from trainables.parts.results import SeedResult
 

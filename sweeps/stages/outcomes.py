@@ -32,14 +32,13 @@ class Outcome:
     """What becomes of a trial whose task came back.
 
     Attributes:
-        kind: Its name.
         state: Optuna's; RUNNING means that the task goes back into the queue.
         is_failure: Whether it counts towards an approach's failures in a row; any other end begins to count anew.
-        is_loss: Whether it counts towards the workers lost in a row.
+        is_loss: Whether it counts towards the workers lost in a row though no worker was seen to die. A task that came
+            back as LOST always counts.
         reason: What a person reads of it; None where there is nothing to explain.
     """
 
-    kind: str
     state: TrialState
     is_failure: bool = False
     is_loss: bool = False
@@ -55,17 +54,17 @@ class Outcome:
         return replace(self, reason=reason)
 
 
-COMPLETE = Outcome(kind="complete", state=TrialState.COMPLETE)
-RACED_OUT = Outcome(kind="raced out", state=TrialState.PRUNED, reason="raced out: worse than the best so far")
-FAILED = Outcome(kind="failed", state=TrialState.FAIL, is_failure=True)
-EXPIRED = Outcome(kind="expired", state=TrialState.FAIL, is_failure=True)
-GIVEN_UP = Outcome(kind="given up", state=TrialState.FAIL, is_failure=True, is_loss=True)
+COMPLETE = Outcome(state=TrialState.COMPLETE)
+RACED_OUT = Outcome(state=TrialState.PRUNED, reason="raced out: worse than the best so far")
+FAILED = Outcome(state=TrialState.FAIL, is_failure=True)
+EXPIRED = Outcome(state=TrialState.FAIL, is_failure=True)
+GIVEN_UP = Outcome(state=TrialState.FAIL, is_failure=True, is_loss=True)
 # Another task of the trial, or a driver that died before it could end the trial, has noted the reason.
-ENDED_BEFORE = Outcome(kind="ended before", state=TrialState.FAIL, is_failure=True)
+ENDED_BEFORE = Outcome(state=TrialState.FAIL, is_failure=True)
 # No task of it came back: a stage ends it, since its configuration is the winner no more.
-SUPERSEDED = Outcome(kind="superseded", state=TrialState.FAIL, reason="an extended search found a better configuration")
-LOST = Outcome(kind="lost", state=TrialState.RUNNING, is_loss=True)
-TAKEN_UP = Outcome(kind="taken up", state=TrialState.RUNNING)
+SUPERSEDED = Outcome(state=TrialState.FAIL, reason="an extended search found a better configuration")
+LOST = Outcome(state=TrialState.RUNNING, is_loss=True)
+TAKEN_UP = Outcome(state=TrialState.RUNNING)
 
 
 def outcome_of(

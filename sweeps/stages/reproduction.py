@@ -6,23 +6,24 @@ from collections.abc import Callable, Sequence
 
 from optuna.trial import Trial, TrialState
 
-from search_spaces.published.settings import Variant
+from search_spaces.published.settings import Setting
 from sweeps.core.challenge import Approach
+from sweeps.core.seeds import STUDY_SEEDS_FROM
 from sweeps.stages.fixed import FixedStage
 from sweeps.store.journal import Journal
 from sweeps.store.trials import SEARCH, SEEDS_WANTED, TrialRecord, seeds_of
 from trainables.parts.protocol import VALIDATION
 
-# The study's seeds where it does not state their number; it begins with seed 0.
+# How many seeds the study is taken to have where it does not state their number.
 USUAL_SEEDS = 50
 # And in a smoke run.
 SMOKE_SEEDS = 3
 
 
-def study_seeds(setting: Variant, *, smoke: bool) -> range:
+def study_seeds(setting: Setting, *, smoke: bool) -> range:
     """The seeds of one of the study's numbers."""
     count = setting.seeds or USUAL_SEEDS
-    return range(min(count, SMOKE_SEEDS) if smoke else count)
+    return range(STUDY_SEEDS_FROM, STUDY_SEEDS_FROM + (min(count, SMOKE_SEEDS) if smoke else count))
 
 
 class ReproductionStage(FixedStage):

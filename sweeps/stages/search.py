@@ -14,12 +14,13 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sweeps.core.challenge import Approach
 from sweeps.core.formatting import percent
 from sweeps.core.progress import say
+from sweeps.core.seeds import SEARCH_SEEDS_FROM
 from sweeps.stages import taking_up
 from sweeps.stages.outcomes import Back, Outcome, outcome_of
 from sweeps.stages.racing import Racing
 from sweeps.stages.sampling import tpe
 from sweeps.stages.stage import Stage
-from sweeps.stages.tasks import SEARCH_SEEDS_FROM, Task, mean_accuracy
+from sweeps.stages.tasks import Task, mean_accuracy
 from sweeps.store.journal import Journal
 from sweeps.store.trials import SEARCH, TrialRecord, seeds_of
 from trainables.parts.protocol import VALIDATION
@@ -29,7 +30,7 @@ MOST_FAILURES_IN_A_ROW = 5
 
 
 class SearchStage(Stage):
-    """New configurations from Optuna, an approach after the other in turn, until each has had `num_samples`.
+    """New configurations from Optuna, for the approaches in turn, until each approach has had `num_samples`.
 
     The first configuration of each approach is the published one, or what stands for it where there is none; then TPE
     suggests. Between two blocks of seeds a configuration is stopped if Wilcoxon's signed-rank test finds it worse
@@ -59,8 +60,8 @@ class SearchStage(Stage):
             journal: Where results go; trials found running there are run on.
             approaches: What is searched.
             on_closed: Told of each finished trial.
-            num_samples: Configurations an approach, those in the journal included.
-            seeds: Seeds a configuration.
+            num_samples: Configurations of each approach, those in the journal included.
+            seeds: Seeds of each configuration.
             search_seed: Start of the sampler's own randomness.
             time_budget: Seconds after which no configuration is started any more; None is without end.
             racing: When losing configurations are stopped; None is never.

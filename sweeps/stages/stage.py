@@ -13,7 +13,7 @@ from typing import ClassVar
 from optuna.trial import Trial, TrialState
 
 from sweeps.core.challenge import Approach
-from sweeps.stages.losses import Losses
+from sweeps.stages.lost_workers import LostWorkers
 from sweeps.stages.outcomes import Back, Outcome, outcome_of
 from sweeps.stages.tasks import Tally, Task, ends_seed, mean_accuracy
 from sweeps.store.journal import Journal
@@ -45,7 +45,7 @@ class Stage:
         self.live: list[Task] = []
         # What was stopped as losing, as (approach, trial number).
         self.raced_out: set[tuple[str, int]] = set()
-        self._losses = Losses()
+        self._lost_workers = LostWorkers()
 
     @property
     def seeds_done(self) -> int:
@@ -88,7 +88,7 @@ class Stage:
     def take(self, task: Task, result: SeedResult) -> None:
         """Write a finished seed into the journal; one that is there already is not counted twice."""
         if write_seed(task.trial, result):
-            self._losses.forget()
+            self._lost_workers.forget()
             self.tallies[task.approach].count(result, is_last=ends_seed(task, result))
 
     def is_losing(self, task: Task) -> bool:
@@ -130,7 +130,7 @@ class Stage:
             why=why,
         )
         if outcome.is_loss or back is Back.LOST:
-            self._losses.count(task.approach, len(self.live), why)
+            self._lost_workers.count(task.approach, len(self.live), why)
         self.live.remove(task)
         if outcome.goes_on:
             self.waiting.appendleft(left)

@@ -13,9 +13,6 @@ from sweeps.store.trials import seeds_of
 from trainables.parts.protocol import VALIDATION
 from trainables.parts.results import SeedResult
 
-SEARCH_SEEDS_FROM = 1000
-CONFIRM_SEEDS_FROM = 2000
-MOST_SEEDS = 1000
 # Seeds of a confirmed configuration that one worker runs in one go; its other blocks run on other workers meanwhile.
 BLOCK = 5
 

@@ -113,10 +113,24 @@ class Start(Stored):
     caveats: Mapping[str, str] = {}
     notices: tuple[str, ...] = ()
 
-    def asked(self, option: str) -> int:
-        """What this start asked for with an option that takes a whole number; 0 if it has no such option."""
+    @property
+    def num_samples(self) -> int:
+        """Configurations of each approach that this start of a sweep asked for."""
+        return self._whole_number("num_samples")
+
+    @property
+    def confirm_seeds(self) -> int:
+        """Fresh seeds of each winner that this start of a sweep asked for."""
+        return self._whole_number("confirm_seeds")
+
+    def _whole_number(self, option: str) -> int:
         value = self.options.get(option)
-        return value if isinstance(value, int) else 0
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise BadInput(
+                f"Expected a whole number as {option} of a start in the journal; got {value!r}. It is damaged, or of "
+                "another version: begin a new sweep."
+            )
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)

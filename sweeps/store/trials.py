@@ -43,7 +43,7 @@ class TrialRecord:
     distributions: Mapping[str, BaseDistribution] = field(default_factory=dict)
 
     def values(self, metric: str, split: str = VALIDATION) -> np.ndarray:
-        """One value of the metric a finished seed, in the order of the seeds."""
+        """One value of the metric per finished seed, in the order of the seeds."""
         found = [r for r in self.results if r.split == split and r.error is None]
         return np.array([getattr(r, metric) for r in sorted(found, key=lambda r: r.seed)], dtype=float)
 
@@ -94,17 +94,6 @@ def trial_record(approach: str, stage: str, trial: FrozenTrial) -> TrialRecord:
     )
 
 
-def best_complete(trials: Iterable[TrialRecord], approach: str) -> TrialRecord | None:
-    """The complete search trial of this approach with the greatest mean validation accuracy, the earliest of equals."""
-    complete = [t for t in trials if t.approach == approach and t.stage == SEARCH and t.state == "COMPLETE"]
-    return max(complete, key=lambda t: (t.values("accuracy").mean(), -t.number), default=None)
-
-
-def confirmed_results(trials: Iterable[TrialRecord], approach: str, number: int) -> tuple[SeedResult, ...]:
-    """Every confirmation seed of that search trial; two confirmations of the same one add up."""
-    return tuple(
-        result
-        for trial in trials
-        if trial.approach == approach and trial.stage == CONFIRM and trial.of_trial == number
-        for result in trial.results
-    )
+def searched(trials: Iterable[TrialRecord], approach: str) -> list[TrialRecord]:
+    """The search trials of this approach, in the order in which they come."""
+    return [trial for trial in trials if trial.approach == approach and trial.stage == SEARCH]

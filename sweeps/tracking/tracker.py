@@ -13,10 +13,12 @@ import warnings
 from collections import deque
 from typing import TYPE_CHECKING
 
+from sweeps.core.environment import set_defaults
 from sweeps.core.errors import in_one_line
 from sweeps.core.progress import say
 from sweeps.store.trials import TrialRecord
-from sweeps.tracking import environment, links
+from sweeps.tracking import links
+from sweeps.tracking.environment import VARIABLES
 from sweeps.tracking.sweep_run import SweepEnd, SweepRun
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ class Tracker:
         self._not_before = 0.0
         # Until when the last of it is tried again.
         self._give_up = 0.0
-        environment.set_defaults()
+        set_defaults(VARIABLES)
         self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
         self._thread.start()
 

@@ -159,7 +159,7 @@ def _charts(sweep: str, section: str, axes: Sequence[str]) -> list[dict[str, Any
 
 def _section(uuid: str, name: str, *, display: bool) -> dict[str, Any]:
     fixed = {"isReordered": False, "deleted": False, "isGenerated": False}
-    # One chart a row: three, the default, leave no room for the names of the axes.
+    # One chart per row: three, the default, leave no room for the names of the axes.
     return {"uuid": uuid, "name": name, "display": display, "columns": 1, "cardHeight": 380, **fixed}
 
 

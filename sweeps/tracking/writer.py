@@ -1,6 +1,6 @@
 """What talks to MLflow: the only file that imports it.
 
-That import takes seconds, so this file is imported by the tracker's thread alone, after `environment.set_defaults`.
+That import takes seconds, so this file is imported by the tracker's thread alone, once MLflow's variables are set.
 """
 
 from __future__ import annotations

@@ -6,13 +6,13 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from sweeps.analysis.caveats import marked
+from sweeps.analysis.caveats import with_warnings
 from sweeps.analysis.summary import ApproachSummary, Summary
 from sweeps.analysis.verdict import BETTER, UNDECIDED, WORSE, verdict, versus
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.commands import rerun_command
 from sweeps.core.formatting import readable
-from sweeps.stages.tasks import CONFIRM_SEEDS_FROM
+from sweeps.core.seeds import CONFIRM_SEEDS_FROM
 from sweeps.views import text_table
 
 WIDTH = 118
@@ -40,11 +40,11 @@ def _published(approach: Approach) -> str:
     published = approach.published
     if published is None:
         return "none"
-    if published.mean is None:
+    if published.mean_percent is None:
         return f"no published result; {published.note}"
-    sd = f" +- {published.sd}" if published.sd is not None else ""
+    sd = f" +- {published.sd_percent}" if published.sd_percent is not None else ""
     seeds = f" over {published.seeds} seeds" if published.seeds else ""
-    return f"published {published.mean}{sd} %{seeds}; {published.note}"
+    return f"published {published.mean_percent}{sd} %{seeds}; {published.note}"
 
 
 def _settings(approach: Approach) -> str:
@@ -62,7 +62,7 @@ def framed(notice: str) -> str:
 def sweep_text(summary: Summary, folder: Path) -> str:
     """The table of approaches, the verdict, the best configuration, and what did not go as planned."""
     lines = [
-        f"Accuracy on balanced validation images in per cent, mean +- sd over seeds{marked(summary.warnings)}",
+        f"Accuracy on balanced validation images in per cent, mean +- sd over seeds{with_warnings(summary.warnings)}",
         "",
         text_table.printed(summary),
         "",
@@ -79,7 +79,7 @@ def sweep_text(summary: Summary, folder: Path) -> str:
 
 def sweep_note(summary: Summary) -> str:
     """The table in Markdown, under its warnings; it describes the sweep's own run in MLflow."""
-    heading = f"**{marked(summary.warnings).strip()}**\n\n" if summary.warnings else ""
+    heading = f"**{with_warnings(summary.warnings).strip()}**\n\n" if summary.warnings else ""
     return f"{heading}```\n{text_table.printed(summary)}\n```"
 
 

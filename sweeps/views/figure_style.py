@@ -71,7 +71,7 @@ class Plot:
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A mean with its 95 % interval, in per cent or points; no ends where a single seed gives none."""
+    """A mean with its 95 % interval, all in per cent or all in points; no ends where a single seed gives none."""
 
     mean: float
     low: float | None

@@ -39,7 +39,7 @@ def write_files(journal: Journal, approaches: Sequence[Approach], summary: Store
 
 
 def seeds_frame(trials: Iterable[TrialRecord]) -> pd.DataFrame:
-    """One row a seed and split. In the confirm stage `trial` is the number of the search trial that was confirmed."""
+    """One row per seed and split. In the confirm stage `trial` is the number of the search trial that was confirmed."""
     rows = [
         {
             "approach": trial.approach,
@@ -54,7 +54,7 @@ def seeds_frame(trials: Iterable[TrialRecord]) -> pd.DataFrame:
 
 
 def trials_frame(trials: Iterable[TrialRecord]) -> pd.DataFrame:
-    """One row a configuration of the search: state, accuracy over its finished seeds, time, parameters."""
+    """One row for each configuration of the search: state, accuracy over its finished seeds, time, parameters."""
     rows = []
     for trial in trials:
         if trial.stage != SEARCH:

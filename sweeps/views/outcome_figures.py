@@ -33,11 +33,11 @@ GREY = "#666666"
 
 @dataclass(frozen=True, kw_only=True)
 class SeedsRow:
-    """An approach's accuracy on each of its fresh seeds, and their mean, in per cent."""
+    """An approach's accuracy on each of its fresh seeds, and their mean."""
 
     approach: str
-    accuracies: Sequence[float]
-    confirmed: Interval
+    accuracies_percent: Sequence[float]
+    confirmed_percent: Interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +50,10 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class MeanAndSd:
-    """A mean and its standard deviation over seeds, in per cent; no deviation where a single seed gives none."""
+    """A mean and its standard deviation over seeds; no deviation where a single seed gives none."""
 
-    mean: float
-    sd: float | None
+    mean_percent: float
+    sd_percent: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +66,12 @@ class StudyRow:
     confirmed: MeanAndSd | None
 
 
-def seeds(rows: Sequence[SeedsRow], baseline: float | None, warnings: Sequence[str]) -> Figure:
+def seeds(rows: Sequence[SeedsRow], baseline_percent: float | None, warnings: Sequence[str]) -> Figure:
     """Every fresh seed as a point, with mean and interval.
 
     Args:
-        rows: An approach each.
-        baseline: Mean of the plain baseline in per cent, drawn as a line.
+        rows: One for each approach.
+        baseline_percent: Mean of the plain baseline, drawn as a line.
         warnings: The sweep's.
     """
     titled = titled_figure(
@@ -80,11 +80,11 @@ def seeds(rows: Sequence[SeedsRow], baseline: float | None, warnings: Sequence[s
     axes = titled.figure.add_subplot()
     shift = np.random.default_rng(0)
     for at, row in enumerate(rows):
-        heights_N = at + shift.uniform(-0.26, 0.26, len(row.accuracies))
-        axes.plot(row.accuracies, heights_N, ".", color=BLUE, alpha=0.45, markersize=4.5, markeredgewidth=0)
-        draw_interval(axes, row.confirmed, at, BLACK, is_filled=True)
-    if baseline is not None:
-        axes.axvline(baseline, color=VERMILLION, linestyle="--", linewidth=1, zorder=0.9)
+        heights_N = at + shift.uniform(-0.26, 0.26, len(row.accuracies_percent))
+        axes.plot(row.accuracies_percent, heights_N, ".", color=BLUE, alpha=0.45, markersize=4.5, markeredgewidth=0)
+        draw_interval(axes, row.confirmed_percent, at, BLACK, is_filled=True)
+    if baseline_percent is not None:
+        axes.axvline(baseline_percent, color=VERMILLION, linestyle="--", linewidth=1, zorder=0.9)
     names = [row.approach for row in rows]
     name_rows(axes, names)
     axes.set_xlabel("validation accuracy, %")
@@ -95,7 +95,7 @@ def seeds(rows: Sequence[SeedsRow], baseline: float | None, warnings: Sequence[s
         legend_key(color=VERMILLION, linestyle="--", linewidth=1),
     ]
     labels = ["one seed", "mean, 95 % interval", "plain baseline's mean"]
-    shown = 3 if baseline is not None else 2
+    shown = 3 if baseline_percent is not None else 2
     titled.legend(handles[:shown], labels[:shown], 3)
     return titled.figure
 
@@ -103,7 +103,7 @@ def seeds(rows: Sequence[SeedsRow], baseline: float | None, warnings: Sequence[s
 def differences(
     panels: Mapping[str, Mapping[str, Difference]], names: Sequence[str], warnings: Sequence[str]
 ) -> Figure:
-    """Paired differences in one panel a comparison, with the approaches in common rows.
+    """Paired differences, in one panel for each approach that is compared with; the approaches are in common rows.
 
     Args:
         panels: By title, the difference of each approach.
@@ -199,10 +199,10 @@ def against_study(rows: Sequence[StudyRow], warnings: Sequence[str]) -> Figure:
             if value is None:
                 continue
             height = at + 0.24 * (place - 1)
-            if value.sd is not None:
-                ends = [value.mean - value.sd, value.mean + value.sd]
+            if value.sd_percent is not None:
+                ends = [value.mean_percent - value.sd_percent, value.mean_percent + value.sd_percent]
                 axes.plot(ends, [height, height], color=color, linewidth=1.2)
-            axes.plot([value.mean], [height], symbol, color=color, markersize=4.4)
+            axes.plot([value.mean_percent], [height], symbol, color=color, markersize=4.4)
     names = [row.approach for row in rows]
     name_rows(axes, names)
     for border in range(1, len(rows)):

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from sweeps.analysis import curves, importance
 from sweeps.analysis.intervals import Estimate
+from sweeps.analysis.ranges import place_in_range
 from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import UNDECIDED, PairedDifference, versus
 from sweeps.core.formatting import readable
-from sweeps.store.trials import SEARCH, TrialRecord, confirmed_results
+from sweeps.stages.ranking import fresh_accuracies
+from sweeps.store.trials import TrialRecord, searched
 from sweeps.views import outcome_figures, search_figures
 from sweeps.views.figure_style import Interval, Plot, rendered
 from sweeps.views.outcome_figures import Difference, MeanAndSd, SeedsRow, StudyRow
-from trainables.parts.protocol import VALIDATION
 
 # Of each approach, the most important parameters that are drawn, and in one figure the panels.
 MOST_PARAMS = 8
@@ -46,8 +46,8 @@ def _names(summary: Summary) -> list[str]:
     return [row.approach for row in summary.approaches]
 
 
-def _confirmed(summary: Summary) -> dict[str, float]:
-    """Confirmed means in per cent, of the approaches that are ranked."""
+def _confirmed_percent(summary: Summary) -> dict[str, float]:
+    """Confirmed means of the approaches that are ranked."""
     return {row.approach: 100 * row.confirmed.mean for row in summary.approaches if row.confirmed and row.is_confirmed}
 
 
@@ -63,7 +63,7 @@ def _in_percent(value: Estimate | PairedDifference) -> Interval:
 def _mean_and_sd(value: Estimate | None) -> MeanAndSd | None:
     if value is None:
         return None
-    return MeanAndSd(mean=100 * value.mean, sd=None if value.sd is None else 100 * value.sd)
+    return MeanAndSd(mean_percent=100 * value.mean, sd_percent=None if value.sd is None else 100 * value.sd)
 
 
 def _seeds(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:
@@ -71,13 +71,19 @@ def _seeds(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:
     for row in summary.approaches:
         if row.confirmed is None or row.best_trial is None:
             continue
-        results = confirmed_results(trials, row.approach, row.best_trial)
-        accuracies = [100 * r.accuracy for r in results if r.split == VALIDATION and r.accuracy is not None]
-        rows.append(SeedsRow(approach=row.approach, accuracies=accuracies, confirmed=_in_percent(row.confirmed)))
+        fresh = fresh_accuracies(trials, row.approach, row.best_trial)
+        accuracies_percent = [100 * accuracy for accuracy in fresh.values()]
+        rows.append(
+            SeedsRow(
+                approach=row.approach,
+                accuracies_percent=accuracies_percent,
+                confirmed_percent=_in_percent(row.confirmed),
+            )
+        )
     if rows:
-        baseline = _confirmed(summary).get(summary.baseline or "")
-        means = "; ".join(f"{row.approach} {row.confirmed.mean:.1f} %" for row in rows)
-        figure = outcome_figures.seeds(rows, baseline, summary.warnings)
+        baseline_percent = _confirmed_percent(summary).get(summary.baseline or "")
+        means = "; ".join(f"{row.approach} {row.confirmed_percent.mean:.1f} %" for row in rows)
+        figure = outcome_figures.seeds(rows, baseline_percent, summary.warnings)
         yield rendered("seeds", f"Accuracy of every fresh seed by approach: {means}", figure)
 
 
@@ -92,7 +98,7 @@ def _differences(summary: Summary) -> Iterator[Plot]:
     }
     panels = {title: pairs for title, pairs in panels.items() if pairs}
     if panels:
-        names = [name for name in _names(summary) if name in _confirmed(summary)]
+        names = [name for name in _names(summary) if name in _confirmed_percent(summary)]
         alt = f"Paired differences in points: {'; '.join(panels)}. The table below has the numbers."
         yield rendered("differences", alt, outcome_figures.differences(panels, names, summary.warnings))
 
@@ -101,7 +107,7 @@ def _histories(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot
     points = {name: own for name in _names(summary) if (own := curves.history(trials, name))}
     for name, part in _parts("history", points, HISTORY_PANELS):
         alt = f"Search history of {', '.join(part)}: each configuration's mean accuracy and the best so far."
-        yield rendered(name, alt, search_figures.histories(part, _confirmed(summary), summary.warnings))
+        yield rendered(name, alt, search_figures.histories(part, _confirmed_percent(summary), summary.warnings))
 
 
 def _parts(name: str, panels: Mapping[str, Panel], most: int) -> Iterator[tuple[str, dict[str, Panel]]]:
@@ -121,7 +127,7 @@ def _cost_curves(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Pl
     points = {name: own for name in _names(summary) if (own := curves.spending(trials, name))}
     points = {name: own for name, own in points.items() if own[-1].incumbent is not None and own[-1].seconds > 0}
     if points:
-        figure = search_figures.cost_curves(points, _confirmed(summary), summary.warnings)
+        figure = search_figures.cost_curves(points, _confirmed_percent(summary), summary.warnings)
         yield rendered(
             "cost_curve", f"Best accuracy so far against worker seconds spent, for {', '.join(points)}", figure
         )
@@ -139,13 +145,13 @@ def _importances(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Pl
 
 def _parallels(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:
     for at, name in enumerate(_names(summary)[:PARALLEL]):
-        complete = [t for t in trials if (t.approach, t.stage, t.state) == (name, SEARCH, "COMPLETE")]
+        complete = [trial for trial in searched(trials, name) if trial.state == "COMPLETE"]
         params = list(dict.fromkeys(param for trial in complete for param in trial.params))
         axes = [axis for param in params if (axis := _axis(param, complete)) is not None]
         if not axes:
             continue
-        means = [100 * float(trial.values("accuracy").mean()) for trial in complete]
-        figure = search_figures.parallel(f"Complete configurations of {name}", axes, means, summary.warnings)
+        means_percent = [100 * float(trial.values("accuracy").mean()) for trial in complete]
+        figure = search_figures.parallel(f"Complete configurations of {name}", axes, means_percent, summary.warnings)
         alt = f"Parallel coordinates of {len(complete)} complete configurations of {name} over {', '.join(params)}."
         yield rendered(f"parallel_{at + 1}", alt, figure)
 
@@ -166,11 +172,9 @@ def _axis(param: str, trials: Sequence[TrialRecord]) -> search_figures.Axis | No
         ticks = {at / last: str(choice) for at, choice in enumerate(distribution.choices)}
         return search_figures.Axis(name=param, places=places, ticks=ticks)
     assert isinstance(distribution, FloatDistribution | IntDistribution)
-    scale = np.log if distribution.log else float
-    low, high = float(scale(distribution.low)), float(scale(distribution.high))
     return search_figures.Axis(
         name=param,
-        places=[None if value is _NONE else (float(scale(value)) - low) / (high - low) for value in values],
+        places=[None if value is _NONE else place_in_range(value, distribution) for value in values],
         ticks={
             0.0: readable(distribution.low),
             1.0: readable(distribution.high) + (" (log)" if distribution.log else ""),
@@ -189,7 +193,7 @@ def _study(summary: Summary) -> Iterator[Plot]:
     rows = [
         StudyRow(
             approach=row.approach,
-            published=MeanAndSd(mean=published.mean_percent, sd=published.sd_percent),
+            published=MeanAndSd(mean_percent=published.mean_percent, sd_percent=published.sd_percent),
             at_published_setting=_mean_and_sd(row.at_published_setting),
             confirmed=_mean_and_sd(row.confirmed),
         )
@@ -198,7 +202,8 @@ def _study(summary: Summary) -> Iterator[Plot]:
     ]
     if rows:
         alt = "Published numbers and ours: " + "; ".join(
-            f"{row.approach} {row.published.mean:.1f} %" + (f" and {row.confirmed.mean:.1f} %" if row.confirmed else "")
+            f"{row.approach} {row.published.mean_percent:.1f} %"
+            + (f" and {row.confirmed.mean_percent:.1f} %" if row.confirmed else "")
             for row in rows
         )
         yield rendered("study", alt, outcome_figures.against_study(rows, summary.warnings))

@@ -16,7 +16,7 @@ from sweeps.analysis.intervals import POOL_ERROR
 from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import verdict
 from sweeps.core.commands import rerun_command
-from sweeps.stages.tasks import CONFIRM_SEEDS_FROM, SEARCH_SEEDS_FROM
+from sweeps.core.seeds import CONFIRM_SEEDS_FROM, SEARCH_SEEDS_FROM
 from sweeps.store.journal import JOURNAL
 from sweeps.store.spec import Source, Start
 from sweeps.store.trials import TrialRecord
@@ -137,7 +137,11 @@ def page(folder: Path, summary: Summary, trials: Sequence[TrialRecord], plots: M
         left_out=_left_out(summary),
         cost=report_tables.cost(summary, trials),
         study=report_tables.study(summary),
-        study_notes=[Named(name=row.approach, text=row.published.note) for row in summary.approaches if row.published],
+        study_notes=[
+            Named(name=row.approach, text=row.published.note)
+            for row in summary.approaches
+            if row.published and row.published.is_of_the_study
+        ],
         facts=[*_inputs(summary), *_seeds(summary)],
         starts=[_start(start) for start in summary.starts],
         commands=_commands(folder, summary),
@@ -185,7 +189,7 @@ def _seeds(summary: Summary) -> list[Named]:
         f"{CONFIRM_SEEDS_FROM} to {CONFIRM_SEEDS_FROM + fresh - 1}, for the best configuration of each approach, on "
         "validation images and on the test split"
     )
-    asked = summary.starts[-1].asked("num_samples")
+    asked = summary.starts[-1].num_samples
     return [
         *([Named(name="Seeds of the search", text=searched)] if spec.seeds else []),
         Named(name="Fresh seeds", text=confirmed if fresh else "none yet"),
@@ -218,7 +222,7 @@ def _commands(folder: Path, summary: Summary) -> list[Named]:
     commands = []
     if not all(row.is_confirmed and not row.configurations.unfinished for row in summary.approaches):
         commands.append(Named(name="Go on where it stopped", text=last.resume))
-    if asked := last.asked("num_samples"):
+    if asked := last.num_samples:
         commands.append(Named(name="Extend the search", text=f"{last.resume} --num-samples {2 * asked}"))
     best = summary.approaches[0] if summary.approaches else None
     if best and best.best_trial is not None:

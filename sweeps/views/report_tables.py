@@ -153,7 +153,7 @@ def study(summary: Summary) -> Table:
             _typeset(mean_sd(row.confirmed)),
         ]
         for row in summary.approaches
-        if (published := row.published)
+        if (published := row.published) and published.is_of_the_study
     ]
     head = ["approach", "published", "its seeds", "our run of it", "ours, confirmed"]
     return Table(head=head, rows=rows, caption="Accuracy in per cent, mean ± standard deviation over seeds")

@@ -46,25 +46,27 @@ STATE_LOOKS = {
 }
 
 
-def histories(points: Mapping[str, Sequence[Point]], confirmed: Mapping[str, float], warnings: Sequence[str]) -> Figure:
-    """Every configuration's mean in order, a panel an approach.
+def histories(
+    points: Mapping[str, Sequence[Point]], confirmed_percent: Mapping[str, float], warnings: Sequence[str]
+) -> Figure:
+    """Every configuration's mean in order, in one panel for each approach.
 
     Args:
         points: Of each approach, in order.
-        confirmed: Of those that are confirmed, the mean in per cent.
+        confirmed_percent: Mean on fresh seeds, of those that are confirmed.
         warnings: The sweep's.
     """
     columns = min(3, len(points))
     lines = -(-len(points) // columns)
     titled = titled_figure("Search history: mean accuracy of each configuration, %", warnings, 0.95 + 1.32 * lines, 0.2)
-    means = [100 * point.mean for own in points.values() for point in own if point.mean is not None]
-    reached = [*means, *(confirmed[name] for name in points if name in confirmed)]
+    means_percent = [100 * point.mean for own in points.values() for point in own if point.mean is not None]
+    reached = [*means_percent, *(confirmed_percent[name] for name in points if name in confirmed_percent)]
     low, high = (min(reached), max(reached)) if reached else (0, 100)
     room = max(high - low, 1) * 0.06
     last = max((point.number for own in points.values() for point in own), default=1)
     for at, (name, own) in enumerate(points.items()):
         axes = titled.figure.add_subplot(lines, columns, at + 1)
-        _draw_history(axes, own, confirmed.get(name), bottom=low)
+        _draw_history(axes, own, confirmed_percent.get(name), bottom=low)
         axes.set_title(name, loc="left", pad=3)
         axes.set_xlim(-0.04 * last - 0.5, last * 1.04 + 0.5)
         axes.set_ylim(low - room, high + room)
@@ -79,7 +81,7 @@ def histories(points: Mapping[str, Sequence[Point]], confirmed: Mapping[str, flo
     return titled.figure
 
 
-def _draw_history(axes: Axes, points: Sequence[Point], confirmed: float | None, *, bottom: float) -> None:
+def _draw_history(axes: Axes, points: Sequence[Point], confirmed_percent: float | None, *, bottom: float) -> None:
     for state, (symbol, color, _) in STATE_LOOKS.items():
         # Without a single seed there is no mean; it lies at the bottom.
         shown = [(p.number, bottom if p.mean is None else 100 * p.mean) for p in points if p.state == state]
@@ -88,8 +90,8 @@ def _draw_history(axes: Axes, points: Sequence[Point], confirmed: float | None, 
     incumbent = [(p.number, 100 * p.incumbent) for p in points if p.incumbent is not None]
     if incumbent:
         axes.step(*zip(*incumbent, strict=True), where="post", color=BLACK, linewidth=1.2)
-    if confirmed is not None:
-        axes.axhline(confirmed, color=GREEN, linestyle="--", linewidth=1.2)
+    if confirmed_percent is not None:
+        axes.axhline(confirmed_percent, color=GREEN, linestyle="--", linewidth=1.2)
 
 
 def _explain_history(titled: TitledFigure, states: Iterable[str]) -> None:
@@ -105,30 +107,33 @@ def _explain_history(titled: TitledFigure, states: Iterable[str]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _CurveEnd:
-    """Where the curve of an approach ends: seconds and accuracy in per cent, its confirmed one if there is one."""
+    """Where the curve of an approach ends: seconds and accuracy, its confirmed one if there is one."""
 
     approach: str
     seconds: float
-    accuracy: float
+    accuracy_percent: float
     color: str
 
 
 def cost_curves(
-    points: Mapping[str, Sequence[Point]], confirmed: Mapping[str, float], warnings: Sequence[str]
+    points: Mapping[str, Sequence[Point]], confirmed_percent: Mapping[str, float], warnings: Sequence[str]
 ) -> Figure:
     """The incumbent's mean against worker seconds spent, with the confirmed mean at the end.
 
     Args:
         points: Of each approach, in the order in which its seconds were spent, with at least one incumbent.
-        confirmed: Of those that are confirmed, the mean in per cent.
+        confirmed_percent: Mean on fresh seeds, of those that are confirmed.
         warnings: The sweep's.
     """
     titled = titled_figure("Best so far against what had been spent", warnings, max(3.6, 0.9 + 0.24 * len(points)))
     axes = titled.figure.add_subplot()
     axes.set_xscale("log")
-    ends = [_draw_cost_curve(axes, at, name, own, confirmed.get(name)) for at, (name, own) in enumerate(points.items())]
+    ends = [
+        _draw_cost_curve(axes, at, name, own, confirmed_percent.get(name))
+        for at, (name, own) in enumerate(points.items())
+    ]
     # What the searches end with, large; where they begin far below, their lines come in from there.
-    last = [*(end.accuracy for end in ends), *(100 * (own[-1].incumbent or 0) for own in points.values())]
+    last = [*(end.accuracy_percent for end in ends), *(100 * (own[-1].incumbent or 0) for own in points.values())]
     room = max(max(last) - min(last), 2.0)
     axes.set_ylim(min(last) - 0.6 * room, max(last) + 0.1 * room)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -144,29 +149,33 @@ def cost_curves(
     return titled.figure
 
 
-def _draw_cost_curve(axes: Axes, at: int, name: str, points: Sequence[Point], confirmed: float | None) -> _CurveEnd:
+def _draw_cost_curve(
+    axes: Axes, at: int, name: str, points: Sequence[Point], confirmed_percent: float | None
+) -> _CurveEnd:
     color, line = SERIES[at % len(SERIES)], LINES[(at // len(SERIES)) % len(LINES)]
     known = [(point.seconds, 100 * point.incumbent) for point in points if point.incumbent is not None]
     seconds_N, incumbent_N = map(list, zip(*known, strict=True))
     end, last = points[-1].seconds, incumbent_N[-1]
     axes.step([*seconds_N, end], [*incumbent_N, last], where="post", color=color, ls=line, linewidth=1.3)
-    if confirmed is None:
-        return _CurveEnd(approach=name, seconds=end, accuracy=last, color=color)
-    axes.plot([end, end], [last, confirmed], color=color, linewidth=0.8, linestyle=":")
+    if confirmed_percent is None:
+        return _CurveEnd(approach=name, seconds=end, accuracy_percent=last, color=color)
+    axes.plot([end, end], [last, confirmed_percent], color=color, linewidth=0.8, linestyle=":")
     symbol = SYMBOLS[at % len(SYMBOLS)]
-    axes.plot([end], [confirmed], symbol, color=color, markersize=6, markeredgecolor="white", markeredgewidth=0.5)
-    return _CurveEnd(approach=name, seconds=end, accuracy=confirmed, color=color)
+    axes.plot(
+        [end], [confirmed_percent], symbol, color=color, markersize=6, markeredgecolor="white", markeredgewidth=0.5
+    )
+    return _CurveEnd(approach=name, seconds=end, accuracy_percent=confirmed_percent, color=color)
 
 
 def _label_ends(axes: Axes, ends: Sequence[_CurveEnd], titled: TitledFigure) -> None:
     """Names to the right of the axes, at the heights of their ends as far as they do not overlap."""
     low, high = axes.get_ylim()
     inches = titled.height - titled.top - 0.66
-    heights = spread([(end.accuracy - low) / (high - low) * inches for end in ends], 1.15 * A_LINE, inches)
+    heights = spread([(end.accuracy_percent - low) / (high - low) * inches for end in ends], 1.15 * A_LINE, inches)
     for end, height in zip(ends, heights, strict=True):
         axes.annotate(
             end.approach,
-            xy=(end.seconds, end.accuracy),
+            xy=(end.seconds, end.accuracy_percent),
             xytext=(1.03, height / inches),
             textcoords=axes.transAxes,
             va="center",
@@ -200,7 +209,7 @@ def spread(places: Sequence[float], least: float, end: float) -> list[float]:
 def importances(
     importances: Mapping[str, Sequence[Importance]], most: int, part: str, warnings: Sequence[str]
 ) -> Figure:
-    """Each approach's most important parameters with their instability, a panel an approach.
+    """Each approach's most important parameters with their instability, in one panel for each approach.
 
     Args:
         importances: Of each approach, most important first.
@@ -263,13 +272,15 @@ class Axis:
     ticks: Mapping[float, str]
 
 
-def parallel(title: str, axes_of: Sequence[Axis], accuracies: Sequence[float], warnings: Sequence[str]) -> Figure:
-    """Parallel coordinates, lying: a row a parameter, a line a configuration, the darker the more accurate.
+def parallel(
+    title: str, axes_of: Sequence[Axis], accuracies_percent: Sequence[float], warnings: Sequence[str]
+) -> Figure:
+    """Parallel coordinates, lying: each parameter is a row, each configuration a line, darker if more accurate.
 
     Args:
         title: Of the figure.
         axes_of: The parameters.
-        accuracies: Of each configuration, in per cent; the best is drawn thick.
+        accuracies_percent: Of each configuration; the best is drawn thick.
         warnings: The sweep's.
     """
     import matplotlib
@@ -278,16 +289,24 @@ def parallel(title: str, axes_of: Sequence[Axis], accuracies: Sequence[float], w
 
     titled = titled_figure(title, warnings, 0.95 + 0.36 * len(axes_of), 0.1)
     axes = titled.figure.add_subplot()
-    norm = Normalize(min(accuracies), max(max(accuracies), min(accuracies) + 0.1))
+    norm = Normalize(min(accuracies_percent), max(max(accuracies_percent), min(accuracies_percent) + 0.1))
     colors = ScalarMappable(norm=norm, cmap=matplotlib.colormaps["cividis_r"])
-    best, down = int(np.argmax(accuracies)), range(len(axes_of))
-    for at in np.argsort(accuracies, kind="stable"):
+    best, down = int(np.argmax(accuracies_percent)), range(len(axes_of))
+    for at in np.argsort(accuracies_percent, kind="stable"):
         # A parameter that this configuration does not have interrupts its line.
         across = [np.nan if (place := axis.places[at]) is None else place for axis in axes_of]
         if at == best:
             axes.plot(across, down, "-D", color=VERMILLION, linewidth=2.4, markersize=4.5, zorder=5)
         else:
-            axes.plot(across, down, "-o", color=colors.to_rgba(accuracies[at]), linewidth=1, markersize=2.6, alpha=0.85)
+            axes.plot(
+                across,
+                down,
+                "-o",
+                color=colors.to_rgba(accuracies_percent[at]),
+                linewidth=1,
+                markersize=2.6,
+                alpha=0.85,
+            )
     for at, axis in enumerate(axes_of):
         _draw_axis(axes, at, axis)
     names = [axis.name for axis in axes_of]

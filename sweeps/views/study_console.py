@@ -10,6 +10,7 @@ from sweeps.analysis.intervals import Estimate
 from sweeps.analysis.study import FEWEST_SEEDS, StudyRow, StudySummary, StudyTable
 from sweeps.core.commands import rerun_command as rerun_seed
 from sweeps.core.formatting import interval_percent, mean_sd, percent, signed_points
+from sweeps.core.seeds import STUDY_SEEDS_FROM
 from sweeps.views import text_table
 
 LEGEND = (
@@ -72,7 +73,7 @@ def _printed_table(table: StudyTable, has_after: bool) -> str:
         for row in table.rows
     ]
     lines = text_table.aligned(rows, left=("approach", "weights") if has_weights else ("approach",))
-    return f"{table.title}{caveats.marked(table.warnings)}\n\n{lines}"
+    return f"{table.title}{caveats.with_warnings(table.warnings)}\n\n{lines}"
 
 
 def _printed_row(row: StudyRow) -> dict[str, str]:
@@ -97,7 +98,7 @@ def rerun_command(summary: StudySummary, folder: Path) -> str | None:
     """The command that trains one of the seeds again; None if there is none yet."""
     for row in reversed(summary.rows):
         if row.ours and row.trial is not None:
-            return rerun_seed(folder, row.approach, row.trial, 0)
+            return rerun_seed(folder, row.approach, row.trial, STUDY_SEEDS_FROM)
     return None
 
 

@@ -1,4 +1,4 @@
-"""What approaches share: their contract, a seed's protocol, data sets, networks, augmentation, training, backbones.
+"""What learners share: their contract, a seed's protocol, data sets, networks, augmentation, training, backbones.
 
-Nothing here imports an approach, Ray or anything of a sweep.
+Nothing here imports a learner of `trainables/`, Ray or anything of a sweep.
 """

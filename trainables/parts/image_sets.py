@@ -14,7 +14,7 @@ PIXELS = "pixels"
 POOL = "pool"
 
 
-class Stored(Protocol):
+class StoredElsewhere(Protocol):
     """Something that lies elsewhere, for example in an object store, and is fetched when it is needed."""
 
     def load(self) -> Any:
@@ -42,7 +42,7 @@ class ImageSet:
     """Labelled images in one or more views; a view is an array (N, ...), or one that is stored elsewhere."""
 
     labels: np.ndarray
-    views: Mapping[str, np.ndarray | Stored]
+    views: Mapping[str, np.ndarray | StoredElsewhere]
     # Views that this process has fetched, each once.
     _loaded: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 

@@ -13,7 +13,7 @@ MOST_LOSSES_PER_TASK = 2
 LEAST_TASKS_TO_BLAME = 4
 
 
-class Losses:
+class LostWorkers:
     """Workers lost since a seed finished, by approach, and how many tasks ran at the same time meanwhile."""
 
     def __init__(self) -> None:
