@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = OneSentenceParser(prog="rerun.py", description="Train one seed of one configuration again.")
     add = parser.add_argument
     add("folder", type=non_empty, help="the sweep's folder, such as results/NAME")
-    add("--approach", type=non_empty, required=True, help="the approach")
+    add("--approach", type=non_empty, required=True, help="name of the approach, as in trials.csv")
     add("--trial", type=whole_number(0), required=True, help="number of the configuration, as in trials.csv")
     add(
         "--seed",

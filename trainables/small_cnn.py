@@ -31,7 +31,7 @@ class CirilloConfig(CnnConfig, CirilloStrengths):
 
 
 class StarterCNN(ScratchNetwork):
-    """The course's starter network ("test bed"): four convolutions without padding, two of them strided."""
+    """The small network that the study started from: four convolutions without padding, two of them strided."""
 
     Config = ScratchConfig
 

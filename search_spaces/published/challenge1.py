@@ -23,7 +23,7 @@ PUBLISHED = {
         mean_percent=79.83,
         sd_percent=5.72,
         seeds=50,
-        note="the course's test bed",
+        note="the study's own starting point",
     ),
     "cnn": Published(
         params={**STUDY_TRAINING, "dropout": 0.15},
@@ -83,7 +83,7 @@ PUBLISHED = {
         seeds=None,
         note="its bar chart: with BatchNorm 75.3, in the middle 52.3, at the end 50.0; with augmentation worse. There "
         "the images of a batch attended to each other, and each seed went on training the network of the seed before; "
-        "here positions attend to positions. Chosen here: training, that of the starter network",
+        "here positions attend to positions. Chosen here: training, that of `starter_cnn`",
         fault="the images of a batch attended to each other (scored one at a time they are at chance), and one network "
         "was trained on through five seeds",
         variants={
@@ -101,7 +101,7 @@ PUBLISHED = {
         mean_percent=69.8,
         sd_percent=6.4,
         seeds=None,
-        note="read off its bar chart to about 0.1. Chosen here: training, that of the starter network",
+        note="read off its bar chart to about 0.1. Chosen here: training, that of `starter_cnn`",
     ),
     "resnet18_attention": Published(
         params={

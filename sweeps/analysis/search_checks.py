@@ -48,7 +48,11 @@ def edges(sweep: CheckedSweep) -> Check:
             texts.append(f"{row.approach}: {', '.join(at_end)}")
     title = "Edges of the search space"
     if not texts:
-        return Check(mark=FINE, title=title, text="No best value lies at an end of its searched range.")
+        return Check(
+            mark=FINE,
+            title=title,
+            text="No best value that a search chose lies at an end of its range.",
+        )
     is_more_than_chance = stats.binom.sf(at_ends - 1, numeric, 2 * EDGE) < ERROR
     text = (
         f"{at_ends} of the {numeric} numeric values that the searches chose lie at an end of their searched range; by "

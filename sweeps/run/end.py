@@ -71,7 +71,7 @@ class End(Generic[AnyOptions]):
             self._complain(found.trouble)
             code = code or 1
         if code == 0 and not any(trial.state == "COMPLETE" for trial in self.journal.trials()):
-            self._complain("no configuration completed; see the reasons in trials.csv")
+            self._complain(self._why_nothing_completed())
             code = 1
         end = SweepEnd(
             exit_code=code, metrics=found.metrics, note=found.note, files=found.files, ended_ms=self._last_ms()
@@ -81,6 +81,11 @@ class End(Generic[AnyOptions]):
         print(found.text, end="\n\n")
         print("\n".join(self._lines(found, code)), flush=True)
         return code
+
+    def _why_nothing_completed(self) -> str:
+        if self.journal.trials():
+            return "no configuration completed; see the reasons in trials.csv"
+        return "no configuration was started; give a longer --time-budget, if one was given"
 
     def _lines(self, found: Conclusion, code: int) -> list[str]:
         """Where everything is, and how to go on."""

@@ -33,6 +33,8 @@ def sweep_name(text: str) -> str:
     """A name that can be a folder's, and is not the one that features are kept under."""
     if text == FEATURES:
         raise argparse.ArgumentTypeError(f"expected another name, since features are kept under {text!r}")
+    if "/" in text:
+        raise argparse.ArgumentTypeError(f"expected the name of a sweep, such as t1, not a path; got {text!r}")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", text):
         raise argparse.ArgumentTypeError(f"expected letters, digits and _ . - (at most 100); got {text!r}")
     return text

@@ -81,7 +81,7 @@ class Options:
     )
     weights: str = _option(
         "auto",
-        "of challenge 2: imagenet, random, the path of a state dict (or a folder of <backbone>.pth), or auto: "
+        "(challenge 2 only) imagenet, random, the path of a state dict (or a folder of <backbone>.pth), or auto: "
         "ImageNet's if they are here or can be downloaded, else random with a notice",
         read=non_empty,
         metavar="WHAT",
@@ -91,9 +91,9 @@ class Options:
     )
     breastmnist: str = _option(
         "auto",
-        "of challenge 2, what triplet may learn from besides its ten images: breastmnist, phantom (synthetic images), "
-        "the path of an .npz file, or auto: BreastMNIST if it is here or can be downloaded, else (or with --dataset "
-        "phantom) the phantom",
+        "(challenge 2 only) what triplet may learn from besides its ten images: breastmnist, phantom (synthetic "
+        "images), the path of an .npz file, or auto: BreastMNIST if it is here or can be downloaded, else (or with "
+        "--dataset phantom) the phantom",
         read=non_empty,
         metavar="WHAT",
         is_remembered=True,
@@ -102,7 +102,7 @@ class Options:
     )
     precision: str = _option(
         "auto",
-        f"of challenge 2, what the backbones compute in: {', '.join(PRECISIONS)}, or auto: bfloat16 where this "
+        f"(challenge 2 only) what the backbones compute in: {', '.join(PRECISIONS)}, or auto: bfloat16 where this "
         "processor computes in it, in half the time",
         read=one_of("auto", *PRECISIONS),
         metavar="WHAT",
@@ -113,12 +113,12 @@ class Options:
         "name of the sweep and of its folder",
         read=sweep_name,
         metavar="NAME",
-        default_help="challenge, date and time",
+        default_help="the command's name, date and time",
     )
     resume: str = _option(
         "",
         "go on with the sweep of that name, with its options but those that say where and how long it runs; options "
-        "that are given anew, such as a larger --num-samples, extend it",
+        "that are given anew replace the old ones: more configurations or fresh seeds extend it",
         read=sweep_name,
         metavar="NAME",
         default_help="",
@@ -193,14 +193,18 @@ class SweepOptions(Options):
     )
     time_budget: float | None = _option(
         None,
-        "after e.g. 90s, 20m or 1.5h start no more configurations; those that run and the confirmation still finish; "
-        "--resume does not remember it",
+        "after e.g. 90s, 20m or 1.5h (a number alone is seconds) start no more configurations; those that run and "
+        "the confirmation still finish; --resume does not remember it",
         read=seconds,
         metavar="TIME",
         default_help="none",
     )
     search_seed: int = _option(
-        0, "seed of the search itself", read=whole_number(0, 2**32 - 1), metavar="N", is_remembered=True
+        0,
+        "number that starts the search's own random draws",
+        read=whole_number(0, 2**32 - 1),
+        metavar="N",
+        is_remembered=True,
     )
 
 

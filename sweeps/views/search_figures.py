@@ -56,6 +56,8 @@ def histories(
         confirmed_percent: Mean on fresh seeds, of those that are confirmed.
         warnings: The sweep's.
     """
+    from matplotlib.ticker import MaxNLocator
+
     columns = min(3, len(points))
     lines = -(-len(points) // columns)
     titled = titled_figure("Search history: mean accuracy of each configuration, %", warnings, 0.95 + 1.32 * lines, 0.2)
@@ -69,6 +71,7 @@ def histories(
         _draw_history(axes, own, confirmed_percent.get(name), bottom=low)
         axes.set_title(name, loc="left", pad=3)
         axes.set_xlim(-0.04 * last - 0.5, last * 1.04 + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylim(low - room, high + room)
         if at % columns:
             axes.tick_params(labelleft=False)
@@ -137,6 +140,8 @@ def cost_curves(
     room = max(max(last) - min(last), 2.0)
     axes.set_ylim(min(last) - 0.6 * room, max(last) + 0.1 * room)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    # An axis of about one decade would label its minor ticks too, one over the other.
+    axes.xaxis.set_minor_formatter(lambda value, _: "")
     axes.set_xlabel("seconds of one worker (logarithmic)")
     axes.set_ylabel("accuracy, %")
     titled.place_axes(0.5, room_for(list(points)) + 0.1, 0.66)
