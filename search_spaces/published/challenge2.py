@@ -142,6 +142,13 @@ PUBLISHED = {
         seeds=None,
         note="not in the study; the setting of its vgg11",
     ),
+    "efficientnet_lite0": Published(
+        params={"tap": "8@140", "cut": 1, "shrink": 0.2, "mirror": True, "head": "centroid"},
+        mean=None,
+        sd=None,
+        seeds=None,
+        note="not in the study; the setting is ours, found on seeds of the search",
+    ),
     "finetune": Published(
         params={
             "backbone": "alexnet",
