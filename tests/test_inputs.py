@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import pretended
+from refusals import no_network
 from sweeps.analysis import caveats
 from sweeps.core.errors import BadInput
 from sweeps.inputs import images, weights
@@ -41,6 +42,12 @@ class Beside(Learner):
     may_need = Needs(views=(replace(COMPUTED, size_px=64),), other_datasets=(BREASTMNIST,))
 
 
+class Other(Learner):
+    """Learns from features of another backbone."""
+
+    may_need = Needs(views=(FeatureSpec(backbone="vgg16", output="mean"),))
+
+
 class Untrained(Learner):
     """Learns from features that mean nothing, by intention."""
 
@@ -51,7 +58,8 @@ def approach(learner):
     return replace(pretended.approach(learner.__name__.lower()), learner=learner)
 
 
-PIXELS_ONLY, FROZEN, TRAINED, BESIDE, UNTRAINED = map(approach, (pretended.Nothing, Frozen, Trained, Beside, Untrained))
+LEARNERS = (pretended.Nothing, Frozen, Trained, Beside, Untrained, Other)
+PIXELS_ONLY, FROZEN, TRAINED, BESIDE, UNTRAINED, OTHER = map(approach, LEARNERS)
 
 
 @pytest.fixture(scope="module")
@@ -151,17 +159,29 @@ def test_beside_it_the_others_weights_are_marked_as_they_are(tmp_path, weights_f
     assert caveats.warnings(find([UNTRAINED, FROZEN], tmp_path).spec("c")) == ["PHANTOM IMAGES", "RANDOM WEIGHTS"]
 
 
-def test_what_was_found_finds_the_same_again(tmp_path, good_npz, breast_file):
-    first = find(
-        [FROZEN, BESIDE], tmp_path, dataset=str(good_npz), breastmnist=breast_file, precision="auto", smoke=True
-    )
-    options = first.found()
-    assert options["weights"] == "random"
-    assert find([FROZEN, BESIDE], tmp_path, **options, smoke=True).spec("c") == first.spec("c")
+@pytest.mark.parametrize("option", ["auto", "random"])
+def test_what_was_found_finds_the_same_again(tmp_path, good_npz, breast_file, monkeypatch, option):
+    monkeypatch.setattr(weights, "_imagenet_weights", no_network)
+    given = {"weights": option, "smoke": True}
+    approaches = [FROZEN, BESIDE]
+    first = find(approaches, tmp_path, dataset=str(good_npz), breastmnist=breast_file, precision="auto", **given)
+    # Also when weights can be had meanwhile.
+    monkeypatch.setattr(weights, "_imagenet_weights", None)
+    again = find(approaches, tmp_path, **first.found(), **given, before=first.spec("c"))
+    assert again.spec("c") == first.spec("c")
 
 
-def test_a_file_of_weights_is_not_among_what_was_found_since_its_path_is_remembered(tmp_path, weights_file):
-    assert "weights" not in find([FROZEN, UNTRAINED], tmp_path, weights=weights_file).found()
+def test_which_backbones_are_random_is_said_if_not_all_are(tmp_path, alexnet, monkeypatch):
+    def alexnet_alone(name):
+        return weights._weights("imagenet", alexnet.state_dict()) if name == "alexnet" else no_network()
+
+    monkeypatch.setattr(weights, "_imagenet_weights", alexnet_alone)
+    found = find([FROZEN, OTHER, UNTRAINED], tmp_path, weights="auto")
+    assert caveats.warnings(found.spec("c")) == ["PHANTOM IMAGES", "RANDOM WEIGHTS of vgg16"]
+    assert caveats.of_table(found.spec("c"), [FROZEN, UNTRAINED]) == ["PHANTOM IMAGES"]
+    assert caveats.of_table(found.spec("c"), [OTHER, UNTRAINED]) == ["PHANTOM IMAGES", "RANDOM WEIGHTS"]
+    assert caveats.of_approach(found.spec("c"), FROZEN)["weights"] == "imagenet"
+    assert caveats.of_approach(found.spec("c"), OTHER)["weights"] == "random"
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 from email.message import Message
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -70,15 +71,69 @@ def test_imagenet_by_name_is_never_replaced():
     assert text.endswith(".")
 
 
-def test_no_mixture_of_imagenet_and_random_weights(monkeypatch, alexnet):
-    def alexnet_alone(name):
+@pytest.fixture
+def alexnet_alone(monkeypatch, alexnet):
+    """Weights that can be had of AlexNet, and of no other; with how often they were asked for."""
+    asked = []
+
+    def imagenet_weights(name):
+        asked.append(name)
         return module._weights("imagenet", alexnet) if name == "alexnet" else no_network()
 
-    monkeypatch.setattr(module, "_imagenet_weights", alexnet_alone)
-    # VGG11 takes a second to initialise, and its values do not matter here.
+    monkeypatch.setattr(module, "_imagenet_weights", imagenet_weights)
+    # VGGs take a second to initialise, and their values do not matter here.
     monkeypatch.setattr(module, "random_backbone", lambda name: random_backbone("alexnet"))
-    found, _ = find_weights("auto", ["alexnet", "vgg11"])
+    return asked
+
+
+def test_a_backbone_whose_weights_cannot_be_had_is_random_by_itself(alexnet_alone):
+    found, notice = find_weights("auto", ["alexnet", "vgg11", "vgg16"])
+    assert {name: each.source for name, each in found.items()} == {
+        "alexnet": "imagenet",
+        "vgg11": "random",
+        "vgg16": "random",
+    }
+    assert "of vgg11, vgg16 (no route to host)." in notice
+    assert "alexnet" not in notice
+
+
+def test_a_refusal_names_those_that_cannot_be_had(alexnet_alone):
+    text = refused(find_weights, "imagenet", ["alexnet", "vgg11", "vgg16"])
+    assert "of vgg11, vgg16 (no route to host)." in text
+    assert "alexnet" not in text
+
+
+def test_each_reason_is_given_with_its_backbones():
+    lacking = {"alexnet": "no", "resnet50": "torn", "vgg11": "no"}
+    assert module._listed(lacking) == "alexnet, vgg11 (no); resnet50 (torn)"
+
+
+def test_with_auto_every_backbone_keeps_what_it_had(alexnet_alone):
+    had = {"alexnet": "random", "vgg11": "random"}
+    found, notice = find_weights("auto", ["alexnet", "vgg11"], had)
     assert [each.source for each in found.values()] == ["random", "random"]
+    assert (notice, alexnet_alone) == (None, [])
+    # What was pretrained is never replaced, and what is new comes as it can be had.
+    assert "of vgg11 (no route to host)." in refused(find_weights, "auto", ["vgg11"], {"vgg11": "imagenet"})
+    assert find_weights("auto", ["alexnet"], {"vgg11": "random"})[0]["alexnet"].source == "imagenet"
+
+
+def test_a_server_that_does_not_answer_is_asked_once(monkeypatch, tmp_path):
+    asked = []
+
+    def silent(name):
+        asked.append(name)
+        raise URLError("timed out")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(module, "_imagenet_weights", silent)
+    assert "of alexnet, vgg11, vgg16 (<urlopen error timed out>)" in refused(
+        find_weights, "imagenet", ["alexnet", "vgg11", "vgg16"]
+    )
+    assert asked == ["alexnet"]
+    # What needs no download is still looked for.
+    refused(find_weights, "imagenet", ["alexnet", "efficientnet_lite0", "vgg11"])
+    assert asked[1:] == ["alexnet", "efficientnet_lite0"]
 
 
 def test_file_is_taken_as_it_is(tmp_path, users_state):

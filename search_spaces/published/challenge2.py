@@ -149,6 +149,14 @@ PUBLISHED = {
         note="not in the study; the setting of its vgg11",
         is_of_the_study=False,
     ),
+    "efficientnet_lite0": Published(
+        params={"tap": "8@140", "cut": 1, "shrink": 0.2, "mirror": True, "head": "centroid"},
+        mean_percent=None,
+        sd_percent=None,
+        seeds=None,
+        note="not in the study; the setting is ours, found on seeds of the search",
+        is_of_the_study=False,
+    ),
     "finetune": Published(
         params={
             "backbone": "alexnet",

@@ -58,12 +58,20 @@ def _caveats(spec: Spec, weights: list[str], others: Collection[Source]) -> dict
 def warnings(spec: Spec) -> list[str]:
     """The caveats that forbid taking a number at face value, in capitals."""
     others = [f"PHANTOM {name.upper()}" for name, each in spec.other_datasets.items() if each.source == PHANTOM]
-    found = of_sweep(spec)
     return [
         *(["PHANTOM IMAGES"] if spec.dataset.source == PHANTOM else others),
-        *(["RANDOM WEIGHTS"] if RANDOM in found.get("weights", "").split(", ") else []),
+        *_random_weights(spec),
         *(["SMOKE RUN"] if spec.smoke else []),
     ]
+
+
+def _random_weights(spec: Spec) -> list[str]:
+    """The warning of backbones that are random and should be pretrained; it names them unless that is all."""
+    chosen = {name: each.source for name, each in spec.weights.items() if BACKBONES[name].pretrained}
+    found = sorted(name for name, source in chosen.items() if source == RANDOM)
+    if len(found) == len(chosen):
+        return ["RANDOM WEIGHTS"] if found else []
+    return [f"RANDOM WEIGHTS of {', '.join(found)}"] if found else []
 
 
 def with_warnings(warnings: Sequence[str]) -> str:

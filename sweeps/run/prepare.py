@@ -47,6 +47,7 @@ def prepare(
         breastmnist=options.breastmnist,
         precision=options.precision,
         smoke=options.smoke,
+        before=earlier.spec,
     )
     prepared = Prepared(
         challenge=challenge,

@@ -18,7 +18,6 @@ from sweeps.stages.sampling import replayed
 from sweeps.store.journal import JOURNAL, Journal
 from sweeps.store.spec import OptionValue, Source, Spec, differences
 from sweeps.store.trials import SEARCH, TrialRecord
-from trainables.parts.backbones import BACKBONES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,24 +71,22 @@ def check_same(before: Spec, now: Spec) -> None:
         BadInput: Something that must stay the same does not.
     """
     for found in differences(before, now):
-        # What the sweep did not have yet may come in.
+        # What the sweep did not have yet may come in; weights are told apart in every table, backbone by backbone.
         if found.before is not None:
             _refuse(found.what, found.before, found.now)
-    # Backbones that the sweep did not have yet must get their weights from where the others did.
-    for old in _kinds(before.weights):
-        for new in _kinds(now.weights):
-            if old != new:
-                _refuse("weights", old, new)
+    # The same values from elsewhere would be marked otherwise than those of earlier starts.
+    for name in sorted(before.weights.keys() & now.weights.keys()):
+        old, new = _kind(before.weights[name]), _kind(now.weights[name])
+        if old != new:
+            _refuse(f"weights of {name}", old, new)
 
 
 def _refuse(what: str, before: str, now: str) -> NoReturn:
     raise BadInput(f"Expected the {what} that this sweep began with ({before}); got {now}. Begin a new sweep.")
 
 
-def _kinds(weights: Mapping[str, Source]) -> list[str]:
-    """What kinds of weights those are that `--weights` decides on."""
-    sources = {each.source for backbone, each in weights.items() if BACKBONES[backbone].pretrained}
-    return sorted({source if source in (IMAGENET, RANDOM) else "files" for source in sources})
+def _kind(weights: Source) -> str:
+    return weights.source if weights.source in (IMAGENET, RANDOM) else "a file"
 
 
 def check_spaces(journal: Journal, approaches: Sequence[Approach]) -> None:

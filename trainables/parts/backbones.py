@@ -7,6 +7,7 @@ every trial and seed then reads the table of features.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,16 +21,18 @@ FEATURES_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
-    """One of torchvision's networks without its classifier of 1000 classes, and what it costs.
+    """A network of a library without its classifier of 1000 classes, and what it costs.
 
-    `side` is the side of the feature map that torchvision's classifier gets; `seconds_per_image` is for one CPU core,
+    `side` is the side of the feature map that the library's classifier gets; `seconds_per_image` is for one CPU core,
     224 pixels and float32, for the plan. One that is not `pretrained` has random weights whatever is asked for.
+    `library` is "torchvision" or "timm".
     """
 
     network: str
     side: int
     seconds_per_image: float
     pretrained: bool = True
+    library: str = "torchvision"
 
 
 BACKBONES = {
@@ -39,6 +42,8 @@ BACKBONES = {
     "vgg16": Backbone(network="vgg16", side=7, seconds_per_image=0.30),
     "resnet50": Backbone(network="resnet50", side=1, seconds_per_image=0.10),
     "vgg11_random": Backbone(network="vgg11", side=7, seconds_per_image=0.16, pretrained=False),
+    # Its time is that of the blocks that are looked at, the first 8 of 16.
+    "efficientnet_lite0": Backbone(network="tf_efficientnet_lite0", side=1, seconds_per_image=0.03, library="timm"),
 }
 
 # Mean and sd of the three colours, for grey values of 0 to 1: the study's, and what the networks were trained with.
@@ -54,13 +59,50 @@ def before_last(blocks: int) -> str:
     return f"before-last-{blocks}"
 
 
+def after(block: int, *, cut: int = 0, side: int = 7) -> str:
+    """The output of a backbone's `block`-th block, counted from 1: a tap.
+
+    `cut` rows and columns are cut from each side of the map (C, Y, X), whose border has seen the padding; one position
+    is always left. The rest is averaged to at most `side` x `side` positions, never enlarged, and flattened channel by
+    channel.
+    """
+    return f"after-{block}-cut-{cut}-{side}x{side}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tap:
+    """What the name that `after` gives says."""
+
+    block: int
+    cut: int
+    side: int
+
+    @classmethod
+    def of(cls, output: str) -> _Tap | None:
+        """The tap of that name; None if the name is of another kind of output."""
+        found = re.fullmatch(r"after-(\d+)-cut-(\d+)-(\d+)x\3", output)
+        if not found:
+            return None
+        block, cut, side = map(int, found.groups())
+        return cls(block=block, cut=cut, side=side)
+
+    def features(self, map_NCYX: Tensor) -> Tensor:
+        """The features (N, C * side * side) of the map behind the block."""
+        shortest = min(map_NCYX.shape[2:])
+        cut = min(self.cut, (shortest - 1) // 2)
+        inner_NCYX = map_NCYX[:, :, cut : map_NCYX.shape[2] - cut, cut : map_NCYX.shape[3] - cut].float()
+        return adaptive_avg_pool2d(inner_NCYX, min(self.side, shortest - 2 * cut)).flatten(1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FeatureSpec:
     """One table of features: everything it depends on besides the images and the weights.
 
-    `output` "full" is the feature map as torchvision's classifier gets it, flattened channel by channel (AlexNet
+    `output` "full" is the feature map as the library's classifier gets it, flattened channel by channel (AlexNet
     256 x 6 x 6 = 9216 numbers, VGG 512 x 7 x 7 = 25088, ResNet50 2048); "mean" is the last map averaged over its
-    positions (256, 512, 2048); `before_last(k)` is the map (C, Y, X) that goes into the last k blocks.
+    positions (256, 512, 2048); `before_last(k)` is the map (C, Y, X) that goes into the last k blocks; `after(k)` is
+    what comes out of the k-th, pooled. `interpolation`, by which images are enlarged, is "bilinear" or "bicubic"; those
+    that are `mirrored` are flipped left-right before anything else.
     """
 
     backbone: str
@@ -68,15 +110,19 @@ class FeatureSpec:
     size_px: int = 224
     normalisation: str = "half"
     precision: str = "float32"
+    interpolation: str = "bilinear"
+    mirrored: bool = False
 
     @property
     def name(self) -> str:
         """The name of the view; the precision is the sweep's and not a trial's affair."""
-        return f"{self.backbone}-{self.size_px}px-{self.normalisation}-{self.output}"
+        interpolation = "" if self.interpolation == "bilinear" else f"-{self.interpolation}"
+        mirrored = "-mirrored" if self.mirrored else ""
+        return f"{self.backbone}-{self.size_px}px-{self.normalisation}{interpolation}{mirrored}-{self.output}"
 
 
 def random_backbone(name: str) -> nn.Module:
-    """The backbone of that name, randomly initialised as torchvision does it, always from the same seed."""
+    """The backbone of that name, randomly initialised as its library does it, always from the same seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return _build(name)
@@ -96,7 +142,7 @@ def backbone_with(name: str, weights: Mapping[str, Tensor]) -> nn.Module:
 
 
 def _build(name: str) -> nn.Module:
-    """The network without torchvision's classifier, under torchvision's names.
+    """The network without its library's classifier, under its library's names.
 
     Raises:
         ValueError: No such backbone.
@@ -106,7 +152,13 @@ def _build(name: str) -> nn.Module:
     # Importing torchvision takes a second, which trials that only read features need not spend.
     from trainables.parts.torchvision_import import torchvision
 
-    network: nn.Module = torchvision.models.get_model(BACKBONES[name].network, weights=None)
+    if BACKBONES[name].library == "timm":
+        # It imports torchvision, so it must come after the line above.
+        import timm
+
+        network: nn.Module = timm.create_model(BACKBONES[name].network, pretrained=False)
+    else:
+        network = torchvision.models.get_model(BACKBONES[name].network, weights=None)
     for classifier in ("classifier", "fc"):
         if hasattr(network, classifier):
             setattr(network, classifier, nn.Identity())
@@ -117,8 +169,14 @@ def blocks(backbone: nn.Module) -> list[nn.Module]:
     """The backbone's layers in a row, from images (N, 3, S, S) to the last feature map (N, C, Y, X).
 
     A block of AlexNet (3) or VGG (5) ends with a max-pooling; those of a ResNet (5) are its stem and its four layers.
+    Those of an EfficientNet (Lite0: 17) are its own, of which the first has the stem before it, and the convolution
+    behind them.
     """
     parts = dict(backbone.named_children())
+    if "conv_stem" in parts:
+        first, *others = (block for stage in parts["blocks"].children() for block in stage.children())
+        head = nn.Sequential(parts["conv_head"], parts["bn2"])
+        return [nn.Sequential(parts["conv_stem"], parts["bn1"], first), *others, head]
     if "layer1" in parts:
         stem = nn.Sequential(*(parts[name] for name in ("conv1", "bn1", "relu", "maxpool")))
         return [stem, *(parts[f"layer{number}"] for number in range(1, 5))]
@@ -139,11 +197,14 @@ def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:16]
 
 
-def coloured(images_NHW: Tensor, size_px: int, normalisation: str) -> Tensor:
-    """uint8 grey images as a backbone gets them: upscaled (bilinear), three colours, normalised; (N, 3, S, S)."""
+def coloured(images_NHW: Tensor, size_px: int, normalisation: str, interpolation: str = "bilinear") -> Tensor:
+    """uint8 grey images as a backbone gets them: upscaled, three colours, normalised; (N, 3, S, S).
+
+    "bicubic" goes a little beyond black and white, and is not clipped.
+    """
     means, sds = (torch.tensor(values)[:, None, None] for values in INPUT_NORMALISATIONS[normalisation])
     grey_N1SS = interpolate(
-        images_NHW[:, None].float() / 255, size=(size_px, size_px), mode="bilinear", align_corners=False
+        images_NHW[:, None].float() / 255, size=(size_px, size_px), mode=interpolation, align_corners=False
     )
     return ((grey_N1SS - means) / sds).contiguous(memory_format=torch.channels_last)
 
@@ -164,18 +225,30 @@ def extractor(
     dtype = PRECISIONS[spec.precision]
     stages = blocks(backbone_with(spec.backbone, weights).to(dtype))
     inputs = {before_last(len(stages) - index): index for index in range(len(stages))}
-    unknown = set(outputs) - {"full", "mean", *inputs}
+    taps = {name: tap for name in outputs if (tap := _Tap.of(name)) and 1 <= tap.block <= len(stages) and tap.side}
+    unknown = set(outputs) - {"full", "mean", *inputs, *taps}
     if unknown:
-        raise ValueError(f"Expected outputs from full, mean, {', '.join(inputs)}; got {', '.join(sorted(unknown))}.")
+        raise ValueError(
+            f"Expected outputs from full, mean, {', '.join(inputs)}, or after-K-cut-C-SxS with K from 1 to "
+            f"{len(stages)}; got {', '.join(sorted(unknown))}."
+        )
+    # Nothing behind the last block that is needed is computed.
+    ends = {"full": len(stages), "mean": len(stages), **inputs, **{name: tap.block for name, tap in taps.items()}}
+    needed = max((ends[name] for name in outputs), default=0)
 
     def extract(images_NHW: Tensor) -> dict[str, Tensor]:
         features = {}
         with torch.inference_mode():
-            map_NCYX = coloured(images_NHW, spec.size_px, spec.normalisation).to(dtype)
-            for name, stage in zip(inputs, stages, strict=True):
-                if name in outputs:
-                    features[name] = map_NCYX.float().contiguous()
-                map_NCYX = stage(map_NCYX)
+            images_NHW = images_NHW.flip(-1) if spec.mirrored else images_NHW
+            map_NCYX = coloured(images_NHW, spec.size_px, spec.normalisation, spec.interpolation).to(dtype)
+            for count in range(needed + 1):
+                # The map behind the first `count` blocks.
+                before = before_last(len(stages) - count)
+                if before in outputs:
+                    features[before] = map_NCYX.float().contiguous()
+                features |= {name: tap.features(map_NCYX) for name, tap in taps.items() if tap.block == count}
+                if count < needed:
+                    map_NCYX = stages[count](map_NCYX)
             map_NCYX = map_NCYX.float().contiguous()
             if "full" in outputs:
                 features["full"] = adaptive_avg_pool2d(map_NCYX, BACKBONES[spec.backbone].side).flatten(1)

@@ -1,0 +1,149 @@
+"""Heads on inner layers: each against its textbook form on all features, without the detour over the support's span."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.neighbors import NearestCentroid
+from sklearn.svm import SVC
+
+from search_spaces import efficientnet_lite0
+from trainables import tapped_head
+from trainables.parts.learner import Support
+from trainables.parts.streams import Streams
+from trainables.tapped_head import CUTS, EfficientNetLite0, TappedHead, TappedHeadConfig, standardiser
+
+HEADS = [head for _, head in inspect.getmembers(tapped_head, inspect.isclass) if hasattr(head, "taps")]
+LABELS = torch.tensor([0.0] * 5 + [1.0] * 5)
+CONFIG = TappedHeadConfig(tap="8@140", cut=1, shrink=0.2, mirror=False, head="centroid")
+FEATURES = 60
+
+
+def features(count, seed):
+    """Of unlike scales; the last one is constant."""
+    found = np.random.default_rng(seed).normal(size=(count, FEATURES)) * np.linspace(0.1, 5, FEATURES)
+    found[:, -1] = 3.0
+    return torch.from_numpy(found.astype(np.float32))
+
+
+def support_of(*views):
+    return Support(images=views[0], labels=LABELS, more=views[1:])
+
+
+def logits(config, support, new):
+    with torch.inference_mode():
+        return EfficientNetLite0.fit(config, support, Streams(0))(new).numpy()
+
+
+def standardised(known, new, shrink):
+    """By the formula, feature by feature, without the last one, which is constant."""
+    known, new = known.double().numpy(), new.double().numpy()
+    sds = [known[:, index].std() for index in range(FEATURES)]
+    columns = []
+    for index in range(FEATURES - 1):
+        scale = sds[index] + shrink * sum(sds) / FEATURES
+        columns.append((new[:, index] - known[:, index].mean()) / scale / np.sqrt(FEATURES))
+    return np.stack(columns, 1)
+
+
+TEXTBOOK = {
+    "ridge": ("ridge_alpha", RidgeClassifier, "alpha", 0.3),
+    "svm": ("svm_c", SVC, "C", 5.0),
+    "logistic": ("logistic_c", LogisticRegression, "C", 2.0),
+}
+
+
+@pytest.mark.parametrize("head", TEXTBOOK)
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_head_is_what_it_is_on_all_features(head, mirror):
+    own, textbook, name, strength = TEXTBOOK[head]
+    views = (features(10, 0), features(10, 1))[: 1 + mirror]
+    new = features(30, 2)
+    known = torch.cat(views)
+    more = {"kernel": "linear"} if head == "svm" else {"max_iter": 10000, "tol": 1e-8} if head == "logistic" else {}
+    model = textbook(**{name: strength}, **more)
+    model.fit(standardised(known, known, 0.2), LABELS.repeat(1 + mirror).numpy())
+    found = logits(replace(CONFIG, head=head, mirror=mirror, **{own: strength}), support_of(*views), new)
+    np.testing.assert_allclose(found, model.decision_function(standardised(known, new, 0.2)), rtol=2e-2, atol=2e-3)
+
+
+@pytest.mark.parametrize("shrink", [0.0, 0.2, 1.0])
+def test_centroid_is_sklearn_s_and_the_class_means_have_margins_of_one(shrink):
+    known, new = features(10, 0), features(200, 2)
+    config = replace(CONFIG, shrink=shrink)
+    model = NearestCentroid().fit(standardised(known, known, shrink), LABELS.numpy())
+    found = logits(config, support_of(known), new)
+    assert ((found > 0) == model.predict(standardised(known, new, shrink))).all()
+    means = torch.stack([known[:5].mean(0), known[5:].mean(0)])
+    np.testing.assert_allclose(logits(config, support_of(known), means), [-1, 1], atol=1e-4)
+
+
+def test_lda_with_a_spherical_covariance_is_the_nearest_centroid_and_with_less_it_is_not():
+    known, new = features(10, 0), features(200, 2)
+    wanted = logits(CONFIG, support_of(known), new)
+    spherical = logits(replace(CONFIG, head="lda", lda_shrinkage=1.0), support_of(known), new)
+    np.testing.assert_allclose(spherical / np.abs(spherical).max(), wanted / np.abs(wanted).max(), atol=1e-4)
+    other = logits(replace(CONFIG, head="lda", lda_shrinkage=0.1), support_of(known), new)
+    assert np.abs(other / np.abs(other).max() - wanted / np.abs(wanted).max()).max() > 0.01
+
+
+def test_a_feature_that_is_constant_in_the_support_counts_nothing_even_if_it_varies_later():
+    for shrink in (0.0, 0.2):
+        _, factor_D = standardiser(features(10, 0).double().numpy(), shrink)
+        assert (factor_D[:-1] > 0).all()
+        assert factor_D[-1] == 0
+
+
+def test_ten_images_that_are_all_the_same_give_the_same_answer_for_all():
+    same = features(1, 0).repeat(10, 1)
+    assert (logits(CONFIG, support_of(same), features(5, 1)) == 0).all()
+
+
+def test_of_images_that_are_scored_the_mirror_images_are_not_looked_at():
+    support = support_of(features(10, 0), features(10, 1))
+    classifier = EfficientNetLite0.fit(replace(CONFIG, mirror=True), support, Streams(0))
+    new = features(5, 2)
+    assert torch.equal(classifier(new, features(5, 3)), classifier(new, features(5, 4)))
+
+
+def test_an_unknown_head_is_an_error_with_the_choices():
+    with pytest.raises(ValueError, match="Expected a head from centroid, ridge, svm, logistic, lda; got 'tree'"):
+        logits(replace(CONFIG, head="tree"), support_of(features(10, 0)), features(1, 1))
+
+
+@pytest.mark.parametrize(("tap", "cut"), [("9@140", 0), ("8@141", 0), ("8", 0), ("8@140", 2)])
+def test_an_unknown_tap_is_an_error_with_the_choices(tap, cut):
+    with pytest.raises(ValueError, match="Expected a tap from 2@96, "):
+        EfficientNetLite0.needs(replace(CONFIG, tap=tap, cut=cut))
+
+
+@pytest.mark.parametrize("head", HEADS, ids=lambda head: head.__name__)
+def test_features_are_as_declared_and_every_feature_has_its_configuration(head):
+    assert issubclass(head, TappedHead)
+    named = set()
+    for tap in head.taps:
+        for cut in CUTS:
+            views = head.needs(replace(CONFIG, tap=tap, cut=cut, mirror=True)).features
+            assert [view.mirrored for view in views] == [False, True]
+            assert views[:1] == head.needs(replace(CONFIG, tap=tap, cut=cut)).features
+            named |= {view.name for view in views}
+    assert named == {view.name for view in head.may_need.features}
+
+
+class Choices(Exception):
+    """What the space offers as taps."""
+
+
+def test_the_space_offers_every_tap():
+    class Trial:
+        def suggest_categorical(self, name, choices):
+            raise Choices(choices)
+
+    with pytest.raises(Choices) as caught:
+        efficientnet_lite0.suggest(Trial())
+    assert tuple(caught.value.args[0]) == EfficientNetLite0.taps

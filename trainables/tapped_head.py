@@ -1,0 +1,165 @@
+"""Heads without training on an inner layer of a frozen backbone.
+
+Ten images know nothing of a thousand classes, and the last layer of a network knows little else: how deep to look is
+the first hyperparameter. The heads are linear, so each is one vector of weights.
+
+Shapes: N = images, D = features, R = dimensions of the support's span.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.svm import SVC
+
+from trainables.parts.backbones import FeatureSpec, after
+from trainables.parts.learner import Classifier, Learner, Needs, Support
+from trainables.parts.streams import Streams
+
+# How many rows and columns may be cut from each side of a map, and the most positions that are left along either.
+CUTS = (0, 1)
+SIDE = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class TappedHeadConfig:
+    """Where the backbone is tapped, the features' scale, and the head with its own hyperparameter (None if not its).
+
+    Attributes:
+        tap: After which block, and on images of which size: "8@140".
+        cut: Rows and columns that are cut from each side of the map.
+        shrink: What part of the mean sd is added to each feature's own.
+        mirror: Whether the mirror images of the ten are learned from too.
+        head: "centroid", "ridge", "svm", "logistic" or "lda".
+        ridge_alpha: Penalty of ridge regression.
+        svm_c: Price of a margin's violation.
+        logistic_c: Inverse penalty of logistic regression.
+        lda_shrinkage: 0 is the support's own covariance, 1 a spherical one.
+    """
+
+    tap: str
+    cut: int
+    shrink: float
+    mirror: bool
+    head: str
+    ridge_alpha: float | None = None
+    svm_c: float | None = None
+    logistic_c: float | None = None
+    lda_shrinkage: float | None = None
+
+
+def standardiser(support_ND: np.ndarray, shrink: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and factor (D,) by which features are standardised: `(x - mean) * factor`.
+
+    The factor is 1 / ((sd + shrink * mean sd) * sqrt(D)), so that an image's squared length is about 1 however many
+    features there are; `shrink` keeps features that hardly vary over the support from counting as much as the others.
+    A feature that is constant over the support counts nothing.
+    """
+    sd_D = support_ND.std(0)
+    scale_D = (sd_D + shrink * sd_D.mean()) * np.sqrt(support_ND.shape[1])
+    factor_D = np.divide(1.0, scale_D, out=np.zeros_like(scale_D), where=sd_D > 1e-6)
+    return support_ND.mean(0), factor_D
+
+
+def centroid(points_NR: np.ndarray, labels_N: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights and bias of the nearest class mean; the means themselves have margins of -1 and 1."""
+    normal_R, pneumonia_R = (points_NR[labels_N == label].mean(0) for label in (0, 1))
+    weights_R = 2 * (pneumonia_R - normal_R) / max(np.square(pneumonia_R - normal_R).sum(), 1e-12)
+    return weights_R, float(-weights_R @ (normal_R + pneumonia_R) / 2)
+
+
+def head(config: TappedHeadConfig, points_NR: np.ndarray, labels_N: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights (R,) and bias of the configuration's head; its margin is 0 at the border.
+
+    Raises:
+        ValueError: There is no head of that name.
+    """
+    match config.head:
+        case "centroid":
+            return centroid(points_NR, labels_N)
+        case "ridge":
+            model = RidgeClassifier(alpha=config.ridge_alpha)
+        case "svm":
+            model = SVC(C=config.svm_c, kernel="linear")
+        case "logistic":
+            model = LogisticRegression(C=config.logistic_c, max_iter=1000)
+        case "lda":
+            model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=config.lda_shrinkage)
+        case unknown:
+            raise ValueError(f"Expected a head from centroid, ridge, svm, logistic, lda; got {unknown!r}.")
+    model.fit(points_NR, labels_N)
+    return model.coef_.ravel(), float(np.ravel(model.intercept_)[0])
+
+
+class TappedHead(Learner):
+    """A head without training on an inner layer of a frozen backbone; a subclass names both. Nothing is random."""
+
+    Config = TappedHeadConfig
+    backbone: ClassVar[str]
+    # As in `TappedHeadConfig.tap`.
+    taps: ClassVar[tuple[str, ...]]
+    normalisation: ClassVar[str] = "half"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.may_need = Needs(
+            views=tuple(
+                cls.features(tap, cut, mirrored) for tap in cls.taps for cut in CUTS for mirrored in (False, True)
+            )
+        )
+
+    @classmethod
+    def features(cls, tap: str, cut: int, mirrored: bool) -> FeatureSpec:
+        """The table of a tap.
+
+        Raises:
+            ValueError: The backbone has no such tap here.
+        """
+        if tap not in cls.taps or cut not in CUTS:
+            raise ValueError(f"Expected a tap from {', '.join(cls.taps)}, cut by 0 or 1; got {tap!r}, cut by {cut}.")
+        block, _, size_px = tap.partition("@")
+        return FeatureSpec(
+            backbone=cls.backbone,
+            output=after(int(block), cut=cut, side=SIDE),
+            size_px=int(size_px),
+            normalisation=cls.normalisation,
+            interpolation="bicubic",
+            mirrored=mirrored,
+        )
+
+    @classmethod
+    def needs(cls, config: TappedHeadConfig) -> Needs:
+        """The configuration's tap, and the same of the mirror images if they are learned from."""
+        views = (False, True) if config.mirror else (False,)
+        return Needs(views=tuple(cls.features(config.tap, config.cut, mirrored) for mirrored in views))
+
+    @classmethod
+    def fit(cls, config: TappedHeadConfig, support: Support, streams: Streams) -> Classifier:
+        """Fit the head to the support; of images that are scored, their mirror images are not looked at.
+
+        All heads' weights lie in the span of the support, which has at most 20 dimensions: there they are fitted, so
+        that thousands of features cost no more than the projection onto it.
+        """
+        images_ND = torch.cat([support.images, *support.more]).double().numpy()
+        labels_N = np.tile(support.labels.numpy().astype(int), 1 + len(support.more))
+        mean_D, factor_D = standardiser(images_ND, config.shrink)
+        standardised_ND = (images_ND - mean_D) * factor_D
+        _, lengths_R, span_RD = np.linalg.svd(standardised_ND, full_matrices=False)
+        span_RD = span_RD[lengths_R > 1e-6 * max(lengths_R.max(), 1e-12)]
+        weights_R, bias = head(config, standardised_ND @ span_RD.T, labels_N)
+        weights_D = torch.from_numpy(weights_R @ span_RD * factor_D)
+        border = torch.from_numpy(mean_D) @ weights_D - bias
+        return lambda images_ND, *mirrored: images_ND.double() @ weights_D - border
+
+
+class EfficientNetLite0(TappedHead):
+    """A head without training on an inner layer of frozen EfficientNet-Lite0."""
+
+    backbone = "efficientnet_lite0"
+    # Where a sweep's time goes furthest: earlier blocks on small images, later ones on larger ones.
+    taps = ("2@96", "2@112", "6@128", "8@128", "6@140", "8@140")
