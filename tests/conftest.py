@@ -2,14 +2,22 @@ import numpy as np
 import optuna
 import pytest
 
+from faults import run_undisturbed
 from sweeps.engine import cluster
 from sweeps.store.journal import Journal
 from trainables.parts.datasets import phantom_dataset
 
 
 def pytest_collection_modifyitems(items):
-    """The longest files first, or one process would wait for them at the end."""
-    items.sort(key=lambda item: not item.path.name.startswith("test_sweep"))
+    """The longest files first, or one process would wait for them at the end: all approaches, then what is slow."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path.name != "test_approaches.py", item.path not in slow))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """The folder of a sweep that nothing happened to, with which those under faults are compared."""
+    return run_undisturbed(tmp_path_factory.mktemp("undisturbed"))
 
 
 @pytest.fixture(scope="session")

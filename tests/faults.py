@@ -6,7 +6,6 @@ journal, in the tables and in MLflow.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import shlex
@@ -68,10 +67,8 @@ def uri_of(folder):
     return f"sqlite:///{folder}/mlflow.db"
 
 
-@functools.cache
-def undisturbed_sweep(tmp_path_factory):
-    """The folder of a sweep that nothing happened to; all files of tests share one."""
-    folder = tmp_path_factory.mktemp("undisturbed")
+def run_undisturbed(folder):
+    """A sweep that nothing happens to; its folder."""
     done = run(folder, "challenge1", "--name", "sweep", *TINY)
     assert done.returncode == 0, done.stderr
     return folder

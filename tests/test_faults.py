@@ -22,16 +22,10 @@ from faults import (
     kill_group,
     kill_workers,
     resume,
-    undisturbed_sweep,
     wait_for_confirmation,
 )
 
 pytestmark = pytest.mark.fault
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    return undisturbed_sweep(tmp_path_factory)
 
 
 # The driver.

@@ -21,16 +21,10 @@ from faults import (
     assert_same,
     resume,
     seconds_of_seeds,
-    undisturbed_sweep,
     wait_for_confirmation,
 )
 
 pytestmark = pytest.mark.fault
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    return undisturbed_sweep(tmp_path_factory)
 
 
 def free_port():
