@@ -71,7 +71,7 @@ def check_same(before: Spec, now: Spec) -> None:
         BadInput: Something that must stay the same does not.
     """
     for found in differences(before, now):
-        # What the sweep did not have yet may come in; weights are told apart in every table, backbone by backbone.
+        # What the sweep did not have yet may come in; every table names the weights of each backbone.
         if found.before is not None:
             _refuse(found.what, found.before, found.now)
     # The same values from elsewhere would be marked otherwise than those of earlier starts.
