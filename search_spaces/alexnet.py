@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from search_spaces.shared import suggest_head as suggest
+from optuna import Trial
 
-__all__ = ["suggest"]
+from search_spaces.shared import THREE_BLOCKS, suggest_head
+
+
+def suggest(trial: Trial) -> None:
+    """The head's training."""
+    suggest_head(trial, THREE_BLOCKS)

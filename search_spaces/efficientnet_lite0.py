@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from optuna import Trial
 
+from search_spaces.shared import LITE0_PAIRS, LITE0_TAPS, suggest_border_and_mirror
+
 
 def suggest(trial: Trial) -> None:
     """Suggest every parameter that the chosen head has."""
-    # Scientific: after which block, on images of which size. One choice, since each pair is a table of its own.
-    trial.suggest_categorical("tap", ["2@96", "2@112", "6@128", "8@128", "6@140", "8@140"])
-    trial.suggest_categorical("cut", [0, 1])  # Nuisance.
+    trial.suggest_categorical("tap", [*LITE0_TAPS, *LITE0_PAIRS])  # Scientific.
+    suggest_border_and_mirror(trial)
     trial.suggest_float("shrink", 0.0, 1.0)  # Nuisance.
-    trial.suggest_categorical("mirror", [False, True])  # Scientific.
     head = trial.suggest_categorical("head", ["centroid", "ridge", "svm", "logistic", "lda"])  # Scientific.
     if head == "ridge":
         trial.suggest_float("ridge_alpha", 1e-3, 1e2, log=True)  # Nuisance.

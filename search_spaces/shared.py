@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from optuna import Trial
 
 
@@ -87,30 +89,71 @@ def suggest_siamese(trial: Trial) -> None:
     trial.suggest_categorical("references", ["mean", "nearest"])  # Scientific.
 
 
-def suggest_frozen_features(trial: Trial, *, pooling: bool = True) -> None:
-    """What goes into a frozen backbone, what comes out, and its scale.
+# Where networks of five blocks are tapped, and those of three, and two of the first side by side: after which block, on
+# images of which size. The study looked at the last block on 224 pixels. One choice, since each pair is a table.
+FIVE_BLOCKS = ("5@224", "5@128", "4@128", "4@96", "3@64")
+THREE_BLOCKS = ("3@224", "3@128", "2@128", "2@96", "1@64")
+TWICE_FIVE_BLOCKS = ("5+5@224", "5+5@128", "4+4@128", "4+4@96", "3+3@64")
+FIVE_AND_THREE_BLOCKS = ("5+3@224", "5+3@128", "4+2@128", "4+2@96", "3+1@64")
+# Of heads that take a map of 7 x 7 positions.
+MAP_TAPS = ("5@224", "5@128", "4@128", "3@64")
+LITE0_TAPS = ("2@64", "2@80", "5@96", "6@140", "8@140")
+# Early layers and later ones, which err on other images.
+LITE0_PAIRS = ("2@80&5@96", "2@64&6@140", "2@80&6@140")
 
-    A table at 224 pixels takes minutes to compute, so ImageNet's normalisation is offered at 128 pixels only.
-    """
-    if trial.suggest_categorical("size_px", [224, 128]) == 128:  # Scientific.
-        trial.suggest_categorical("input_normalisation", ["half", "imagenet"])  # Nuisance.
+
+def suggest_frozen_features(trial: Trial, taps: Sequence[str] = FIVE_BLOCKS, *, pooling: bool = True) -> None:
+    """Where a frozen backbone is tapped, how many positions are kept, and the features' scale."""
+    trial.suggest_categorical("tap", taps)  # Scientific.
     if pooling:
         trial.suggest_categorical("pooling", ["full", "mean"])  # Scientific.
-    trial.suggest_categorical("scaling", ["none", "length", "standardise"])  # Nuisance.
+    trial.suggest_categorical("scaling", ["none", "length", "standardise", "damped"])  # Nuisance.
 
 
-def suggest_head(trial: Trial, *, pooling: bool = True, most_steps: int = 200) -> None:
+def suggest_head(
+    trial: Trial, taps: Sequence[str] = FIVE_BLOCKS, *, pooling: bool = True, most_steps: int = 200
+) -> None:
     """Parameters of every head on a frozen backbone; on weight decay see `suggest_scratch_network`."""
-    suggest_frozen_features(trial, pooling=pooling)
+    suggest_frozen_features(trial, taps, pooling=pooling)
     trial.suggest_float("learning_rate", 1e-5, 1e-1, log=True)  # Nuisance.
     trial.suggest_float("weight_decay", 1e-6, 1.0, log=True)  # Nuisance.
     trial.suggest_int("steps", 10, most_steps, log=True)  # Nuisance.
+
+
+def suggest_head_on_lite0(trial: Trial) -> None:
+    """Parameters of every trained head on EfficientNet-Lite0, whose tables have 7 x 7 positions."""
+    suggest_head(trial, LITE0_TAPS, pooling=False)
+    suggest_border_and_mirror(trial)
+
+
+def suggest_border_and_mirror(trial: Trial) -> None:
+    """Whether the border of the map, which has seen the padding, is cut off, and mirror images are learned from."""
+    trial.suggest_categorical("cut", [0, 1])  # Nuisance.
+    trial.suggest_categorical("mirror", [False, True])  # Scientific.
+
+
+def suggest_dense_layers(trial: Trial, *, least: int, most_width: int) -> None:
+    """Hidden layers behind the features: `least` to two, of 32 to `most_width` units."""
+    if trial.suggest_int("depth", least, 2):  # Scientific.
+        trial.suggest_int("width", 32, most_width, log=True)  # Scientific.
+        trial.suggest_float("dropout", 0.0, 0.8)  # Nuisance.
 
 
 def suggest_focal(trial: Trial) -> None:
     """Focal loss: how little an easy image counts (0 is cross-entropy), and the weight of pneumonia (.5 is neutral)."""
     trial.suggest_float("gamma", 0.0, 5.0)  # Scientific.
     trial.suggest_float("alpha", 0.25, 0.75)  # Scientific.
+
+
+def suggest_triplet(trial: Trial) -> None:
+    """The embedding, the triplets it learns from, and how it then decides."""
+    trial.suggest_int("embedding_size", 8, 128, log=True)  # Scientific.
+    trial.suggest_categorical("unit_length", [False, True])  # Scientific.
+    trial.suggest_float("dropout", 0.0, 0.8)  # Nuisance.
+    trial.suggest_float("margin", 0.05, 1.0, log=True)  # Scientific.
+    trial.suggest_categorical("mining", ["all", "semi-hard", "hard"])  # Scientific.
+    if trial.suggest_categorical("inference", ["centroid", "neighbours", "logistic"]) == "neighbours":  # Scientific.
+        trial.suggest_int("neighbours", 1, 5)  # Nuisance.
 
 
 def suggest_recurrent(trial: Trial, *, most_hidden: int, most_layers: int) -> None:
@@ -126,7 +169,7 @@ def suggest_recurrent_head(trial: Trial) -> None:
 
     With 128 units in two layers and twice the study's steps a seed takes over four seconds, so these are the most.
     """
-    suggest_head(trial, pooling=False, most_steps=60)
+    suggest_head(trial, MAP_TAPS, pooling=False, most_steps=60)
     trial.suggest_categorical("sequence", ["positions", "pieces"])  # Scientific.
     suggest_recurrent(trial, most_hidden=128, most_layers=2)
 
@@ -144,7 +187,7 @@ def suggest_features_and_pixels(trial: Trial) -> None:
     suggest_pixel_sequence(trial)
 
 
-def suggest_two_backbones(trial: Trial) -> None:
+def suggest_two_backbones(trial: Trial, taps: Sequence[str] = TWICE_FIVE_BLOCKS) -> None:
     """The training of linear heads on two backbones, and how these become one answer."""
-    suggest_head(trial)
+    suggest_head(trial, taps)
     trial.suggest_categorical("combination", ["joint", "average"])  # Scientific.

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from search_spaces.shared import suggest_two_backbones as suggest
+from optuna import Trial
 
-__all__ = ["suggest"]
+from search_spaces.shared import FIVE_AND_THREE_BLOCKS, suggest_two_backbones
+
+
+def suggest(trial: Trial) -> None:
+    """The heads' training, and how two backbones become one answer."""
+    suggest_two_backbones(trial, FIVE_AND_THREE_BLOCKS)

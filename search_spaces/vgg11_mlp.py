@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optuna import Trial
 
-from search_spaces.shared import suggest_head
+from search_spaces.shared import suggest_dense_layers, suggest_head
 
 
 def suggest(trial: Trial) -> None:
@@ -13,6 +13,4 @@ def suggest(trial: Trial) -> None:
     A seed of the widest head on the full map takes seconds, so it gets no more than twice the study's steps.
     """
     suggest_head(trial, most_steps=60)
-    trial.suggest_int("width", 32, 1500, log=True)  # Scientific.
-    trial.suggest_int("depth", 1, 2)  # Scientific.
-    trial.suggest_float("dropout", 0.0, 0.8)  # Nuisance.
+    suggest_dense_layers(trial, least=1, most_width=1500)

@@ -19,6 +19,9 @@ from search_spaces import (
     alexnet_focal,
     efficientnet_lite0,
     finetune,
+    lite0_focal,
+    lite0_mlp,
+    lite0_triplet,
     pixel_baseline,
     pixel_lstm,
     pixel_rnn,
@@ -46,6 +49,8 @@ from trainables.frozen_head import (
     VGG11VGG16,
     AlexNetFocal,
     AlexNetLinear,
+    Lite0Focal,
+    Lite0MLP,
     RandomVGG11,
     ResNet50Focal,
     VGG11AlexNet,
@@ -57,7 +62,7 @@ from trainables.map_heads import VGG11CNN, VGG11LSTM, VGG11RNN
 from trainables.pixel_baseline import PixelBaseline
 from trainables.pixel_sequences import PixelLSTM, PixelRNN, VGG11LSTMHidden, VGG11RNNHidden
 from trainables.tapped_head import EfficientNetLite0
-from trainables.triplet import AlexNetTriplet
+from trainables.triplet import AlexNetTriplet, Lite0Triplet
 
 # What runs only when it is asked for by name, or with `--approaches all`.
 on_demand = partial(Approach, is_default=False)
@@ -77,6 +82,10 @@ CHALLENGE = Challenge(
         ),
         # Ours: a network whose weights a package brings, looked at where it pays.
         Approach(name="efficientnet_lite0", learner=EfficientNetLite0, space=efficientnet_lite0, seconds_per_seed=0.05),
+        # The study's heads on it.
+        Approach(name="lite0_mlp", learner=Lite0MLP, space=lite0_mlp, seconds_per_seed=0.15),
+        Approach(name="lite0_focal", learner=Lite0Focal, space=lite0_focal, seconds_per_seed=0.07),
+        Approach(name="lite0_triplet", learner=Lite0Triplet, space=lite0_triplet, seconds_per_seed=0.2),
         # The study's table.
         Approach(name="vgg11", learner=VGG11Linear, space=vgg11, seconds_per_seed=0.1),
         Approach(name="vgg11_mlp", learner=VGG11MLP, space=vgg11_mlp, seconds_per_seed=1.3),

@@ -13,7 +13,7 @@ from torch import nn
 
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
 from sweeps.challenge2 import CHALLENGE as CHALLENGE2
-from sweeps.core.challenge import Approach
+from sweeps.core.challenge import MOST_PX_OF_RANDOM_WEIGHTS, Approach, Challenge
 from sweeps.stages.search import SearchStage
 from sweeps.store.journal import Journal
 from trainables.parts.backbones import BACKBONES, before_last, blocks, empty_backbone, random_backbone
@@ -59,9 +59,9 @@ def pretended(specs, images_NHW):
         map_NCYX = seen_NHW.reshape(-1, 7, 4, 7, 4).transpose(0, 2, 4, 1, 3).reshape(-1, 16, 7, 7)
         own_NCYX = np.roll(map_NCYX, list(BACKBONES).index(backbone), axis=1)
         few_NCYX = own_NCYX[:, :, ::2, ::2]
-        if output == "full" or output.startswith("after-"):
+        if output == "full" or (output.startswith("after-") and not output.endswith("-1x1")):
             return own_NCYX.reshape(len(own_NCYX), -1)
-        if output == "mean":
+        if output == "mean" or output.startswith("after-"):
             return few_NCYX.reshape(len(few_NCYX), -1)
         return few_NCYX[:, np.arange(channels_of(backbone, output)) % 16]
 
@@ -131,6 +131,21 @@ def test_every_published_setting_lies_in_the_space_and_is_a_configuration(approa
         for name, distribution in suggested.distributions.items():
             assert distribution._contains(distribution.to_internal_repr(setting.params[name]))
         approach.learner.Config(**setting.params)
+
+
+def test_on_random_weights_no_larger_images_are_offered_than_are_computed(approach):
+    alone = Challenge(name="", title="", approaches=(approach,)).with_random_weights(BACKBONES)
+    (cheap,) = alone.approaches
+    assert all(spec.size_px <= MOST_PX_OF_RANDOM_WEIGHTS for spec in cheap.features)
+    for params in (*configurations(cheap, 20), *([dict(cheap.start)] if cheap.start else [])):
+        needs = cheap.learner.needs(cheap.learner.Config(**params))
+        assert set(needs.features) <= set(cheap.features)
+    # Nothing else of its space is lost, and what has no large images is as it was.
+    if cheap.features == approach.features:
+        assert cheap == approach
+    else:
+        assert {*configurations(cheap, 1)[0]} & {"tap"}
+    assert Challenge(name="", title="", approaches=(approach,)).with_random_weights([]).approaches == (approach,)
 
 
 def test_variants_are_other_settings_with_a_number_each(approach):
@@ -320,6 +335,9 @@ GOLDEN = {
     "alexnet_focal": [0.9193, 0.9034],
     "vgg11_random": [0.9337, 0.9135],
     "efficientnet_lite0": [0.936, 0.9379],
+    "lite0_mlp": [0.9366, 0.9411],
+    "lite0_focal": [0.9273, 0.9397],
+    "lite0_triplet": [0.9275, 0.9296],
 }
 
 

@@ -177,14 +177,28 @@ def test_a_tap_is_the_map_behind_its_block_cut_averaged_and_flattened():
     spec = FeatureSpec(backbone=name, output="", size_px=SIZE_PX)
     for block, map_NCYX in last_of_size.items():
         height = map_NCYX.shape[2]
-        cut = 1 if height > 2 else 0
+        # An eighth of 32, 16, 8, 4 and 2 positions.
+        cut = {32: 4, 16: 2, 8: 1}.get(height, 0)
         inner_NCYX = map_NCYX[:, :, cut : height - cut, cut : height - cut]
         wanted = adaptive_avg_pool2d(inner_NCYX, min(7, height - 2 * cut)).flatten(1)
-        # One position is always left, and no map is enlarged.
+        # No map is enlarged.
         output = after(block, cut=1)
         found = extractor(spec, [output], made_weights(name))(IMAGES)
         assert found.keys() == {output}
         assert relative_error(found[output], wanted) < 1e-4
+
+
+def test_a_map_is_enlarged_only_if_asked_for_and_gives_no_more_numbers_than_vgg_s_last():
+    map_NCYX = torch.rand(2, 2048, 9, 9)
+    tap_of = backbones._Tap.of
+    assert tap_of(after(1)).features(map_NCYX).shape == (2, 2048 * 3 * 3)
+    assert tap_of(after(1, side=2)).features(map_NCYX).shape == (2, 2048 * 2 * 2)
+    few_NCYX = map_NCYX[:, :16, :4, :4]
+    assert torch.equal(tap_of(after(1)).features(few_NCYX), few_NCYX.flatten(1))
+    wanted = adaptive_avg_pool2d(few_NCYX, 7).flatten(1)
+    assert torch.equal(tap_of(after(1, enlarged=True)).features(few_NCYX), wanted)
+    # One position is always left.
+    assert torch.equal(tap_of(after(1, cut=4)).features(few_NCYX[:, :, :3, :3]), few_NCYX[:, :, 1, 1])
 
 
 def test_all_taps_come_from_one_pass_and_nothing_behind_the_last_is_computed(monkeypatch):
@@ -213,9 +227,11 @@ def test_all_taps_come_from_one_pass_and_nothing_behind_the_last_is_computed(mon
     assert calls == [3, 3, 1]
 
 
-@pytest.mark.parametrize("output", ["after-0-cut-0-7x7", "after-4-cut-0-7x7", "after-1-cut-0-7x5", "after-1-cut-0-0x0"])
+@pytest.mark.parametrize(
+    "output", ["after-0-cut-0of8-7x7", "after-4-cut-0of8-7x7", "after-1-cut-0of8-7x5", "after-1-cut-0of8-0x0"]
+)
 def test_a_tap_that_cannot_be_is_refused(output):
-    with pytest.raises(ValueError, match="or after-K-cut-C-SxS with K from 1 to 3; got after-"):
+    with pytest.raises(ValueError, match="or after-K-cut-Cof8-SxS with K from 1 to 3; got after-"):
         extractor(FeatureSpec(backbone="alexnet", output=""), [output], made_weights("alexnet"))
 
 
@@ -303,4 +319,4 @@ def test_the_view_s_name_tells_tables_apart_but_for_the_precision():
     assert FeatureSpec(**spec).name == "vgg11-128px-imagenet-full"
     assert FeatureSpec(**spec, precision="bfloat16").name == FeatureSpec(**spec).name
     other = FeatureSpec(**{**spec, "output": after(3, cut=1)}, interpolation="bicubic", mirrored=True)
-    assert other.name == "vgg11-128px-imagenet-bicubic-mirrored-after-3-cut-1-7x7"
+    assert other.name == "vgg11-128px-imagenet-bicubic-mirrored-after-3-cut-1of8-7x7"

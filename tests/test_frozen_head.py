@@ -13,7 +13,15 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from trainables import frozen_head, map_heads
-from trainables.frozen_head import INPUTS, VGG11MLP, VGG11VGG16, FrozenHead, MlpConfig, TwoBackbonesConfig, scale
+from trainables.frozen_head import (
+    VGG11MLP,
+    VGG11VGG16,
+    FrozenHead,
+    Lite0Focal,
+    MlpConfig,
+    TwoBackbonesConfig,
+    scale,
+)
 from trainables.parts.learner import Support
 from trainables.parts.streams import Streams
 from trainables.parts.torchvision_import import torchvision
@@ -28,7 +36,7 @@ HEADS = sorted(
     },
     key=lambda head: head.__name__,
 )
-TRAINING = {"size_px": 224, "scaling": "none", "learning_rate": 1e-2, "weight_decay": 0.1, "steps": 12}
+TRAINING = {"tap": "5@224", "scaling": "none", "learning_rate": 1e-2, "weight_decay": 0.1, "steps": 12}
 LABELS = torch.tensor([0.0] * 5 + [1.0] * 5)
 
 
@@ -46,11 +54,11 @@ def scaled_by_numpy(name, features_ND, support_ND):
     if name == "length":
         return features_ND / np.linalg.norm(features_ND, axis=1, keepdims=True) * np.sqrt(features_ND.shape[1])
     varies = np.ptp(support_ND, axis=0) > 0
-    sd_D = np.where(varies, support_ND.std(0), 1)
+    sd_D = np.where(varies, support_ND.std(0), 1) + (0.2 * support_ND.std(0).mean() if name == "damped" else 0)
     return (features_ND - support_ND.mean(0)) / sd_D * varies
 
 
-@pytest.mark.parametrize("name", ["none", "length", "standardise"])
+@pytest.mark.parametrize("name", ["none", "length", "standardise", "damped"])
 def test_scaling_is_numpy_s(name):
     new, support = features(20, 7, 1), features(10, 7, 0)
     found = scale(name, new, support)
@@ -61,6 +69,7 @@ def test_a_feature_that_is_constant_in_the_support_counts_nothing_even_if_it_var
     new, support = features(20, 7, 1), features(10, 7, 0)
     new[:, -1] = torch.linspace(-100, 100, 20)
     assert (scale("standardise", new, support)[:, -1] == 0).all()
+    assert (scale("damped", new, support)[:, -1] == 0).all()
 
 
 def test_an_image_without_any_activation_stays_zero():
@@ -68,7 +77,7 @@ def test_an_image_without_any_activation_stays_zero():
 
 
 def test_unknown_scaling_is_an_error_with_the_choices():
-    with pytest.raises(ValueError, match="Expected a scaling from none, length, standardise; got 'minmax'"):
+    with pytest.raises(ValueError, match="Expected a scaling from none, length, standardise, damped; got 'minmax'"):
         scale("minmax", torch.zeros(1, 2), torch.zeros(10, 2))
 
 
@@ -76,13 +85,32 @@ def test_unknown_scaling_is_an_error_with_the_choices():
 def test_features_are_as_declared_and_every_feature_has_its_configuration(head):
     settings = dict.fromkeys((field.name for field in fields(head.Config)), 1)
     named = set()
-    for (size_px, normalisation), pooling in itertools.product(INPUTS, head.poolings):
-        choice = {"size_px": size_px, "input_normalisation": normalisation, "pooling": pooling}
+    for tap, pooling, cut, mirror in itertools.product(head.taps, head.poolings, head.cuts, head.mirrors):
+        choice = {"tap": tap, "pooling": pooling, "cut": cut, "mirror": mirror}
         config = head.Config(**{**settings, **{key: value for key, value in choice.items() if key in settings}})
         features = head.needs(config).features
-        assert [spec.backbone for spec in features] == list(head.backbones)
+        assert [spec.backbone for spec in features] == list(head.backbones) * (1 + mirror)
         named |= {spec.name for spec in features}
     assert named == {spec.name for spec in head.may_need.features}
+
+
+@pytest.mark.parametrize("choice", [{"tap": "4@224"}, {"tap": "5"}, {"cut": 1}, {"mirror": True}, {"pooling": "max"}])
+def test_what_a_head_does_not_offer_is_an_error_with_the_choices(choice):
+    config = MlpConfig(**{**TRAINING, "depth": 1, **choice})
+    with pytest.raises(ValueError, match=r"Expected a tap from 5@224, .*, a pooling from full, mean, cut by one of"):
+        VGG11MLP.needs(config)
+
+
+def test_mirror_images_are_learned_from_as_further_images_and_not_looked_at_in_those_that_are_scored():
+    config = {"tap": "8@140", "scaling": "damped", "learning_rate": 1e-2, "weight_decay": 0.1, "steps": 12}
+    config |= {"gamma": 2.0, "alpha": 0.5}
+    plain, mirrored, new = features(10, 30, 0), features(10, 30, 1), features(5, 30, 2)
+    support = Support(images=plain, labels=LABELS, more=(mirrored,))
+    both = Support(images=torch.cat([plain, mirrored]), labels=LABELS.repeat(2))
+    found = Lite0Focal.fit(Lite0Focal.Config(**config, mirror=True), support, Streams(0))
+    expected = Lite0Focal.fit(Lite0Focal.Config(**config), both, Streams(0))
+    with torch.inference_mode():
+        assert torch.equal(found(new, features(5, 30, 3)), expected(new))
 
 
 @pytest.mark.parametrize("depth", [1, 3])

@@ -7,7 +7,7 @@ from trainables.map_heads import VGG11CNN, VGG11LSTM, VGG11RNN, MapCnnConfig, Ma
 from trainables.parts.learner import Support
 from trainables.parts.streams import Streams
 
-TRAINING = {"size_px": 128, "scaling": "length", "learning_rate": 1e-2, "weight_decay": 1e-6, "steps": 10}
+TRAINING = {"tap": "5@128", "scaling": "length", "learning_rate": 1e-2, "weight_decay": 1e-6, "steps": 10}
 C = 16
 
 
@@ -53,9 +53,9 @@ def test_an_image_s_logit_is_its_own(approach, config):
 
 
 @pytest.mark.parametrize(("approach", "config"), EACH.values(), ids=EACH)
-def test_it_reads_vgg11_s_whole_map(approach, config):
-    assert approach.needs(config).view_names == ("vgg11-128px-half-full",)
-    assert {spec.output for spec in approach.may_need.features} == {"full"}
+def test_it_reads_7x7_positions_at_every_tap(approach, config):
+    assert approach.needs(config).view_names == ("vgg11-128px-half-after-5-cut-0of8-7x7-enlarged",)
+    assert all(spec.output.endswith("-7x7-enlarged") for spec in approach.may_need.features)
 
 
 def test_positions_come_row_by_row_with_their_channels():

@@ -40,7 +40,7 @@ def alone(**changes):
 
 
 def started(**changes):
-    return FeaturesAndPixelsConfig(**{**SETTING, "size_px": 128, "scaling": "standardise", **changes})
+    return FeaturesAndPixelsConfig(**{**SETTING, "tap": "5@128", "scaling": "standardise", **changes})
 
 
 EACH = {
@@ -93,8 +93,8 @@ def test_an_image_s_logit_is_its_own(approach, config):
 
 @pytest.mark.parametrize("approach", [VGG11RNNHidden, VGG11LSTMHidden])
 def test_a_started_network_reads_features_and_pixels(approach):
-    assert approach.needs(started()).view_names == ("vgg11-128px-half-mean", PIXELS)
-    assert {spec.output for spec in approach.may_need.features} == {"mean"}
+    assert approach.needs(started()).view_names == ("vgg11-128px-half-after-5-cut-0of8-1x1", PIXELS)
+    assert all(spec.output.endswith("-1x1") for spec in approach.may_need.features)
     classifier, (table, images) = fitted(approach, started()), views(approach, 20, 1)
     assert not torch.equal(classifier(table, images), classifier(table.flip(0), images))
     assert not torch.equal(classifier(table, images), classifier(table, images.flip(0)))

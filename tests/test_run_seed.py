@@ -150,6 +150,13 @@ def test_ctrl_c_is_not_a_result(phantom, monkeypatch):
         run_seed(Watched, {}, 0, phantom.pixel_sets())
 
 
+def test_features_that_are_stored_in_half_precision_are_classified_as_float32():
+    table = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float16)
+    found = classify(lambda batch: batch[:, 0], [table], np.arange(20))
+    assert found.dtype == np.float32
+    assert np.array_equal(found, table[:, 0])
+
+
 @pytest.mark.parametrize("count", [1, 49, 50, 51, 124])
 def test_classify_answers_in_the_order_of_the_rows(count):
     images = np.arange(200, dtype=np.float32)[:, None]

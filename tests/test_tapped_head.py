@@ -111,6 +111,31 @@ def test_of_images_that_are_scored_the_mirror_images_are_not_looked_at():
     assert torch.equal(classifier(new, features(5, 3)), classifier(new, features(5, 4)))
 
 
+@pytest.mark.parametrize("head", [{"head": "centroid"}, {"head": "lda", "lda_shrinkage": 0.3}])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_of_two_taps_the_margins_are_averaged_at_the_same_size(head, mirror):
+    """Features of the second tap are a thousand times larger, which must not decide."""
+    step = 1 + mirror
+    views = [features(10, seed) * (1 if seed < step else 1000) for seed in range(2 * step)]
+    new = [features(30, 10 + seed) * (1 if seed < step else 1000) for seed in range(2 * step)]
+    config = replace(CONFIG, mirror=mirror, **head)
+    expected = []
+    for first in (0, step):
+        own = support_of(*views[first : first + step])
+        known = np.concatenate([logits(config, own, view) for view in views[first : first + step]])
+        expected.append(logits(config, own, new[first]) / np.abs(known).mean())
+    classifier = EfficientNetLite0.fit(replace(config, tap="2@64&8@140"), support_of(*views), Streams(0))
+    np.testing.assert_allclose(classifier(*new).numpy(), np.mean(expected, axis=0), rtol=1e-6, atol=1e-9)
+
+
+def test_a_configuration_of_two_taps_needs_the_tables_of_both():
+    (tap, mirrored), (other, other_mirrored) = (
+        EfficientNetLite0.needs(replace(CONFIG, tap=tap, mirror=True)).views for tap in ("2@64", "8@140")
+    )
+    both = EfficientNetLite0.needs(replace(CONFIG, tap="2@64&8@140", mirror=True)).views
+    assert both == (tap, mirrored, other, other_mirrored)
+
+
 def test_an_unknown_head_is_an_error_with_the_choices():
     with pytest.raises(ValueError, match="Expected a head from centroid, ridge, svm, logistic, lda; got 'tree'"):
         logits(replace(CONFIG, head="tree"), support_of(features(10, 0)), features(1, 1))
@@ -118,7 +143,7 @@ def test_an_unknown_head_is_an_error_with_the_choices():
 
 @pytest.mark.parametrize(("tap", "cut"), [("9@140", 0), ("8@141", 0), ("8", 0), ("8@140", 2)])
 def test_an_unknown_tap_is_an_error_with_the_choices(tap, cut):
-    with pytest.raises(ValueError, match="Expected a tap from 2@96, "):
+    with pytest.raises(ValueError, match="Expected a tap from 2@64, "):
         EfficientNetLite0.needs(replace(CONFIG, tap=tap, cut=cut))
 
 
@@ -146,4 +171,6 @@ def test_the_space_offers_every_tap():
 
     with pytest.raises(Choices) as caught:
         efficientnet_lite0.suggest(Trial())
-    assert tuple(caught.value.args[0]) == EfficientNetLite0.taps
+    offered = [choice.split("&") for choice in caught.value.args[0]]
+    assert tuple(taps[0] for taps in offered if len(taps) == 1) == EfficientNetLite0.taps
+    assert all(set(taps) <= set(EfficientNetLite0.taps) for taps in offered)

@@ -32,7 +32,7 @@ COMMON = {
     "learning_rate": 1e-2,
     "weight_decay": 0.0,
     "steps": 30,
-    "size_px": 224,
+    "tap": "3@224",
     "scaling": "none",
     "pooling": "mean",
     "embedding_size": 8,

@@ -5,6 +5,7 @@ Shapes: N = images, D = features.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -15,50 +16,56 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from trainables.parts.backbones import FeatureSpec
 from trainables.parts.learner import Classifier, Learner, Needs, Support
 from trainables.parts.streams import Streams
+from trainables.parts.taps import CUTS, LITE0_INTERPOLATION, LITE0_TAPS, features_at
 from trainables.parts.training import Loss, TrainingConfig, classifier_of, focal_loss, mean_probability, train
 
-# What goes into a backbone. At 224 pixels, where a table takes minutes, with the study's normalisation only.
-INPUTS = ((224, "half"), (128, "half"), (128, "imagenet"))
+# How many positions are left along either side of a tapped map, at the most.
+POOLINGS = {"full": 7, "mean": 1}
+# Where VGGs are tapped: at the last of five blocks on 224 pixels by the study, and where it is cheap and often better.
+VGG_TAPS = ("5@224", "5@128", "4@128", "4@96", "3@64")
+ALEXNET_TAPS = ("3@224", "3@128", "2@128", "2@96", "1@64")
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadConfig(TrainingConfig):
-    """Hyperparameters of every head: what goes into the backbone, and the features' scale."""
+    """Hyperparameters of every head.
 
-    size_px: int
-    input_normalisation: str = "half"
+    Attributes:
+        tap: Where the backbones are looked at, as in `trainables/parts/taps.py`.
+        scaling: As for `scale`.
+        cut: How many eighths of the map are cut from each of its sides.
+        mirror: Whether the mirror images of the ten are learned from too.
+    """
+
+    tap: str
     scaling: str
+    cut: int = 0
+    mirror: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinearConfig(HeadConfig):
-    """`pooling` is "full" for the feature map as torchvision's classifier gets it, or "mean" over its positions."""
+    """`pooling` is "full" for up to 7 x 7 positions of the tapped map, or "mean" for the average over its positions."""
 
-    pooling: str
+    pooling: str = "full"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MlpConfig(LinearConfig):
-    """A head of `depth` hidden layers, each of `width` units, ReLU and dropout."""
+    """A head as `dense` makes it; without hidden layers it has neither width nor dropout."""
 
-    width: int
     depth: int
-    dropout: float
+    width: int = 0
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class FocalConfig(LinearConfig):
+class FocalConfig(MlpConfig):
     """Focal loss's `gamma`, and the weight `alpha` of pneumonia."""
 
     gamma: float
     alpha: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class PooledFocalConfig(FocalConfig):
-    """The same where there is but one pooling: the classifier of a ResNet gets averages."""
-
-    pooling: str = "mean"
+    depth: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +75,17 @@ class TwoBackbonesConfig(LinearConfig):
     combination: str
 
 
+# What part of the features' mean sd "damped" adds to each sd.
+DAMPING = 0.2
+
+
 def scale(name: str, features_ND: Tensor, support_ND: Tensor) -> Tensor:
     """Bring features to a common scale.
 
     "none" leaves them. "length" divides each image's vector by its length, times sqrt(D), so that a feature's mean
-    square is 1. "standardise" brings each feature to mean 0 and sd 1 over the ten support images, which are all that
-    is known; one that is constant over them becomes 0 everywhere.
+    square is 1. "standardise" brings each feature to mean 0 and sd 1 over the support, which is all that is known; one
+    that is constant over it becomes 0 everywhere. "damped" does the same with a fifth of the mean sd added to each sd,
+    so that features that hardly vary over the support do not count as much as the others.
 
     Raises:
         ValueError: There is no scaling of that name.
@@ -82,21 +94,40 @@ def scale(name: str, features_ND: Tensor, support_ND: Tensor) -> Tensor:
         return features_ND
     if name == "length":
         return features_ND / features_ND.square().mean(1, keepdim=True).sqrt().clamp_min(1e-12)
-    if name == "standardise":
+    if name in ("standardise", "damped"):
         sd_D = support_ND.std(0, correction=0)
-        return torch.where(sd_D > 1e-6, (features_ND - support_ND.mean(0)) / sd_D.clamp_min(1e-6), 0.0)
-    raise ValueError(f"Expected a scaling from none, length, standardise; got {name!r}.")
+        divisor_D = sd_D + DAMPING * sd_D.mean() if name == "damped" else sd_D
+        return torch.where(sd_D > 1e-6, (features_ND - support_ND.mean(0)) / divisor_D.clamp_min(1e-6), 0.0)
+    raise ValueError(f"Expected a scaling from none, length, standardise, damped; got {name!r}.")
+
+
+def dense(inputs: int, config: MlpConfig) -> nn.Module:
+    """`depth` hidden layers, each of `width` units with ReLU and dropout, then a linear one: (N, inputs) -> (N, 1).
+
+    The loss takes logits, so nothing follows the last layer.
+    """
+    layers: list[nn.Module] = []
+    for _ in range(config.depth):
+        layers += [nn.Linear(inputs, config.width), nn.ReLU(), nn.Dropout(config.dropout)]
+        inputs = config.width
+    return nn.Sequential(*layers, nn.Linear(inputs, 1))
 
 
 class FrozenHead(Learner):
-    """A head trained on frozen features; a subclass names the backbones.
+    """A head trained on frozen features; a subclass names the backbones, and where they may be tapped.
 
     `may_need` follows from what it names.
     """
 
     Config: ClassVar[type] = LinearConfig
     backbones: ClassVar[tuple[str, ...]]
+    taps: ClassVar[tuple[str, ...]]
     poolings: ClassVar[tuple[str, ...]] = ("full", "mean")
+    # Whether a map of fewer than 7 x 7 positions is enlarged to them.
+    enlarged: ClassVar[bool] = False
+    interpolation: ClassVar[str] = "bilinear"
+    cuts: ClassVar[tuple[int, ...]] = (0,)
+    mirrors: ClassVar[tuple[bool, ...]] = (False,)
     # Views after the features.
     further_views: ClassVar[tuple[str, ...]] = ()
     other_datasets: ClassVar[tuple[str, ...]] = ()
@@ -104,26 +135,44 @@ class FrozenHead(Learner):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if hasattr(cls, "backbones"):
-            features = tuple(
-                FeatureSpec(backbone=backbone, output=pooling, size_px=size_px, normalisation=normalisation)
-                for backbone in cls.backbones
-                for size_px, normalisation in INPUTS
-                for pooling in cls.poolings
-            )
+            choices = itertools.product(cls.taps, cls.poolings, cls.cuts, cls.mirrors)
+            features = tuple(spec for choice in choices for spec in cls.features(*choice))
             cls.may_need = Needs(views=(*features, *cls.further_views), other_datasets=cls.other_datasets)
 
     @classmethod
-    def needs(cls, config: Any) -> Needs:
-        """Each backbone's table for the configuration's input and pooling, then the further views."""
-        features = tuple(
-            FeatureSpec(
-                backbone=backbone,
-                output=getattr(config, "pooling", cls.poolings[0]),
-                size_px=config.size_px,
-                normalisation=config.input_normalisation,
+    def features(cls, tap: str, pooling: str, cut: int, mirrored: bool) -> tuple[FeatureSpec, ...]:
+        """Each backbone's table.
+
+        Raises:
+            ValueError: It is not offered.
+        """
+        if tap not in cls.taps or pooling not in cls.poolings or cut not in cls.cuts or mirrored not in cls.mirrors:
+            raise ValueError(
+                f"Expected a tap from {', '.join(cls.taps)}, a pooling from {', '.join(cls.poolings)}, cut by one of "
+                f"{cls.cuts}, mirrored as {cls.mirrors}; got {tap}, {pooling}, {cut}, {mirrored}."
             )
-            for backbone in cls.backbones
+        return features_at(
+            cls.backbones,
+            tap,
+            side=POOLINGS[pooling],
+            cut=cut,
+            enlarged=cls.enlarged,
+            interpolation=cls.interpolation,
+            mirrored=mirrored,
         )
+
+    @classmethod
+    def needs(cls, config: Any) -> Needs:
+        """Each backbone's table for the configuration, the same of the mirror images if it learns from them, and more.
+
+        Of images that are scored, the mirror images are not looked at.
+        """
+        pooling = getattr(config, "pooling", cls.poolings[0])
+        features = [
+            spec
+            for mirrored in ((False, True) if config.mirror else (False,))
+            for spec in cls.features(config.tap, pooling, config.cut, mirrored)
+        ]
         return Needs(views=(*features, *cls.further_views), other_datasets=cls.other_datasets)
 
     @classmethod
@@ -137,18 +186,29 @@ class FrozenHead(Learner):
         return binary_cross_entropy_with_logits
 
     @classmethod
+    def known(cls, config: Any, support: Support) -> tuple[list[Tensor], Tensor]:
+        """What there is to learn from: each backbone's features, of the mirror images too if asked for, and labels."""
+        views, count = (support.images, *support.more), len(cls.backbones)
+        if not config.mirror:
+            return list(views[:count]), support.labels
+        both = zip(views[:count], views[count : 2 * count], strict=True)
+        return [torch.cat(plain_and_mirrored) for plain_and_mirrored in both], support.labels.repeat(2)
+
+    @classmethod
     def fit(cls, config: Any, support: Support, streams: Streams) -> Classifier:
-        """Train the head on the support's features, all ten images at each step; of two backbones, side by side."""
-        supports = (support.images, *support.more)
+        """Train the head on the support's features, all at each step; of two backbones, side by side."""
+        supports, labels = cls.known(config, support)
 
         def prepare(*views: Tensor) -> Tensor:
-            scaled = [scale(config.scaling, view, known) for view, known in zip(views, supports, strict=True)]
+            scaled = [
+                scale(config.scaling, view, known) for view, known in zip(views[: len(supports)], supports, strict=True)
+            ]
             return torch.cat(scaled, 1) if len(scaled) > 1 else scaled[0]
 
         scaled_ND = prepare(*supports)
         with streams.torch_default("initialisation"):
             model = nn.Sequential(cls.head(config, scaled_ND.shape[1]), nn.Flatten(0))
-        train(model, lambda step: scaled_ND, support.labels, config, streams, cls.loss(config))
+        train(model, lambda step: scaled_ND, labels, config, streams, cls.loss(config))
         return classifier_of(model, prepare)
 
 
@@ -156,50 +216,57 @@ class AlexNetLinear(FrozenHead):
     """A linear layer on frozen AlexNet."""
 
     backbones = ("alexnet",)
+    taps = ALEXNET_TAPS
 
 
 class VGG11Linear(FrozenHead):
     """A linear layer on frozen VGG11."""
 
     backbones = ("vgg11",)
+    taps = VGG_TAPS
 
 
 class VGG11BNLinear(FrozenHead):
     """A linear layer on frozen VGG11 with BatchNorm, whose statistics stay as they are."""
 
     backbones = ("vgg11_bn",)
+    taps = VGG_TAPS
 
 
 class VGG16Linear(FrozenHead):
     """A linear layer on frozen VGG16."""
 
     backbones = ("vgg16",)
+    taps = VGG_TAPS
 
 
 class RandomVGG11(FrozenHead):
     """A linear layer on VGG11 with random weights, whatever --weights says: what an untrained network is worth."""
 
     backbones = ("vgg11_random",)
+    taps = VGG_TAPS
 
 
-class VGG11MLP(FrozenHead):
-    """Hidden layers with ReLU and dropout, then a linear layer, on frozen VGG11."""
+class MLP(FrozenHead):
+    """Hidden layers with ReLU and dropout, then a linear layer; a subclass names the backbone."""
 
-    Config = MlpConfig
-    backbones = ("vgg11",)
+    Config: ClassVar[type] = MlpConfig
 
     @classmethod
     def head(cls, config: MlpConfig, inputs: int) -> nn.Module:
-        """Linear layers of `width` units; the loss takes logits, so nothing follows the last."""
-        layers: list[nn.Module] = []
-        for _ in range(config.depth):
-            layers += [nn.Linear(inputs, config.width), nn.ReLU(), nn.Dropout(config.dropout)]
-            inputs = config.width
-        return nn.Sequential(*layers, nn.Linear(inputs, 1))
+        """The configuration's layers."""
+        return dense(inputs, config)
 
 
-class FocalHead(FrozenHead):
-    """A linear layer trained with focal loss; a subclass names the backbone."""
+class VGG11MLP(MLP):
+    """Hidden layers with ReLU and dropout, then a linear layer, on frozen VGG11."""
+
+    backbones = ("vgg11",)
+    taps = VGG_TAPS
+
+
+class Focal(MLP):
+    """A linear layer, behind hidden ones if there are any, trained with focal loss; a subclass names the backbone."""
 
     Config = FocalConfig
 
@@ -209,18 +276,40 @@ class FocalHead(FrozenHead):
         return focal_loss(config.gamma, config.alpha)
 
 
-class AlexNetFocal(FocalHead):
-    """A linear layer on frozen AlexNet, trained with focal loss."""
+class AlexNetFocal(Focal):
+    """A linear layer, behind dense ones or not, on frozen AlexNet, trained with focal loss."""
 
     backbones = ("alexnet",)
+    taps = ALEXNET_TAPS
 
 
-class ResNet50Focal(FocalHead):
-    """A linear layer on frozen ResNet50, trained with focal loss."""
+class ResNet50Focal(Focal):
+    """A linear layer, behind dense ones or not, on frozen ResNet50, trained with focal loss."""
 
-    Config = PooledFocalConfig
     backbones = ("resnet50",)
-    poolings = ("mean",)
+    taps = ("5@224", "5@128", "4@128", "4@96", "3@64")
+
+
+class OnLite0(FrozenHead):
+    """Heads on frozen EfficientNet-Lite0, whose tables are those of `tapped_head`; their border may be cut off."""
+
+    taps = LITE0_TAPS
+    poolings = ("full",)
+    interpolation = LITE0_INTERPOLATION
+    cuts = CUTS
+    mirrors = (False, True)
+
+
+class Lite0MLP(OnLite0, MLP):
+    """Hidden layers with ReLU and dropout, then a linear layer, on an inner layer of frozen EfficientNet-Lite0."""
+
+    backbones = ("efficientnet_lite0",)
+
+
+class Lite0Focal(OnLite0, Focal):
+    """A linear layer on an inner layer of frozen EfficientNet-Lite0, trained with focal loss."""
+
+    backbones = ("efficientnet_lite0",)
 
 
 class TwoBackbones(FrozenHead):
@@ -252,9 +341,11 @@ class VGG11VGG16(TwoBackbones):
     """A linear layer on VGG11 and VGG16 together, or one on each and the mean of their probabilities."""
 
     backbones = ("vgg11", "vgg16")
+    taps = ("5+5@224", "5+5@128", "4+4@128", "4+4@96", "3+3@64")
 
 
 class VGG11AlexNet(TwoBackbones):
     """A linear layer on VGG11 and AlexNet together, or one on each and the mean of their probabilities."""
 
     backbones = ("vgg11", "alexnet")
+    taps = ("5+3@224", "5+3@128", "4+2@128", "4+2@96", "3+1@64")

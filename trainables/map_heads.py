@@ -16,6 +16,7 @@ from trainables.parts.backbones import BACKBONES
 from trainables.parts.recurrent import Recurrent, SequenceConfig, SequenceNetwork
 
 SIDE = BACKBONES["vgg11"].side
+MAP_TAPS = ("5@224", "5@128", "4@128", "3@64")
 # The study cuts VGG11's 25088 numbers into 256 pieces.
 PIECE_SIZE = 98
 
@@ -55,7 +56,9 @@ class VGG11CNN(FrozenHead):
 
     Config = MapCnnConfig
     backbones = ("vgg11",)
+    taps = MAP_TAPS
     poolings = ("full",)
+    enlarged = True
 
     @classmethod
     def head(cls, config: MapCnnConfig, inputs: int) -> nn.Module:
@@ -74,7 +77,9 @@ class VGG11RNN(FrozenHead):
 
     Config = MapSequenceConfig
     backbones = ("vgg11",)
+    taps = MAP_TAPS
     poolings = ("full",)
+    enlarged = True
     recurrent: ClassVar[Recurrent] = nn.RNN
 
     @classmethod

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import unfold
 
-from trainables.frozen_head import FrozenHead, HeadConfig, scale
+from trainables.frozen_head import VGG_TAPS, FrozenHead, HeadConfig, scale
 from trainables.parts.image_sets import PIXELS
 from trainables.parts.learner import Classifier, Support
 from trainables.parts.normalisation import unit
@@ -99,6 +99,7 @@ class VGG11RNNHidden(FrozenHead):
 
     Config = FeaturesAndPixelsConfig
     backbones = ("vgg11",)
+    taps = VGG_TAPS
     # 512 numbers, so that the projection is small.
     poolings = ("mean",)
     further_views = (PIXELS,)

@@ -8,6 +8,7 @@ Shapes: N = images, D = features, R = dimensions of the support's span.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,13 +17,14 @@ import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.svm import SVC
+from torch import Tensor
 
-from trainables.parts.backbones import FeatureSpec, after
+from trainables.parts.backbones import FeatureSpec
 from trainables.parts.learner import Classifier, Learner, Needs, Support
 from trainables.parts.streams import Streams
+from trainables.parts.taps import CUTS, LITE0_INTERPOLATION, LITE0_TAPS, features_at
 
-# How many rows and columns may be cut from each side of a map, and the most positions that are left along either.
-CUTS = (0, 1)
+# How many positions are left along either side of a map, at the most.
 SIDE = 7
 
 
@@ -31,8 +33,9 @@ class TappedHeadConfig:
     """Where the backbone is tapped, the features' scale, and the head with its own hyperparameter (None if not its).
 
     Attributes:
-        tap: After which block, and on images of which size: "8@140".
-        cut: Rows and columns that are cut from each side of the map.
+        tap: After which block, and on images of which size: "8@140". Two, "2@64&6@140", are two heads of the same kind
+            whose margins are averaged.
+        cut: How many eighths of the map are cut from each of its sides.
         shrink: What part of the mean sd is added to each feature's own.
         mirror: Whether the mirror images of the ten are learned from too.
         head: "centroid", "ridge", "svm", "logistic" or "lda".
@@ -122,44 +125,70 @@ class TappedHead(Learner):
         """
         if tap not in cls.taps or cut not in CUTS:
             raise ValueError(f"Expected a tap from {', '.join(cls.taps)}, cut by 0 or 1; got {tap!r}, cut by {cut}.")
-        block, _, size_px = tap.partition("@")
-        return FeatureSpec(
-            backbone=cls.backbone,
-            output=after(int(block), cut=cut, side=SIDE),
-            size_px=int(size_px),
+        (spec,) = features_at(
+            (cls.backbone,),
+            tap,
+            side=SIDE,
+            cut=cut,
             normalisation=cls.normalisation,
-            interpolation="bicubic",
+            interpolation=LITE0_INTERPOLATION,
             mirrored=mirrored,
         )
+        return spec
 
     @classmethod
     def needs(cls, config: TappedHeadConfig) -> Needs:
-        """The configuration's tap, and the same of the mirror images if they are learned from."""
-        views = (False, True) if config.mirror else (False,)
-        return Needs(views=tuple(cls.features(config.tap, config.cut, mirrored) for mirrored in views))
+        """The configuration's taps, each with the same of the mirror images if they are learned from."""
+        return Needs(
+            views=tuple(
+                cls.features(tap, config.cut, mirrored)
+                for tap in config.tap.split("&")
+                for mirrored in ((False, True) if config.mirror else (False,))
+            )
+        )
 
     @classmethod
     def fit(cls, config: TappedHeadConfig, support: Support, streams: Streams) -> Classifier:
-        """Fit the head to the support; of images that are scored, their mirror images are not looked at.
+        """Fit a head to the support at each tap; of images that are scored, their mirror images are not looked at."""
+        views, step = (support.images, *support.more), 1 + config.mirror
+        margins = [
+            linear(config, torch.cat(views[first : first + step]).double().numpy(), support.labels)
+            for first in range(0, len(views), step)
+        ]
+        return lambda *views: torch.stack(
+            [margin(view) for margin, view in zip(margins, views[::step], strict=True)]
+        ).mean(0)
 
-        All heads' weights lie in the span of the support, which has at most 20 dimensions: there they are fitted, so
-        that thousands of features cost no more than the projection onto it.
-        """
-        images_ND = torch.cat([support.images, *support.more]).double().numpy()
-        labels_N = np.tile(support.labels.numpy().astype(int), 1 + len(support.more))
-        mean_D, factor_D = standardiser(images_ND, config.shrink)
-        standardised_ND = (images_ND - mean_D) * factor_D
-        _, lengths_R, span_RD = np.linalg.svd(standardised_ND, full_matrices=False)
-        span_RD = span_RD[lengths_R > 1e-6 * max(lengths_R.max(), 1e-12)]
-        weights_R, bias = head(config, standardised_ND @ span_RD.T, labels_N)
-        weights_D = torch.from_numpy(weights_R @ span_RD * factor_D)
-        border = torch.from_numpy(mean_D) @ weights_D - bias
-        return lambda images_ND, *mirrored: images_ND.double() @ weights_D - border
+
+def linear(config: TappedHeadConfig, images_ND: np.ndarray, labels: Tensor) -> Callable[[Tensor], Tensor]:
+    """The margin of the configuration's head on features (N, D); of several taps it has mean absolute 1 on the support.
+
+    All heads' weights lie in the span of the support, which has at most 20 dimensions: there they are fitted, so that
+    thousands of features cost no more than the projection onto it.
+
+    Args:
+        config: Of the head.
+        images_ND: The support's features, perhaps followed by those of its mirror images.
+        labels: Of the support.
+    """
+    labels_N = np.tile(labels.numpy().astype(int), len(images_ND) // len(labels))
+    mean_D, factor_D = standardiser(images_ND, config.shrink)
+    standardised_ND = (images_ND - mean_D) * factor_D
+    _, lengths_R, span_RD = np.linalg.svd(standardised_ND, full_matrices=False)
+    span_RD = span_RD[lengths_R > 1e-6 * max(lengths_R.max(), 1e-12)]
+    points_NR = standardised_ND @ span_RD.T
+    weights_R, bias = head(config, points_NR, labels_N)
+    if "&" in config.tap:
+        # Else the head with the larger margins would decide alone.
+        size = max(np.abs(points_NR @ weights_R + bias).mean(), 1e-12)
+        weights_R, bias = weights_R / size, bias / size
+    weights_D = torch.from_numpy(weights_R @ span_RD * factor_D)
+    border = torch.from_numpy(mean_D) @ weights_D - bias
+    return lambda images_ND: images_ND.double() @ weights_D - border
 
 
 class EfficientNetLite0(TappedHead):
     """A head without training on an inner layer of frozen EfficientNet-Lite0."""
 
     backbone = "efficientnet_lite0"
-    # Where a sweep's time goes furthest: earlier blocks on small images, later ones on larger ones.
-    taps = ("2@96", "2@112", "6@128", "8@128", "6@140", "8@140")
+    taps = LITE0_TAPS

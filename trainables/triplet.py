@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from trainables.frozen_head import FrozenHead, LinearConfig, scale
+from trainables.frozen_head import ALEXNET_TAPS, FrozenHead, LinearConfig, OnLite0, scale
 from trainables.parts.datasets import BREASTMNIST
 from trainables.parts.learner import Classifier, Needs, Support
 from trainables.parts.streams import Streams
@@ -42,9 +42,9 @@ class TripletConfig(LinearConfig):
     dropout: float
     margin: float
     mining: str
-    joint: bool
     inference: str
     neighbours: int = 0
+    joint: bool = False
 
 
 class Embedding(nn.Module):
@@ -189,31 +189,45 @@ def decision(config: TripletConfig, references_RE: Tensor, labels_R: Tensor) -> 
     return lambda queries_NE: distance(queries_NE, normal_KE) - distance(queries_NE, pneumonia_KE)
 
 
-class AlexNetTriplet(FrozenHead):
-    """An embedding of frozen AlexNet, trained with triplet loss, alone or jointly with BreastMNIST."""
+class Triplet(FrozenHead):
+    """An embedding of frozen features, trained with triplet loss; a subclass names the backbone."""
 
     Config = TripletConfig
-    backbones = ("alexnet",)
-    other_datasets = (BREASTMNIST,)
 
     @classmethod
     def needs(cls, config: TripletConfig) -> Needs:
-        """BreastMNIST only if the configuration is joint."""
+        """Other data sets only if the configuration is joint."""
         needs = super().needs(config)
         return needs if config.joint else replace(needs, other_datasets=())
 
     @classmethod
     def fit(cls, config: TripletConfig, support: Support, streams: Streams) -> Classifier:
-        """Train the embedding; a new image is compared with those of the ten.
+        """Train the embedding; a new image is compared with those of the support.
 
-        BreastMNIST is scaled as the ten images are, also where that takes their mean and sd.
+        BreastMNIST is scaled as the support is, also where that takes its mean and sd.
         """
-        prepare = partial(scale, config.scaling, support_ND=support.images)
+        (known_ND,), known_labels = cls.known(config, support)
+        prepare = partial(scale, config.scaling, support_ND=known_ND)
         with streams.torch_default("initialisation"):
-            embedding = Embedding(config, support.images.shape[1])
-        batch_of_step, labels = training_batches(config, support, prepare, streams)
+            embedding = Embedding(config, known_ND.shape[1])
+        known = replace(support, images=known_ND, labels=known_labels)
+        batch_of_step, labels = training_batches(config, known, prepare, streams)
         loss = partial(sum_of_losses, sizes=[len(each) for each in labels], config=config)
         train(embedding, batch_of_step, torch.cat(labels), config, streams, loss)
         with torch.inference_mode():
-            decide = decision(config, embedding(prepare(support.images)), support.labels)
-        return lambda features_ND: decide(embedding(prepare(features_ND)))
+            decide = decision(config, embedding(prepare(known_ND)), known_labels)
+        return lambda features_ND, *mirrored: decide(embedding(prepare(features_ND)))
+
+
+class AlexNetTriplet(Triplet):
+    """An embedding of frozen AlexNet, trained with triplet loss, alone or jointly with BreastMNIST."""
+
+    backbones = ("alexnet",)
+    taps = ALEXNET_TAPS
+    other_datasets = (BREASTMNIST,)
+
+
+class Lite0Triplet(OnLite0, Triplet):
+    """An embedding of an inner layer of frozen EfficientNet-Lite0, trained with triplet loss."""
+
+    backbones = ("efficientnet_lite0",)

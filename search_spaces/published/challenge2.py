@@ -6,6 +6,9 @@ start from and no number.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from search_spaces.published.settings import Published
 from search_spaces.published.shared import (
     BAR,
@@ -13,12 +16,36 @@ from search_spaces.published.shared import (
     PIXEL_SEQUENCE_NOTE,
     RECURRENT_HEAD_FAULT,
     RECURRENT_HEAD_NOTE,
+    STUDY_ALEXNET_HEAD,
     STUDY_FEATURE_START,
     STUDY_HEAD,
     STUDY_MAP_HEAD,
     STUDY_RECURRENT,
     STUDY_TRAINING,
 )
+
+# Of the heads trained on EfficientNet-Lite0.
+LITE0_HEAD = {
+    "tap": "6@140",
+    "cut": 1,
+    "mirror": True,
+    "scaling": "damped",
+    "learning_rate": 1e-3,
+    "weight_decay": 1e-2,
+    "steps": 50,
+}
+
+
+def _ours(params: Mapping[str, Any]) -> Published:
+    return Published(
+        params=params,
+        mean_percent=None,
+        sd_percent=None,
+        seeds=None,
+        note="not in the study; the setting is ours, found on seeds of the search",
+        is_of_the_study=False,
+    )
+
 
 PUBLISHED = {
     "vgg11": Published(
@@ -29,7 +56,7 @@ PUBLISHED = {
         note="learning rate and steps not given",
     ),
     "vgg11_mlp": Published(
-        params={**STUDY_HEAD, "width": 1500, "depth": 1, "dropout": 0.7},
+        params={**STUDY_HEAD, "depth": 1, "width": 1500, "dropout": 0.7},
         mean_percent=89.77,
         sd_percent=1.1,
         seeds=None,
@@ -37,14 +64,14 @@ PUBLISHED = {
         fault="it puts a sigmoid before a loss on logits, so that its loss cannot fall below 0.50",
     ),
     "vgg11_vgg16": Published(
-        params={**STUDY_HEAD, "combination": "joint"},
+        params={**STUDY_HEAD, "tap": "5+5@224", "combination": "joint"},
         mean_percent=87.0,
         sd_percent=1.5,
         seeds=None,
         note="learning rate, steps and number of seeds not given",
     ),
     "resnet50_focal": Published(
-        params={**STUDY_MAP_HEAD, "gamma": 2.0, "alpha": 0.25},
+        params={**STUDY_HEAD, "pooling": "mean", "depth": 0, "gamma": 2.0, "alpha": 0.25},
         mean_percent=64.0,
         sd_percent=0.0,
         seeds=None,
@@ -54,7 +81,7 @@ PUBLISHED = {
         "statistics; its alpha was the wrong way round",
     ),
     "alexnet_focal": Published(
-        params={**STUDY_HEAD, "gamma": 2.0, "alpha": 0.25},
+        params={**STUDY_ALEXNET_HEAD, "depth": 0, "gamma": 2.0, "alpha": 0.25},
         mean_percent=86.27,
         sd_percent=3.45,
         seeds=50,
@@ -63,7 +90,7 @@ PUBLISHED = {
     ),
     "triplet": Published(
         params={
-            **STUDY_HEAD,
+            **STUDY_ALEXNET_HEAD,
             "learning_rate": 1e-5,
             "steps": 20,
             "embedding_size": 8,
@@ -84,7 +111,7 @@ PUBLISHED = {
         "data sets",
         is_class_accuracy=False,
     ),
-    "alexnet": Published(params=STUDY_HEAD, mean_percent=85.5, sd_percent=1.7, seeds=None, note=BAR),
+    "alexnet": Published(params=STUDY_ALEXNET_HEAD, mean_percent=85.5, sd_percent=1.7, seeds=None, note=BAR),
     "vgg16": Published(params=STUDY_HEAD, mean_percent=89.0, sd_percent=1.0, seeds=None, note=BAR),
     "vgg11_bn": Published(
         params=STUDY_HEAD,
@@ -96,7 +123,11 @@ PUBLISHED = {
         fault="ten grey images overwrote the BatchNorm statistics of a backbone that should have been frozen",
     ),
     "vgg11_alexnet": Published(
-        params={**STUDY_HEAD, "combination": "joint"}, mean_percent=84.5, sd_percent=2.0, seeds=None, note=BAR
+        params={**STUDY_HEAD, "tap": "5+3@224", "combination": "joint"},
+        mean_percent=84.5,
+        sd_percent=2.0,
+        seeds=None,
+        note=BAR,
     ),
     "vgg11_cnn": Published(
         params={**STUDY_MAP_HEAD, "channels": 64, "kernel_size": 3, "layers": 2, "dropout": 0.0},
@@ -149,13 +180,19 @@ PUBLISHED = {
         note="not in the study; the setting of its vgg11",
         is_of_the_study=False,
     ),
-    "efficientnet_lite0": Published(
-        params={"tap": "8@140", "cut": 1, "shrink": 0.2, "mirror": True, "head": "centroid"},
-        mean_percent=None,
-        sd_percent=None,
-        seeds=None,
-        note="not in the study; the setting is ours, found on seeds of the search",
-        is_of_the_study=False,
+    "efficientnet_lite0": _ours({"tap": "2@80&6@140", "cut": 1, "shrink": 0.2, "mirror": True, "head": "centroid"}),
+    "lite0_mlp": _ours({**LITE0_HEAD, "depth": 1, "width": 128, "dropout": 0.5}),
+    "lite0_focal": _ours({**LITE0_HEAD, "gamma": 2.0, "alpha": 0.5}),
+    "lite0_triplet": _ours(
+        {
+            **LITE0_HEAD,
+            "embedding_size": 64,
+            "unit_length": False,
+            "dropout": 0.0,
+            "margin": 0.5,
+            "mining": "all",
+            "inference": "centroid",
+        }
     ),
     "finetune": Published(
         params={

@@ -22,13 +22,16 @@ STUDY_SIAMESE = {
 
 # What is known of the study's linear layers on frozen backbones.
 STUDY_HEAD = {
-    "size_px": 224,
+    "tap": "5@224",
     "scaling": "none",
     "pooling": "full",
     "learning_rate": 1e-3,
     "weight_decay": 1e-6,
     "steps": 30,
 }
+
+# AlexNet has three blocks.
+STUDY_ALEXNET_HEAD = {**STUDY_HEAD, "tap": "3@224"}
 
 # Of the heads that need the whole map.
 STUDY_MAP_HEAD = {name: value for name, value in STUDY_HEAD.items() if name != "pooling"}
@@ -39,7 +42,7 @@ STUDY_RECURRENT = {"hidden_size": 50, "layers": 1, "readout": "last", "dropout":
 STUDY_FEATURE_START = {
     **STUDY_TRAINING,
     **STUDY_RECURRENT,
-    "size_px": 224,
+    "tap": "5@224",
     "scaling": "none",
     "sequence": "rows",
     "hidden_size": 256,

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from optuna import Trial
 
 from search_spaces.published.settings import Published, Setting
 from sweeps.core.errors import BadInput
+from trainables.parts.backbones import FeatureSpec
 from trainables.parts.learner import Learner
+from trainables.parts.taps import size_px_of
+
+# What spaces call the place where a backbone is tapped, by names as in `trainables/parts/taps.py`.
+TAP = "tap"
+# Random weights learn nothing from more pixels, and most of a sweep's time would go there.
+MOST_PX_OF_RANDOM_WEIGHTS = 128
 
 
 class Space(Protocol):
@@ -18,6 +25,22 @@ class Space(Protocol):
 
     def suggest(self, trial: Trial) -> None:
         """Suggest every parameter of one configuration."""
+
+
+class SmallImages:
+    """A trial that offers no images above a size to a backbone; of everything else it offers what a trial does."""
+
+    def __init__(self, trial: Trial, most_px: int) -> None:
+        self._trial = trial
+        self._most_px = most_px
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trial, name)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of the choices, which of taps are those on images that are small enough."""
+        offered = [choice for choice in choices if name != TAP or size_px_of(choice) <= self._most_px]
+        return self._trial.suggest_categorical(name, offered)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +56,7 @@ class Approach:
         is_baseline: Whether it is the plain one that the others must beat to be worth their training; it is in every
             sweep.
         is_default: Whether it runs when nobody asks for it by name.
+        most_px: The largest images that its search offers to a backbone; None is as large as its space has them.
     """
 
     name: str
@@ -42,6 +66,7 @@ class Approach:
     published: Published | None = None
     is_baseline: bool = False
     is_default: bool = True
+    most_px: int | None = None
 
     @property
     def about(self) -> str:
@@ -50,12 +75,29 @@ class Approach:
 
     def suggest(self, trial: Trial) -> None:
         """Suggest one configuration."""
-        self.space.suggest(trial)
+        self.space.suggest(trial if self.most_px is None else cast(Trial, SmallImages(trial, self.most_px)))
 
     @property
     def start(self) -> Mapping[str, Any] | None:
         """The configuration that a search begins with; None leaves that to the sampler."""
-        return self.published.params if self.published else None
+        if self.published is None or self._is_too_large(self.published.params):
+            return None
+        return self.published.params
+
+    @property
+    def features(self) -> tuple[FeatureSpec, ...]:
+        """Every table of features that its configurations may need."""
+        return tuple(
+            spec for spec in self.learner.may_need.features if self.most_px is None or spec.size_px <= self.most_px
+        )
+
+    @property
+    def has_larger_images(self) -> bool:
+        """Whether it may need images that are too large for random weights."""
+        return any(spec.size_px > MOST_PX_OF_RANDOM_WEIGHTS for spec in self.features)
+
+    def _is_too_large(self, params: Mapping[str, Any]) -> bool:
+        return self.most_px is not None and TAP in params and size_px_of(params[TAP]) > self.most_px
 
     @property
     def published_settings(self) -> Mapping[str, Setting]:
@@ -75,6 +117,16 @@ class Challenge:
     name: str
     title: str
     approaches: tuple[Approach, ...]
+
+    def with_random_weights(self, backbones: Collection[str]) -> Challenge:
+        """The challenge where approaches on one of these backbones, whose weights are random, search cheaply."""
+
+        def cheap(approach: Approach) -> Approach:
+            found = {spec.backbone for spec in approach.features}
+            is_cheap = found.isdisjoint(backbones) or not approach.has_larger_images
+            return approach if is_cheap else replace(approach, most_px=MOST_PX_OF_RANDOM_WEIGHTS)
+
+        return replace(self, approaches=tuple(map(cheap, self.approaches)))
 
     def compared(self, names: Collection[str]) -> tuple[str, ...]:
         """These names and the plain baseline's, which every sweep compares with, in the challenge's order."""

@@ -206,4 +206,4 @@ def fastest_precision() -> str:
 
 def _specs(approaches: Sequence[Approach]) -> list[FeatureSpec]:
     """Every feature table of these approaches, once."""
-    return list(dict.fromkeys(spec for approach in approaches for spec in approach.learner.may_need.features))
+    return list(dict.fromkeys(spec for approach in approaches for spec in approach.features))

@@ -106,6 +106,7 @@ class Command(Generic[AnyOptions]):
     Attributes:
         options: The class of its options.
         spec: The spec of a start, from its options and inputs.
+        as_run: The challenge as the command runs it, given the spec of all starts.
         check: Checks more of what was asked for, before anything starts; raises BadInput.
         work: What is to be done, or what of it the journal lacks.
         tags: More about a start, for its run in MLflow.
@@ -116,6 +117,7 @@ class Command(Generic[AnyOptions]):
 
     options: type[AnyOptions]
     spec: Callable[[Challenge, AnyOptions, Inputs], Spec]
+    as_run: Callable[[Challenge, Spec], Challenge] = lambda challenge, spec: challenge
     check: Callable[[Prepared[AnyOptions]], None] = lambda prepared: None
     work: Callable[[Prepared[AnyOptions], Journal | None], Work]
     tags: Callable[[AnyOptions], Mapping[str, str]] = lambda options: {}

@@ -65,7 +65,7 @@ def of_sweep(
     return Work(
         rows=rows,
         cpu_seconds=cpu_seconds,
-        facts=(f"Racing    {_racing(racing, options.seeds)}",),
+        facts=(f"Racing    {_racing(racing, options.seeds)}", *_cheaper(approaches)),
         limits=f", or what starts within {duration(options.time_budget)}" if options.time_budget else "",
         savings="; racing will save some of it" if looks else "",
     )
@@ -112,6 +112,18 @@ def text(
     whole = (work.cpu_seconds + features) / slots + STARTUP_SECONDS
     lines.append(f"In all about {duration(whole)} here{work.limits}{work.savings}.")
     return "\n".join(lines)
+
+
+def _cheaper(approaches: Sequence[Approach]) -> list[str]:
+    """Which approaches are searched cheaply, and how."""
+    cheaper = [approach for approach in approaches if approach.most_px is not None]
+    if not cheaper:
+        return []
+    names = ", ".join(approach.name for approach in cheaper)
+    return [
+        f"Cheaper   on random weights {names} see at most {cheaper[0].most_px} px, and published settings on more are "
+        "not tried"
+    ]
 
 
 def _racing(racing: Racing | None, seeds: int) -> str:

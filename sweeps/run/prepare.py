@@ -49,18 +49,20 @@ def prepare(
         smoke=options.smoke,
         before=earlier.spec,
     )
+    spec = command.spec(challenge, options, inputs)
+    as_run = command.as_run(challenge, spec.with_what_earlier_starts_had(earlier.spec))
     prepared = Prepared(
-        challenge=challenge,
+        challenge=as_run,
         options=options,
-        approaches=approaches,
+        approaches=as_run.named([approach.name for approach in approaches]),
         inputs=inputs,
         tracking_uri=uri,
-        spec=command.spec(challenge, options, inputs),
+        spec=spec,
         before=earlier.spec,
     )
     if prepared.before:
         resuming.check_same(prepared.before, prepared.spec)
-        resuming.check_spaces(Journal(prepared.folder, write=False), approaches)
+        resuming.check_spaces(Journal(prepared.folder, write=False), prepared.approaches)
     command.check(prepared)
     return prepared
 

@@ -8,6 +8,7 @@ from functools import partial
 from sweeps.analysis.summary import summarise
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.inputs.inputs import Inputs
+from sweeps.inputs.weights import RANDOM
 from sweeps.run import plan
 from sweeps.run.command import Command, Conclusion, OnClosed, PlannedStage, Prepared
 from sweeps.run.end import write_tables
@@ -33,6 +34,7 @@ def sweep_command(racing: Racing | None = Racing()) -> Command[SweepOptions]:  #
     return Command(
         options=SweepOptions,
         spec=_spec,
+        as_run=_as_run,
         work=partial(_work, racing),
         tags=_tags,
         stages=partial(_stages, racing),
@@ -42,6 +44,10 @@ def sweep_command(racing: Racing | None = Racing()) -> Command[SweepOptions]:  #
 
 def _spec(challenge: Challenge, options: SweepOptions, inputs: Inputs) -> Spec:
     return inputs.spec(challenge.name, seeds=options.seeds, search_seed=options.search_seed)
+
+
+def _as_run(challenge: Challenge, spec: Spec) -> Challenge:
+    return challenge.with_random_weights({name for name, found in spec.weights.items() if found.source == RANDOM})
 
 
 def _work(racing: Racing | None, prepared: Prepared[SweepOptions], journal: Journal | None) -> plan.Work:

@@ -10,13 +10,14 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isqrt
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 # Raise it in the commit that changes what `extractor` gives: tables of another version are computed again.
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,9 @@ BACKBONES = {
     "efficientnet_lite0": Backbone(network="tf_efficientnet_lite0", side=1, seconds_per_image=0.03, library="timm"),
 }
 
+# Numbers that a tap gives of an image at the most: those of VGG's last map at 224 pixels.
+MOST_FEATURES = 512 * 7 * 7
+
 # Mean and sd of the three colours, for grey values of 0 to 1: the study's, and what the networks were trained with.
 INPUT_NORMALISATIONS = {
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
@@ -59,14 +63,15 @@ def before_last(blocks: int) -> str:
     return f"before-last-{blocks}"
 
 
-def after(block: int, *, cut: int = 0, side: int = 7) -> str:
+def after(block: int, *, cut: int = 0, side: int = 7, enlarged: bool = False) -> str:
     """The output of a backbone's `block`-th block, counted from 1: a tap.
 
-    `cut` rows and columns are cut from each side of the map (C, Y, X), whose border has seen the padding; one position
-    is always left. The rest is averaged to at most `side` x `side` positions, never enlarged, and flattened channel by
-    channel.
+    `cut` eighths of the map (C, Y, X), in whole positions, are cut from each of its four sides, which have seen the
+    padding and least of what the image shows; one position is always left. The rest is averaged to `side` x `side`
+    positions and flattened channel by channel. There are fewer positions where the map has fewer, unless it is to be
+    `enlarged`, and where there would be more than `MOST_FEATURES` numbers.
     """
-    return f"after-{block}-cut-{cut}-{side}x{side}"
+    return f"after-{block}-cut-{cut}of8-{side}x{side}" + ("-enlarged" if enlarged else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,22 +81,24 @@ class _Tap:
     block: int
     cut: int
     side: int
+    enlarged: bool
 
     @classmethod
     def of(cls, output: str) -> _Tap | None:
         """The tap of that name; None if the name is of another kind of output."""
-        found = re.fullmatch(r"after-(\d+)-cut-(\d+)-(\d+)x\3", output)
+        found = re.fullmatch(r"after-(\d+)-cut-(\d+)of8-(\d+)x\3(-enlarged)?", output)
         if not found:
             return None
-        block, cut, side = map(int, found.groups())
-        return cls(block=block, cut=cut, side=side)
+        block, cut, side = map(int, found.groups()[:3])
+        return cls(block=block, cut=cut, side=side, enlarged=bool(found[4]))
 
     def features(self, map_NCYX: Tensor) -> Tensor:
         """The features (N, C * side * side) of the map behind the block."""
         shortest = min(map_NCYX.shape[2:])
-        cut = min(self.cut, (shortest - 1) // 2)
+        cut = min(round(self.cut * shortest / 8), (shortest - 1) // 2)
         inner_NCYX = map_NCYX[:, :, cut : map_NCYX.shape[2] - cut, cut : map_NCYX.shape[3] - cut].float()
-        return adaptive_avg_pool2d(inner_NCYX, min(self.side, shortest - 2 * cut)).flatten(1)
+        side = self.side if self.enlarged else min(self.side, shortest - 2 * cut)
+        return adaptive_avg_pool2d(inner_NCYX, min(side, isqrt(MOST_FEATURES // map_NCYX.shape[1]))).flatten(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +236,7 @@ def extractor(
     unknown = set(outputs) - {"full", "mean", *inputs, *taps}
     if unknown:
         raise ValueError(
-            f"Expected outputs from full, mean, {', '.join(inputs)}, or after-K-cut-C-SxS with K from 1 to "
+            f"Expected outputs from full, mean, {', '.join(inputs)}, or after-K-cut-Cof8-SxS with K from 1 to "
             f"{len(stages)}; got {', '.join(sorted(unknown))}."
         )
     # Nothing behind the last block that is needed is computed.

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from trainables.parts.image_sets import POOL, ImageSet, LabelledImages, loaded
+from trainables.parts.image_sets import POOL, ImageSet, LabelledImages, loaded, unpacked
 from trainables.parts.learner import Classifier, Learner, Needs, Support
 from trainables.parts.metrics import score
 from trainables.parts.protocol import VALIDATION, split_of_seed
@@ -96,11 +96,11 @@ def support_of(
     first, *further = needs.view_names
     state = {key: value for name in needs.trained_backbones for key, value in loaded(weights[name]).items()}
     return Support(
-        images=torch.from_numpy(pool.view(first)[rows]),
+        images=torch.from_numpy(unpacked(pool.view(first)[rows])),
         labels=torch.from_numpy(pool.labels[rows].astype(np.float32)),
-        more=tuple(torch.from_numpy(pool.view(name)[rows]) for name in further),
+        more=tuple(torch.from_numpy(unpacked(pool.view(name)[rows])) for name in further),
         other_datasets={
-            name: LabelledImages(images=image_sets[name].view(first), labels=image_sets[name].labels)
+            name: LabelledImages(images=unpacked(image_sets[name].view(first)), labels=image_sets[name].labels)
             for name in needs.other_datasets
         },
         weights={key: torch.from_numpy(value.copy()) for key, value in state.items()},
@@ -109,9 +109,13 @@ def support_of(
 
 def classify(classifier: Classifier, views: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
     """Logits (N,) of these rows, in batches of `SCORING_BATCH`."""
+
+    def tensors(batch: np.ndarray) -> list[torch.Tensor]:
+        return [torch.from_numpy(unpacked(view[batch])) for view in views]
+
     batches = [rows[start : start + SCORING_BATCH] for start in range(0, len(rows), SCORING_BATCH)]
     with torch.inference_mode():
-        logits = torch.cat([classifier(*[torch.from_numpy(view[batch]) for view in views]) for batch in batches])
+        logits = torch.cat([classifier(*tensors(batch)) for batch in batches])
     if logits.shape != rows.shape:
         raise ValueError(
             f"Expected one logit an image, shape {rows.shape}; the classifier gives {tuple(logits.shape)}."
