@@ -148,3 +148,21 @@ def suggest_two_backbones(trial: Trial) -> None:
     """The training of linear heads on two backbones, and how these become one answer."""
     suggest_head(trial)
     trial.suggest_categorical("combination", ["joint", "average"])  # Scientific.
+
+
+def suggest_tapped_head(trial: Trial, taps: list[str]) -> None:
+    """A head without training on an inner layer: where, the features' scale, and what the chosen head has."""
+    # Scientific: after which block, on images of which size. One choice, since each pair is a table of its own.
+    trial.suggest_categorical("tap", taps)
+    trial.suggest_categorical("cut", [0, 1])  # Nuisance.
+    trial.suggest_float("shrink", 0.0, 1.0)  # Nuisance.
+    trial.suggest_categorical("mirror", [False, True])  # Scientific.
+    head = trial.suggest_categorical("head", ["centroid", "ridge", "svm", "logistic", "lda"])  # Scientific.
+    if head == "ridge":
+        trial.suggest_float("ridge_alpha", 1e-3, 1e2, log=True)  # Nuisance.
+    if head == "svm":
+        trial.suggest_float("svm_c", 1e-2, 1e3, log=True)  # Nuisance.
+    if head == "logistic":
+        trial.suggest_float("logistic_c", 1e-2, 1e3, log=True)  # Nuisance.
+    if head == "lda":
+        trial.suggest_float("lda_shrinkage", 1e-2, 1.0, log=True)  # Nuisance.

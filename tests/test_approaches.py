@@ -16,15 +16,18 @@ from sweeps.challenge2 import CHALLENGE as CHALLENGE2
 from sweeps.core.challenge import Approach
 from sweeps.stages.search import SearchStage
 from sweeps.store.journal import Journal
-from trainables.parts.backbones import BACKBONES, before_last, blocks, empty_backbone, random_backbone
+from trainables.parts.backbones import BACKBONES, OF_TIMM, before_last, blocks, empty_backbone, random_backbone
 from trainables.parts.datasets import BREASTMNIST, phantom_other
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
 from trainables.parts.protocol import TEST, VALIDATION, split_of_seed
 from trainables.parts.run_seed import prepare_worker, run_seed, support_of
 from trainables.parts.streams import Streams
 
+# One approach looks through any network of timm, here through a tiny one.
+CHOSEN = "test_vit"
 # The plain baseline is in both.
-APPROACHES = tuple({each.name: each for each in (*CHALLENGE1.approaches, *CHALLENGE2.approaches)}.values())
+EVERY = (*CHALLENGE1.approaches, *CHALLENGE2.with_backbone(CHOSEN).approaches)
+APPROACHES = tuple({each.name: each for each in EVERY}.values())
 
 
 @pytest.fixture(params=APPROACHES, ids=lambda approach: approach.name)
@@ -57,7 +60,7 @@ def pretended(specs, images_NHW):
     def of(backbone, output, mirrored):
         seen_NHW = (grey_NHW[:, :, ::-1] if mirrored else grey_NHW).astype(np.float32)
         map_NCYX = seen_NHW.reshape(-1, 7, 4, 7, 4).transpose(0, 2, 4, 1, 3).reshape(-1, 16, 7, 7)
-        own_NCYX = np.roll(map_NCYX, list(BACKBONES).index(backbone), axis=1)
+        own_NCYX = np.roll(map_NCYX, [*BACKBONES, f"{OF_TIMM}{CHOSEN}"].index(backbone), axis=1)
         few_NCYX = own_NCYX[:, :, ::2, ::2]
         if output == "full" or output.startswith("after-"):
             return own_NCYX.reshape(len(own_NCYX), -1)

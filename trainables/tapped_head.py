@@ -107,11 +107,9 @@ class TappedHead(Learner):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.may_need = Needs(
-            views=tuple(
-                cls.features(tap, cut, mirrored) for tap in cls.taps for cut in CUTS for mirrored in (False, True)
-            )
-        )
+        if hasattr(cls, "backbone"):
+            views = [cls.features(tap, cut, mirrored) for tap in cls.taps for cut in CUTS for mirrored in (False, True)]
+            cls.may_need = Needs(views=tuple(views))
 
     @classmethod
     def features(cls, tap: str, cut: int, mirrored: bool) -> FeatureSpec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -33,6 +33,8 @@ class Approach:
         is_baseline: Whether it is the plain one that the others must beat to be worth their training; it is in every
             sweep.
         is_default: Whether it runs when nobody asks for it by name.
+        on_backbone: Of one whose backbone is the user's choice, what makes its learner from the backbone's name; it
+            raises ValueError. It runs only with such a choice.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Approach:
     published: Published | None = None
     is_baseline: bool = False
     is_default: bool = True
+    on_backbone: Callable[[str], type[Learner]] | None = None
 
     @property
     def about(self) -> str:
@@ -75,6 +78,28 @@ class Challenge:
     name: str
     title: str
     approaches: tuple[Approach, ...]
+
+    @property
+    def on_any_backbone(self) -> tuple[str, ...]:
+        """The approaches whose backbone is the user's choice."""
+        return tuple(each.name for each in self.approaches if each.on_backbone)
+
+    def with_backbone(self, name: str | None) -> Challenge:
+        """The challenge with the backbone of that name under those approaches; None leaves it as it is.
+
+        Raises:
+            BadInput: There is no such backbone, or it cannot be used.
+        """
+        if name is None:
+            return self
+
+        def chosen(approach: Approach) -> Approach:
+            return replace(approach, learner=approach.on_backbone(name)) if approach.on_backbone else approach
+
+        try:
+            return replace(self, approaches=tuple(map(chosen, self.approaches)))
+        except ValueError as error:
+            raise BadInput(str(error)) from None
 
     def compared(self, names: Collection[str]) -> tuple[str, ...]:
         """These names and the plain baseline's, which every sweep compares with, in the challenge's order."""
