@@ -323,6 +323,11 @@ GOLDEN = {
     "alexnet_focal": [0.9193, 0.9034],
     "vgg11_random": [0.9337, 0.9135],
     "efficientnet_lite0": [0.936, 0.9379],
+    "resnet18_frozen": [0.9393, 0.9401],
+    "densenet121": [0.9393, 0.9401],
+    "dinov2_small": [0.9393, 0.9401],
+    "convnext_tiny": [0.9393, 0.9401],
+    "timm_backbone": [0.9388, 0.9397],
 }
 
 

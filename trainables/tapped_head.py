@@ -85,7 +85,8 @@ def head(config: TappedHeadConfig, points_NR: np.ndarray, labels_N: np.ndarray) 
         case "ridge":
             model = RidgeClassifier(alpha=config.ridge_alpha)
         case "svm":
-            model = SVC(C=config.svm_c, kernel="linear")
+            # It draws nothing, but without a state of its own it would move numpy's.
+            model = SVC(C=config.svm_c, kernel="linear", random_state=0)
         case "logistic":
             model = LogisticRegression(C=config.logistic_c, max_iter=1000)
         case "lda":
