@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import socket
 import time
 from email.message import Message
@@ -160,6 +161,24 @@ def test_a_file_of_the_web_is_checked_by_its_name(monkeypatch, caches, content):
         with pytest.raises(RuntimeError, match="invalid hash"):
             hub.published_file(published)
         assert hub.cached_file(published) is None
+
+
+class Hostile:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
+
+
+def test_code_in_a_published_pickle_is_not_executed(tmp_path, state):
+    path, marker = tmp_path / "pytorch_model.bin", tmp_path / "executed"
+    torch.save({**state, "extra": Hostile(str(marker))}, path)
+    with pytest.raises(RuntimeError, match="weights_only=True blocked loading"):
+        timm_models.state_from("test_vit", path)
+    assert not marker.exists()
+    torch.save(state, path)
+    assert timm_models.state_from("test_vit", path).keys() == without_classifier(state).keys()
 
 
 @pytest.mark.parametrize("ending", [".pth", ".safetensors"])

@@ -127,9 +127,12 @@ def own_size(network: str) -> int:
 
 @functools.cache
 def size_near(network: str, wanted_px: int) -> int:
-    """The size of images nearest to the wanted one that the network takes; its own where it takes no other."""
+    """The size of images nearest to the wanted one that the network takes; its own where it takes none within a third.
+
+    Looked at are the wanted one and multiples of the usual patches.
+    """
     steps = {step * count for step in (14, 16, 32) for count in range(1, 2 * wanted_px // step)}
-    near = [size for size in steps if wanted_px / 2 <= size <= 1.5 * wanted_px]
+    near = [size for size in steps if wanted_px * 2 / 3 <= size <= wanted_px * 4 / 3]
     for size_px in sorted({wanted_px, *near}, key=lambda size: (abs(size - wanted_px), size)):
         try:
             shapes(network, size_px)
