@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from sweeps.core.errors import BadInput, first_line, path_of
-from sweeps.inputs import hub
 from sweeps.inputs.downloads import AUTO, downloading
 from trainables.parts import timm_models
 from trainables.parts.backbones import OF_TIMM, backbone_of, empty_backbone, random_backbone, weights_fingerprint
@@ -147,6 +146,9 @@ def _imagenet_weights(backbone: str) -> Weights:
     if library == "package":
         return _weights(IMAGENET, _packaged_state(backbone))
     if library == "timm":
+        # Here and not above: importing the hub's library takes half a second, which workers need not spend.
+        from sweeps.inputs import hub
+
         known = timm_models.published(network)
         path = hub.published_file(known)
         return _weights(f"{OF_TIMM}{known.name}", _fitting(timm_models.state_from(network, path), backbone, path))
@@ -176,6 +178,8 @@ def _is_here(backbone: str) -> bool:
     """Whether published weights need no download."""
     found = backbone_of(backbone)
     if found.library == "timm":
+        from sweeps.inputs import hub
+
         return hub.cached_file(timm_models.published(found.network)) is not None
     return found.library == "package" or _cached(_published(backbone)).is_file()
 
