@@ -191,3 +191,20 @@ def suggest_two_backbones(trial: Trial, taps: Sequence[str] = TWICE_FIVE_BLOCKS)
     """The training of linear heads on two backbones, and how these become one answer."""
     suggest_head(trial, taps)
     trial.suggest_categorical("combination", ["joint", "average"])  # Scientific.
+
+
+def suggest_tapped_head(trial: Trial, taps: Sequence[str]) -> None:
+    """A head without training on an inner layer: where, the features' scale, and what the chosen head has."""
+    # Scientific: behind which block or how deep, on images of which size. One choice, since each pair is a table.
+    trial.suggest_categorical("tap", taps)
+    suggest_border_and_mirror(trial)
+    trial.suggest_float("shrink", 0.0, 1.0)  # Nuisance.
+    head = trial.suggest_categorical("head", ["centroid", "ridge", "svm", "logistic", "lda"])  # Scientific.
+    if head == "ridge":
+        trial.suggest_float("ridge_alpha", 1e-3, 1e2, log=True)  # Nuisance.
+    if head == "svm":
+        trial.suggest_float("svm_c", 1e-2, 1e3, log=True)  # Nuisance.
+    if head == "logistic":
+        trial.suggest_float("logistic_c", 1e-2, 1e3, log=True)  # Nuisance.
+    if head == "lda":
+        trial.suggest_float("lda_shrinkage", 1e-2, 1.0, log=True)  # Nuisance.

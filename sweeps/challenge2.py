@@ -17,6 +17,9 @@ if __name__ == "__main__":
 from search_spaces import (
     alexnet,
     alexnet_focal,
+    convnext_tiny,
+    densenet121,
+    dinov2_small,
     efficientnet_lite0,
     finetune,
     lite0_focal,
@@ -25,7 +28,9 @@ from search_spaces import (
     pixel_baseline,
     pixel_lstm,
     pixel_rnn,
+    resnet18_frozen,
     resnet50_focal,
+    timm_backbone,
     triplet,
     vgg11,
     vgg11_alexnet,
@@ -62,6 +67,7 @@ from trainables.map_heads import VGG11CNN, VGG11LSTM, VGG11RNN
 from trainables.pixel_baseline import PixelBaseline
 from trainables.pixel_sequences import PixelLSTM, PixelRNN, VGG11LSTMHidden, VGG11RNNHidden
 from trainables.tapped_head import EfficientNetLite0
+from trainables.timm_heads import ConvNeXtTiny, DenseNet121, DINOv2Small, ResNet18Frozen, TimmBackbone, tapped_head_on
 from trainables.triplet import AlexNetTriplet, Lite0Triplet
 
 # What runs only when it is asked for by name, or with `--approaches all`.
@@ -108,6 +114,18 @@ CHALLENGE = Challenge(
         # Ours: what an untrained network is worth, and what training all the way is.
         on_demand(name="vgg11_random", learner=RandomVGG11, space=vgg11_random, seconds_per_seed=0.1),
         on_demand(name="finetune", learner=Finetune, space=finetune, seconds_per_seed=4.0),
+        # Ours: further backbones under the heads of `efficientnet_lite0`, and any of timm's.
+        on_demand(name="resnet18_frozen", learner=ResNet18Frozen, space=resnet18_frozen, seconds_per_seed=0.05),
+        on_demand(name="densenet121", learner=DenseNet121, space=densenet121, seconds_per_seed=0.05),
+        on_demand(name="dinov2_small", learner=DINOv2Small, space=dinov2_small, seconds_per_seed=0.05),
+        on_demand(name="convnext_tiny", learner=ConvNeXtTiny, space=convnext_tiny, seconds_per_seed=0.05),
+        on_demand(
+            name="timm_backbone",
+            learner=TimmBackbone,
+            space=timm_backbone,
+            seconds_per_seed=0.05,
+            on_backbone=tapped_head_on,
+        ),
     ),
 )
 

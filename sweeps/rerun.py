@@ -24,7 +24,7 @@ from sweeps.core.signals import exit_code
 from sweeps.engine import cluster
 from sweeps.inputs.downloads import AUTO
 from sweeps.inputs.inputs import Inputs
-from sweeps.inputs.weights import IMAGENET, RANDOM
+from sweeps.inputs.weights import is_file
 from sweeps.run.command_line import OneSentenceParser
 from sweeps.run.option_types import non_empty, whole_number
 from sweeps.run.options import SweepOptions, declarations, flag
@@ -33,7 +33,7 @@ from sweeps.store.journal import Journal
 from sweeps.store.spec import differences
 from sweeps.store.trials import TrialRecord, searched
 from sweeps.views.text_table import aligned
-from trainables.parts.backbones import BACKBONES
+from trainables.parts.backbones import backbone_of
 from trainables.parts.datasets import BREASTMNIST, PHANTOM
 from trainables.parts.image_sets import POOL, ImageSet
 from trainables.parts.metrics import METRICS
@@ -121,7 +121,7 @@ def _challenge(journal: Journal) -> Challenge:
             f"Expected training code of version {spec.numbers_version}, which made this sweep; got "
             f"{NUMBERS_VERSION}. Check out {journal.starts[-1].git_revision}."
         )
-    return CHALLENGES[spec.challenge]
+    return CHALLENGES[spec.challenge].with_backbone(spec.backbone)
 
 
 def _inputs(journal: Journal, approach: Approach, asked: argparse.Namespace) -> Inputs:
@@ -131,7 +131,7 @@ def _inputs(journal: Journal, approach: Approach, asked: argparse.Namespace) -> 
         BadInput: They are not at hand, or are others.
     """
     spec = journal.spec
-    backbones = {each.backbone for each in approach.learner.may_need.features if BACKBONES[each.backbone].pretrained}
+    backbones = {each.backbone for each in approach.learner.may_need.features if backbone_of(each.backbone).pretrained}
     weights = {each.source for name, each in spec.weights.items() if name in backbones}
     other = spec.other_datasets.get(BREASTMNIST)
     inputs = Inputs.find(
@@ -144,7 +144,7 @@ def _inputs(journal: Journal, approach: Approach, asked: argparse.Namespace) -> 
         smoke=spec.smoke,
         before=spec,
     )
-    now = inputs.spec(spec.challenge, seeds=spec.seeds, search_seed=spec.search_seed)
+    now = inputs.spec(spec.challenge, seeds=spec.seeds, search_seed=spec.search_seed, backbone=spec.backbone)
     options = {"dataset": "--dataset", "weights": "--weights", "other_datasets": f"--{BREASTMNIST}"}
     for found in differences(spec, now):
         if found.part in options:
@@ -182,7 +182,7 @@ def _find(trials: Sequence[TrialRecord], approach: str, number: int) -> TrialRec
 
 def _one_option(sources: set[str]) -> str:
     """What `--weights` must be to find these sources again."""
-    files = sorted(sources - {IMAGENET, RANDOM})
+    files = sorted(filter(is_file, sources))
     return AUTO if not files else str(Path(files[0]).parent if len(sources) > 1 else files[0])
 
 

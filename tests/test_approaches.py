@@ -16,15 +16,18 @@ from sweeps.challenge2 import CHALLENGE as CHALLENGE2
 from sweeps.core.challenge import MOST_PX_OF_RANDOM_WEIGHTS, Approach, Challenge
 from sweeps.stages.search import SearchStage
 from sweeps.store.journal import Journal
-from trainables.parts.backbones import BACKBONES, before_last, blocks, empty_backbone, random_backbone
+from trainables.parts.backbones import BACKBONES, OF_TIMM, before_last, blocks, empty_backbone, random_backbone
 from trainables.parts.datasets import BREASTMNIST, phantom_other
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
 from trainables.parts.protocol import TEST, VALIDATION, split_of_seed
 from trainables.parts.run_seed import prepare_worker, run_seed, support_of
 from trainables.parts.streams import Streams
 
+# One approach looks through any network of timm, here through a tiny one.
+CHOSEN = "test_vit"
 # The plain baseline is in both.
-APPROACHES = tuple({each.name: each for each in (*CHALLENGE1.approaches, *CHALLENGE2.approaches)}.values())
+EVERY = (*CHALLENGE1.approaches, *CHALLENGE2.with_backbone(CHOSEN).approaches)
+APPROACHES = tuple({each.name: each for each in EVERY}.values())
 
 
 @pytest.fixture(params=APPROACHES, ids=lambda approach: approach.name)
@@ -57,7 +60,7 @@ def pretended(specs, images_NHW):
     def of(backbone, output, mirrored):
         seen_NHW = (grey_NHW[:, :, ::-1] if mirrored else grey_NHW).astype(np.float32)
         map_NCYX = seen_NHW.reshape(-1, 7, 4, 7, 4).transpose(0, 2, 4, 1, 3).reshape(-1, 16, 7, 7)
-        own_NCYX = np.roll(map_NCYX, list(BACKBONES).index(backbone), axis=1)
+        own_NCYX = np.roll(map_NCYX, [*BACKBONES, f"{OF_TIMM}{CHOSEN}"].index(backbone), axis=1)
         few_NCYX = own_NCYX[:, :, ::2, ::2]
         if output == "full" or (output.startswith("after-") and not output.endswith("-1x1")):
             return own_NCYX.reshape(len(own_NCYX), -1)
@@ -134,8 +137,8 @@ def test_every_published_setting_lies_in_the_space_and_is_a_configuration(approa
 
 
 def test_on_random_weights_no_larger_images_are_offered_than_are_computed(approach):
-    alone = Challenge(name="", title="", approaches=(approach,)).with_random_weights(BACKBONES)
-    (cheap,) = alone.approaches
+    backbones = {spec.backbone for spec in approach.features}
+    (cheap,) = Challenge(name="", title="", approaches=(approach,)).with_random_weights(backbones).approaches
     assert all(spec.size_px <= MOST_PX_OF_RANDOM_WEIGHTS for spec in cheap.features)
     for params in (*configurations(cheap, 20), *([dict(cheap.start)] if cheap.start else [])):
         needs = cheap.learner.needs(cheap.learner.Config(**params))
@@ -338,6 +341,11 @@ GOLDEN = {
     "lite0_mlp": [0.9366, 0.9411],
     "lite0_focal": [0.9273, 0.9397],
     "lite0_triplet": [0.9275, 0.9296],
+    "resnet18_frozen": [0.9393, 0.9401],
+    "densenet121": [0.9393, 0.9401],
+    "dinov2_small": [0.9393, 0.9401],
+    "convnext_tiny": [0.9393, 0.9401],
+    "timm_backbone": [0.9388, 0.9397],
 }
 
 

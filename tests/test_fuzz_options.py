@@ -71,6 +71,7 @@ VALUES = {
     "--num-samples": NUMBERS,
     "--approaches": st.sampled_from(["pixel_baseline", "alexnet", "triplet", "vgg11,alexnet", "all", ",", "cnn"])
     | TEXTS,
+    "--backbone": st.sampled_from(["test_vit", "test_vit.r160_in1k", "test_vitt", "timm/test_vit", ".."]) | TEXTS,
     "--seeds": NUMBERS,
     "--confirm-seeds": NUMBERS,
     "--dataset": st.sampled_from(["phantom", "auto", "pneumoniamnist", "good.npz"]) | PATHS,
@@ -92,7 +93,7 @@ VALUES = {
     "--trial": st.sampled_from(["0", "1", "2"]) | TEXTS,
     "--seed": st.sampled_from(["0", "1000", "2000"]) | TEXTS,
 }
-OF_A_SEARCH = {"--num-samples", "--seeds", "--confirm-seeds", "--time-budget", "--search-seed"}
+OF_A_SEARCH = {"--num-samples", "--seeds", "--confirm-seeds", "--backbone", "--time-budget", "--search-seed"}
 OF_RERUN = {"--approach", "--trial", "--seed", "--dataset", "--weights", "--breastmnist"}
 OF_ANY_SWEEP = VALUES.keys() - OF_A_SEARCH - {"--approach", "--trial", "--seed", "--epochs", "--sweep"}
 FLAGS = {

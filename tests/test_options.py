@@ -30,6 +30,7 @@ FLAGS = [
     "--num-samples",
     "--seeds",
     "--confirm-seeds",
+    "--backbone",
     "--time-budget",
     "--search-seed",
     "--approaches",
@@ -60,7 +61,7 @@ def test_every_flag_is_a_field_of_the_options():
 
 def test_a_command_without_a_search_has_no_flags_of_one():
     found = re.findall(r"\[(--[a-z-]+)", parser(CHALLENGE, ReproduceOptions).format_usage())
-    of_a_search = {"--num-samples", "--seeds", "--confirm-seeds", "--time-budget", "--search-seed"}
+    of_a_search = {"--num-samples", "--seeds", "--confirm-seeds", "--backbone", "--time-budget", "--search-seed"}
     assert set(found) == {*FLAGS, "--sweep"} - of_a_search
     with pytest.raises(BadInput, match="--seeds"):
         parse(CHALLENGE, ["--seeds", "5"], ReproduceOptions)
@@ -123,6 +124,7 @@ def test_defaults_are_as_documented():
         "address": None,
         "workers": None,
         "seed_timeout": 600.0,
+        "backbone": None,
         "time_budget": None,
         "search_seed": 0,
         "dry_run": False,
@@ -155,6 +157,7 @@ FIRST = SweepOptions(
     precision="float32",
     tracking_uri="sqlite:///elsewhere.db",
     search_seed=9,
+    backbone="resnet18",
     name="first",
     workers=1,
     time_budget=60.0,
@@ -232,6 +235,47 @@ PARTLY = Challenge(
 )
 def test_approaches_on_demand_run_only_if_they_are_asked_for(arguments, approaches):
     assert complete(PARTLY, parse(PARTLY, arguments), {}).approaches == approaches
+
+
+ANY = replace(PARTLY, approaches=(*PARTLY.approaches, replace(PARTLY.approaches[1], name="d", on_backbone=type)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "approaches"),
+    [
+        ([], ("a", "c")),
+        (["--approaches", "all"], ("a", "b", "c")),
+        (["--backbone", "x"], ("a", "c", "d")),
+        (["--backbone", "x", "--approaches", "all"], ("a", "b", "c", "d")),
+        (["--backbone", "x", "--approaches", "b"], ("b", "d")),
+        (["--backbone", "x", "--approaches", "d"], ("d",)),
+    ],
+    ids=" ".join,
+)
+def test_a_backbone_brings_the_approach_that_is_on_it(arguments, approaches):
+    assert complete(ANY, parse(ANY, arguments), {}).approaches == approaches
+
+
+def test_a_resumed_sweep_keeps_its_backbone_and_may_leave_out_what_is_on_it():
+    first = through_the_journal(complete(ANY, parse(ANY, ["--backbone", "x"]), {}))
+    again = complete(ANY, parse(ANY, ["--resume", "first"]), first)
+    assert (again.backbone, again.approaches) == ("x", ("a", "c", "d"))
+    again = complete(ANY, parse(ANY, ["--resume", "first", "--approaches", "a"]), first)
+    assert (again.backbone, again.approaches) == ("x", ("a",))
+    again = complete(ANY, parse(ANY, ["--resume", "first", "--approaches", "all"]), first)
+    assert again.approaches == ("a", "b", "c", "d")
+
+
+@pytest.mark.parametrize(
+    ("challenge", "arguments", "says"),
+    [
+        (ANY, ["--approaches", "d"], "Expected a network of timm with d; got none."),
+        (CHALLENGE, ["--backbone", "x"], "Expected no --backbone, since no approach of challenge1 takes one"),
+    ],
+)
+def test_a_backbone_and_the_approach_on_it_go_together(challenge, arguments, says):
+    with pytest.raises(BadInput, match=says):
+        complete(challenge, parse(challenge, arguments), {})
 
 
 def test_a_resumed_sweep_keeps_its_approaches_on_demand():

@@ -86,6 +86,13 @@ def test_seeds_count_only_where_both_search():
     assert parts(SPEC, SPEC.model_copy(update={"seeds": None, "search_seed": None})) == []
 
 
+def test_a_backbone_counts_only_where_both_have_one_and_stays_when_a_start_leaves_it_out():
+    chosen, other = (SPEC.model_copy(update={"backbone": name}) for name in ("resnet18", "resnet50"))
+    assert parts(SPEC, chosen) == parts(chosen, SPEC) == []
+    assert parts(chosen, other) == [("backbone", "--backbone", "resnet18", "resnet50")]
+    assert SPEC.with_what_earlier_starts_had(chosen).backbone == "resnet18"
+
+
 @pytest.mark.parametrize(("part", "what"), [("weights", "weights of x"), ("other_datasets", "images of x")])
 def test_weights_and_other_data_sets_count_where_the_later_one_has_them(part, what):
     with_one, with_another = (SPEC.model_copy(update={part: {"x": source("x", print_)}}) for print_ in ("1", "2"))

@@ -15,10 +15,13 @@ pytestmark = pytest.mark.slow
 
 
 def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
-    """One approach that may learn from other images too, and one that looks at features and pixels."""
-    names = ["triplet", "vgg11_rnn_hidden"]
-    done = run(tmp_path, "challenge2", "--smoke", "--approaches", *names, "--name", "sweep")
+    """One approach that may learn from other images too, one that looks at features and pixels, one on any backbone."""
+    names = ["triplet", "vgg11_rnn_hidden", "timm_backbone"]
+    chosen = ["--approaches", *names[:2], "--backbone", "test_vit"]
+    done = run(tmp_path, "challenge2", "--smoke", *chosen, "--name", "sweep")
     assert done.returncode == 0, done.stderr
+    assert "Weights   timm:test_vit: random (fingerprint " in done.stdout
+    assert "frozen test_vit of timm, which has 6, at 96 and 144 px." in done.stdout
     assert "[PHANTOM IMAGES, RANDOM WEIGHTS, SMOKE RUN]" in done.stdout
     summary = json.loads((tmp_path / "results/sweep/summary.json").read_text())
     caveats = {"images": "phantom", "weights": "random", "smoke": "true"}
@@ -29,6 +32,7 @@ def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
         "pixel_baseline": {**caveats, "weights": None, "other_images": None},
         "triplet": summary["caveats"],
         "vgg11_rnn_hidden": {**caveats, "other_images": None},
+        "timm_backbone": {**caveats, "other_images": None},
     }
     resumed = run(tmp_path, "challenge2", "--resume", "sweep", "--num-samples", "3")
     assert resumed.returncode == 0, resumed.stderr
@@ -44,3 +48,6 @@ def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
     refused = run(tmp_path, "challenge2", "--resume", "sweep", *mixed)
     assert refused.returncode == 2
     assert "Expected the weights" in refused.stderr
+    refused = run(tmp_path, "challenge2", "--resume", "sweep", "--backbone", "test_resnet")
+    assert refused.returncode == 2
+    assert "Expected the --backbone that this sweep began with (test_vit); got test_resnet." in refused.stderr

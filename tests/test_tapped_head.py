@@ -12,13 +12,15 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.neighbors import NearestCentroid
 from sklearn.svm import SVC
 
-from search_spaces import efficientnet_lite0
-from trainables import tapped_head
+from sweeps.challenge2 import CHALLENGE
+from trainables import tapped_head, timm_heads
 from trainables.parts.learner import Support
 from trainables.parts.streams import Streams
 from trainables.tapped_head import CUTS, EfficientNetLite0, TappedHead, TappedHeadConfig, standardiser
 
-HEADS = [head for _, head in inspect.getmembers(tapped_head, inspect.isclass) if hasattr(head, "taps")]
+MODULES = (tapped_head, timm_heads)
+FOUND = {head for module in MODULES for _, head in inspect.getmembers(module, inspect.isclass)}
+HEADS = sorted((head for head in FOUND if hasattr(head, "taps") and hasattr(head, "backbone")), key=str)
 LABELS = torch.tensor([0.0] * 5 + [1.0] * 5)
 CONFIG = TappedHeadConfig(tap="8@140", cut=1, shrink=0.2, mirror=False, head="centroid")
 FEATURES = 60
@@ -164,13 +166,16 @@ class Choices(Exception):
     """What the space offers as taps."""
 
 
-def test_the_space_offers_every_tap():
+@pytest.mark.parametrize("name", [each.name for each in CHALLENGE.approaches if hasattr(each.learner, "taps")])
+def test_the_space_offers_every_tap(name):
+    (approach,) = CHALLENGE.named([name])
+
     class Trial:
         def suggest_categorical(self, name, choices):
             raise Choices(choices)
 
     with pytest.raises(Choices) as caught:
-        efficientnet_lite0.suggest(Trial())
+        approach.suggest(Trial())
     offered = [choice.split("&") for choice in caught.value.args[0]]
-    assert tuple(taps[0] for taps in offered if len(taps) == 1) == EfficientNetLite0.taps
-    assert all(set(taps) <= set(EfficientNetLite0.taps) for taps in offered)
+    assert tuple(taps[0] for taps in offered if len(taps) == 1) == approach.learner.taps
+    assert all(set(taps) <= set(approach.learner.taps) for taps in offered)

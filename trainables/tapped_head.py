@@ -88,7 +88,8 @@ def head(config: TappedHeadConfig, points_NR: np.ndarray, labels_N: np.ndarray) 
         case "ridge":
             model = RidgeClassifier(alpha=config.ridge_alpha)
         case "svm":
-            model = SVC(C=config.svm_c, kernel="linear")
+            # It draws nothing, but without a state of its own it would move numpy's.
+            model = SVC(C=config.svm_c, kernel="linear", random_state=0)
         case "logistic":
             model = LogisticRegression(C=config.logistic_c, max_iter=1000)
         case "lda":
@@ -110,11 +111,9 @@ class TappedHead(Learner):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.may_need = Needs(
-            views=tuple(
-                cls.features(tap, cut, mirrored) for tap in cls.taps for cut in CUTS for mirrored in (False, True)
-            )
-        )
+        if hasattr(cls, "backbone"):
+            views = [cls.features(tap, cut, mirrored) for tap in cls.taps for cut in CUTS for mirrored in (False, True)]
+            cls.may_need = Needs(views=tuple(views))
 
     @classmethod
     def features(cls, tap: str, cut: int, mirrored: bool) -> FeatureSpec:

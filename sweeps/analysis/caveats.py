@@ -11,13 +11,13 @@ from collections.abc import Collection, Sequence
 from sweeps.core.challenge import Approach
 from sweeps.inputs.weights import RANDOM
 from sweeps.store.spec import Source, Spec
-from trainables.parts.backbones import BACKBONES
+from trainables.parts.backbones import backbone_of
 from trainables.parts.datasets import PHANTOM
 
 
 def of_sweep(spec: Spec) -> dict[str, str]:
     """The caveats of the whole sweep. Backbones that are random by intention, as a baseline, do not count."""
-    chosen = {each.source for backbone, each in spec.weights.items() if BACKBONES[backbone].pretrained}
+    chosen = {each.source for backbone, each in spec.weights.items() if backbone_of(backbone).pretrained}
     return _caveats(spec, sorted(chosen), spec.other_datasets.values())
 
 
@@ -67,7 +67,7 @@ def warnings(spec: Spec) -> list[str]:
 
 def _random_weights(spec: Spec) -> list[str]:
     """The warning of backbones that are random and should be pretrained; it names them unless that is all."""
-    chosen = {name: each.source for name, each in spec.weights.items() if BACKBONES[name].pretrained}
+    chosen = {name: each.source for name, each in spec.weights.items() if backbone_of(name).pretrained}
     found = sorted(name for name, source in chosen.items() if source == RANDOM)
     if len(found) == len(chosen):
         return ["RANDOM WEIGHTS"] if found else []

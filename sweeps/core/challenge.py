@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
@@ -57,6 +57,8 @@ class Approach:
             sweep.
         is_default: Whether it runs when nobody asks for it by name.
         most_px: The largest images that its search offers to a backbone; None is as large as its space has them.
+        on_backbone: Of one whose backbone is the user's choice, what makes its learner from the backbone's name; it
+            raises ValueError. It runs only with such a choice.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Approach:
     is_baseline: bool = False
     is_default: bool = True
     most_px: int | None = None
+    on_backbone: Callable[[str], type[Learner]] | None = None
 
     @property
     def about(self) -> str:
@@ -90,11 +93,6 @@ class Approach:
         return tuple(
             spec for spec in self.learner.may_need.features if self.most_px is None or spec.size_px <= self.most_px
         )
-
-    @property
-    def has_larger_images(self) -> bool:
-        """Whether it may need images that are too large for random weights."""
-        return any(spec.size_px > MOST_PX_OF_RANDOM_WEIGHTS for spec in self.features)
 
     def _is_too_large(self, params: Mapping[str, Any]) -> bool:
         return self.most_px is not None and TAP in params and size_px_of(params[TAP]) > self.most_px
@@ -122,11 +120,35 @@ class Challenge:
         """The challenge where approaches on one of these backbones, whose weights are random, search cheaply."""
 
         def cheap(approach: Approach) -> Approach:
-            found = {spec.backbone for spec in approach.features}
-            is_cheap = found.isdisjoint(backbones) or not approach.has_larger_images
-            return approach if is_cheap else replace(approach, most_px=MOST_PX_OF_RANDOM_WEIGHTS)
+            if {spec.backbone for spec in approach.features}.isdisjoint(backbones):
+                return approach
+            cheaper = replace(approach, most_px=MOST_PX_OF_RANDOM_WEIGHTS)
+            # Some networks take images of one size only.
+            return approach if cheaper.features in (approach.features, ()) else cheaper
 
         return replace(self, approaches=tuple(map(cheap, self.approaches)))
+
+    @property
+    def on_any_backbone(self) -> tuple[str, ...]:
+        """The approaches whose backbone is the user's choice."""
+        return tuple(each.name for each in self.approaches if each.on_backbone)
+
+    def with_backbone(self, name: str | None) -> Challenge:
+        """The challenge with the backbone of that name under those approaches; None leaves it as it is.
+
+        Raises:
+            BadInput: There is no such backbone, or it cannot be used.
+        """
+        if name is None:
+            return self
+
+        def chosen(approach: Approach) -> Approach:
+            return replace(approach, learner=approach.on_backbone(name)) if approach.on_backbone else approach
+
+        try:
+            return replace(self, approaches=tuple(map(chosen, self.approaches)))
+        except ValueError as error:
+            raise BadInput(str(error)) from None
 
     def compared(self, names: Collection[str]) -> tuple[str, ...]:
         """These names and the plain baseline's, which every sweep compares with, in the challenge's order."""

@@ -24,7 +24,7 @@ from torch import Tensor
 from sweeps.core.files import whole
 from sweeps.core.progress import Progress
 from sweeps.inputs.weights import Weights
-from trainables.parts.backbones import BACKBONES, FEATURES_VERSION, FeatureSpec, extractor
+from trainables.parts.backbones import FEATURES_VERSION, FeatureSpec, extractor, seconds_per_image
 from trainables.parts.run_seed import prepare_worker
 
 # The folder beside those of sweeps that they are in.
@@ -97,7 +97,7 @@ class _Run:
     @property
     def seconds_per_image(self) -> float:
         speed = BFLOAT16_SPEED if self.spec.precision == "bfloat16" else 1.0
-        return BACKBONES[self.spec.backbone].seconds_per_image * (self.spec.size_px / 224) ** 2 / speed
+        return seconds_per_image(self.spec.backbone) * (self.spec.size_px / 224) ** 2 / speed
 
     def gather(self, start: int, features: Mapping[str, np.ndarray], count: int) -> None:
         """Take the features of a chunk, whose first image is `start` of `count`."""

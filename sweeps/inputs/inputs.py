@@ -16,12 +16,12 @@ from sweeps.inputs.downloads import AUTO
 from sweeps.inputs.images import find_dataset, find_other
 from sweeps.inputs.weights import Weights, find_weights
 from sweeps.store.spec import Source, Spec
-from trainables.parts.backbones import FeatureSpec
+from trainables.parts.backbones import FeatureSpec, size_near
 from trainables.parts.datasets import BREASTMNIST, PHANTOM, Dataset, OtherDataset
 from trainables.parts.image_sets import PIXELS, ImageSet
 from trainables.parts.protocol import NUMBERS_VERSION
 
-# Input size of the backbones in a smoke run; everything else about it is as usual.
+# Input size of the backbones in a smoke run, or one near it; everything else about it is as usual.
 SMOKE_PX = 64
 
 
@@ -87,7 +87,14 @@ class Inputs:
         found = {"dataset": self.dataset.source, "precision": self.precision}
         return found | {name: other.source for name, other in self.other_datasets.items()}
 
-    def spec(self, challenge: str, *, seeds: int | None = None, search_seed: int | None = None) -> Spec:
+    def spec(
+        self,
+        challenge: str,
+        *,
+        seeds: int | None = None,
+        search_seed: int | None = None,
+        backbone: str | None = None,
+    ) -> Spec:
         """The spec of a sweep with these inputs; the arguments are fields of it."""
         normal, pneumonia = np.bincount(self.dataset.test_labels, minlength=2).tolist()
         return Spec(
@@ -101,6 +108,7 @@ class Inputs:
             smoke=self.smoke,
             seeds=seeds,
             search_seed=search_seed,
+            backbone=backbone,
         )
 
     def images(self, name: str) -> np.ndarray:
@@ -176,7 +184,8 @@ class Inputs:
 
     def _as_computed(self, spec: FeatureSpec) -> FeatureSpec:
         """The spec as it is computed: in the sweep's precision, and in a smoke run of small images."""
-        return replace(spec, precision=self.precision, size_px=SMOKE_PX if self.smoke else spec.size_px)
+        size_px = size_near(spec.backbone, SMOKE_PX) if self.smoke else spec.size_px
+        return replace(spec, precision=self.precision, size_px=size_px)
 
 
 def _source(found: Dataset | OtherDataset | Weights) -> Source:

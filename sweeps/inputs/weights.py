@@ -11,19 +11,31 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 
+import safetensors.torch
 import torch
 from torch import Tensor
 
 from sweeps.core.errors import BadInput, first_line, path_of
 from sweeps.inputs.downloads import AUTO, downloading
-from trainables.parts.backbones import BACKBONES, empty_backbone, random_backbone, weights_fingerprint
+from trainables.parts import timm_models
+from trainables.parts.backbones import OF_TIMM, backbone_of, empty_backbone, random_backbone, weights_fingerprint
 
 IMAGENET, RANDOM = "imagenet", "random"
+# How files of a state dict end.
+ENDINGS = (".pth", ".safetensors")
+
+
+def is_file(source: str) -> bool:
+    """Whether weights are from a person's own file."""
+    return source not in (IMAGENET, RANDOM) and not source.startswith(OF_TIMM)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """A backbone's weights: where they come from ("imagenet", "random" or a file), what they are."""
+    """A backbone's weights: where they come from, what they are.
+
+    The source is "imagenet", "random", "timm:" with the full name of weights that timm publishes, or a file.
+    """
 
     source: str
     fingerprint: str
@@ -58,12 +70,13 @@ def find_weights(
         )
     if not backbones:
         return {}, None
-    untrained = {name: _random_weights(name) for name in backbones if not BACKBONES[name].pretrained}
+    untrained = {name: _random_weights(name) for name in backbones if not backbone_of(name).pretrained}
     backbones = [name for name in backbones if name not in untrained]
     if option == RANDOM:
         return untrained | {name: _random_weights(name) for name in backbones}, None
     if option not in (AUTO, IMAGENET):
         path = path_of(option)
+        _check_complete(path, backbones)
         return untrained | {name: _weights_from_file(path, name, len(backbones)) for name in backbones}, None
     had = had or {}
     if option == AUTO:
@@ -72,11 +85,11 @@ def find_weights(
     required = {name: why for name, why in lacking.items() if option == IMAGENET or name in had}
     if required:
         raise BadInput(
-            f"ImageNet weights cannot be had of {_listed(required)}. Give state dicts with --weights PATH, or use "
+            f"Pretrained weights cannot be had of {_listed(required)}. Give state dicts with --weights PATH, or use "
             f"--weights {RANDOM}."
         )
     notice = (
-        f"RANDOM WEIGHTS: ImageNet weights cannot be had of {_listed(lacking)}. What cannot be had is a random "
+        f"RANDOM WEIGHTS: pretrained weights cannot be had of {_listed(lacking)}. What cannot be had is a random "
         "projection instead of a pretrained network; no number on it is about pretraining. Give state dicts with "
         "--weights PATH."
     )
@@ -87,11 +100,13 @@ def _found_and_lacking(backbones: Sequence[str]) -> tuple[dict[str, Weights], di
     """ImageNet weights of the backbones that have them, and why the others have none."""
     found: dict[str, Weights] = {}
     lacking: dict[str, str] = {}
-    no_connection = None
+    # Each library has a server of its own.
+    silent: dict[str, str] = {}
     for name in backbones:
-        if no_connection and not _is_here(name):
+        library = backbone_of(name).library
+        if library in silent and not _is_here(name):
             # One wait for a server that does not answer is enough.
-            lacking[name] = no_connection
+            lacking[name] = silent[library]
             continue
         try:
             found[name] = _imagenet_weights(name)
@@ -99,7 +114,7 @@ def _found_and_lacking(backbones: Sequence[str]) -> tuple[dict[str, Weights], di
             # No connection, a wrong hash and a damaged file in the cache are each another exception.
             lacking[name] = first_line(error, type(error).__name__)
             if isinstance(error, URLError | TimeoutError | ConnectionError) and not isinstance(error, HTTPError):
-                no_connection = lacking[name]
+                silent[library] = lacking[name]
     return found, lacking
 
 
@@ -120,13 +135,23 @@ def _random_weights(backbone: str) -> Weights:
 
 
 def _imagenet_weights(backbone: str) -> Weights:
-    """ImageNet weights as published, from an installed package, torch's cache or downloaded; hash-checked in each case.
+    """Weights as published, from an installed package, a cache or downloaded; hash-checked in each case.
+
+    Those of torchvision and the package are ImageNet's; those of timm have names that say what they learned from.
 
     Raises:
-        OSError: The file in the cache or the package is another than the published one.
+        OSError: They cannot be had, or the file in the cache or the package is another than the published one.
     """
-    if BACKBONES[backbone].library == "timm":
+    library, network = backbone_of(backbone).library, backbone_of(backbone).network
+    if library == "package":
         return _weights(IMAGENET, _packaged_state(backbone))
+    if library == "timm":
+        # Here and not above: importing the hub's library takes half a second, which workers need not spend.
+        from sweeps.inputs import hub
+
+        known = timm_models.published(network)
+        path = hub.published_file(known)
+        return _weights(f"{OF_TIMM}{known.name}", _fitting(timm_models.state_from(network, path), backbone, path))
     published = _published(backbone)
     cached = _cached(published)
     if cached.is_file():
@@ -142,7 +167,7 @@ def _published(backbone: str) -> Any:
     # Here and not above: importing torchvision takes a second, which sweeps from scratch need not spend.
     from trainables.parts.torchvision_import import torchvision
 
-    return torchvision.models.get_model_weights(BACKBONES[backbone].network).IMAGENET1K_V1
+    return torchvision.models.get_model_weights(backbone_of(backbone).network).IMAGENET1K_V1
 
 
 def _cached(published: Any) -> Path:
@@ -150,8 +175,13 @@ def _cached(published: Any) -> Path:
 
 
 def _is_here(backbone: str) -> bool:
-    """Whether ImageNet weights need no download."""
-    return BACKBONES[backbone].library == "timm" or _cached(_published(backbone)).is_file()
+    """Whether published weights need no download."""
+    found = backbone_of(backbone)
+    if found.library == "timm":
+        from sweeps.inputs import hub
+
+        return hub.cached_file(timm_models.published(found.network)) is not None
+    return found.library == "package" or _cached(_published(backbone)).is_file()
 
 
 def _check_published(path: Path, remedy: str) -> None:
@@ -178,18 +208,45 @@ def _packaged_state(backbone: str) -> dict[str, Tensor]:
     return _finite_state(path, backbone)
 
 
-def _weights_from_file(path: Path, backbone: str, backbones: int) -> Weights:
-    """A state dict of the library's form from a file, or from `<backbone>.pth` in a folder. Nothing in it is executed.
+def _files_of(folder: Path, backbone: str) -> list[Path]:
+    """What the backbone's file in a folder may be; one of timm has the network's own name."""
+    return [folder / f"{backbone.removeprefix(OF_TIMM)}{ending}" for ending in ENDINGS]
 
-    A folder need not have what an installed package brings.
+
+def _check_complete(path: Path, backbones: Sequence[str]) -> None:
+    """Refuse a folder that lacks a backbone's file, but for what an installed package brings.
+
+    Raises:
+        BadInput: It does; the message has the names of all files that are missing.
+    """
+    lacking = [
+        backbone
+        for backbone in backbones
+        if path.is_dir()
+        and backbone_of(backbone).library != "package"
+        and not any(file.exists() for file in _files_of(path, backbone))
+    ]
+    if lacking:
+        files = ", ".join(" or ".join(file.name for file in _files_of(path, backbone)) for backbone in lacking)
+        raise BadInput(
+            f"Expected the weights of {', '.join(lacking)} in {path} as {files}; there is no such file. Each is a "
+            "state dict under the names of its library."
+        )
+
+
+def _weights_from_file(path: Path, backbone: str, backbones: int) -> Weights:
+    """A state dict of the library's form from a file, or from `<backbone>.pth` or `.safetensors` in a folder.
+
+    Nothing in it is executed. A folder need not have what an installed package brings.
 
     Raises:
         BadInput: It cannot be read as tensors, or does not fit the backbone.
     """
     if path.is_dir():
-        path = path / f"{backbone}.pth"
-        if BACKBONES[backbone].library == "timm" and not path.exists():
+        found = next((file for file in _files_of(path, backbone) if file.exists()), None)
+        if found is None:
             return _imagenet_weights(backbone)
+        path = found
     elif backbones > 1:
         raise BadInput(
             f"Expected --weights as a folder with <backbone>.pth for each of {backbones} backbones; got {path}."
@@ -208,8 +265,8 @@ def _weights_from_file(path: Path, backbone: str, backbones: int) -> Weights:
     except Exception as error:
         # Also of what torch does read, not every kind of tensor has a shape or can be converted.
         raise BadInput(
-            f"Expected a state dict of tensors at {path}; torch cannot read it as one ({type(error).__name__}). "
-            "Save it with torch.save(network.state_dict(), path)."
+            f"Expected a state dict of tensors at {path}; it cannot be read as one ({type(error).__name__}). "
+            "Save it with torch.save(network.state_dict(), path), or in the safetensors format under such a name."
         ) from None
 
 
@@ -219,7 +276,11 @@ def _finite_state(path: Path, backbone: str) -> dict[str, Tensor]:
     Raises:
         BadInput: It is another thing, does not fit the backbone, or has values that are no numbers.
     """
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state: Any
+    if path.suffix == ".safetensors":
+        state = safetensors.torch.load_file(path, device="cpu")
+    else:
+        state = torch.load(path, map_location="cpu", weights_only=True)
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         # As training frameworks save it, among other things.
         state = state["state_dict"]
@@ -229,7 +290,7 @@ def _finite_state(path: Path, backbone: str) -> dict[str, Tensor]:
         raise BadInput(
             f"Expected a state dict (names to tensors) at {path}; got {type(state).__name__} of other things."
         )
-    if BACKBONES[backbone].library == "timm":
+    if backbone_of(backbone).library == "package":
         state = _renamed(state, backbone, path)
     found = _fitting(state, backbone, path)
     if not all(bool(tensor.isfinite().all()) for tensor in found.values()):
@@ -278,7 +339,7 @@ def _fitting(state: Mapping[str, Tensor], backbone: str, path: Path) -> dict[str
                 f"got {'none' if shape is None else shape}."
             )
         value = state[name]
-        if not value.is_floating_point() or value.layout != torch.strided or value.is_meta:
+        if value.is_floating_point() != tensor.is_floating_point() or value.layout != torch.strided or value.is_meta:
             raise BadInput(
                 f"Expected {name} of dense floating-point numbers for {backbone} in {path}; got {value.dtype}, "
                 f"{value.layout}, on {value.device}."

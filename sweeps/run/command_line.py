@@ -14,6 +14,8 @@ from sweeps.store.spec import OptionValue
 
 # Options that were given, or are remembered, by name.
 Given = dict[str, OptionValue]
+# The approaches that `--approaches all` stands for are known when it is known whether there is a backbone.
+ALL = "all"
 
 
 class OneSentenceParser(argparse.ArgumentParser):
@@ -73,10 +75,11 @@ def _approaches(challenge: Challenge, words: Sequence[str]) -> tuple[str, ...]:
     names = [name for word in words for name in word.split(",") if name]
     if not names:
         raise BadInput("Expected --approaches with at least one name; got none. `--list` shows them.")
-    if "all" in names and len(names) > 1:
+    if names == [ALL]:
+        return (ALL,)
+    if ALL in names:
         raise BadInput("Expected --approaches as names or as all; got both. Omit the names.")
-    chosen = challenge.approaches if names == ["all"] else challenge.named(names)
-    return tuple(approach.name for approach in chosen)
+    return tuple(approach.name for approach in challenge.named(names))
 
 
 def complete(
@@ -87,10 +90,12 @@ def complete(
 ) -> AnyOptions:
     """All options: as given, else as remembered from the sweep's last start, else the default.
 
-    The challenge's plain baseline, if it has one, is always among the approaches.
+    The challenge's plain baseline, if it has one, is always among the approaches; one on any backbone is among them if
+    a backbone is given, and only if there is one.
 
     Raises:
-        BadInput: What is remembered is no value of its option.
+        BadInput: What is remembered is no value of its option, or there is a backbone without an approach for it or the
+            other way round.
     """
     declared = declarations(kind)
     kept = {
@@ -103,8 +108,31 @@ def complete(
         **kept,
         **given,
     }
-    options["approaches"] = challenge.compared(options["approaches"])
+    options["approaches"] = challenge.compared(_with_backbone(challenge, given, options))
     return kind(**options)
+
+
+def _with_backbone(challenge: Challenge, given: Mapping[str, OptionValue], options: Mapping[str, Any]) -> set[str]:
+    """The approaches, with those on any backbone if there is one.
+
+    Raises:
+        BadInput: There is a backbone without an approach for it, or the other way round.
+    """
+    asked, has_one = set(options["approaches"]), bool(options.get("backbone"))
+    for_it = set(challenge.on_any_backbone)
+    if asked == {ALL}:
+        asked = {each.name for each in challenge.approaches} - (set() if has_one else for_it)
+    if "backbone" in given:
+        if not for_it:
+            raise BadInput(f"Expected no --backbone, since no approach of {challenge.name} takes one; omit it.")
+        asked |= for_it
+    lacking = sorted(asked & for_it)
+    if lacking and not has_one:
+        raise BadInput(
+            f"Expected a network of timm with {', '.join(lacking)}; got none. Give one by its name there, for example "
+            "--backbone resnet18."
+        )
+    return asked
 
 
 def _is_kept(name: str, declared: Mapping[str, Declaration]) -> bool:

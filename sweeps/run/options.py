@@ -81,8 +81,9 @@ class Options:
     )
     weights: str = _option(
         "auto",
-        "(challenge 2 only) imagenet, random, the path of a state dict (or a folder of <backbone>.pth), or auto: "
-        "ImageNet's if they are here or can be downloaded, else random with a notice",
+        "(challenge 2 only) imagenet, random, the path of a state dict (or a folder of <backbone>.pth or "
+        ".safetensors), or auto: ImageNet's (of timm's networks those that timm publishes) if they are here or can be "
+        "downloaded, else random with a notice",
         read=non_empty,
         metavar="WHAT",
         is_remembered=True,
@@ -190,6 +191,15 @@ class SweepOptions(Options):
         metavar="N",
         is_remembered=True,
         smoke=3,
+    )
+    backbone: str | None = _option(
+        None,
+        "(challenge 2 only) a network of timm by its name there, such as resnet18; adds timm_backbone, which puts "
+        "heads on it, to the approaches",
+        read=non_empty,
+        metavar="NAME",
+        default_help="none",
+        is_remembered=True,
     )
     time_budget: float | None = _option(
         None,

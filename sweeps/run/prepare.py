@@ -33,6 +33,7 @@ def prepare(
     results = path_of(str(given.get("results_dir", Options().results_dir)))
     earlier = resuming.find(challenge, given, results)
     options = command_line.complete(challenge, earlier.given, earlier.options, command.options)
+    challenge = challenge.with_backbone(getattr(options, "backbone", None))
     check_place(results)
     uri = location.resolve_uri(options.tracking_uri)
     location.check_uri(uri)

@@ -12,7 +12,7 @@ from optuna.distributions import check_distribution_compatibility
 
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.errors import BadInput, first_line, path_of
-from sweeps.inputs.weights import IMAGENET, RANDOM
+from sweeps.inputs.weights import is_file
 from sweeps.run.command_line import Given
 from sweeps.stages.sampling import replayed
 from sweeps.store.journal import JOURNAL, Journal
@@ -86,7 +86,7 @@ def _refuse(what: str, before: str, now: str) -> NoReturn:
 
 
 def _kind(weights: Source) -> str:
-    return weights.source if weights.source in (IMAGENET, RANDOM) else "a file"
+    return "a file" if is_file(weights.source) else weights.source
 
 
 def check_spaces(journal: Journal, approaches: Sequence[Approach]) -> None:

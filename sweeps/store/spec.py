@@ -61,6 +61,7 @@ class Spec(Stored):
         smoke: Whether everything is tiny.
         seeds: Search seeds of a configuration; None where nothing is searched.
         search_seed: Start of the search's own randomness; None where nothing is searched.
+        backbone: The network of timm that was chosen by name; None if none was.
     """
 
     challenge: str
@@ -73,15 +74,17 @@ class Spec(Stored):
     smoke: bool
     seeds: int | None = None
     search_seed: int | None = None
+    backbone: str | None = None
 
     def with_what_earlier_starts_had(self, before: Spec | None) -> Spec:
-        """This spec with the weights and data sets of approaches that this start leaves out."""
+        """This spec with the weights, data sets and backbone of approaches that this start leaves out."""
         if before is None:
             return self
         return self.model_copy(
             update={
                 "weights": {**before.weights, **self.weights},
                 "other_datasets": {**before.other_datasets, **self.other_datasets},
+                "backbone": self.backbone or before.backbone,
             }
         )
 
@@ -157,14 +160,16 @@ PLAIN_PARTS = {
     "smoke": "--smoke",
     "seeds": "--seeds",
     "search_seed": "--search-seed",
+    "backbone": "--backbone",
 }
 
 
 def differences(before: Spec, now: Spec) -> Iterator[Difference]:
     """What makes numbers of two specs incomparable, one by one.
 
-    Seeds count only where both search. The precision always counts; it matters only where both use backbones. Weights
-    and data sets that only `before` has do not count; those that only `now` has are told with None as what was before.
+    Seeds count only where both search, and a backbone only where both have one. The precision always counts; it matters
+    only where both use backbones. Weights and data sets that only `before` has do not count; those that only `now` has
+    are told with None as what was before.
     """
     for part, what in PLAIN_PARTS.items():
         old, new = getattr(before, part), getattr(now, part)

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
+from trainables.parts import timm_models
+
 # Raise it in the commit that changes what `extractor` gives: tables of another version are computed again.
 FEATURES_VERSION = 2
 
@@ -25,13 +27,14 @@ class Backbone:
     """A network of a library without its classifier of 1000 classes, and what it costs.
 
     `side` is the side of the feature map that the library's classifier gets; `seconds_per_image` is for one CPU core,
-    224 pixels and float32, for the plan. One that is not `pretrained` has random weights whatever is asked for.
-    `library` is "torchvision" or "timm".
+    224 pixels and float32, for the plan, and None is an estimate. One that is not `pretrained` has random weights
+    whatever is asked for. `library` is "torchvision", or "timm", whose networks are only tapped behind their stages, or
+    "package" for one of timm's that has its weights from an installed package and is tapped behind every block.
     """
 
     network: str
-    side: int
-    seconds_per_image: float
+    side: int = 1
+    seconds_per_image: float | None = None
     pretrained: bool = True
     library: str = "torchvision"
 
@@ -44,8 +47,14 @@ BACKBONES = {
     "resnet50": Backbone(network="resnet50", side=1, seconds_per_image=0.10),
     "vgg11_random": Backbone(network="vgg11", side=7, seconds_per_image=0.16, pretrained=False),
     # Its time is that of the blocks that are looked at, the first 8 of 16.
-    "efficientnet_lite0": Backbone(network="tf_efficientnet_lite0", side=1, seconds_per_image=0.03, library="timm"),
+    "efficientnet_lite0": Backbone(network="tf_efficientnet_lite0", seconds_per_image=0.03, library="package"),
+    "resnet18": Backbone(network="resnet18", seconds_per_image=0.04),
+    "densenet121": Backbone(network="densenet121.ra_in1k", seconds_per_image=0.09, library="timm"),
+    "dinov2_small": Backbone(network="vit_small_patch14_dinov2.lvd142m", seconds_per_image=0.15, library="timm"),
+    "convnext_tiny": Backbone(network="convnext_tiny.in12k_ft_in1k", seconds_per_image=0.12, library="timm"),
 }
+# What stands before the name of any other network of timm that is a backbone.
+OF_TIMM = "timm:"
 
 # Numbers that a tap gives of an image at the most: those of VGG's last map at 224 pixels.
 MOST_FEATURES = 512 * 7 * 7
@@ -54,8 +63,37 @@ MOST_FEATURES = 512 * 7 * 7
 INPUT_NORMALISATIONS = {
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def backbone_of(name: str) -> Backbone:
+    """The backbone of that name.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if name.startswith(OF_TIMM):
+        return Backbone(network=name.removeprefix(OF_TIMM), library="timm")
+    if name not in BACKBONES:
+        raise ValueError(f"Expected a backbone from {', '.join(BACKBONES)}, or {OF_TIMM}NAME; got {name!r}.")
+    return BACKBONES[name]
+
+
+def seconds_per_image(name: str) -> float:
+    """About how long a CPU core needs for an image of 224 pixels in float32."""
+    backbone = backbone_of(name)
+    if backbone.seconds_per_image is None:
+        return timm_models.seconds_per_image(backbone.network)
+    return backbone.seconds_per_image
+
+
+def size_near(name: str, wanted_px: int) -> int:
+    """The size of images nearest to the wanted one that the backbone takes."""
+    backbone = backbone_of(name)
+    return timm_models.size_near(backbone.network, wanted_px) if backbone.library == "timm" else wanted_px
 
 
 def before_last(blocks: int) -> str:
@@ -143,7 +181,11 @@ def empty_backbone(name: str) -> nn.Module:
 
 def backbone_with(name: str, weights: Mapping[str, Tensor]) -> nn.Module:
     """The backbone of that name with these weights, which stay as they are, in eval mode."""
-    backbone = empty_backbone(name).to_empty(device="cpu")
+    if backbone_of(name).library == "timm":
+        # Its networks have values that are no weights, such as the frequencies of positions; only this sets them.
+        backbone = random_backbone(name)
+    else:
+        backbone = empty_backbone(name).to_empty(device="cpu")
     backbone.load_state_dict(dict(weights))
     return backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -154,18 +196,16 @@ def _build(name: str) -> nn.Module:
     Raises:
         ValueError: No such backbone.
     """
-    if name not in BACKBONES:
-        raise ValueError(f"Expected a backbone from {', '.join(BACKBONES)}; got {name!r}.")
-    # Importing torchvision takes a second, which trials that only read features need not spend.
-    from trainables.parts.torchvision_import import torchvision
-
-    if BACKBONES[name].library == "timm":
-        # It imports torchvision, so it must come after the line above.
-        import timm
-
-        network: nn.Module = timm.create_model(BACKBONES[name].network, pretrained=False)
+    backbone = backbone_of(name)
+    if backbone.library == "timm":
+        return timm_models.build(backbone.network)
+    if backbone.library == "package":
+        network = timm_models.build_whole(backbone.network)
     else:
-        network = torchvision.models.get_model(BACKBONES[name].network, weights=None)
+        # Importing torchvision takes a second, which trials that only read features need not spend.
+        from trainables.parts.torchvision_import import torchvision
+
+        network = torchvision.models.get_model(backbone.network, weights=None)
     for classifier in ("classifier", "fc"):
         if hasattr(network, classifier):
             setattr(network, classifier, nn.Identity())
@@ -229,6 +269,8 @@ def extractor(
     Raises:
         ValueError: There is no output of that name.
     """
+    if backbone_of(spec.backbone).library == "timm":
+        return _stages_extractor(spec, outputs, weights)
     dtype = PRECISIONS[spec.precision]
     stages = blocks(backbone_with(spec.backbone, weights).to(dtype))
     inputs = {before_last(len(stages) - index): index for index in range(len(stages))}
@@ -262,5 +304,29 @@ def extractor(
             if "mean" in outputs:
                 features["mean"] = map_NCYX.mean((2, 3))
         return features
+
+    return extract
+
+
+def _stages_extractor(
+    spec: FeatureSpec, outputs: Sequence[str], weights: Mapping[str, Tensor]
+) -> Callable[[Tensor], dict[str, Tensor]]:
+    """The same of a network of timm, whose outputs are all taps."""
+    taps = {name: tap for name in outputs if (tap := _Tap.of(name)) and tap.block and tap.side}
+    unknown = set(outputs) - set(taps)
+    if unknown:
+        raise ValueError(
+            f"Expected outputs after-K-cut-C-SxS of {spec.backbone}, with K from 1; got {', '.join(sorted(unknown))}."
+        )
+    dtype = PRECISIONS[spec.precision]
+    network = backbone_with(spec.backbone, weights).to(dtype)
+    maps_behind = timm_models.maps_behind(network, {tap.block for tap in taps.values()})
+
+    def extract(images_NHW: Tensor) -> dict[str, Tensor]:
+        with torch.inference_mode():
+            images_NHW = images_NHW.flip(-1) if spec.mirrored else images_NHW
+            images_NCYX = coloured(images_NHW, spec.size_px, spec.normalisation, spec.interpolation).to(dtype)
+            maps = maps_behind(images_NCYX)
+            return {name: tap.features(maps[tap.block]) for name, tap in taps.items()}
 
     return extract

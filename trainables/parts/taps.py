@@ -14,13 +14,16 @@ from trainables.parts.backbones import FeatureSpec, after
 # larger ones.
 LITE0_TAPS = ("2@64", "2@80", "5@96", "6@140", "8@140")
 LITE0_INTERPOLATION = "bicubic"
+# What a tap of any network calls sizes, and the sizes that are wanted; it has those near them that the network takes.
+NAMED_SIZES_PX = {"small": 96, "large": 140}
 # How many eighths may be cut from each side of its maps.
 CUTS = (0, 1)
 
 
 def size_px_of(tap: str) -> int:
     """The size of the images, in pixels; of several taps the largest."""
-    return max(int(each.partition("@")[2]) for each in tap.split("&"))
+    sizes = [each.partition("@")[2] for each in tap.split("&")]
+    return max(NAMED_SIZES_PX[size] if size in NAMED_SIZES_PX else int(size) for size in sizes)
 
 
 def features_at(
