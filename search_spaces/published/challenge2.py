@@ -10,12 +10,14 @@ from search_spaces.published.settings import Published
 from search_spaces.published.shared import (
     BAR,
     FEATURE_START_NOTE,
+    OUTPUTS_AS_STATE_NOTE,
     PIXEL_SEQUENCE_NOTE,
     RECURRENT_HEAD_FAULT,
     RECURRENT_HEAD_NOTE,
     STUDY_FEATURE_START,
     STUDY_HEAD,
     STUDY_MAP_HEAD,
+    STUDY_OUTPUTS_AS_STATE,
     STUDY_RECURRENT,
     STUDY_TRAINING,
 )
@@ -126,6 +128,12 @@ PUBLISHED = {
     ),
     "vgg11_lstm_hidden": Published(
         params=STUDY_FEATURE_START, mean_percent=52.2, sd_percent=3.1, seeds=None, note=FEATURE_START_NOTE
+    ),
+    "vgg11_rnn_hidden_1000": Published(
+        params=STUDY_OUTPUTS_AS_STATE, mean_percent=47.8, sd_percent=1.9, seeds=None, note=OUTPUTS_AS_STATE_NOTE
+    ),
+    "vgg11_lstm_hidden_1000": Published(
+        params=STUDY_OUTPUTS_AS_STATE, mean_percent=52.2, sd_percent=3.1, seeds=None, note=OUTPUTS_AS_STATE_NOTE
     ),
     "pixel_rnn": Published(
         params={**STUDY_TRAINING, **STUDY_RECURRENT, "sequence": "rows"},

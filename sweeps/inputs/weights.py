@@ -181,13 +181,14 @@ def _packaged_state(backbone: str) -> dict[str, Tensor]:
 def _weights_from_file(path: Path, backbone: str, backbones: int) -> Weights:
     """A state dict of the library's form from a file, or from `<backbone>.pth` in a folder. Nothing in it is executed.
 
-    A folder need not have what an installed package brings.
+    A folder need not have what an installed package brings. A backbone with its classifier has the file of the one
+    without.
 
     Raises:
         BadInput: It cannot be read as tensors, or does not fit the backbone.
     """
     if path.is_dir():
-        path = path / f"{backbone}.pth"
+        path = path / f"{BACKBONES[backbone].network if BACKBONES[backbone].with_classifier else backbone}.pth"
         if BACKBONES[backbone].library == "timm" and not path.exists():
             return _imagenet_weights(backbone)
     elif backbones > 1:
@@ -259,7 +260,7 @@ def _renamed(state: Mapping[str, Tensor], backbone: str, path: Path) -> Mapping[
 
 
 def _fitting(state: Mapping[str, Tensor], backbone: str, path: Path) -> dict[str, Tensor]:
-    """What the backbone needs of a state dict of its library's form, whose classifier is left out.
+    """What the backbone needs of a state dict of its library's form: all but the classifier, unless it has that.
 
     Raises:
         BadInput: Something is missing or has another shape; the message names it.
