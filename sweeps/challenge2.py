@@ -24,6 +24,7 @@ from search_spaces import (
     pixel_rnn,
     resnet50_focal,
     triplet,
+    triplet_finetune,
     vgg11,
     vgg11_alexnet,
     vgg11_bn,
@@ -58,6 +59,7 @@ from trainables.pixel_baseline import PixelBaseline
 from trainables.pixel_sequences import PixelLSTM, PixelRNN, VGG11LSTMHidden, VGG11RNNHidden
 from trainables.tapped_head import EfficientNetLite0
 from trainables.triplet import AlexNetTriplet
+from trainables.triplet_finetune import TripletFinetune
 
 # What runs only when it is asked for by name, or with `--approaches all`.
 on_demand = partial(Approach, is_default=False)
@@ -99,6 +101,7 @@ CHALLENGE = Challenge(
         # Ours: what an untrained network is worth, and what training all the way is.
         on_demand(name="vgg11_random", learner=RandomVGG11, space=vgg11_random, seconds_per_seed=0.1),
         on_demand(name="finetune", learner=Finetune, space=finetune, seconds_per_seed=4.0),
+        on_demand(name="triplet_finetune", learner=TripletFinetune, space=triplet_finetune, seconds_per_seed=1.5),
     ),
 )
 
