@@ -15,11 +15,12 @@ from sweeps.core.interrupts import exit_quietly_on_interrupt
 if __name__ == "__main__":
     exit_quietly_on_interrupt()
 
-from search_spaces import vgg11_lstm_hidden_1000, vgg11_rnn_hidden_1000
+from search_spaces import pixel_lstm_256, pixel_rnn_256, vgg11_lstm_hidden_1000, vgg11_rnn_hidden_1000
 from search_spaces.published import challenge2 as challenge2_published
 from sweeps import challenge1, challenge2
 from sweeps.analysis.intervals import Estimate
 from sweeps.analysis.study import confirmed_elsewhere, find, summarise_study
+from sweeps.challenge2 import on_demand
 from sweeps.core.challenge import Approach, Challenge, with_published
 from sweeps.core.progress import duration
 from sweeps.inputs.inputs import Inputs
@@ -33,28 +34,28 @@ from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec
 from sweeps.store.trials import TrialRecord
 from sweeps.views import study_console
-from trainables.pixel_sequences import VGG11LSTMHidden1000, VGG11RNNHidden1000
+from trainables.pixel_sequences import PixelLSTM, PixelRNN, VGG11LSTMHidden1000, VGG11RNNHidden1000
 
-# What the study had at a size that no sweep can afford, by the name of its small version.
+# What the study had at a size that sweeps cannot afford, by the name of its small version.
 AT_FULL_SIZE = dict(
     zip(
-        ("vgg11_rnn_hidden", "vgg11_lstm_hidden"),
+        ("vgg11_rnn_hidden", "vgg11_lstm_hidden", "pixel_rnn", "pixel_lstm"),
         with_published(
             challenge2_published.PUBLISHED,
-            Approach(
+            on_demand(
                 name="vgg11_rnn_hidden_1000",
                 learner=VGG11RNNHidden1000,
                 space=vgg11_rnn_hidden_1000,
                 seconds_per_seed=200.0,
-                is_default=False,
             ),
-            Approach(
+            on_demand(
                 name="vgg11_lstm_hidden_1000",
                 learner=VGG11LSTMHidden1000,
                 space=vgg11_lstm_hidden_1000,
                 seconds_per_seed=750.0,
-                is_default=False,
             ),
+            on_demand(name="pixel_rnn_256", learner=PixelRNN, space=pixel_rnn_256, seconds_per_seed=3.0),
+            on_demand(name="pixel_lstm_256", learner=PixelLSTM, space=pixel_lstm_256, seconds_per_seed=5.0),
         ),
         strict=True,
     )

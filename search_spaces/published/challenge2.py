@@ -11,6 +11,7 @@ from search_spaces.published.shared import (
     BAR,
     FEATURE_START_NOTE,
     OUTPUTS_AS_STATE_NOTE,
+    PIECES_NOTE,
     PIXEL_SEQUENCE_NOTE,
     RECURRENT_HEAD_FAULT,
     RECURRENT_HEAD_NOTE,
@@ -148,6 +149,20 @@ PUBLISHED = {
         sd_percent=9.5,
         seeds=None,
         note=PIXEL_SEQUENCE_NOTE,
+    ),
+    "pixel_rnn_256": Published(
+        params={**STUDY_TRAINING, **STUDY_RECURRENT, "sequence": "pieces"},
+        mean_percent=72.8,
+        sd_percent=4.4,
+        seeds=None,
+        note=PIECES_NOTE,
+    ),
+    "pixel_lstm_256": Published(
+        params={**STUDY_TRAINING, **STUDY_RECURRENT, "sequence": "pieces"},
+        mean_percent=71.2,
+        sd_percent=9.5,
+        seeds=None,
+        note=PIECES_NOTE,
     ),
     "vgg11_random": Published(
         params=STUDY_HEAD,

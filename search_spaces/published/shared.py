@@ -60,6 +60,10 @@ PIXEL_SEQUENCE_NOTE = (
     "a bar of its Figure 3, read to about 0.1; seeds not given. There the upscaled image is cut into 256 steps; here "
     "the steps are the 28 rows of the image. Chosen here: network and learning rate, those of its recurrent heads"
 )
+PIECES_NOTE = (
+    "a bar of its Figure 3, read to about 0.1; seeds not given. A step is 196 pixels of the image upscaled to 224 x "
+    "224 pixels, its rows one behind the other. Chosen here: network and learning rate, those of its recurrent heads"
+)
 FEATURE_START_NOTE = (
     f"{BAR}. There VGG11's 1000 outputs are the state, and the upscaled image is cut into 256 steps; here each layer's "
     "state is 256 numbers, a learned projection of VGG11's 512 averages, and the steps are the 28 rows of the image. "
