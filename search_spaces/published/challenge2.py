@@ -207,7 +207,7 @@ PUBLISHED = {
             "weight_decay": 1e-6,
             "steps": 30,
             "backbone_rate": 0.1,
-            "mirror": True,
+            "mirror": False,
             "pooling": "full",
             "scaling": "standardise",
             "embedding_size": 32,
