@@ -32,6 +32,7 @@ from search_spaces import (
     resnet50_focal,
     timm_backbone,
     triplet,
+    triplet_finetune,
     vgg11,
     vgg11_alexnet,
     vgg11_bn,
@@ -69,6 +70,7 @@ from trainables.pixel_sequences import PixelLSTM, PixelRNN, VGG11LSTMHidden, VGG
 from trainables.tapped_head import EfficientNetLite0
 from trainables.timm_heads import ConvNeXtTiny, DenseNet121, DINOv2Small, ResNet18Frozen, TimmBackbone, tapped_head_on
 from trainables.triplet import AlexNetTriplet, Lite0Triplet
+from trainables.triplet_finetune import TripletFinetune
 
 # What runs only when it is asked for by name, or with `--approaches all`.
 on_demand = partial(Approach, is_default=False)
@@ -114,6 +116,7 @@ CHALLENGE = Challenge(
         # Ours: what an untrained network is worth, and what training all the way is.
         on_demand(name="vgg11_random", learner=RandomVGG11, space=vgg11_random, seconds_per_seed=0.1),
         on_demand(name="finetune", learner=Finetune, space=finetune, seconds_per_seed=4.0),
+        on_demand(name="triplet_finetune", learner=TripletFinetune, space=triplet_finetune, seconds_per_seed=1.5),
         # Ours: further backbones under the heads of `efficientnet_lite0`, and any of timm's.
         on_demand(name="resnet18_frozen", learner=ResNet18Frozen, space=resnet18_frozen, seconds_per_seed=0.05),
         on_demand(name="densenet121", learner=DenseNet121, space=densenet121, seconds_per_seed=0.05),

@@ -40,8 +40,10 @@ MEANS = {"alexnet": 256, "vgg11": 512, "vgg11_bn": 512, "vgg16": 512, "resnet50"
 MEANS |= {"efficientnet_lite0": 1280, "resnet18": 512}
 BLOCKS = {"alexnet": 3, "efficientnet_lite0": 17}
 OF_TORCHVISION = [name for name, backbone in BACKBONES.items() if backbone.library == "torchvision"]
-# Those of timm have tests of their own.
-each_backbone = pytest.mark.parametrize("name", [name for name in BACKBONES if BACKBONES[name].library != "timm"])
+# Those of timm and what has a classifier have tests of their own.
+each_backbone = pytest.mark.parametrize(
+    "name", [name for name, each in BACKBONES.items() if each.library != "timm" and not each.with_classifier]
+)
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import nn
 
 from made_weights import made_weights
 from trainables import finetune
-from trainables.finetune import Finetune, FinetuneConfig, Finetuned
+from trainables.finetune import TRUNKS, Finetune, FinetuneConfig, Tuned, pool
 from trainables.parts.backbones import backbone_with, blocks
 from trainables.parts.learner import Support
 from trainables.parts.run_seed import prepare_worker
@@ -18,7 +20,8 @@ from trainables.parts.training import train
 
 # Channels of the map before the last block, and of the last map.
 CHANNELS = {"alexnet": (192, 256), "vgg11": (512, 512), "vgg11_bn": (512, 512), "resnet50": (1024, 2048)}
-CHANNELS_BEFORE_LAST_2 = {"alexnet": 64, "vgg11": 256}
+CHANNELS |= {"efficientnet_lite0": (80, 80)}
+CHANNELS_BEFORE_LAST_2 = {"alexnet": 64, "vgg11": 256, "efficientnet_lite0": 80}
 LABELS = torch.tensor([0.0] * 5 + [1.0] * 5)
 
 
@@ -88,7 +91,15 @@ def test_without_blocks_there_is_only_a_linear_layer_and_weights_are_not_looked_
 
 @pytest.mark.parametrize(
     ("backbone", "count"),
-    [("alexnet", 1), ("alexnet", 2), ("vgg11", 1), ("vgg11", 2), ("vgg11_bn", 1)],
+    [
+        ("alexnet", 1),
+        ("alexnet", 2),
+        ("vgg11", 1),
+        ("vgg11", 2),
+        ("vgg11_bn", 1),
+        ("efficientnet_lite0", 1),
+        ("efficientnet_lite0", 2),
+    ],
 )
 def test_exactly_the_last_blocks_are_trained_from_the_given_weights(backbone, count, trained):
     chosen = config(backbone=backbone, blocks=count)
@@ -96,7 +107,9 @@ def test_exactly_the_last_blocks_are_trained_from_the_given_weights(backbone, co
     before = {name: value.clone() for name, value in taught.weights.items()}
     Finetune.fit(chosen, taught, Streams(0))
     ((model, start),) = trained
-    last = [value for block in blocks(backbone_with(backbone, before))[-count:] for value in block.parameters()]
+    depth = TRUNKS[backbone].depth
+    used = blocks(backbone_with(backbone, before))[depth - count : depth]
+    last = [value for block in used for value in block.parameters()]
     assert all(torch.equal(one, other) for one, other in zip(last, start[:-2], strict=True))
     # Every weight of the blocks moves, and no weight that was given does.
     assert min(moved(model, start)) > 0
@@ -135,7 +148,12 @@ def test_batchnorm_s_statistics_stay_those_it_was_pretrained_with(backbone, trai
 def test_in_training_only_the_head_s_dropout_is_active():
     torch.manual_seed(0)
     block = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Dropout(0.5))
-    model, maps = Finetuned([block], 8, 0.5), torch.randn(10, 3, 4, 4)
+    maps = torch.randn(10, 3, 4, 4)
+
+    def head(features):
+        return nn.Sequential(nn.Dropout(0.5), nn.Linear(features, 1), nn.Flatten(0))
+
+    model = Tuned([block.eval()], maps, config(), head)
     statistics = model.blocks[0][1].running_mean.clone()
     model.train()
     assert not any(module.training for module in model.blocks.modules())
@@ -162,3 +180,76 @@ def test_same_seed_gives_the_same_bits_and_another_does_not():
     found = [scored(Finetune.fit(chosen, taught, Streams(seed)), taught.images) for seed in (0, 0, 1)]
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "pooling", "output"),
+    [
+        ("alexnet", 0, "mean", "mean"),
+        ("alexnet", 0, "full", "after-3-cut-0of8-7x7"),
+        ("alexnet", 2, "full", "before-last-2"),
+        # Its first 8 of 17 blocks are used.
+        ("efficientnet_lite0", 0, "mean", "after-8-cut-0of8-1x1"),
+        ("efficientnet_lite0", 0, "full", "after-8-cut-0of8-7x7"),
+        ("efficientnet_lite0", 1, "mean", "before-last-10"),
+        ("efficientnet_lite0", 2, "mean", "before-last-11"),
+    ],
+)
+def test_what_the_frozen_blocks_give_and_the_same_of_mirror_images(name, count, pooling, output):
+    assert len(blocks(backbone_with(name, made_weights(name)))) == TRUNKS[name].total
+    chosen = config(backbone=name, blocks=count, pooling=pooling, mirror=True)
+    assert [(spec.output, spec.mirrored) for spec in Finetune.needs(chosen).features] == [
+        (output, False),
+        (output, True),
+    ]
+    assert set(Finetune.needs(chosen).views) <= set(Finetune.may_need.views)
+
+
+def test_a_table_and_the_map_behind_which_it_was_taken_have_the_same_features():
+    """Without trained blocks the table is pooled already; with a block that changes nothing the model pools."""
+    maps = torch.randn(4, 3, 9, 9)
+    (full, mean) = (pool(name, maps) for name in ("full", "mean"))
+    assert full.shape == (4, 3 * 49)
+    assert mean.shape == (4, 3)
+    for name, table in (("full", full), ("mean", mean)):
+        torch.testing.assert_close(pool(name, finetune.as_map(table)), table)
+
+
+def test_unknown_choices_are_errors_with_those_that_there_are():
+    with pytest.raises(ValueError, match="Expected a pooling from full, mean; got 'max'"):
+        fitted(config(pooling="max"))
+    with pytest.raises(ValueError, match=r"Expected a backbone from alexnet, vgg11, .*; got 'vgg16'"):
+        Finetune.needs(config(backbone="vgg16"))
+
+
+def fitted(chosen):
+    taught = support(chosen)
+    return scored(Finetune.fit(chosen, taught, Streams(0)), taught.images)
+
+
+def test_features_are_standardised_over_what_is_learned_from_by_the_pretrained_blocks():
+    chosen = config(backbone="alexnet", scaling="standardise", pooling="full", steps=2)
+    taught = support(chosen)
+    model = Finetune.model(chosen, taught.images, taught, lambda features: nn.Identity(), Streams(0))
+    found = model(taught.images).detach()
+    assert found.mean(0).abs().max() < 1e-4
+    spread = found.std(0, correction=0)
+    assert ((spread - 1).abs() < 1e-3)[spread > 0].all()
+    before = model.known_ND.clone()
+    with torch.no_grad():
+        next(model.blocks.parameters()).add_(1.0)
+    model(taught.images).sum().backward()
+    assert torch.equal(model.known_ND, before)
+
+
+def test_mirror_images_are_learned_from_with_the_same_labels():
+    chosen = config(backbone="alexnet", mirror=True, steps=3)
+    taught = support(chosen)
+    images = taught.images.flip(-1)
+    twice = dataclasses.replace(taught, images=torch.cat([taught.images, images]), labels=LABELS.repeat(2), more=())
+    found = Finetune.fit(chosen, dataclasses.replace(taught, more=(images,)), Streams(0))
+    wanted = Finetune.fit(chosen, twice, Streams(0))
+    # Of what is scored the mirror images are not looked at.
+    with torch.inference_mode():
+        assert torch.equal(found(taught.images, torch.full_like(images, torch.nan)), wanted(taught.images))
+    assert not torch.equal(wanted(taught.images), Finetune.fit(chosen, taught, Streams(0))(taught.images))

@@ -10,11 +10,14 @@ from trainables.parts.streams import Streams
 from trainables.pixel_sequences import (
     FeaturesAndPixelsConfig,
     FeatureStart,
+    OutputsAsState,
     PixelLSTM,
     PixelRNN,
     PixelSequenceConfig,
     VGG11LSTMHidden,
+    VGG11LSTMHidden1000,
     VGG11RNNHidden,
+    VGG11RNNHidden1000,
     pixel_network,
     pixel_sequence,
 )
@@ -48,6 +51,9 @@ EACH = {
     "lstm": (PixelLSTM, alone(sequence="patches", readout="mean")),
     "rnn, started": (VGG11RNNHidden, started(sequence="patches")),
     "lstm, started": (VGG11LSTMHidden, started(readout="mean")),
+    # As many units as there are features, which are 1000 where the study's numbers are.
+    "rnn, outputs as state": (VGG11RNNHidden1000, started(hidden_size=D, sequence="pieces", steps=2)),
+    "lstm, outputs as state": (VGG11LSTMHidden1000, started(hidden_size=D, sequence="pieces", steps=2)),
 }
 
 
@@ -112,6 +118,41 @@ def test_steps_are_rows_or_patches_row_by_row():
             assert np.array_equal(patches[:, 7 * y + x], patch.reshape(2, 16))
 
 
+def test_pieces_are_the_upscaled_image_s_rows_cut_into_256_steps():
+    images_NHW = unit(pixels(2, 3))
+    found = pixel_sequence("pieces", images_NHW[:, None])
+    assert found.shape == (2, 256, 196)
+    upscaled_NSS = nn.Upsample(scale_factor=8, mode="bilinear")(images_NHW[:, None])[:, 0]
+    # 8 pieces are 7 rows of 224 pixels.
+    assert torch.equal(found[:, :8].reshape(2, 7, 224), upscaled_NSS[:, :7])
+    assert torch.equal(found[:, -1], upscaled_NSS[:, -1, 28:])
+
+
+@pytest.mark.parametrize("approach", [VGG11RNNHidden1000, VGG11LSTMHidden1000])
+def test_at_the_study_s_size_the_1000_outputs_are_asked_for(approach):
+    assert approach.needs(started(tap="5@224")).view_names == ("vgg11_logits-224px-half-logits", PIXELS)
+    assert {spec.backbone for spec in approach.may_need.features} == {"vgg11_logits"}
+
+
+@each_kind
+def test_outputs_are_every_layer_s_hidden_state_as_they_are(kind):
+    config = alone(hidden_size=D)
+    network, torchs, images_NHW = recurrent_of(kind, config)
+    table_ND = features(4, 2)
+    h_LNH = torch.stack([table_ND] * config.layers)
+    outputs_NTH, _ = torchs(images_NHW, h_LNH if kind is nn.RNN else (h_LNH, torch.zeros_like(h_LNH)))
+    start = OutputsAsState(network, D)
+    found = start(torch.cat([table_ND, images_NHW.flatten(1)], 1))
+    torch.testing.assert_close(found, network.output(outputs_NTH[:, -1]))
+    # Nothing is learned between the outputs and the state.
+    assert list(map(id, start.parameters())) == list(map(id, network.parameters()))
+
+
+def test_outputs_that_are_no_state_are_an_error():
+    with pytest.raises(ValueError, match="Expected hidden_size 12, as many units as the backbone has outputs; got 5"):
+        fitted(VGG11RNNHidden1000, started())
+
+
 @each_kind
 @pytest.mark.parametrize("readout", ["last", "mean"])
 def test_without_features_it_is_torch_s_own_from_zero(kind, readout):
@@ -154,7 +195,8 @@ def test_dropout_is_for_training_alone(kind):
 
 
 @pytest.mark.parametrize(
-    ("option", "choices"), [("sequence", "a sequence from rows, patches"), ("readout", "a readout from last, mean")]
+    ("option", "choices"),
+    [("sequence", "a sequence from rows, patches, pieces"), ("readout", "a readout from last, mean")],
 )
 @pytest.mark.parametrize("approach", [PixelRNN, VGG11LSTMHidden])
 def test_unknown_option_is_an_error_with_the_choices(option, choices, approach):

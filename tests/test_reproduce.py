@@ -7,18 +7,33 @@ import re
 import shlex
 import signal
 
+import optuna
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
 from commands import run, start, wait_for_seeds
-from sweeps import reproduce
+from sweeps import challenge2, reproduce
 
 
 def test_both_challenges_are_covered_and_nothing_twice():
     names = [each.name for each in reproduce.CHALLENGE.approaches]
     assert len(set(names)) == len(names)
     assert set(names) == {each.name for table in reproduce.TABLES for each in table.approaches if each.published}
+
+
+def test_what_the_study_had_at_full_size_stands_behind_its_small_version_and_runs_on_demand_only():
+    names = [each.name for each in reproduce.CHALLENGE.approaches]
+    for small, approach in reproduce.AT_FULL_SIZE.items():
+        assert names[names.index(small) + 1] == approach.name
+        params = dict(approach.start)
+        approach.learner.Config(**params)
+        suggested = optuna.trial.FixedTrial(params)
+        approach.suggest(suggested)
+        assert suggested.params == params
+    on_demand = {each.name for each in reproduce.CHALLENGE.approaches if not each.is_default}
+    assert on_demand == {each.name for each in reproduce.AT_FULL_SIZE.values()}
+    assert not on_demand & {each.name for each in challenge2.CHALLENGE.approaches}
 
 
 BAD = {

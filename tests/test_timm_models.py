@@ -52,7 +52,6 @@ def _all_positions(monkeypatch):
     monkeypatch.setattr(backbones, "MOST_FEATURES", 10**9)
 
 
-
 def features(name, output, size_px, **how):
     spec = FeatureSpec(backbone=name, output="", size_px=size_px, interpolation="bicubic", **how)
     return extractor(spec, [output], weights(name))(IMAGES)[output]
@@ -162,7 +161,9 @@ def test_mirrored_is_the_images_flipped():
     assert torch.equal(mirrored, flipped)
 
 
-@pytest.mark.parametrize("output", ["full", "mean", "before-last-1", "after-0-cut-0-7x7", "after-1-cut-0-0x0", ""])
+@pytest.mark.parametrize(
+    "output", ["full", "mean", "before-last-1", "after-0-cut-0of8-7x7", "after-1-cut-0of8-0x0", ""]
+)
 def test_an_output_that_is_no_tap_is_refused_in_one_sentence(output):
     with pytest.raises(ValueError, match="Expected outputs after-K-cut-C-SxS of timm:test_vit, with K from 1; got "):
         extractor(FeatureSpec(backbone="timm:test_vit", output=""), [output], weights("timm:test_vit"))

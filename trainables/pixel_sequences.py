@@ -5,15 +5,16 @@ Shapes: N = images, H = hidden size, L = layers, D = features.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import unfold
+from torch.nn.functional import interpolate, unfold
 
 from trainables.frozen_head import VGG_TAPS, FrozenHead, HeadConfig, scale
+from trainables.parts.backbones import FeatureSpec
 from trainables.parts.image_sets import PIXELS
 from trainables.parts.learner import Classifier, Support
 from trainables.parts.normalisation import unit
@@ -24,11 +25,13 @@ from trainables.parts.training import classifier_of, train
 
 # Height and width of the pixels that are one step.
 WINDOWS = {"rows": (1, 28), "patches": (4, 4)}
+# The study's: the upscaled image's pixels row by row, cut into so many steps of 196 pixels each.
+PIECES, UPSCALED_PX, PIECES_STEPS = "pieces", 224, 256
 
 
 @dataclass(frozen=True, kw_only=True)
 class PixelSequenceConfig(ScratchConfig, SequenceConfig):
-    """`sequence` is one of `WINDOWS`."""
+    """`sequence` is as in `pixel_sequence`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +42,18 @@ class FeaturesAndPixelsConfig(HeadConfig, PixelSequenceConfig):
 def pixel_sequence(name: str, images_N1HW: Tensor) -> Tensor:
     """Images of 28 x 28 pixels as steps of one window each, row by row: "rows" (N, 28, 28) or "patches" (N, 49, 16).
 
+    "pieces" (N, 256, 196) are the study's steps: the image as a backbone gets it, upscaled to 224 x 224 pixels (of
+    one colour, since all three are the same), whose rows are cut into 256 pieces one behind the other.
+
     Raises:
         ValueError: There is no sequence of that name.
     """
+    if name == PIECES:
+        size = (UPSCALED_PX, UPSCALED_PX)
+        upscaled_N1SS = interpolate(images_N1HW, size=size, mode="bilinear", align_corners=False)
+        return upscaled_N1SS.flatten(1).unflatten(1, (PIECES_STEPS, -1))
     if name not in WINDOWS:
-        raise ValueError(f"Expected a sequence from {', '.join(WINDOWS)}; got {name!r}.")
+        raise ValueError(f"Expected a sequence from {', '.join([*WINDOWS, PIECES])}; got {name!r}.")
     return unfold(images_N1HW, WINDOWS[name], stride=WINDOWS[name]).transpose(1, 2)
 
 
@@ -68,6 +78,32 @@ class FeatureStart(nn.Module):
         h_LNH, *c_LNH = self.projection(features_ND).unflatten(1, (self.kinds, layers, -1)).permute(1, 2, 0, 3)
         images_N1HW = pixels_NP.unflatten(1, (1, 28, 28))
         logits_N1: Tensor = self.network(images_N1HW, (h_LNH, *c_LNH) if c_LNH else h_LNH)
+        return logits_N1
+
+
+class OutputsAsState(nn.Module):
+    """A recurrent network over pixels whose initial state is given: (N, H + 784) -> (N, 1).
+
+    The first H numbers are the hidden state h of every layer, as they are; an LSTM's cell state c starts at zero.
+
+    Raises:
+        ValueError: The layers have another size than the features.
+    """
+
+    def __init__(self, network: SequenceNetwork, features: int) -> None:
+        super().__init__()
+        self.network = network
+        size = network.recurrent.hidden_size
+        if size != features:
+            raise ValueError(f"Expected hidden_size {features}, as many units as the backbone has outputs; got {size}.")
+
+    def forward(self, outputs_and_pixels: Tensor) -> Tensor:
+        """Logits (N, 1)."""
+        recurrent = self.network.recurrent
+        outputs_NH, pixels_NP = outputs_and_pixels.tensor_split([recurrent.hidden_size], dim=1)
+        h_LNH = outputs_NH.expand(recurrent.num_layers, -1, -1).contiguous()
+        state = (h_LNH, torch.zeros_like(h_LNH)) if isinstance(recurrent, nn.LSTM) else h_LNH
+        logits_N1: Tensor = self.network(pixels_NP.unflatten(1, (1, 28, 28)), state)
         return logits_N1
 
 
@@ -99,15 +135,17 @@ class VGG11RNNHidden(FrozenHead):
 
     Config = FeaturesAndPixelsConfig
     backbones = ("vgg11",)
-    taps = VGG_TAPS
+    taps: ClassVar[tuple[str, ...]] = VGG_TAPS
     # 512 numbers, so that the projection is small.
     poolings = ("mean",)
     further_views = (PIXELS,)
     recurrent: ClassVar[Recurrent] = nn.RNN
+    # How the features become the state: a module of a network and the number of features.
+    start: ClassVar[type[FeatureStart | OutputsAsState]] = FeatureStart
 
     @classmethod
     def fit(cls, config: FeaturesAndPixelsConfig, support: Support, streams: Streams) -> Classifier:
-        """Train the network and the projection together, all ten images at each step."""
+        """Train the network, and the projection if there is one, all ten images at each step."""
 
         def prepare(features_ND: Tensor, images_NHW: Tensor) -> Tensor:
             scaled_ND = scale(config.scaling, features_ND, support.images)
@@ -116,12 +154,31 @@ class VGG11RNNHidden(FrozenHead):
         inputs = prepare(support.images, *support.more)
         with streams.torch_default("initialisation"):
             network = pixel_network(cls.recurrent, config)
-            model = nn.Sequential(FeatureStart(network, support.images.shape[1]), nn.Flatten(0))
+            model = nn.Sequential(cls.start(network, support.images.shape[1]), nn.Flatten(0))
         train(model, lambda step: inputs, support.labels, config, streams)
         return classifier_of(model, prepare)
 
 
 class VGG11LSTMHidden(VGG11RNNHidden):
     """An LSTM over an image's rows or patches, started from frozen VGG11's features."""
+
+    recurrent = nn.LSTM
+
+
+class VGG11RNNHidden1000(VGG11RNNHidden):
+    """The study's own size: an RNN of 3 x 1000 units over 256 steps of pixels, started from VGG11's 1000 outputs."""
+
+    backbones = ("vgg11_logits",)
+    taps = ("5@224",)
+    start = OutputsAsState
+
+    @classmethod
+    def features(cls, tap: str, pooling: str, cut: int, mirrored: bool) -> tuple[FeatureSpec, ...]:
+        """What the library's classifier makes of the last map."""
+        return tuple(replace(spec, output="logits") for spec in super().features(tap, pooling, cut, mirrored))
+
+
+class VGG11LSTMHidden1000(VGG11RNNHidden1000):
+    """The study's own size: an LSTM of 3 x 1000 units over 256 steps of pixels, started from VGG11's 1000 outputs."""
 
     recurrent = nn.LSTM

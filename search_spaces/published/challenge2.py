@@ -13,6 +13,8 @@ from search_spaces.published.settings import Published
 from search_spaces.published.shared import (
     BAR,
     FEATURE_START_NOTE,
+    OUTPUTS_AS_STATE_NOTE,
+    PIECES_NOTE,
     PIXEL_SEQUENCE_NOTE,
     RECURRENT_HEAD_FAULT,
     RECURRENT_HEAD_NOTE,
@@ -20,6 +22,7 @@ from search_spaces.published.shared import (
     STUDY_FEATURE_START,
     STUDY_HEAD,
     STUDY_MAP_HEAD,
+    STUDY_OUTPUTS_AS_STATE,
     STUDY_RECURRENT,
     STUDY_TRAINING,
 )
@@ -158,6 +161,12 @@ PUBLISHED = {
     "vgg11_lstm_hidden": Published(
         params=STUDY_FEATURE_START, mean_percent=52.2, sd_percent=3.1, seeds=None, note=FEATURE_START_NOTE
     ),
+    "vgg11_rnn_hidden_1000": Published(
+        params=STUDY_OUTPUTS_AS_STATE, mean_percent=47.8, sd_percent=1.9, seeds=None, note=OUTPUTS_AS_STATE_NOTE
+    ),
+    "vgg11_lstm_hidden_1000": Published(
+        params=STUDY_OUTPUTS_AS_STATE, mean_percent=52.2, sd_percent=3.1, seeds=None, note=OUTPUTS_AS_STATE_NOTE
+    ),
     "pixel_rnn": Published(
         params={**STUDY_TRAINING, **STUDY_RECURRENT, "sequence": "rows"},
         mean_percent=72.8,
@@ -171,6 +180,20 @@ PUBLISHED = {
         sd_percent=9.5,
         seeds=None,
         note=PIXEL_SEQUENCE_NOTE,
+    ),
+    "pixel_rnn_256": Published(
+        params={**STUDY_TRAINING, **STUDY_RECURRENT, "sequence": "pieces"},
+        mean_percent=72.8,
+        sd_percent=4.4,
+        seeds=None,
+        note=PIECES_NOTE,
+    ),
+    "pixel_lstm_256": Published(
+        params={**STUDY_TRAINING, **STUDY_RECURRENT, "sequence": "pieces"},
+        mean_percent=71.2,
+        sd_percent=9.5,
+        seeds=None,
+        note=PIECES_NOTE,
     ),
     "vgg11_random": Published(
         params=STUDY_HEAD,
@@ -203,11 +226,38 @@ PUBLISHED = {
             "weight_decay": 1e-6,
             "steps": 30,
             "backbone_rate": 0.1,
+            "mirror": False,
+            "pooling": "mean",
+            "scaling": "none",
         },
         mean_percent=None,
         sd_percent=None,
         seeds=None,
         note="not in the study, which only trains classifiers on frozen networks; the setting is ours",
+        is_of_the_study=False,
+    ),
+    "triplet_finetune": Published(
+        params={
+            "backbone": "efficientnet_lite0",
+            "blocks": 1,
+            "learning_rate": 1e-3,
+            "weight_decay": 1e-6,
+            "steps": 30,
+            "backbone_rate": 0.1,
+            "mirror": False,
+            "pooling": "full",
+            "scaling": "standardise",
+            "embedding_size": 32,
+            "unit_length": False,
+            "dropout": 0.0,
+            "margin": 0.5,
+            "mining": "all",
+            "inference": "centroid",
+        },
+        mean_percent=None,
+        sd_percent=None,
+        seeds=None,
+        note="not in the study, whose triplets train a layer on a frozen network; the setting is ours",
         is_of_the_study=False,
     ),
 }

@@ -49,6 +49,9 @@ STUDY_FEATURE_START = {
     "layers": 3,
 }
 
+# The same at the study's own size.
+STUDY_OUTPUTS_AS_STATE = {**STUDY_FEATURE_START, "sequence": "pieces", "hidden_size": 1000}
+
 # Notes and faults that several of its results share.
 BAR = "a bar of its Figure 3, read to about 0.1; seeds and training not given"
 RECURRENT_HEAD_NOTE = (
@@ -60,7 +63,17 @@ PIXEL_SEQUENCE_NOTE = (
     "a bar of its Figure 3, read to about 0.1; seeds not given. There the upscaled image is cut into 256 steps; here "
     "the steps are the 28 rows of the image. Chosen here: network and learning rate, those of its recurrent heads"
 )
+PIECES_NOTE = (
+    "a bar of its Figure 3, read to about 0.1; seeds not given. A step is 196 pixels of the image upscaled to 224 x "
+    "224 pixels, its rows one behind the other. Chosen here: network and learning rate, those of its recurrent heads"
+)
 FEATURE_START_NOTE = (
     f"{BAR}. There VGG11's 1000 outputs are the state, and the upscaled image is cut into 256 steps; here each layer's "
-    "state is 256 numbers, a learned projection of VGG11's 512 averages, and the steps are the 28 rows of the image"
+    "state is 256 numbers, a learned projection of VGG11's 512 averages, and the steps are the 28 rows of the image. "
+    "`reproduce.py` has the study's size too, on demand"
+)
+OUTPUTS_AS_STATE_NOTE = (
+    f"{BAR}. As in the study: VGG11's 1000 outputs are the initial hidden state of each of 3 layers of 1000 units, and "
+    "256 steps are read. Chosen here: a step is 196 pixels of the image upscaled to 224 x 224 pixels, one colour, its "
+    "rows one behind the other; an LSTM's cell state starts at zero; learning rate of its recurrent heads, 50 steps"
 )

@@ -209,8 +209,9 @@ def _packaged_state(backbone: str) -> dict[str, Tensor]:
 
 
 def _files_of(folder: Path, backbone: str) -> list[Path]:
-    """What the backbone's file in a folder may be; one of timm has the network's own name."""
-    return [folder / f"{backbone.removeprefix(OF_TIMM)}{ending}" for ending in ENDINGS]
+    """What the backbone's file in a folder may be; one of timm, or with its classifier, has the network's own name."""
+    name = backbone_of(backbone).network if backbone_of(backbone).with_classifier else backbone.removeprefix(OF_TIMM)
+    return [folder / f"{name}{ending}" for ending in ENDINGS]
 
 
 def _check_complete(path: Path, backbones: Sequence[str]) -> None:
@@ -237,7 +238,8 @@ def _check_complete(path: Path, backbones: Sequence[str]) -> None:
 def _weights_from_file(path: Path, backbone: str, backbones: int) -> Weights:
     """A state dict of the library's form from a file, or from `<backbone>.pth` or `.safetensors` in a folder.
 
-    Nothing in it is executed. A folder need not have what an installed package brings.
+    Nothing in it is executed. A folder need not have what an installed package brings. A backbone with its classifier
+    has the file of the one without.
 
     Raises:
         BadInput: It cannot be read as tensors, or does not fit the backbone.
@@ -320,7 +322,7 @@ def _renamed(state: Mapping[str, Tensor], backbone: str, path: Path) -> Mapping[
 
 
 def _fitting(state: Mapping[str, Tensor], backbone: str, path: Path) -> dict[str, Tensor]:
-    """What the backbone needs of a state dict of its library's form, whose classifier is left out.
+    """What the backbone needs of a state dict of its library's form: all but the classifier, unless it has that.
 
     Raises:
         BadInput: Something is missing or has another shape; the message names it.

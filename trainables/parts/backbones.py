@@ -24,7 +24,7 @@ FEATURES_VERSION = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
-    """A network of a library without its classifier of 1000 classes, and what it costs.
+    """A network of a library without its classifier of 1000 classes, unless it is `with_classifier`; and what it costs.
 
     `side` is the side of the feature map that the library's classifier gets; `seconds_per_image` is for one CPU core,
     224 pixels and float32, for the plan, and None is an estimate. One that is not `pretrained` has random weights
@@ -37,6 +37,7 @@ class Backbone:
     seconds_per_image: float | None = None
     pretrained: bool = True
     library: str = "torchvision"
+    with_classifier: bool = False
 
 
 BACKBONES = {
@@ -52,6 +53,8 @@ BACKBONES = {
     "densenet121": Backbone(network="densenet121.ra_in1k", seconds_per_image=0.09, library="timm"),
     "dinov2_small": Backbone(network="vit_small_patch14_dinov2.lvd142m", seconds_per_image=0.15, library="timm"),
     "convnext_tiny": Backbone(network="convnext_tiny.in12k_ft_in1k", seconds_per_image=0.12, library="timm"),
+    # VGG11 with ImageNet's classifier, whose 124 million weights only what looks at its outputs should load.
+    "vgg11_logits": Backbone(network="vgg11", side=7, seconds_per_image=0.17, with_classifier=True),
 }
 # What stands before the name of any other network of timm that is a backbone.
 OF_TIMM = "timm:"
@@ -145,7 +148,8 @@ class FeatureSpec:
 
     `output` "full" is the feature map as the library's classifier gets it, flattened channel by channel (AlexNet
     256 x 6 x 6 = 9216 numbers, VGG 512 x 7 x 7 = 25088, ResNet50 2048); "mean" is the last map averaged over its
-    positions (256, 512, 2048); `before_last(k)` is the map (C, Y, X) that goes into the last k blocks; `after(k)` is
+    positions (256, 512, 2048); "logits" are the 1000 outputs of a backbone's own classifier, if it has it;
+    `before_last(k)` is the map (C, Y, X) that goes into the last k blocks; `after(k)` is
     what comes out of the k-th, pooled. `interpolation`, by which images are enlarged, is "bilinear" or "bicubic"; those
     that are `mirrored` are flipped left-right before anything else.
     """
@@ -191,7 +195,7 @@ def backbone_with(name: str, weights: Mapping[str, Tensor]) -> nn.Module:
 
 
 def _build(name: str) -> nn.Module:
-    """The network without its library's classifier, under its library's names.
+    """The network under its library's names, without its library's classifier unless the backbone has that.
 
     Raises:
         ValueError: No such backbone.
@@ -207,7 +211,7 @@ def _build(name: str) -> nn.Module:
 
         network = torchvision.models.get_model(backbone.network, weights=None)
     for classifier in ("classifier", "fc"):
-        if hasattr(network, classifier):
+        if hasattr(network, classifier) and not BACKBONES[name].with_classifier:
             setattr(network, classifier, nn.Identity())
     return network.eval()
 
@@ -272,17 +276,20 @@ def extractor(
     if backbone_of(spec.backbone).library == "timm":
         return _stages_extractor(spec, outputs, weights)
     dtype = PRECISIONS[spec.precision]
-    stages = blocks(backbone_with(spec.backbone, weights).to(dtype))
+    network = backbone_with(spec.backbone, weights).to(dtype)
+    stages = blocks(network)
+    named = ["full", "mean", *(["logits"] if BACKBONES[spec.backbone].with_classifier else [])]
     inputs = {before_last(len(stages) - index): index for index in range(len(stages))}
     taps = {name: tap for name in outputs if (tap := _Tap.of(name)) and 1 <= tap.block <= len(stages) and tap.side}
-    unknown = set(outputs) - {"full", "mean", *inputs, *taps}
+    unknown = set(outputs) - {*named, *inputs, *taps}
     if unknown:
         raise ValueError(
-            f"Expected outputs from full, mean, {', '.join(inputs)}, or after-K-cut-Cof8-SxS with K from 1 to "
+            f"Expected outputs from {', '.join([*named, *inputs])}, or after-K-cut-Cof8-SxS with K from 1 to "
             f"{len(stages)}; got {', '.join(sorted(unknown))}."
         )
     # Nothing behind the last block that is needed is computed.
-    ends = {"full": len(stages), "mean": len(stages), **inputs, **{name: tap.block for name, tap in taps.items()}}
+    ends = {"full": len(stages), "mean": len(stages), "logits": len(stages)}
+    ends |= {**inputs, **{name: tap.block for name, tap in taps.items()}}
     needed = max((ends[name] for name in outputs), default=0)
 
     def extract(images_NHW: Tensor) -> dict[str, Tensor]:
@@ -301,6 +308,9 @@ def extractor(
             map_NCYX = map_NCYX.float().contiguous()
             if "full" in outputs:
                 features["full"] = adaptive_avg_pool2d(map_NCYX, BACKBONES[spec.backbone].side).flatten(1)
+            if "logits" in outputs:
+                full_ND = adaptive_avg_pool2d(map_NCYX, BACKBONES[spec.backbone].side).flatten(1)
+                features["logits"] = network.get_submodule("classifier")(full_ND.to(dtype)).float()
             if "mean" in outputs:
                 features["mean"] = map_NCYX.mean((2, 3))
         return features

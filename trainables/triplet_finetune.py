@@ -1,0 +1,45 @@
+"""Triplet loss on a backbone whose last blocks are trained on: the whole embedding learns, not only its last layer.
+
+Mining, loss and decision are those of `trainables.triplet`, the blocks' training that of `trainables.finetune`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from trainables.finetune import TunedBackbone, TunedConfig, as_map
+from trainables.parts.learner import Classifier, Support
+from trainables.parts.streams import Streams
+from trainables.parts.training import train
+from trainables.triplet import Embedding, TripletConfig, decision, triplet_loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class TripletFinetuneConfig(TunedConfig, TripletConfig):
+    """The blocks' training and the embedding's. The backbone says where it is tapped; no other data set is used."""
+
+    tap: str = ""
+    pooling: str = "mean"
+    scaling: str = "none"
+    joint: bool = False
+
+
+class TripletFinetune(TunedBackbone):
+    """An embedding trained with triplet loss together with the last blocks of its backbone."""
+
+    Config = TripletFinetuneConfig
+    backbones = ("alexnet", "efficientnet_lite0")
+
+    @classmethod
+    def fit(cls, config: TripletFinetuneConfig, support: Support, streams: Streams) -> Classifier:
+        """Train the last blocks and the embedding; a new image is compared with those that were learned from."""
+        maps_NCYX, labels_N = cls.learned_from(support)
+        model = cls.model(config, maps_NCYX, support, partial(Embedding, config), streams)
+        loss = partial(triplet_loss, mining=config.mining, margin=config.margin)
+        train(model, lambda step: maps_NCYX, labels_N, config, streams, loss, parameters=model.groups(config))
+        with torch.inference_mode():
+            decide = decision(config, model(maps_NCYX), labels_N)
+        return lambda images, *mirrored: decide(model(as_map(images)))
