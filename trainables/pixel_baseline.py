@@ -102,7 +102,8 @@ def decision(config: PixelBaselineConfig, vectors_ND: np.ndarray, labels_N: np.n
         case "svm":
             # sklearn's "scale", 1 / (D * variance), times a factor.
             gamma = (config.svm_gamma_factor or 1.0) / (vectors_ND.shape[1] * max(vectors_ND.var(), 1e-12))
-            model = SVC(C=config.svm_c, kernel="rbf", gamma=gamma)
+            # The fit is not random, but without a random state sklearn draws from numpy's global one.
+            model = SVC(C=config.svm_c, kernel="rbf", gamma=gamma, random_state=0)
         case unknown:
             raise ValueError(f"Expected a classifier from centroid, 1nn, ridge, logistic, svm; got {unknown!r}.")
     decide: Decision = model.fit(vectors_ND, labels_N).decision_function
