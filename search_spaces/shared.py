@@ -18,9 +18,15 @@ def suggest_scratch_network(trial: Trial, *, least_learning_rate: float = 1e-4, 
     trial.suggest_int("steps", 30, most_steps, log=True)
 
 
+def suggest_statistics_memory(trial: Trial) -> None:
+    """Over which part of training BatchNorm's running statistics are averaged; at 50 steps .2 is torch's momentum."""
+    trial.suggest_float("statistics_memory", 0.05, 0.4, log=True)  # Nuisance.
+
+
 def suggest_cnn(trial: Trial, *, most_steps: int = 100) -> None:
     """Parameters of the study's custom network."""
     suggest_scratch_network(trial, most_steps=most_steps)
+    suggest_statistics_memory(trial)
     trial.suggest_float("dropout", 0.0, 0.6)  # Nuisance.
 
 
@@ -81,6 +87,7 @@ def suggest_siamese(trial: Trial) -> None:
     """The embedding of a Siamese network, its training, augmentation, and how an image is compared with a class."""
     # The study's learning rate leaves the network as it was initialised, which is a baseline of its own.
     suggest_scratch_network(trial, least_learning_rate=1e-6)
+    suggest_statistics_memory(trial)
     trial.suggest_float("dropout", 0.0, 0.6)  # Nuisance.
     suggest_augmentation(trial)
     trial.suggest_int("embedding_size", 8, 128, log=True)  # Scientific.

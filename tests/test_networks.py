@@ -134,24 +134,6 @@ def test_dropout_leaves_out_its_share_of_the_last_map():
     assert zeros[0].mean() == pytest.approx(0.3, abs=0.03)
 
 
-@pytest.mark.parametrize("momentum", [0.02, 0.1, 1.0])
-def test_momentum_is_the_share_of_the_statistics_that_a_step_replaces(momentum):
-    network, batch = features(custom_stages(momentum=momentum)), images(10)
-    found = []
-    norms = layers_of(network, nn.BatchNorm2d)
-    assert len(norms) == 4
-    for norm in norms:
-        norm.register_forward_hook(lambda module, inputs, output: found.append(inputs[0]))
-    network.train()(batch)
-    for norm, maps in zip(norms, found, strict=True):
-        expected = momentum * maps.transpose(0, 1).flatten(1).mean(1)  # They start at 0.
-        torch.testing.assert_close(norm.running_mean, expected)
-
-
-def test_momentum_is_torch_s_unless_given():
-    assert {norm.momentum for norm in layers_of(features(custom_stages()), nn.BatchNorm2d)} == {0.1}
-
-
 def paper_s_resnet18(network):
     """ResNet18 by torchvision for grey images with these weights, those of 1 x 1 in the middle of a random 3 x 3."""
     torchvision_s = torchvision.models.resnet18(num_classes=1)

@@ -7,7 +7,7 @@ start from and no number.
 from __future__ import annotations
 
 from search_spaces.published.settings import Published, Variant
-from search_spaces.published.shared import STUDY_CIRILLO, STUDY_SIAMESE, STUDY_TRAINING
+from search_spaces.published.shared import STUDY_CIRILLO, STUDY_SIAMESE, STUDY_STATISTICS, STUDY_TRAINING
 
 PUBLISHED = {
     "pixel_baseline": Published(
@@ -26,7 +26,7 @@ PUBLISHED = {
         note="the study's own starting point",
     ),
     "cnn": Published(
-        params={**STUDY_TRAINING, "dropout": 0.15},
+        params={**STUDY_TRAINING, **STUDY_STATISTICS, "dropout": 0.15},
         mean_percent=None,
         sd_percent=None,
         seeds=None,
@@ -38,6 +38,7 @@ PUBLISHED = {
             "learning_rate": 3e-4,
             "weight_decay": 1e-6,
             "steps": 50,
+            **STUDY_STATISTICS,
             "dropout": 0.15,
             "rotation_deg": 90.0,
             "shear_x_deg": 45.0,
@@ -54,6 +55,7 @@ PUBLISHED = {
     "cnn_cirillo": Published(
         params={
             **STUDY_TRAINING,
+            **STUDY_STATISTICS,
             "dropout": 0.15,
             **STUDY_CIRILLO,
         },
@@ -87,7 +89,9 @@ PUBLISHED = {
         fault="the images of a batch attended to each other (scored one at a time they are at chance), and one network "
         "was trained on through five seeds",
         variants={
-            "batch_norm": Variant(params={"batch_norm": True}, mean_percent=75.3, sd_percent=9.0, seeds=None),
+            "batch_norm": Variant(
+                params={"batch_norm": True, **STUDY_STATISTICS}, mean_percent=75.3, sd_percent=9.0, seeds=None
+            ),
             "middle": Variant(params={"position": "middle"}, mean_percent=52.3, sd_percent=10.2, seeds=None),
             "end": Variant(params={"position": "end"}, mean_percent=50.0, sd_percent=0.4, seeds=None),
         },
@@ -95,6 +99,7 @@ PUBLISHED = {
     "resnet18": Published(
         params={
             **STUDY_TRAINING,
+            **STUDY_STATISTICS,
             "augmentation": "none",
             "shape": "7x7-64",
         },
@@ -106,6 +111,7 @@ PUBLISHED = {
     "resnet18_attention": Published(
         params={
             **STUDY_TRAINING,
+            **STUDY_STATISTICS,
             "augmentation": "none",
             "shape": "7x7-64",
             "position": "every",
@@ -132,6 +138,7 @@ PUBLISHED = {
     "cnn_resnet18_ensemble": Published(
         params={
             **STUDY_TRAINING,
+            **STUDY_STATISTICS,
             "dropout": 0.15,
             "augmentation": "none",
             "shape": "7x7-64",
@@ -174,6 +181,7 @@ PUBLISHED = {
     "cnn_ensemble": Published(
         params={
             **STUDY_TRAINING,
+            **STUDY_STATISTICS,
             "dropout": 0.15,
             "augmentation": "both",
             **STUDY_CIRILLO,
@@ -184,7 +192,6 @@ PUBLISHED = {
             "reflect": True,
             "members": 5,
             "blocks": 4,
-            "statistics_memory": 0.2,
         },
         mean_percent=None,
         sd_percent=None,
@@ -195,12 +202,12 @@ PUBLISHED = {
     "cnn_hog": Published(
         params={
             **STUDY_TRAINING,
+            **STUDY_STATISTICS,
             "dropout": 0.15,
             "augmentation": "cirillo",
             **STUDY_CIRILLO,
             "members": 5,
             "blocks": 4,
-            "statistics_memory": 0.2,
             "plain_weight": 0.5,
             "hog_cell_px": 4,
             "svm_c": 10.0,

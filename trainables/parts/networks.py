@@ -35,18 +35,15 @@ def starter_stages(*, batch_norm: bool = False) -> list[Stage]:
     return stages
 
 
-def custom_stages(
-    *, channels: Sequence[int] = (16, 32, 32, 64), batch_norm: bool = True, momentum: float = 0.1
-) -> list[Stage]:
+def custom_stages(*, channels: Sequence[int] = (16, 32, 32, 64), batch_norm: bool = True) -> list[Stage]:
     """The study's custom network: blocks of convolution, ReLU, BatchNorm (unless left out) and max-pooling.
 
-    28 -> 14 -> 7 -> 3 -> 1 pixels a side. The study's four blocks have 16, 32, 32 and 64 channels. `momentum` is how
-    much of BatchNorm's running statistics each training step replaces; .1 is torch's.
+    28 -> 14 -> 7 -> 3 -> 1 pixels a side. The study's four blocks have 16, 32, 32 and 64 channels.
     """
     stages: list[Stage] = []
     inputs, side = 1, 28
     for outputs in channels:
-        norm = [nn.BatchNorm2d(outputs, momentum=momentum)] if batch_norm else []
+        norm = [nn.BatchNorm2d(outputs)] if batch_norm else []
         module = nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), *norm, nn.MaxPool2d(2))
         inputs, side = outputs, side // 2
         stages.append(Stage(module=module, channels=outputs, side=side))

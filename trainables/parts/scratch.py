@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,13 +18,22 @@ from trainables.parts.training import TrainingConfig, channels_last, classifier_
 
 # Images of 0..1 (N, 28, 28), not yet normalised, each with its own random change.
 Augment = Callable[[Tensor, torch.Generator], Tensor]
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScratchConfig(TrainingConfig):
-    """Hyperparameters of every network from scratch."""
+    """Hyperparameters of every network from scratch.
+
+    `statistics_memory` is the part of training over which BatchNorm's running statistics are averaged: its momentum is
+    1 / (statistics_memory * steps). On ten images the network's last steps overfit, and statistics that lag behind them
+    score other images better: .2 gave `cnn_ensemble` four points more than statistics of the trained network. About
+    exp(-1 / statistics_memory) of their initial values remains, 8 % at .4. None is torch's momentum, .1, which is .2 at
+    the study's 50 steps. It does nothing in a network without BatchNorm.
+    """
 
     normalisation: str
+    statistics_memory: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +73,22 @@ def fit_network(
     build: Callable[[], nn.Module], augment: Augment, config: ScratchConfig, support: Support, streams: Streams
 ) -> Classifier:
     """Build a network and train it on augmented images; the classifier sees images as they are."""
-    with streams.torch_default("initialisation"):
-        model = channels_last(build())
+    model = initialised(build, config, streams)
     batches = training_batches(augment, config, support, streams)
     train(model, batches.__getitem__, support.labels, config, streams)
     return classifier_of(model, lambda images_NHW: network_input(config, unit(images_NHW)))
+
+
+def initialised(build: Callable[[], Network], config: ScratchConfig, streams: Streams) -> Network:
+    """Build a network with the stream "initialisation", ready to be trained."""
+    with streams.torch_default("initialisation"):
+        model = build()
+    if config.statistics_memory is not None:
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = min(1.0, 1 / (config.statistics_memory * config.steps))
+    channels_last(model)
+    return model
 
 
 def training_batches(augment: Augment, config: ScratchConfig, support: Support, streams: Streams) -> tuple[Tensor, ...]:

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from trainables.parts.learner import Support
+from trainables.parts.networks import classifying, custom_stages, resnet18_stages, twin_stages
+from trainables.parts.scratch import ScratchConfig, fit_network, initialised
+from trainables.parts.streams import Streams
+
+BUILDS = {
+    "custom": lambda: classifying(custom_stages()),
+    "twin": lambda: classifying(twin_stages()),
+    "resnet18": lambda: classifying(resnet18_stages("3x3-4")),
+}
+
+
+def config(**changes):
+    values = {"learning_rate": 1e-3, "weight_decay": 0.0, "steps": 4, "normalisation": "fixed"}
+    return ScratchConfig(**{**values, **changes})
+
+
+@pytest.fixture(scope="module")
+def support():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (10, 28, 28), dtype=np.uint8)
+    return Support(images=torch.from_numpy(images), labels=torch.tensor([0.0] * 5 + [1.0] * 5))
+
+
+def norms_of(network):
+    return [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+
+
+@pytest.mark.parametrize("build", BUILDS.values(), ids=BUILDS)
+@pytest.mark.parametrize(
+    ("memory", "steps", "momentum"),
+    [(0.2, 50, 0.1), (0.5, 4, 0.5), (0.05, 120, 1 / 6), (0.4, 30, 1 / 12), (0.05, 20, 1.0), (0.05, 10, 1.0)],
+)
+def test_statistics_memory_is_a_part_of_training(build, memory, steps, momentum):
+    network = initialised(build, config(statistics_memory=memory, steps=steps), Streams(0))
+    assert {round(norm.momentum, 6) for norm in norms_of(network)} == {round(momentum, 6)}
+
+
+def test_at_the_study_s_steps_its_memory_is_torch_s_momentum_to_the_bit():
+    without, given = (
+        initialised(BUILDS["custom"], config(steps=50, statistics_memory=memory), Streams(0)) for memory in (None, 0.2)
+    )
+    assert {norm.momentum for norm in norms_of(without)} == {norm.momentum for norm in norms_of(given)} == {0.1}
+
+
+@pytest.mark.parametrize("memory", [0.25, 0.5, 1.0])
+def test_momentum_is_the_share_of_the_statistics_that_a_step_replaces(memory, support):
+    built, seen = [], []
+
+    def build():
+        network = classifying(custom_stages())
+        built.append(norms_of(network)[0])
+        built[0].register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].detach()))
+        return network
+
+    fit_network(build, lambda images, generator: images, config(statistics_memory=memory), support, Streams(0))
+    expected = torch.zeros(16)
+    for maps in seen:
+        expected += (maps.mean((0, 2, 3)) - expected) / (4 * memory)
+    assert len(seen) == 4
+    torch.testing.assert_close(built[0].running_mean, expected)
