@@ -7,6 +7,7 @@ from optuna import Trial
 from search_spaces.shared import (
     suggest_attention,
     suggest_augmentation,
+    suggest_loss,
     suggest_scratch_network,
     suggest_statistics_memory,
 )
@@ -15,6 +16,7 @@ from search_spaces.shared import (
 def suggest(trial: Trial) -> None:
     """The network, where attention is and of what kind, and augmentation."""
     suggest_scratch_network(trial)
+    suggest_loss(trial)
     trial.suggest_float("dropout", 0.0, 0.6)  # Nuisance.
     suggest_augmentation(trial)
     trial.suggest_categorical("network", ["starter", "custom"])  # Scientific.

@@ -16,6 +16,12 @@ def suggest_scratch_network(trial: Trial, *, least_learning_rate: float = 1e-4, 
     # Nuisance. Below about 30 steps BatchNorm's running statistics still hold part of their start; twice the study's 50
     # steps at its learning rate gave four points less.
     trial.suggest_int("steps", 30, most_steps, log=True)
+    trial.suggest_categorical("averaging", [0.0, 0.8, 0.95])  # Scientific: 0 is the last step's weights.
+
+
+def suggest_loss(trial: Trial) -> None:
+    """The loss of a network from scratch with one decision for each image."""
+    trial.suggest_categorical("loss", ["cross_entropy", "cosine", "cosine_cross_entropy"])  # Scientific.
 
 
 def suggest_statistics_memory(trial: Trial) -> None:
@@ -26,6 +32,7 @@ def suggest_statistics_memory(trial: Trial) -> None:
 def suggest_cnn(trial: Trial, *, most_steps: int = 100) -> None:
     """Parameters of the study's custom network."""
     suggest_scratch_network(trial, most_steps=most_steps)
+    suggest_loss(trial)
     suggest_statistics_memory(trial)
     trial.suggest_float("dropout", 0.0, 0.6)  # Nuisance.
 

@@ -5,7 +5,7 @@ from torch import nn
 
 from trainables.parts.learner import Support
 from trainables.parts.networks import classifying, custom_stages, resnet18_stages, twin_stages
-from trainables.parts.scratch import ScratchConfig, fit_network, initialised
+from trainables.parts.scratch import LOSSES, ScratchConfig, fit_network, initialised
 from trainables.parts.streams import Streams
 
 BUILDS = {
@@ -64,3 +64,23 @@ def test_momentum_is_the_share_of_the_statistics_that_a_step_replaces(memory, su
         expected += (maps.mean((0, 2, 3)) - expected) / (4 * memory)
     assert len(seen) == 4
     torch.testing.assert_close(built[0].running_mean, expected)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_teaches_the_class(loss, support):
+    bright = Support(images=(support.images // 4 + 150 * support.labels[:, None, None]).byte(), labels=support.labels)
+    chosen = config(loss=loss, steps=60, learning_rate=1e-2)
+
+    def build():
+        return classifying(custom_stages(batch_norm=False), outputs=chosen.outputs)
+
+    classifier = fit_network(build, lambda images, generator: images, chosen, bright, Streams(0))
+    with torch.inference_mode():
+        found = classifier(bright.images)
+    assert found.shape == (10,)
+    assert ((found > 0) == (bright.labels == 1)).all()
+
+
+def test_unknown_loss_is_an_error_with_the_choices(support):
+    with pytest.raises(ValueError, match="Expected a loss from cross_entropy, cosine, cosine_cross_entropy; got 'l1'"):
+        fit_network(BUILDS["custom"], lambda images, generator: images, config(loss="l1"), support, Streams(0))

@@ -43,4 +43,4 @@ class CNNAttention(AugmentedNetwork):
         stages = stages_of(batch_norm=config.batch_norm)
         index = POSITIONS[config.network][config.position]
         stages[index] = with_attention(stages[index], config, modules=config.modules)
-        return classifying(stages, dropout=config.dropout)
+        return classifying(stages, dropout=config.dropout, outputs=config.outputs)

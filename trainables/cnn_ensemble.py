@@ -34,7 +34,8 @@ class CNNEnsemble(AugmentedNetwork):
     @classmethod
     def network(cls, config: CnnEnsembleConfig) -> nn.Module:
         """One member."""
-        return classifying(custom_stages(channels=CHANNELS[config.blocks]), dropout=config.dropout)
+        stages = custom_stages(channels=CHANNELS[config.blocks])
+        return classifying(stages, dropout=config.dropout, outputs=config.outputs)
 
     @classmethod
     def fit(cls, config: CnnEnsembleConfig, support: Support, streams: Streams) -> Classifier:

@@ -38,7 +38,7 @@ class StarterCNN(ScratchNetwork):
     @classmethod
     def network(cls, config: ScratchConfig) -> nn.Module:
         """See `starter_stages`."""
-        return classifying(starter_stages())
+        return classifying(starter_stages(), outputs=config.outputs)
 
 
 class CNN(ScratchNetwork):
@@ -49,7 +49,7 @@ class CNN(ScratchNetwork):
     @classmethod
     def network(cls, config: CnnConfig) -> nn.Module:
         """See `custom_stages`."""
-        return classifying(custom_stages(), dropout=config.dropout)
+        return classifying(custom_stages(), dropout=config.dropout, outputs=config.outputs)
 
 
 class CNNSatoto(CNN):

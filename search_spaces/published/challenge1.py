@@ -7,7 +7,13 @@ start from and no number.
 from __future__ import annotations
 
 from search_spaces.published.settings import Published, Variant
-from search_spaces.published.shared import STUDY_CIRILLO, STUDY_SIAMESE, STUDY_STATISTICS, STUDY_TRAINING
+from search_spaces.published.shared import (
+    STUDY_CIRILLO,
+    STUDY_CLASSIFIER,
+    STUDY_NORMED_CLASSIFIER,
+    STUDY_SIAMESE,
+    STUDY_STATISTICS,
+)
 
 PUBLISHED = {
     "pixel_baseline": Published(
@@ -19,14 +25,14 @@ PUBLISHED = {
         is_of_the_study=False,
     ),
     "starter_cnn": Published(
-        params={**STUDY_TRAINING},
+        params={**STUDY_CLASSIFIER},
         mean_percent=79.83,
         sd_percent=5.72,
         seeds=50,
         note="the study's own starting point",
     ),
     "cnn": Published(
-        params={**STUDY_TRAINING, **STUDY_STATISTICS, "dropout": 0.15},
+        params={**STUDY_NORMED_CLASSIFIER, "dropout": 0.15},
         mean_percent=None,
         sd_percent=None,
         seeds=None,
@@ -34,11 +40,9 @@ PUBLISHED = {
     ),
     "cnn_satoto": Published(
         params={
+            **STUDY_NORMED_CLASSIFIER,
             "normalisation": "autocontrast",
             "learning_rate": 3e-4,
-            "weight_decay": 1e-6,
-            "steps": 50,
-            **STUDY_STATISTICS,
             "dropout": 0.15,
             "rotation_deg": 90.0,
             "shear_x_deg": 45.0,
@@ -54,8 +58,7 @@ PUBLISHED = {
     ),
     "cnn_cirillo": Published(
         params={
-            **STUDY_TRAINING,
-            **STUDY_STATISTICS,
+            **STUDY_NORMED_CLASSIFIER,
             "dropout": 0.15,
             **STUDY_CIRILLO,
         },
@@ -67,7 +70,7 @@ PUBLISHED = {
     ),
     "cnn_attention": Published(
         params={
-            **STUDY_TRAINING,
+            **STUDY_CLASSIFIER,
             "dropout": 0.0,
             "augmentation": "none",
             "network": "starter",
@@ -98,8 +101,7 @@ PUBLISHED = {
     ),
     "resnet18": Published(
         params={
-            **STUDY_TRAINING,
-            **STUDY_STATISTICS,
+            **STUDY_NORMED_CLASSIFIER,
             "augmentation": "none",
             "shape": "7x7-64",
         },
@@ -110,8 +112,7 @@ PUBLISHED = {
     ),
     "resnet18_attention": Published(
         params={
-            **STUDY_TRAINING,
-            **STUDY_STATISTICS,
+            **STUDY_NORMED_CLASSIFIER,
             "augmentation": "none",
             "shape": "7x7-64",
             "position": "every",
@@ -137,8 +138,7 @@ PUBLISHED = {
     ),
     "cnn_resnet18_ensemble": Published(
         params={
-            **STUDY_TRAINING,
-            **STUDY_STATISTICS,
+            **STUDY_NORMED_CLASSIFIER,
             "dropout": 0.15,
             "augmentation": "none",
             "shape": "7x7-64",
@@ -180,8 +180,7 @@ PUBLISHED = {
     ),
     "cnn_ensemble": Published(
         params={
-            **STUDY_TRAINING,
-            **STUDY_STATISTICS,
+            **STUDY_NORMED_CLASSIFIER,
             "dropout": 0.15,
             "augmentation": "both",
             **STUDY_CIRILLO,
@@ -201,8 +200,7 @@ PUBLISHED = {
     ),
     "cnn_hog": Published(
         params={
-            **STUDY_TRAINING,
-            **STUDY_STATISTICS,
+            **STUDY_NORMED_CLASSIFIER,
             "dropout": 0.15,
             "augmentation": "cirillo",
             **STUDY_CIRILLO,

@@ -131,13 +131,19 @@ def pooled_features(stages: Sequence[Stage]) -> nn.Sequential:
     return nn.Sequential(features(stages), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-def classifying(stages: Sequence[Stage], *, dropout: float = 0.0) -> nn.Module:
-    """The stages, then dropout and a linear layer on the whole last map: (N, 1, 28, 28) -> logits (N,)."""
+def linear(inputs: int, outputs: int) -> nn.Sequential:
+    """A linear layer: (N, inputs) -> (N, outputs), or (N,) if there is a single output."""
+    layer = nn.Linear(inputs, outputs)
+    return nn.Sequential(layer, nn.Flatten(0)) if outputs == 1 else nn.Sequential(layer)
+
+
+def classifying(stages: Sequence[Stage], *, dropout: float = 0.0, outputs: int = 1) -> nn.Module:
+    """The stages, then dropout and `linear` on the whole last map: (N, 1, 28, 28) -> logits (N,) or (N, outputs)."""
     last = stages[-1]
-    head = nn.Linear(last.channels * last.side**2, 1)
-    return nn.Sequential(features(stages), nn.Flatten(), nn.Dropout(dropout), head, nn.Flatten(0))
+    head = linear(last.channels * last.side**2, outputs)
+    return nn.Sequential(features(stages), nn.Flatten(), nn.Dropout(dropout), *head)
 
 
-def pooled_classifying(stages: Sequence[Stage]) -> nn.Module:
-    """The stages, then a linear layer on the mean over positions: (N, 1, 28, 28) -> logits (N,)."""
-    return nn.Sequential(pooled_features(stages), nn.Linear(stages[-1].channels, 1), nn.Flatten(0))
+def pooled_classifying(stages: Sequence[Stage], *, outputs: int = 1) -> nn.Module:
+    """The stages, then `linear` on the mean over positions: (N, 1, 28, 28) -> logits (N,) or (N, outputs)."""
+    return nn.Sequential(pooled_features(stages), *linear(stages[-1].channels, outputs))
