@@ -19,7 +19,8 @@ def suggest(trial: Trial) -> None:
     suggest_loss(trial)
     trial.suggest_float("dropout", 0.0, 0.6)  # Nuisance.
     suggest_augmentation(trial)
-    trial.suggest_categorical("network", ["starter", "custom"])  # Scientific.
+    if trial.suggest_categorical("network", ["starter", "custom"]) == "custom":  # Scientific.
+        trial.suggest_categorical("blocks", [3, 4])  # Scientific.
     if trial.suggest_categorical("batch_norm", [False, True]):  # Scientific.
         suggest_statistics_memory(trial)
     trial.suggest_categorical("position", ["beginning", "middle", "end"])  # Scientific.

@@ -12,4 +12,3 @@ def suggest(trial: Trial) -> None:
     suggest_cnn(trial)
     suggest_augmentation(trial)
     trial.suggest_int("members", 2, 5, log=True)  # Scientific.
-    trial.suggest_categorical("blocks", [3, 4])  # Scientific.

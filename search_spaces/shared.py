@@ -30,10 +30,11 @@ def suggest_statistics_memory(trial: Trial) -> None:
 
 
 def suggest_cnn(trial: Trial, *, most_steps: int = 100) -> None:
-    """Parameters of the study's custom network."""
+    """Parameters of the study's custom network, which has four blocks."""
     suggest_scratch_network(trial, most_steps=most_steps)
     suggest_loss(trial)
     suggest_statistics_memory(trial)
+    trial.suggest_categorical("blocks", [2, 3, 4])  # Scientific.
     trial.suggest_float("dropout", 0.0, 0.6)  # Nuisance.
 
 

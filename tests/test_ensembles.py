@@ -152,7 +152,7 @@ def test_another_member_changes_none(support, others, fitted):
         assert torch.equal(scored(one, others), scored(other, others))
 
 
-@pytest.mark.parametrize(("blocks", "inputs"), [(3, 64 * 3 * 3), (4, 64)])
+@pytest.mark.parametrize(("blocks", "inputs"), [(2, 32 * 7 * 7), (3, 64 * 3 * 3), (4, 64)])
 def test_blocks_are_the_network_s(blocks, inputs):
     network = CNNEnsemble.network(several(blocks=blocks, dropout=0.35))
     kinds = {

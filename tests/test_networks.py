@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from trainables.parts.networks import (
+    CUSTOM_CHANNELS,
     classifying,
     custom_stages,
     features,
@@ -20,8 +21,8 @@ NETWORKS = {
     "starter with BatchNorm": lambda: starter_stages(batch_norm=True),
     "custom": custom_stages,
     "custom without BatchNorm": lambda: custom_stages(batch_norm=False),
-    "custom of three blocks": lambda: custom_stages(channels=(16, 32, 64)),
-    "custom of two blocks": lambda: custom_stages(channels=[5, 3]),
+    **{f"custom of {count}": lambda count=count: custom_stages(channels=CUSTOM_CHANNELS[count]) for count in (2, 3, 4)},
+    "custom of other channels": lambda: custom_stages(channels=[5, 3]),
     "twin": twin_stages,
     **{shape: lambda shape=shape: resnet18_stages(shape) for shape in SHAPES},
 }
@@ -55,7 +56,9 @@ def test_a_stage_says_what_leaves_it(build):
     [
         ("starter", [(16, 26), (16, 12), (32, 10), (32, 4)]),
         ("custom", [(16, 14), (32, 7), (32, 3), (64, 1)]),
-        ("custom of three blocks", [(16, 14), (32, 7), (64, 3)]),
+        ("custom of 2", [(16, 14), (32, 7)]),
+        ("custom of 4", [(16, 14), (32, 7), (32, 3), (64, 1)]),
+        ("custom of 3", [(16, 14), (32, 7), (64, 3)]),
         ("7x7-64", [(64, 7), (64, 7), (64, 7), (128, 4), (128, 4), (256, 2), (256, 2), (512, 1), (512, 1)]),
         ("3x3-8", [(8, 14), (8, 14), (8, 14), (16, 7), (16, 7), (32, 4), (32, 4), (64, 2), (64, 2)]),
     ],

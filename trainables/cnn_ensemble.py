@@ -8,13 +8,10 @@ from functools import partial
 from torch import nn
 
 from trainables.parts.learner import Classifier, Support
-from trainables.parts.networks import classifying, custom_stages
+from trainables.parts.networks import CUSTOM_CHANNELS, classifying, custom_stages
 from trainables.parts.scratch import AugmentedConfig, AugmentedNetwork, fit_network
 from trainables.parts.streams import Streams
 from trainables.parts.training import mean_probability
-
-# By number of blocks. With three the linear layer sees 3 x 3 positions, with four a single one.
-CHANNELS = {3: (16, 32, 64), 4: (16, 32, 32, 64)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +31,7 @@ class CNNEnsemble(AugmentedNetwork):
     @classmethod
     def network(cls, config: CnnEnsembleConfig) -> nn.Module:
         """One member."""
-        stages = custom_stages(channels=CHANNELS[config.blocks])
+        stages = custom_stages(channels=CUSTOM_CHANNELS[config.blocks])
         return classifying(stages, dropout=config.dropout, outputs=config.outputs)
 
     @classmethod

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from trainables.parts.learner import Classifier, Support
 from trainables.parts.networks import (
+    CUSTOM_CHANNELS,
     classifying,
     custom_stages,
     linear,
@@ -24,11 +25,15 @@ from trainables.parts.training import mean_probability
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleConfig(AugmentedConfig):
-    """`combination` is "joint" or "average"; `dropout` is the custom network's, or that of the joint features."""
+    """`combination` is "joint" or "average"; `dropout` is the custom network's, or that of the joint features.
+
+    `blocks` are the custom network's.
+    """
 
     combination: str
     dropout: float
     shape: str
+    blocks: int = 4
 
 
 class JointNetwork(nn.Module):
@@ -37,7 +42,7 @@ class JointNetwork(nn.Module):
     def __init__(self, config: EnsembleConfig) -> None:
         super().__init__()
         resnet = resnet18_stages(config.shape)
-        custom = custom_stages()
+        custom = custom_stages(channels=CUSTOM_CHANNELS[config.blocks])
         self.branches = nn.ModuleList([pooled_features(custom), pooled_features(resnet)])
         self.dropout = nn.Dropout(config.dropout)
         self.head = linear(custom[-1].channels + resnet[-1].channels, config.outputs)
@@ -67,7 +72,11 @@ class CNNResNet18Ensemble(AugmentedNetwork):
                 return super().fit(config, support, streams)
             case "average":
                 members = {
-                    "cnn": lambda: classifying(custom_stages(), dropout=config.dropout, outputs=config.outputs),
+                    "cnn": lambda: classifying(
+                        custom_stages(channels=CUSTOM_CHANNELS[config.blocks]),
+                        dropout=config.dropout,
+                        outputs=config.outputs,
+                    ),
                     "resnet18": lambda: pooled_classifying(resnet18_stages(config.shape), outputs=config.outputs),
                 }
                 augment = partial(cls.augment, config)

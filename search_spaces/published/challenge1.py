@@ -10,6 +10,7 @@ from search_spaces.published.settings import Published, Variant
 from search_spaces.published.shared import (
     STUDY_CIRILLO,
     STUDY_CLASSIFIER,
+    STUDY_CUSTOM,
     STUDY_NORMED_CLASSIFIER,
     STUDY_SIAMESE,
     STUDY_STATISTICS,
@@ -32,7 +33,7 @@ PUBLISHED = {
         note="the study's own starting point",
     ),
     "cnn": Published(
-        params={**STUDY_NORMED_CLASSIFIER, "dropout": 0.15},
+        params={**STUDY_NORMED_CLASSIFIER, **STUDY_CUSTOM},
         mean_percent=None,
         sd_percent=None,
         seeds=None,
@@ -43,7 +44,7 @@ PUBLISHED = {
             **STUDY_NORMED_CLASSIFIER,
             "normalisation": "autocontrast",
             "learning_rate": 3e-4,
-            "dropout": 0.15,
+            **STUDY_CUSTOM,
             "rotation_deg": 90.0,
             "shear_x_deg": 45.0,
             "shear_y_deg": 60.0,
@@ -59,7 +60,7 @@ PUBLISHED = {
     "cnn_cirillo": Published(
         params={
             **STUDY_NORMED_CLASSIFIER,
-            "dropout": 0.15,
+            **STUDY_CUSTOM,
             **STUDY_CIRILLO,
         },
         mean_percent=82.75,
@@ -139,7 +140,7 @@ PUBLISHED = {
     "cnn_resnet18_ensemble": Published(
         params={
             **STUDY_NORMED_CLASSIFIER,
-            "dropout": 0.15,
+            **STUDY_CUSTOM,
             "augmentation": "none",
             "shape": "7x7-64",
             "combination": "joint",
@@ -181,7 +182,7 @@ PUBLISHED = {
     "cnn_ensemble": Published(
         params={
             **STUDY_NORMED_CLASSIFIER,
-            "dropout": 0.15,
+            **STUDY_CUSTOM,
             "augmentation": "both",
             **STUDY_CIRILLO,
             "rotation_deg": 10.0,
@@ -190,7 +191,6 @@ PUBLISHED = {
             "least_scale": 0.9,
             "reflect": True,
             "members": 5,
-            "blocks": 4,
         },
         mean_percent=None,
         sd_percent=None,
@@ -201,11 +201,10 @@ PUBLISHED = {
     "cnn_hog": Published(
         params={
             **STUDY_NORMED_CLASSIFIER,
-            "dropout": 0.15,
+            **STUDY_CUSTOM,
             "augmentation": "cirillo",
             **STUDY_CIRILLO,
             "members": 5,
-            "blocks": 4,
             "plain_weight": 0.5,
             "hog_cell_px": 4,
             "svm_c": 10.0,

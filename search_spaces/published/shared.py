@@ -14,6 +14,8 @@ STUDY_CLASSIFIER = {**STUDY_TRAINING, "loss": "cross_entropy"}
 # Of networks with BatchNorm; at 50 steps .2 is torch's momentum, .1.
 STUDY_STATISTICS = {"statistics_memory": 0.2}
 STUDY_NORMED_CLASSIFIER = {**STUDY_CLASSIFIER, **STUDY_STATISTICS}
+# Its own network: how many blocks, and dropout before the last layer.
+STUDY_CUSTOM = {"blocks": 4, "dropout": 0.15}
 STUDY_CIRILLO = {"gain_spread": 0.2, "gamma_spread": 0.2, "elastic_sigma_px": 1.0, "elastic_points": 3}
 # What is known of its Siamese networks: Adam's learning rate, mirroring only, 128 dimensions, dropout.
 STUDY_SIAMESE = {

@@ -35,7 +35,12 @@ def starter_stages(*, batch_norm: bool = False) -> list[Stage]:
     return stages
 
 
-def custom_stages(*, channels: Sequence[int] = (16, 32, 32, 64), batch_norm: bool = True) -> list[Stage]:
+# Channels of the custom network by its number of blocks; four are the study's. With four the linear layer sees a single
+# position, with three 3 x 3, with two 7 x 7.
+CUSTOM_CHANNELS = {2: (16, 32), 3: (16, 32, 64), 4: (16, 32, 32, 64)}
+
+
+def custom_stages(*, channels: Sequence[int] = CUSTOM_CHANNELS[4], batch_norm: bool = True) -> list[Stage]:
     """The study's custom network: blocks of convolution, ReLU, BatchNorm (unless left out) and max-pooling.
 
     28 -> 14 -> 7 -> 3 -> 1 pixels a side. The study's four blocks have 16, 32, 32 and 64 channels.
