@@ -75,6 +75,7 @@ def suggest_attention(trial: Trial) -> None:
     trial.suggest_categorical("layer_norm", [False, True])  # Scientific.
     if kind == "self":
         trial.suggest_categorical("heads", [1, 2, 4])  # Scientific.
+    if kind != "channel":  # Which sees no positions.
         trial.suggest_categorical("positional", ["none", "learned", "sinusoidal"])  # Scientific.
 
 
