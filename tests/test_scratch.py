@@ -7,6 +7,7 @@ from trainables.parts.learner import Support
 from trainables.parts.networks import classifying, custom_stages, resnet18_stages, twin_stages
 from trainables.parts.scratch import LOSSES, ScratchConfig, fit_network, initialised
 from trainables.parts.streams import Streams
+from trainables.small_cnn import CNN, CnnConfig
 
 BUILDS = {
     "custom": lambda: classifying(custom_stages()),
@@ -84,3 +85,12 @@ def test_every_loss_teaches_the_class(loss, support):
 def test_unknown_loss_is_an_error_with_the_choices(support):
     with pytest.raises(ValueError, match="Expected a loss from cross_entropy, cosine, cosine_cross_entropy; got 'l1'"):
         fit_network(BUILDS["custom"], lambda images, generator: images, config(loss="l1"), support, Streams(0))
+
+
+@pytest.mark.parametrize("blocks", [2, 3, 4])
+@pytest.mark.parametrize(("loss", "shape"), [("cross_entropy", (3,)), ("cosine", (3, 2))])
+def test_the_study_s_network_has_its_blocks_and_outputs(blocks, loss, shape):
+    values = {"learning_rate": 1e-3, "weight_decay": 0.0, "steps": 4, "normalisation": "fixed", "dropout": 0.0}
+    network = CNN.network(CnnConfig(**values, blocks=blocks, loss=loss)).eval()
+    assert network(torch.randn(3, 1, 28, 28)).shape == shape
+    assert len([layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]) == blocks

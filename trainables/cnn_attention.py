@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from torch import nn
 
 from trainables.parts.attention import AttentionConfig, with_attention
-from trainables.parts.networks import CUSTOM_CHANNELS, classifying, custom_stages, starter_stages
+from trainables.parts.networks import CUSTOM_CHANNELS, Stage, classifying, custom_stages, starter_stages
 from trainables.parts.scratch import AugmentedConfig, AugmentedNetwork
 
 # After which stage. The last of four blocks of the custom network leaves a single position, with nothing to attend to.
@@ -41,9 +42,11 @@ class CNNAttention(AugmentedNetwork):
     @classmethod
     def network(cls, config: CnnAttentionConfig) -> nn.Module:
         """The network with `modules` attention blocks in a row at `position`."""
-        custom = partial(custom_stages, channels=CUSTOM_CHANNELS[config.blocks])
-        stages_of = {"starter": starter_stages, "custom": custom}[config.network]
-        stages = stages_of(batch_norm=config.batch_norm)
+        builds: dict[str, Callable[..., list[Stage]]] = {
+            "starter": starter_stages,
+            "custom": partial(custom_stages, channels=CUSTOM_CHANNELS[config.blocks]),
+        }
+        stages = builds[config.network](batch_norm=config.batch_norm)
         index = POSITIONS[config.network][config.position]
         stages[index] = with_attention(stages[index], config, modules=config.modules)
         return classifying(stages, dropout=config.dropout, outputs=config.outputs)
