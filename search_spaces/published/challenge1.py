@@ -213,7 +213,8 @@ PUBLISHED = {
         mean_percent=None,
         sd_percent=None,
         seeds=None,
-        note="not in the study; its best network five times and an SVM on HOG, chosen by hand on seeds 1000 to 1039",
+        note="not in the study; its best network five times and an SVM on HOG, chosen by hand on seeds 1000 to 1039, "
+        "where it gives 89.1 +- 3.0 on the real images and the networks alone 87.8 +- 3.5",
         is_of_the_study=False,
     ),
 }
