@@ -56,7 +56,7 @@ class Measured:
 
 
 def suggest(trial: optuna.Trial) -> None:
-    """The space of `cnn`, with the number of steps fixed."""
+    """The main part of the space of `cnn`, with the number of steps fixed."""
     trial.suggest_categorical("normalisation", ["none", "fixed", "zscore", "autocontrast"])
     trial.suggest_float("learning_rate", 1e-4, 3e-2, log=True)
     trial.suggest_float("weight_decay", 1e-6, 1.0, log=True)

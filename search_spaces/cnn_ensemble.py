@@ -12,5 +12,3 @@ def suggest(trial: Trial) -> None:
     suggest_cnn(trial)
     suggest_augmentation(trial)
     trial.suggest_int("members", 2, 5, log=True)  # Scientific.
-    trial.suggest_categorical("blocks", [3, 4])  # Scientific.
-    trial.suggest_float("statistics_memory", 0.05, 0.4, log=True)  # Nuisance.

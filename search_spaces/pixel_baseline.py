@@ -8,7 +8,7 @@ from optuna import Trial
 def suggest(trial: Trial) -> None:
     """Suggest every parameter the chosen representation and classifier have."""
     representation = trial.suggest_categorical(  # Scientific.
-        "representation", ["none", "fixed", "zscore", "autocontrast", "hog"]
+        "representation", ["none", "fixed", "zscore", "autocontrast", "hog", "scattering"]
     )
     classifier = trial.suggest_categorical("classifier", ["centroid", "1nn", "ridge", "logistic", "svm"])  # Scientific.
     if representation == "hog":

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from search_spaces.shared import suggest_scratch_network as suggest
+from optuna import Trial
 
-__all__ = ["suggest"]
+from search_spaces.shared import suggest_loss, suggest_scratch_network
+
+
+def suggest(trial: Trial) -> None:
+    """Its training and loss."""
+    suggest_scratch_network(trial)
+    suggest_loss(trial)

@@ -18,6 +18,7 @@ from search_spaces import (
     cnn_attention,
     cnn_cirillo,
     cnn_ensemble,
+    cnn_hog,
     cnn_resnet18_ensemble,
     cnn_satoto,
     pixel_baseline,
@@ -32,6 +33,7 @@ from sweeps.core.challenge import Approach, Challenge, with_published
 from sweeps.run import sweep
 from trainables.cnn_attention import CNNAttention
 from trainables.cnn_ensemble import CNNEnsemble
+from trainables.cnn_hog import CNNHog
 from trainables.cnn_resnet18_ensemble import CNNResNet18Ensemble
 from trainables.pixel_baseline import PixelBaseline
 from trainables.resnet18 import ResNet18, ResNet18Attention
@@ -68,6 +70,7 @@ CHALLENGE = Challenge(
             name="siamese_contrastive", learner=SiameseContrastive, space=siamese_contrastive, seconds_per_seed=0.5
         ),
         Approach(name="cnn_ensemble", learner=CNNEnsemble, space=cnn_ensemble, seconds_per_seed=1.6),
+        Approach(name="cnn_hog", learner=CNNHog, space=cnn_hog, seconds_per_seed=1.7),
     ),
 )
 

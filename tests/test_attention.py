@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from trainables.parts.attention import (
-    KINDS,
     AttentionBlock,
     AttentionConfig,
     ChannelAttention,
@@ -22,9 +21,10 @@ from trainables.parts.attention import (
 
 SIDES = [26, 14, 12, 7, 4, 1]
 POSITIONAL = ["none", "learned", "sinusoidal"]
-# Of every block; "self" in all its forms.
+# Of every block, all forms.
 VARIANTS = [
-    *[{"kind": kind} for kind in KINDS if kind != "self"],
+    {"kind": "channel"},
+    *[{"kind": kind, "positional": positional} for kind in ("spatial", "dual") for positional in POSITIONAL],
     *[{"kind": "self", "heads": heads, "positional": positional} for heads in (1, 4) for positional in POSITIONAL],
 ]
 
@@ -121,13 +121,18 @@ def test_scoring_gives_what_training_gives(variant):
         torch.testing.assert_close(attend(maps), trained, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize(
+    "kind", [{"kind": "self", "heads": 1}, {"kind": "self", "heads": 2}, {"kind": "dual"}, {"kind": "channel"}]
+)
 @pytest.mark.parametrize("positional", POSITIONAL)
 @pytest.mark.parametrize("side", [7, 4, 2])
-def test_only_an_encoding_tells_self_attention_where_a_position_is(heads, positional, side):
-    attend, tokens = loud(SelfAttention(8, side, heads=heads, positional=positional)), torch.randn(2, side**2, 8)
+def test_only_an_encoding_tells_attention_where_a_position_is(kind, positional, side):
+    attend, maps = loud(block(8, side, positional=positional, **kind)), torch.randn(2, 8, side, side)
     order = torch.randperm(side**2)
-    difference = (attend(tokens[:, order]) - attend(tokens)[:, order]).abs().max()
+    tokens, mixed = to_tokens(attend(maps)), to_map(to_tokens(maps)[:, order], side)
+    difference = (to_tokens(attend(mixed)) - tokens[:, order]).abs().max()
+    if kind["kind"] == "channel":
+        positional = "none"
     if positional == "none":
         assert difference < 1e-5
     else:
@@ -143,18 +148,15 @@ def test_attention_reaches_across_the_map(kind, side):
 
 
 @pytest.mark.parametrize("heads", [1, 2, 4])
-@pytest.mark.parametrize("positional", POSITIONAL)
 @pytest.mark.parametrize(("side", "factor"), [(3, 1), (7, 1), (8, 2)])
-def test_self_attention_agrees_with_loops(heads, positional, side, factor):
+def test_self_attention_agrees_with_loops(heads, side, factor):
     channels = 8
-    attend, tokens = loud(SelfAttention(channels, side, heads=heads, positional=positional)), torch.randn(1, side**2, 8)
+    attend, tokens = loud(SelfAttention(channels, side, heads=heads)), torch.randn(1, side**2, 8)
     weights = [numpy_of(each) for each in attend.attention.in_proj_weight.chunk(3)]
     biases = [numpy_of(each) for each in attend.attention.in_proj_bias.chunk(3)]
     out = attend.attention.out_proj
 
     places = numpy_of(tokens[0])
-    if positional != "none":
-        places = places + numpy_of(attend.encoding)
     keys_from = averaged_squares(places, side, factor)
     queries = [weights[0] @ place + biases[0] for place in places]
     keys = [weights[1] @ place + biases[1] for place in keys_from]
@@ -344,11 +346,22 @@ def test_every_weight_gets_a_gradient(variant):
         assert parameter.grad.abs().max() > 1e-4, name
 
 
+@pytest.mark.parametrize("kind", ["self", "spatial", "dual"])
 @pytest.mark.parametrize("positional", POSITIONAL)
-def test_the_learned_encoding_alone_is_trained(positional):
-    attend = SelfAttention(8, 14, heads=2, positional=positional)
-    learned = "encoding" in dict(attend.named_parameters())
+def test_the_learned_encoding_alone_is_trained(kind, positional):
+    attend = block(8, 14, kind=kind, positional=positional)
+    learned = "place.encoding" in dict(attend.named_parameters())
     assert learned == (positional == "learned")
     if learned:
-        attend(torch.randn(2, 196, 8)).square().sum().backward()
-        assert attend.encoding.grad.abs().amax(1).min() > 0
+        attend(torch.randn(2, 8, 14, 14)).square().sum().backward()
+        assert attend.place.encoding.grad.abs().amax(1).min() > 0
+
+
+@pytest.mark.parametrize("kind", ["self", "spatial", "dual"])
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("positional", ["learned", "sinusoidal"])
+def test_an_encoding_is_added_to_what_attention_sees_and_not_to_the_residual(kind, layer_norm, positional):
+    maps = torch.randn(2, 8, 7, 7)
+    attend = loud(block(kind=kind, residual=True, layer_norm=layer_norm, positional=positional))
+    seen = attend.norm(to_tokens(maps)) + attend.place.encoding
+    torch.testing.assert_close(attend(maps), maps + to_map(attend.attend(seen), 7))

@@ -90,3 +90,19 @@ def test_attention_in_a_resnet18_is_where_the_position_says(kind, stem, position
     side_of_pair = {"7x7": [7, 4, 2, 1], "3x3": [14, 7, 4, 2]}[stem]
     _, found = blocks_and_maps(ResNet18Attention.network(config))
     assert found == [(8 * 2**pair, side_of_pair[pair], side_of_pair[pair]) for pair in pairs]
+
+
+@pytest.mark.parametrize(("blocks", "channels"), [(3, 64), (4, 32)])
+def test_attention_at_the_end_of_the_custom_network_has_3_by_3_positions(blocks, channels):
+    config = CnnAttentionConfig(
+        **TRAINING,
+        kind="dual",
+        positional="learned",
+        network="custom",
+        blocks=blocks,
+        batch_norm=True,
+        dropout=0.0,
+        position="end",
+        modules=1,
+    )
+    assert blocks_and_maps(CNNAttention.network(config))[1] == [(channels, 3, 3)]

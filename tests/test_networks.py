@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from trainables.parts.networks import (
+    CUSTOM_CHANNELS,
     classifying,
     custom_stages,
     features,
@@ -20,8 +21,8 @@ NETWORKS = {
     "starter with BatchNorm": lambda: starter_stages(batch_norm=True),
     "custom": custom_stages,
     "custom without BatchNorm": lambda: custom_stages(batch_norm=False),
-    "custom of three blocks": lambda: custom_stages(channels=(16, 32, 64)),
-    "custom of two blocks": lambda: custom_stages(channels=[5, 3]),
+    **{f"custom of {count}": lambda count=count: custom_stages(channels=CUSTOM_CHANNELS[count]) for count in (2, 3, 4)},
+    "custom of other channels": lambda: custom_stages(channels=[5, 3]),
     "twin": twin_stages,
     **{shape: lambda shape=shape: resnet18_stages(shape) for shape in SHAPES},
 }
@@ -55,7 +56,9 @@ def test_a_stage_says_what_leaves_it(build):
     [
         ("starter", [(16, 26), (16, 12), (32, 10), (32, 4)]),
         ("custom", [(16, 14), (32, 7), (32, 3), (64, 1)]),
-        ("custom of three blocks", [(16, 14), (32, 7), (64, 3)]),
+        ("custom of 2", [(16, 14), (32, 7)]),
+        ("custom of 4", [(16, 14), (32, 7), (32, 3), (64, 1)]),
+        ("custom of 3", [(16, 14), (32, 7), (64, 3)]),
         ("7x7-64", [(64, 7), (64, 7), (64, 7), (128, 4), (128, 4), (256, 2), (256, 2), (512, 1), (512, 1)]),
         ("3x3-8", [(8, 14), (8, 14), (8, 14), (16, 7), (16, 7), (32, 4), (32, 4), (64, 2), (64, 2)]),
     ],
@@ -132,24 +135,6 @@ def test_dropout_leaves_out_its_share_of_the_last_map():
     dropout.register_forward_hook(lambda module, inputs, output: zeros.append((output[inputs[0] != 0] == 0).float()))
     network(images(10))
     assert zeros[0].mean() == pytest.approx(0.3, abs=0.03)
-
-
-@pytest.mark.parametrize("momentum", [0.02, 0.1, 1.0])
-def test_momentum_is_the_share_of_the_statistics_that_a_step_replaces(momentum):
-    network, batch = features(custom_stages(momentum=momentum)), images(10)
-    found = []
-    norms = layers_of(network, nn.BatchNorm2d)
-    assert len(norms) == 4
-    for norm in norms:
-        norm.register_forward_hook(lambda module, inputs, output: found.append(inputs[0]))
-    network.train()(batch)
-    for norm, maps in zip(norms, found, strict=True):
-        expected = momentum * maps.transpose(0, 1).flatten(1).mean(1)  # They start at 0.
-        torch.testing.assert_close(norm.running_mean, expected)
-
-
-def test_momentum_is_torch_s_unless_given():
-    assert {norm.momentum for norm in layers_of(features(custom_stages()), nn.BatchNorm2d)} == {0.1}
 
 
 def paper_s_resnet18(network):

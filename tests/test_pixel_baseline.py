@@ -3,7 +3,7 @@ import pytest
 import torch
 from skimage.feature import hog
 
-from trainables.pixel_baseline import PixelBaselineConfig, hog_of, represent
+from trainables.pixel_baseline import PixelBaselineConfig, decision, hog_of, represent
 
 CELLS = [4, 7]
 
@@ -71,3 +71,14 @@ def test_hog_does_not_change_the_images(images, cell_px):
     before = images.copy()
     represented(images, cell_px)
     assert np.array_equal(images, before)
+
+
+@pytest.mark.parametrize("classifier", ["ridge", "logistic", "svm"])
+def test_no_classifier_draws_from_numpy_s_global_random_state(classifier, images):
+    config = PixelBaselineConfig(
+        representation="zscore", classifier=classifier, ridge_alpha=1.0, logistic_c=1.0, svm_c=1.0
+    )
+    np.random.seed(1)
+    before = np.random.get_state()[1].copy()
+    decision(config, represent(config, torch.from_numpy(images)), np.array([0, 1] * 3))
+    assert np.array_equal(np.random.get_state()[1], before)

@@ -7,7 +7,16 @@ from torch import nn
 from torch.nn.functional import l1_loss, mse_loss
 
 from trainables.parts.streams import Streams
-from trainables.parts.training import TrainingConfig, channels_last, classifier_of, mean_probability, train
+from trainables.parts.training import (
+    COSINE_SCALE,
+    TrainingConfig,
+    channels_last,
+    classifier_of,
+    cosine_log_odds,
+    cosine_loss,
+    mean_probability,
+    train,
+)
 
 EXTREMES = [-1000.0, -90.0, -17.0, 0.0, 1e-3, 17.0, 90.0, 1000.0]
 
@@ -162,3 +171,62 @@ def test_channels_last_changes_the_layout_and_no_number():
     assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
     assert all(torch.equal(one, other) for one, other in zip(model.parameters(), weights, strict=True))
     torch.testing.assert_close(model(images), before, rtol=1e-4, atol=1e-5)
+
+
+def weights_after_each_step(steps, averaging, build):
+    """The model's state after each step, and the one that training leaves."""
+    torch.manual_seed(0)
+    model, seen = build(), []
+    # A batch is asked for before its step, so the state after the last step is the last of a longer training.
+    train(
+        model,
+        lambda step: (seen.append({k: v.clone() for k, v in model.state_dict().items()}), torch.ones(4, 2))[1],
+        TARGETS,
+        config(steps=steps, averaging=averaging),
+        Streams(0),
+    )
+    return seen[1:], model.state_dict()
+
+
+def small_network():
+    return nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1), nn.Flatten(0))
+
+
+@pytest.mark.parametrize("averaging", [0.5, 0.9])
+def test_averaging_is_an_exponential_mean_of_weights_and_statistics(averaging):
+    states, _ = weights_after_each_step(6, 0.0, small_network)
+    _, found = weights_after_each_step(5, averaging, small_network)
+    assert {"1.running_mean", "0.weight"} <= set(found)
+    for name, value in found.items():
+        if value.is_floating_point():
+            expected = states[0][name]
+            for state in states[1:]:
+                expected = averaging * expected + (1 - averaging) * state[name]
+            torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_without_averaging_the_last_weights_stay():
+    states, _ = weights_after_each_step(6, 0.0, small_network)
+    _, found = weights_after_each_step(5, 0.0, small_network)
+    assert all(torch.equal(value, states[-1][name]) for name, value in found.items())
+
+
+OUTPUTS = torch.tensor([[3.0, 0.0], [1.0, 1.0], [0.0, 0.5], [-2.0, 1.0]])
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1])
+def test_cosine_loss_agrees_with_loops(weight):
+    total = 0.0
+    for (zero, one), label in zip(OUTPUTS.tolist(), [0, 1, 0, 1], strict=True):
+        length = math.hypot(zero, one)
+        total += 1 - (one if label else zero) / length
+        right = COSINE_SCALE * (one - zero) / length * (1 if label else -1)
+        total += weight * math.log(1 + math.exp(-right))
+    found = cosine_loss(weight)(OUTPUTS, torch.tensor([0.0, 1.0, 0.0, 1.0]))
+    assert float(found) == pytest.approx(total / 4, abs=1e-6)
+
+
+def test_cosine_log_odds_know_directions_and_no_lengths():
+    found = cosine_log_odds(OUTPUTS)
+    assert found[:3].tolist() == pytest.approx([-COSINE_SCALE, 0.0, COSINE_SCALE], abs=1e-6)
+    torch.testing.assert_close(cosine_log_odds(7 * OUTPUTS), found)

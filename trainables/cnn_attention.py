@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
 
 from trainables.parts.attention import AttentionConfig, with_attention
-from trainables.parts.networks import classifying, custom_stages, starter_stages
+from trainables.parts.networks import CUSTOM_CHANNELS, Stage, classifying, custom_stages, starter_stages
 from trainables.parts.scratch import AugmentedConfig, AugmentedNetwork
 
-# After which stage. The custom network's last map is a single position, over which there is nothing to attend.
+# After which stage. The last of four blocks of the custom network leaves a single position, with nothing to attend to.
 POSITIONS = {
     "starter": {"beginning": 0, "middle": 1, "end": 3},
     "custom": {"beginning": 0, "middle": 1, "end": 2},
@@ -21,7 +23,7 @@ POSITIONS = {
 class CnnAttentionConfig(AugmentedConfig, AttentionConfig):
     """Which network, with or without BatchNorm, and after which stage how many attention blocks come in a row.
 
-    `dropout` is before the linear layer.
+    `dropout` is before the linear layer. `blocks`, three or four, are the custom network's.
     """
 
     network: str
@@ -29,6 +31,7 @@ class CnnAttentionConfig(AugmentedConfig, AttentionConfig):
     dropout: float
     position: str
     modules: int
+    blocks: int = 4
 
 
 class CNNAttention(AugmentedNetwork):
@@ -39,8 +42,11 @@ class CNNAttention(AugmentedNetwork):
     @classmethod
     def network(cls, config: CnnAttentionConfig) -> nn.Module:
         """The network with `modules` attention blocks in a row at `position`."""
-        stages_of = {"starter": starter_stages, "custom": custom_stages}[config.network]
-        stages = stages_of(batch_norm=config.batch_norm)
+        builds: dict[str, Callable[..., list[Stage]]] = {
+            "starter": starter_stages,
+            "custom": partial(custom_stages, channels=CUSTOM_CHANNELS[config.blocks]),
+        }
+        stages = builds[config.network](batch_norm=config.batch_norm)
         index = POSITIONS[config.network][config.position]
         stages[index] = with_attention(stages[index], config, modules=config.modules)
-        return classifying(stages, dropout=config.dropout)
+        return classifying(stages, dropout=config.dropout, outputs=config.outputs)

@@ -9,7 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from trainables.parts.learner import Classifier, Support
-from trainables.parts.networks import classifying, custom_stages, pooled_classifying, pooled_features, resnet18_stages
+from trainables.parts.networks import (
+    CUSTOM_CHANNELS,
+    classifying,
+    custom_stages,
+    linear,
+    pooled_classifying,
+    pooled_features,
+    resnet18_stages,
+)
 from trainables.parts.scratch import AugmentedConfig, AugmentedNetwork, fit_network
 from trainables.parts.streams import Streams
 from trainables.parts.training import mean_probability
@@ -17,11 +25,15 @@ from trainables.parts.training import mean_probability
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleConfig(AugmentedConfig):
-    """`combination` is "joint" or "average"; `dropout` is the custom network's, or that of the joint features."""
+    """`combination` is "joint" or "average"; `dropout` is the custom network's, or that of the joint features.
+
+    `blocks` are the custom network's.
+    """
 
     combination: str
     dropout: float
     shape: str
+    blocks: int = 4
 
 
 class JointNetwork(nn.Module):
@@ -30,16 +42,16 @@ class JointNetwork(nn.Module):
     def __init__(self, config: EnsembleConfig) -> None:
         super().__init__()
         resnet = resnet18_stages(config.shape)
-        custom = custom_stages()
+        custom = custom_stages(channels=CUSTOM_CHANNELS[config.blocks])
         self.branches = nn.ModuleList([pooled_features(custom), pooled_features(resnet)])
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(custom[-1].channels + resnet[-1].channels, 1)
+        self.head = linear(custom[-1].channels + resnet[-1].channels, config.outputs)
 
     def forward(self, images_N1HW: Tensor) -> Tensor:
-        """Logits (N,)."""
+        """Logits (N,), or (N, 2) if `config.outputs` is 2."""
         features_ND = torch.cat([branch(images_N1HW) for branch in self.branches], dim=1)
-        logits_N: Tensor = self.head(self.dropout(features_ND)).squeeze(1)
-        return logits_N
+        outputs: Tensor = self.head(self.dropout(features_ND))
+        return outputs
 
 
 class CNNResNet18Ensemble(AugmentedNetwork):
@@ -60,8 +72,12 @@ class CNNResNet18Ensemble(AugmentedNetwork):
                 return super().fit(config, support, streams)
             case "average":
                 members = {
-                    "cnn": lambda: classifying(custom_stages(), dropout=config.dropout),
-                    "resnet18": lambda: pooled_classifying(resnet18_stages(config.shape)),
+                    "cnn": lambda: classifying(
+                        custom_stages(channels=CUSTOM_CHANNELS[config.blocks]),
+                        dropout=config.dropout,
+                        outputs=config.outputs,
+                    ),
+                    "resnet18": lambda: pooled_classifying(resnet18_stages(config.shape), outputs=config.outputs),
                 }
                 augment = partial(cls.augment, config)
                 return mean_probability(

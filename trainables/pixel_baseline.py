@@ -1,4 +1,4 @@
-"""What needs no network: a classical classifier on normalised pixels or on HOG. Every other approach must beat it."""
+"""What needs no network: a classical classifier on pixels, HOG or scattering. Every other approach must beat it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from trainables.parts.learner import Classifier, Learner, Support
 from trainables.parts.normalisation import normalise, unit
+from trainables.parts.scattering import scattering
 from trainables.parts.streams import Streams
 
 # Vectors (M, D) -> log-odds of pneumonia (M,); a classifier without probabilities gives a margin, 0 at its border.
@@ -40,11 +41,14 @@ def represent(config: PixelBaselineConfig, images_NHW: Tensor) -> np.ndarray:
     """Images (N, 28, 28) as vectors (N, D), each by itself.
 
     HOG (Dalal and Triggs 2005): 8 orientations, cells of `hog_cell_px`, blocks of 2 x 2 cells, L2-Hys; it normalises
-    contrast by itself.
+    contrast by itself. "scattering" is the logarithm of scattering coefficients (see `scattering`); without it a ridge
+    classifier on them is right 12 points less often.
     """
     if config.representation == "hog":
         images = images_NHW.numpy()
         return np.stack([hog_of(image.tobytes(), image.shape, config.hog_cell_px) for image in images])
+    if config.representation == "scattering":
+        return np.stack([scattering_of(image.tobytes(), image.shape) for image in images_NHW.numpy()])
     vectors: np.ndarray = normalise(config.representation, unit(images_NHW)).flatten(1).numpy().astype(np.float64)
     return vectors
 
@@ -55,6 +59,16 @@ def hog_of(pixels: bytes, shape: tuple[int, int], cell_px: int) -> np.ndarray:
     """HOG of one uint8 image, remembered: it takes half a millisecond, and a seed's other work less for all images."""
     image = np.frombuffer(pixels, np.uint8).reshape(shape)
     vector: np.ndarray = hog(image, orientations=8, pixels_per_cell=(cell_px, cell_px), cells_per_block=(2, 2))
+    vector.setflags(write=False)
+    return vector
+
+
+# In single precision all images take 42 MB.
+@lru_cache(maxsize=2624)
+def scattering_of(pixels: bytes, shape: tuple[int, int]) -> np.ndarray:
+    """Logarithms of the scattering coefficients of one uint8 image, remembered: they take two milliseconds."""
+    image_1HW = torch.from_numpy(np.frombuffer(pixels, np.uint8).reshape(1, *shape).copy())
+    vector: np.ndarray = (scattering(unit(image_1HW)) + 1e-3).log().flatten().numpy()
     vector.setflags(write=False)
     return vector
 
@@ -102,7 +116,8 @@ def decision(config: PixelBaselineConfig, vectors_ND: np.ndarray, labels_N: np.n
         case "svm":
             # sklearn's "scale", 1 / (D * variance), times a factor.
             gamma = (config.svm_gamma_factor or 1.0) / (vectors_ND.shape[1] * max(vectors_ND.var(), 1e-12))
-            model = SVC(C=config.svm_c, kernel="rbf", gamma=gamma)
+            # The fit is not random, but without a random state sklearn draws from numpy's global one.
+            model = SVC(C=config.svm_c, kernel="rbf", gamma=gamma, random_state=0)
         case unknown:
             raise ValueError(f"Expected a classifier from centroid, 1nn, ridge, logistic, svm; got {unknown!r}.")
     decide: Decision = model.fit(vectors_ND, labels_N).decision_function
@@ -110,7 +125,7 @@ def decision(config: PixelBaselineConfig, vectors_ND: np.ndarray, labels_N: np.n
 
 
 class PixelBaseline(Learner):
-    """A classical classifier on pixels or HOG. Nothing in it is random."""
+    """A classical classifier on pixels, HOG or scattering coefficients. Nothing in it is random."""
 
     Config = PixelBaselineConfig
 

@@ -35,7 +35,7 @@ class ResNet18(AugmentedNetwork):
     @classmethod
     def network(cls, config: ResNet18Config) -> nn.Module:
         """See `resnet18_stages`."""
-        return pooled_classifying(resnet18_stages(config.shape))
+        return pooled_classifying(resnet18_stages(config.shape), outputs=config.outputs)
 
 
 class ResNet18Attention(AugmentedNetwork):
@@ -49,7 +49,7 @@ class ResNet18Attention(AugmentedNetwork):
         stages = resnet18_stages(config.shape)
         for index in attended(stages, config.position):
             stages[index] = with_attention(stages[index], config)
-        return pooled_classifying(stages)
+        return pooled_classifying(stages, outputs=config.outputs)
 
 
 def attended(stages: Sequence[Stage], position: str) -> list[int]:

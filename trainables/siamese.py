@@ -19,9 +19,9 @@ from trainables.parts.augmentation import augment
 from trainables.parts.learner import Classifier, Learner, Support
 from trainables.parts.networks import features, twin_stages
 from trainables.parts.normalisation import unit
-from trainables.parts.scratch import AugmentedConfig, network_input, training_batches
+from trainables.parts.scratch import AugmentedConfig, initialised, network_input, training_batches
 from trainables.parts.streams import Streams
-from trainables.parts.training import Loss, channels_last, train
+from trainables.parts.training import Loss, train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,9 +183,7 @@ class Siamese(Learner):
     @classmethod
     def fit(cls, config: Any, support: Support, streams: Streams) -> Classifier:
         """Train on the pairs; a new image is compared with the ten as they are, not augmented."""
-        with streams.torch_default("initialisation"):
-            twins = cls.twins(config)
-            channels_last(twins)
+        twins = initialised(partial(cls.twins, config), config, streams)
         batches = training_batches(partial(augment, config), config, support, streams)
         one_P, other_P = pairs(len(support.labels))
         same_P = (support.labels[one_P] == support.labels[other_P]).float()

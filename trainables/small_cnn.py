@@ -9,15 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from trainables.parts.augmentation import CirilloStrengths, SatotoStrengths, cirillo, satoto
-from trainables.parts.networks import classifying, custom_stages, starter_stages
+from trainables.parts.networks import CUSTOM_CHANNELS, classifying, custom_stages, starter_stages
 from trainables.parts.scratch import ScratchConfig, ScratchNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
 class CnnConfig(ScratchConfig):
-    """Hyperparameters of the study's network."""
+    """Hyperparameters of the study's network, which has four blocks."""
 
     dropout: float
+    blocks: int = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ class StarterCNN(ScratchNetwork):
     @classmethod
     def network(cls, config: ScratchConfig) -> nn.Module:
         """See `starter_stages`."""
-        return classifying(starter_stages())
+        return classifying(starter_stages(), outputs=config.outputs)
 
 
 class CNN(ScratchNetwork):
@@ -49,7 +50,8 @@ class CNN(ScratchNetwork):
     @classmethod
     def network(cls, config: CnnConfig) -> nn.Module:
         """See `custom_stages`."""
-        return classifying(custom_stages(), dropout=config.dropout)
+        stages = custom_stages(channels=CUSTOM_CHANNELS[config.blocks])
+        return classifying(stages, dropout=config.dropout, outputs=config.outputs)
 
 
 class CNNSatoto(CNN):

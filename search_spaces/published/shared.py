@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 # The training of the study's networks from scratch; a weight decay of 1e-6 is as good as none.
-STUDY_TRAINING = {"normalisation": "fixed", "learning_rate": 1e-3, "weight_decay": 1e-6, "steps": 50}
+STUDY_TRAINING = {
+    "normalisation": "fixed",
+    "learning_rate": 1e-3,
+    "weight_decay": 1e-6,
+    "steps": 50,
+    "averaging": 0.0,
+}
+STUDY_CLASSIFIER = {**STUDY_TRAINING, "loss": "cross_entropy"}
+# Of networks with BatchNorm; at 50 steps .2 is torch's momentum, .1.
+STUDY_STATISTICS = {"statistics_memory": 0.2}
+STUDY_NORMED_CLASSIFIER = {**STUDY_CLASSIFIER, **STUDY_STATISTICS}
+# Its own network: how many blocks, and dropout before the last layer.
+STUDY_CUSTOM = {"blocks": 4, "dropout": 0.15}
 STUDY_CIRILLO = {"gain_spread": 0.2, "gamma_spread": 0.2, "elastic_sigma_px": 1.0, "elastic_points": 3}
 # What is known of its Siamese networks: Adam's learning rate, mirroring only, 128 dimensions, dropout.
 STUDY_SIAMESE = {
     **STUDY_TRAINING,
+    **STUDY_STATISTICS,
     "learning_rate": 1e-6,
     "augmentation": "satoto",
     "rotation_deg": 0.0,

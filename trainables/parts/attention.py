@@ -70,22 +70,18 @@ def sinusoidal_encoding(side: int, channels: int) -> Tensor:
     return torch.cat([rows_SSD, columns_SSD], dim=2).flatten(0, 1)
 
 
-class SelfAttention(nn.Module):
-    """Multi-head self-attention over the positions (Vaswani et al. 2017), with a positional encoding on the tokens.
+class PositionalEncoding(nn.Module):
+    """Adds to each token what says where it is: "learned", one vector a position, or "sinusoidal"; both are (T, C).
 
-    Keys and values are averages over squares of positions if the map is larger than 7 x 7; see `keys_of`.
-    `positional` is "none", "learned" (one vector a position) or "sinusoidal"; the encoding is of shape (T, C).
+    Raises:
+        ValueError: There is no encoding of that name.
     """
 
-    encoding: Tensor | nn.Parameter | None
+    encoding: Tensor | nn.Parameter
 
-    def __init__(self, channels: int, side: int, *, heads: int, positional: str) -> None:
+    def __init__(self, channels: int, side: int, positional: str) -> None:
         super().__init__()
-        self.side = side
-        self.attention = nn.MultiheadAttention(channels, heads, batch_first=True)
         match positional:
-            case "none":
-                self.encoding = None
             case "learned":
                 self.encoding = nn.Parameter(0.02 * torch.randn(side * side, channels))
             case "sinusoidal":
@@ -95,8 +91,22 @@ class SelfAttention(nn.Module):
 
     def forward(self, tokens_NTC: Tensor) -> Tensor:
         """(N, T, C) -> (N, T, C)."""
-        if self.encoding is not None:
-            tokens_NTC = tokens_NTC + self.encoding
+        return tokens_NTC + self.encoding
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention over the positions (Vaswani et al. 2017).
+
+    Keys and values are averages over squares of positions if the map is larger than 7 x 7; see `keys_of`.
+    """
+
+    def __init__(self, channels: int, side: int, *, heads: int) -> None:
+        super().__init__()
+        self.side = side
+        self.attention = nn.MultiheadAttention(channels, heads, batch_first=True)
+
+    def forward(self, tokens_NTC: Tensor) -> Tensor:
+        """(N, T, C) -> (N, T, C)."""
         keys_NKC = keys_of(tokens_NTC, self.side)
         attended_NTC: Tensor = self.attention(tokens_NTC, keys_NKC, keys_NKC, need_weights=False)[0]
         return attended_NTC
@@ -163,10 +173,11 @@ class AttentionBlock(nn.Module):
     """Attention of one kind on a feature map: (N, C, H, W) -> (N, C, H, W).
 
     With `residual` the block's input is added to what comes out of attention; with `layer_norm` the tokens pass a
-    LayerNorm before it, on attention's path only ("pre-norm"). `heads` and `positional` are of kind "self".
+    LayerNorm before it, on attention's path only ("pre-norm"). Then comes the positional encoding, if any; kind
+    "channel" sees means over all positions, so it has none. `heads` are of kind "self".
 
     Raises:
-        ValueError: There is no kind of that name.
+        ValueError: There is no kind, or no positional encoding, of that name.
     """
 
     def __init__(self, config: AttentionConfig, channels: int, side: int) -> None:
@@ -176,7 +187,7 @@ class AttentionBlock(nn.Module):
         self.attend: nn.Module
         match config.kind:
             case "self":
-                self.attend = SelfAttention(channels, side, heads=config.heads, positional=config.positional)
+                self.attend = SelfAttention(channels, side, heads=config.heads)
             case "channel":
                 self.attend = ChannelAttention(channels)
             case "spatial":
@@ -185,11 +196,14 @@ class AttentionBlock(nn.Module):
                 self.attend = DualAttention(channels, side)
             case unknown:
                 raise ValueError(f"Expected a kind of attention from {', '.join(KINDS)}; got {unknown!r}.")
+        self.place: nn.Module = nn.Identity()
+        if config.positional != "none" and config.kind != "channel":
+            self.place = PositionalEncoding(channels, side, config.positional)
 
     def forward(self, map_NCHW: Tensor) -> Tensor:
         """Attend, with the input added if `residual`."""
         tokens_NTC = to_tokens(map_NCHW)
-        attended_NTC = self.attend(self.norm(tokens_NTC))
+        attended_NTC = self.attend(self.place(self.norm(tokens_NTC)))
         if self.residual:
             attended_NTC = tokens_NTC + attended_NTC
         return to_map(attended_NTC, map_NCHW.shape[-1])

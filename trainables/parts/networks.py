@@ -35,18 +35,20 @@ def starter_stages(*, batch_norm: bool = False) -> list[Stage]:
     return stages
 
 
-def custom_stages(
-    *, channels: Sequence[int] = (16, 32, 32, 64), batch_norm: bool = True, momentum: float = 0.1
-) -> list[Stage]:
+# Channels of the custom network by its number of blocks; four are the study's. With four the linear layer sees a single
+# position, with three 3 x 3, with two 7 x 7.
+CUSTOM_CHANNELS = {2: (16, 32), 3: (16, 32, 64), 4: (16, 32, 32, 64)}
+
+
+def custom_stages(*, channels: Sequence[int] = CUSTOM_CHANNELS[4], batch_norm: bool = True) -> list[Stage]:
     """The study's custom network: blocks of convolution, ReLU, BatchNorm (unless left out) and max-pooling.
 
-    28 -> 14 -> 7 -> 3 -> 1 pixels a side. The study's four blocks have 16, 32, 32 and 64 channels. `momentum` is how
-    much of BatchNorm's running statistics each training step replaces; .1 is torch's.
+    28 -> 14 -> 7 -> 3 -> 1 pixels a side. The study's four blocks have 16, 32, 32 and 64 channels.
     """
     stages: list[Stage] = []
     inputs, side = 1, 28
     for outputs in channels:
-        norm = [nn.BatchNorm2d(outputs, momentum=momentum)] if batch_norm else []
+        norm = [nn.BatchNorm2d(outputs)] if batch_norm else []
         module = nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), *norm, nn.MaxPool2d(2))
         inputs, side = outputs, side // 2
         stages.append(Stage(module=module, channels=outputs, side=side))
@@ -134,13 +136,19 @@ def pooled_features(stages: Sequence[Stage]) -> nn.Sequential:
     return nn.Sequential(features(stages), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-def classifying(stages: Sequence[Stage], *, dropout: float = 0.0) -> nn.Module:
-    """The stages, then dropout and a linear layer on the whole last map: (N, 1, 28, 28) -> logits (N,)."""
+def linear(inputs: int, outputs: int) -> nn.Sequential:
+    """A linear layer: (N, inputs) -> (N, outputs), or (N,) if there is a single output."""
+    layer = nn.Linear(inputs, outputs)
+    return nn.Sequential(layer, nn.Flatten(0)) if outputs == 1 else nn.Sequential(layer)
+
+
+def classifying(stages: Sequence[Stage], *, dropout: float = 0.0, outputs: int = 1) -> nn.Module:
+    """The stages, then dropout and `linear` on the whole last map: (N, 1, 28, 28) -> logits (N,) or (N, outputs)."""
     last = stages[-1]
-    head = nn.Linear(last.channels * last.side**2, 1)
-    return nn.Sequential(features(stages), nn.Flatten(), nn.Dropout(dropout), head, nn.Flatten(0))
+    head = linear(last.channels * last.side**2, outputs)
+    return nn.Sequential(features(stages), nn.Flatten(), nn.Dropout(dropout), *head)
 
 
-def pooled_classifying(stages: Sequence[Stage]) -> nn.Module:
-    """The stages, then a linear layer on the mean over positions: (N, 1, 28, 28) -> logits (N,)."""
-    return nn.Sequential(pooled_features(stages), nn.Linear(stages[-1].channels, 1), nn.Flatten(0))
+def pooled_classifying(stages: Sequence[Stage], *, outputs: int = 1) -> nn.Module:
+    """The stages, then `linear` on the mean over positions: (N, 1, 28, 28) -> logits (N,) or (N, outputs)."""
+    return nn.Sequential(pooled_features(stages), *linear(stages[-1].channels, outputs))

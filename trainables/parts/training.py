@@ -8,11 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid, normalize
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from trainables.parts.learner import Classifier
 from trainables.parts.streams import Streams
 
+# The log-odds of an image whose output lies on the axis of class 1: a probability of 98 %.
+COSINE_SCALE = 4.0
 # Of a model's outputs and what they should be.
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -21,12 +24,14 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 class TrainingConfig:
     """Hyperparameters of `train`: a constant learning rate, decoupled weight decay, and how many steps.
 
-    With ten images an epoch is one step.
+    With ten images an epoch is one step. `averaging` is what remains of the average of a step's weights at the next
+    step; 0 is no averaging: the last step's weights.
     """
 
     learning_rate: float
     weight_decay: float
     steps: int
+    averaging: float = 0.0
 
 
 def channels_last(model: nn.Module) -> nn.Module:
@@ -46,7 +51,9 @@ def train(
     """Take `config.steps` optimiser steps, each on all support images, and leave the model in eval mode.
 
     AdamW (Loshchilov and Hutter 2019), whose weight decay 0 is Adam; betas .9 and .999, eps 1e-8. `fused` is one
-    kernel for all parameters. Dropout draws from the stream "dropout".
+    kernel for all parameters. Dropout draws from the stream "dropout". With `config.averaging` the model ends with the
+    exponential moving average of its weights, and of BatchNorm's statistics, over the steps; it starts from the weights
+    after the first step.
 
     Args:
         model: Images of a batch -> one output for each target.
@@ -66,12 +73,19 @@ def train(
         weight_decay=config.weight_decay,
         fused=True,
     )
+    averaged = None
+    if config.averaging:
+        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.averaging), use_buffers=True)
     model.train()
     with streams.torch_default("dropout"):
         for step in range(config.steps):
             optimiser.zero_grad(set_to_none=True)
             loss(model(batch_of_step(step)), targets).backward()
             optimiser.step()
+            if averaged is not None:
+                averaged.update_parameters(model)
+    if averaged is not None:
+        model.load_state_dict(averaged.module.state_dict())
     model.eval()
 
 
@@ -91,6 +105,33 @@ def focal_loss(gamma: float, alpha: float) -> Loss:
         # is what torchvision's sigmoid_focal_loss gives.
         difficulty_N = torch.exp(gamma * logsigmoid(-right_N))
         return (-alpha_N * difficulty_N * logsigmoid(right_N)).mean()
+
+    return loss
+
+
+def cosine_log_odds(outputs_N2: Tensor) -> Tensor:
+    """Log-odds (N,) of class 1 by the cosines of outputs with the two axes, one for each class.
+
+    These are the log-odds under two von Mises-Fisher distributions about the axes, of concentration `COSINE_SCALE`.
+    """
+    cosines_N2 = normalize(outputs_N2)
+    return COSINE_SCALE * (cosines_N2[:, 1] - cosines_N2[:, 0])
+
+
+def cosine_loss(cross_entropy_weight: float) -> Loss:
+    """Cosine loss (Barz and Denzler 2020, equations 3 and 5): 1 - cos(output, axis of its class), averaged over images.
+
+    Args:
+        cross_entropy_weight: Of the cross-entropy of `cosine_log_odds` that is added; theirs is of a learned layer.
+    """
+
+    def loss(outputs_N2: Tensor, labels_N: Tensor) -> Tensor:
+        cosines_N2 = normalize(outputs_N2)
+        away_N = 1 - torch.where(labels_N == 1, cosines_N2[:, 1], cosines_N2[:, 0])
+        if not cross_entropy_weight:
+            return away_N.mean()
+        cross_entropy = binary_cross_entropy_with_logits(cosine_log_odds(outputs_N2), labels_N)
+        return away_N.mean() + cross_entropy_weight * cross_entropy
 
     return loss
 

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+
+from trainables.cnn_ensemble import CNNEnsemble
+from trainables.cnn_hog import CNNHog, CnnHogConfig
+from trainables.parts.learner import Support
+from trainables.parts.streams import Streams
+from trainables.pixel_baseline import PixelBaseline
+
+
+def config(**changes):
+    values = {
+        "learning_rate": 1e-3,
+        "weight_decay": 0.0,
+        "steps": 10,
+        "normalisation": "fixed",
+        "augmentation": "none",
+        "dropout": 0.0,
+        "members": 2,
+        "blocks": 4,
+        "statistics_memory": 0.2,
+        "plain_weight": 0.5,
+        "hog_cell_px": 7,
+        "svm_c": 10.0,
+        "svm_gamma_factor": 1.0,
+    }
+    return CnnHogConfig(**{**values, **changes})
+
+
+@pytest.fixture(scope="module")
+def support():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (10, 28, 28), dtype=np.uint8)
+    return Support(images=torch.from_numpy(images), labels=torch.tensor([0.0] * 5 + [1.0] * 5))
+
+
+@pytest.fixture(scope="module")
+def others():
+    return torch.from_numpy(np.random.default_rng(1).integers(0, 256, (20, 28, 28), dtype=np.uint8))
+
+
+def scored(learner, chosen, support, images):
+    classifier = learner.fit(chosen, support, Streams(0))
+    with torch.inference_mode():
+        return classifier(images).double()
+
+
+def test_without_the_plain_part_it_is_the_networks(support, others):
+    chosen = config(plain_weight=0.0)
+    assert torch.equal(scored(CNNHog, chosen, support, others), scored(CNNEnsemble, chosen, support, others))
+
+
+def test_the_plain_part_alone_is_a_multiple_of_the_svm_s_margins(support, others):
+    chosen = config(plain_weight=1.0)
+    ratio = scored(CNNHog, chosen, support, others) / scored(PixelBaseline, chosen.plain, support, others)
+    assert ratio.numpy() == pytest.approx(np.full(20, ratio[0]))
+    assert ratio[0] > 0
+
+
+@pytest.mark.parametrize("weight", [0.25, 0.6])
+def test_both_parts_have_the_same_spread_on_the_ten_images(weight, support, others):
+    networks, both, plain = (
+        np.concatenate([scored(learner, chosen, support, images) for images in (support.images, others)])
+        for learner, chosen in (
+            (CNNEnsemble, config()),
+            (CNNHog, config(plain_weight=weight)),
+            (PixelBaseline, config().plain),
+        )
+    )
+    plain = plain / plain[:10].std() * networks[:10].std()
+    assert both == pytest.approx((1 - weight) * networks + weight * plain, abs=1e-4)
+
+
+def test_the_svm_has_its_parameters():
+    plain = config(hog_cell_px=4, svm_c=3.0, svm_gamma_factor=0.5).plain
+    assert (plain.representation, plain.classifier) == ("hog", "svm")
+    assert (plain.hog_cell_px, plain.svm_c, plain.svm_gamma_factor) == (4, 3.0, 0.5)
+
+
+def test_images_that_are_all_alike_give_no_nan(others):
+    same = Support(images=torch.full((10, 28, 28), 7, dtype=torch.uint8), labels=torch.tensor([0.0] * 5 + [1.0] * 5))
+    assert scored(CNNHog, config(), same, others).isfinite().all()
