@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from types import TracebackType
@@ -32,11 +33,12 @@ class Progress:
         )
 
     def show(self, done: int, total: int, seconds_left: float | None = None, note: str = "") -> None:
-        """Set the position; `seconds_left` None means: at the pace so far."""
+        """Set the position; `seconds_left` None means: at the pace so far, and infinite: nobody knows yet."""
         now = time.monotonic()
         if seconds_left is None and done:
             seconds_left = (now - self._begin) / done * (total - done)
-        parts = [*([] if seconds_left is None else [f"about {duration(seconds_left)} left"]), *([note] if note else [])]
+        left = [] if seconds_left is None or math.isinf(seconds_left) else [f"about {duration(seconds_left)} left"]
+        parts = [*left, *([note] if note else [])]
         if not self._bar.disable:
             self._bar.total = total
             self._bar.set_postfix_str(", ".join(parts), refresh=False)

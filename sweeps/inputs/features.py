@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 import time
 import zlib
 from collections import deque
@@ -197,7 +198,9 @@ def _computed(
     missing = {id(run): len(starts) for run in runs}
     # Backbones differ a hundredfold in cost, so the time left goes by work and not by images.
     work = sum(run.seconds_per_image * len(starts) for run in runs)
-    work_done, images_done, begin = 0.0, 0, time.monotonic()
+    work_done, images_done = 0.0, 0
+    # The pace is that behind the first chunk, before which workers start: at first it would say hours.
+    begin, work_at_begin = None, 0.0
     while todo or tasks:
         while todo and len(tasks) < slots():
             run, start, chunk = todo.popleft()
@@ -209,7 +212,10 @@ def _computed(
             run.gather(start, ray.get(done), len(images))
             work_done += run.seconds_per_image
             images_done += min(CHUNK, len(images) - start)
-            seconds_left = (time.monotonic() - begin) * (work / work_done - 1)
+            if begin is None:
+                begin, work_at_begin = time.monotonic(), work_done
+            paced = work_done - work_at_begin
+            seconds_left = (time.monotonic() - begin) * (work - work_done) / paced if paced else math.inf
             progress.show(images_done, len(runs) * len(images), seconds_left, run.spec.backbone)
             missing[id(run)] -= 1
             if not missing[id(run)]:
