@@ -1,12 +1,16 @@
-"""Whole commands as a person starts them, in processes of their own."""
+"""Whole commands as a person starts them, in processes of their own; or in the test's, which has imported all."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import psutil
 
@@ -26,6 +30,19 @@ def run(folder, script, *arguments):
     return subprocess.run(
         command(script, *arguments), cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=300
     )
+
+
+def run_here(folder, script, *arguments):
+    """The same without a process of its own, which takes seconds to import everything: for what is not about it."""
+    printed, complaint = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(folder),
+        mock.patch.dict(os.environ, environment(folder), clear=True),
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(complaint),
+    ):
+        code = importlib.import_module(f"sweeps.{script}").main([str(each) for each in arguments])
+    return subprocess.CompletedProcess(command(script, *arguments), code, printed.getvalue(), complaint.getvalue())
 
 
 def start(folder, script, *arguments):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from commands import run, start, wait_for_seeds
+from commands import run, run_here, start, wait_for_seeds
 from sweeps import challenge2, reproduce
 
 
@@ -72,8 +72,8 @@ def seeds(folder):
     return sorted(zip(frame["approach"], frame["trial"], frame["seed"], frame["accuracy"], strict=True))
 
 
-def done(folder, script, *arguments):
-    finished = run(folder, script, *arguments)
+def done(folder, script, *arguments, started=run_here):
+    finished = started(folder, script, *arguments)
     assert finished.returncode == 0, finished.stderr
     return finished.stdout
 
@@ -90,7 +90,7 @@ def test_from_the_command_through_ctrl_c_to_mlflow_and_to_one_seed_again(tmp_pat
     assert complaint.endswith(way_on)
     assert "Traceback" not in printed + complaint
     before = seeds(tmp_path)
-    printed = done(tmp_path, "reproduce", "--resume", "mine")
+    printed = done(tmp_path, "reproduce", "--resume", "mine", started=run)
     after = seeds(tmp_path)
     assert set(before) <= set(after)
     assert [(name, seed) for name, _, seed, _ in after] == [

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from commands import run
+from commands import run, run_here
 from made_weights import made_weights
 
 pytestmark = pytest.mark.slow
@@ -39,15 +39,15 @@ def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
     assert "Features of" not in resumed.stdout
     torn = next((tmp_path / "results/features").glob("alexnet*full*"))
     torn.write_bytes(torn.read_bytes()[:-4])
-    for name in names:
-        again = run(tmp_path, "rerun", "results/sweep", "--approach", name, "--trial", "0", "--seed", "1000")
+    for name, once_more in zip(names, (run, run_here, run_here), strict=True):
+        again = once_more(tmp_path, "rerun", "results/sweep", "--approach", name, "--trial", "0", "--seed", "1000")
         assert (again.returncode, again.stdout.count(" same\n")) == (0, 6)
     # What was random stays so.
     torch.save(dict(made_weights("alexnet")), tmp_path / "alexnet.pth")
     mixed = ["--approaches", "alexnet", "--weights", "alexnet.pth"]
-    refused = run(tmp_path, "challenge2", "--resume", "sweep", *mixed)
+    refused = run_here(tmp_path, "challenge2", "--resume", "sweep", *mixed)
     assert refused.returncode == 2
     assert "Expected the weights" in refused.stderr
-    refused = run(tmp_path, "challenge2", "--resume", "sweep", "--backbone", "test_resnet")
+    refused = run_here(tmp_path, "challenge2", "--resume", "sweep", "--backbone", "test_resnet")
     assert refused.returncode == 2
     assert "Expected the --backbone that this sweep began with (test_vit); got test_resnet." in refused.stderr
