@@ -7,11 +7,15 @@ from sweeps.engine import cluster
 from sweeps.store.journal import Journal
 from trainables.parts.datasets import phantom_dataset
 
+# Each takes minutes.
+LONGEST = ["test_approaches.py", "test_sweep.py", "test_sweep_pretrained.py", "test_reproduce.py"]
+
 
 def pytest_collection_modifyitems(items):
-    """The longest files first, or one process would wait for them at the end: all approaches, then what is slow."""
+    """The longest files first, or one process would wait for them at the end, then what is slow."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (item.path.name != "test_approaches.py", item.path not in slow))
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (places.get(item.path.name, len(LONGEST)), item.path not in slow))
 
 
 @pytest.fixture(scope="session")
