@@ -12,7 +12,9 @@ BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["training", "stock_tune", "frozen_features", "racing", "search_worth", "calibration"])
+@pytest.mark.parametrize(
+    "name", ["training", "stock_tune", "frozen_features", "racing", "search_worth", "calibration", "fresh_block"]
+)
 def test_benchmark_says_what_it_compares(name):
     told = subprocess.run(
         [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"], capture_output=True, text=True, timeout=60
