@@ -29,9 +29,9 @@ from search_spaces.published.shared import (
 
 # Of the heads trained on EfficientNet-Lite0.
 LITE0_HEAD = {
-    "tap": "6@140",
+    "tap": "2@64",
     "cut": 1,
-    "mirror": True,
+    "mirror": False,
     "scaling": "damped",
     "learning_rate": 1e-3,
     "weight_decay": 1e-2,
