@@ -76,3 +76,8 @@ class Published:
             for name, each in self.variants.items()
         }
         return {"": main, **others}
+
+
+def ours(params: Mapping[str, Any], note: str) -> Published:
+    """The setting that the search of an approach starts from which the study does not have."""
+    return Published(params=params, mean_percent=None, sd_percent=None, seeds=None, note=note, is_of_the_study=False)
