@@ -1,6 +1,6 @@
 """What the best configurations of a finished sweep give on a block of seeds that nobody has looked at.
 
-python benchmarks/fresh_block.py results/NAME [--approaches ...] [--first 5000] [--seeds 200] [--test] [--random]
+python benchmarks/fresh_block.py results/NAME [--approaches ...] [--first 5000] [--seeds 200] [--random] [...]
 
 A confirmation is 50 seeds, always the same ones; who changes code until they look good has chosen on them. This is for
 a number to quote: each approach's best configuration on one common block, with the 95 % interval of its mean over
@@ -26,15 +26,14 @@ from searching import quiet
 
 from sweeps import challenge1, challenge2
 from sweeps.core.challenge import Approach
-from sweeps.inputs.downloads import AUTO
 from sweeps.inputs.inputs import Inputs
 from sweeps.inputs.weights import RANDOM
-from sweeps.rerun import image_sets_of
+from sweeps.rerun import image_sets_of, inputs_of
 from sweeps.stages.ranking import best_complete
 from sweeps.store.journal import Journal
-from sweeps.store.trials import TrialRecord
+from sweeps.store.trials import TrialRecord, searched
 from sweeps.views.text_table import aligned
-from trainables.parts.datasets import BREASTMNIST, PHANTOM
+from trainables.parts.datasets import PHANTOM
 from trainables.parts.image_sets import ImageSet
 from trainables.parts.learner import Learner
 from trainables.parts.protocol import TEST, VALIDATION
@@ -63,13 +62,16 @@ def main() -> None:
     challenge = CHALLENGES[journal.spec.challenge].with_backbone(journal.spec.backbone)
     trials = journal.trials()
     rows: list[Row] = []
-    for approach in challenge.named(list(challenge.compared(asked.approaches or journal.approaches()))):
+    names = [approach.name for approach in challenge.named(asked.approaches or journal.approaches())]
+    for approach in challenge.named(list(challenge.compared(names))):
         best = best_complete(trials, approach.name)
         if best is None:
             continue
-        rows.append(measured(approach, best, _inputs(journal, approach, asked, AUTO), asked, approach.name))
+        if asked.first_configuration and approach.name in names:
+            (best,) = (trial for trial in searched(trials, approach.name) if trial.number == 0)
+        rows.append(measured(approach, best, inputs_of(journal, approach, asked), asked, approach.name))
         if asked.random and approach.features:
-            inputs = _inputs(journal, approach, asked, RANDOM)
+            inputs = _with_random_weights(journal, approach, asked)
             rows.append(measured(approach, best, inputs, asked, f"{approach.name}, random"))
     print(f"Seeds {asked.first} to {asked.first + asked.seeds - 1}, in per cent")
     print(aligned([_printed(row, rows) for row in rows], left=("approach",)))
@@ -108,17 +110,16 @@ def _batch(
     return [result for seed in seeds for result in run_seed(learner, params, seed, images, splits, weights=weights)]
 
 
-def _inputs(journal: Journal, approach: Approach, asked: argparse.Namespace, weights: str) -> Inputs:
+def _with_random_weights(journal: Journal, approach: Approach, asked: argparse.Namespace) -> Inputs:
     spec = journal.spec
     return Inputs.find(
         [approach],
         journal.folder.parent,
         dataset=asked.dataset or spec.dataset.source,
-        weights=weights,
-        breastmnist=PHANTOM if BREASTMNIST not in spec.other_datasets else spec.other_datasets[BREASTMNIST].source,
+        weights=RANDOM,
+        breastmnist=PHANTOM,
         precision=spec.precision,
         smoke=spec.smoke,
-        before=spec if weights == AUTO else None,
     )
 
 
@@ -155,6 +156,9 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=200, help="how many")
     parser.add_argument("--test", action="store_true", help="open the test split too")
     parser.add_argument("--random", action="store_true", help="the same settings on random weights too")
+    parser.add_argument("--first-configuration", action="store_true", help="each search's first one, not its best")
+    parser.add_argument("--weights", help="where the weights are, if not where they were")
+    parser.add_argument("--breastmnist", help="where BreastMNIST is, if not where it was")
     parser.add_argument("--dataset", help="where the images are, if not where they were")
     parser.add_argument("--processes", type=int, default=joblib.cpu_count(), help="seeds at the same time")
     return parser.parse_args()

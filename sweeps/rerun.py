@@ -85,7 +85,7 @@ def rerun(asked: argparse.Namespace) -> int:
     trials = journal.trials()
     trial = _find(trials, asked.approach, asked.trial)
     (approach,) = challenge.named([asked.approach])
-    inputs = _inputs(journal, approach, asked)
+    inputs = inputs_of(journal, approach, asked)
     before = trial.results + confirmed_results(trials, trial.approach, trial.number)
     recorded = [result for result in before if result.seed == asked.seed]
     # The test split is opened only where it was opened before.
@@ -124,7 +124,7 @@ def _challenge(journal: Journal) -> Challenge:
     return CHALLENGES[spec.challenge].with_backbone(spec.backbone)
 
 
-def _inputs(journal: Journal, approach: Approach, asked: argparse.Namespace) -> Inputs:
+def inputs_of(journal: Journal, approach: Approach, asked: argparse.Namespace) -> Inputs:
     """The images and weights that the sweep had, from where it had them or from where this command says.
 
     Raises:
