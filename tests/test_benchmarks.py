@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,25 +10,58 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+WITH_IMAGES = ["training", "stock_tune", "frozen_features", "racing", "search_worth", "calibration", "fresh_block"]
+OF_THE_DRIVER = ["soak", "scaling"]
+# In one process, since each alone would take seconds to import the same libraries.
+ASK_EACH = """
+import contextlib, io, json, runpy, sys, traceback
+from pathlib import Path
+
+folder, *names = sys.argv[1:]
+sys.path.insert(0, folder)
+told = {}
+for name in names:
+    path = str(Path(folder, f"{name}.py"))
+    sys.argv = [path, "--help"]
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            runpy.run_path(path, run_name="__main__")
+        code = 0
+    except SystemExit as ended:
+        code = ended.code or 0
+    except BaseException:
+        code = traceback.format_exc()
+    told[name] = [code, printed.getvalue()]
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def told():
+    """By benchmark, the exit code or what it raised, and what it says of itself."""
+    asked = subprocess.run(
+        [sys.executable, "-c", ASK_EACH, BENCHMARKS, *WITH_IMAGES, *OF_THE_DRIVER],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert asked.returncode == 0, asked.stderr
+    return json.loads(asked.stdout.splitlines()[-1])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["training", "stock_tune", "frozen_features", "racing", "search_worth", "calibration", "fresh_block"]
-)
-def test_benchmark_says_what_it_compares(name):
-    told = subprocess.run(
-        [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"], capture_output=True, text=True, timeout=60
-    )
-    assert told.returncode == 0, told.stderr
-    assert "--dataset" in told.stdout
+@pytest.mark.parametrize("name", WITH_IMAGES)
+def test_benchmark_says_what_it_compares(told, name):
+    code, text = told[name]
+    assert code == 0
+    assert "--dataset" in text
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["soak", "scaling"])
-def test_benchmark_of_the_driver_says_how_much_it_runs(name):
-    told = subprocess.run(
-        [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"], capture_output=True, text=True, timeout=60
-    )
-    assert told.returncode == 0, told.stderr
-    assert "--trials" in told.stdout
+@pytest.mark.parametrize("name", OF_THE_DRIVER)
+def test_benchmark_of_the_driver_says_how_much_it_runs(told, name):
+    code, text = told[name]
+    assert code == 0
+    assert "--trials" in text
