@@ -252,10 +252,10 @@ def run(options: argparse.Namespace, folder: Path) -> None:
     """Run both parts and print their tables."""
     dataset, _ = find_dataset(options.dataset)
     weights, notice = find_weights(options.weights, [BACKBONE])
-    params = dict(PUBLISHED["vgg11_mlp"].params) | {"size_px": options.size_px}
-    spec = FeatureSpec(
-        backbone=BACKBONE, output=str(params["pooling"]), size_px=options.size_px, precision=fastest_precision()
-    )
+    params = dict(PUBLISHED["vgg11_mlp"].params)
+    # Of another size, which only a test of this file asks for, the last layer too.
+    last = replace(VGG11MLP.needs(VGG11MLP.Config(**params)).features[0], size_px=options.size_px)
+    spec = replace(last, precision=fastest_precision())
     tables = Tables(images=dataset.pixel_sets()[POOL], weights=weights, folder=folder)
     workers = os.cpu_count() or 1
     is_random = weights[BACKBONE].is_random

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from optuna import Trial
 
+from search_spaces.shared import suggest_scaling
+
 
 def suggest(trial: Trial) -> None:
     """Which backbone, how many of its last blocks are trained on, and how fast each."""
@@ -29,4 +31,4 @@ def suggest_tuning(trial: Trial, backbones: Sequence[str]) -> None:
         trial.suggest_float("layer_decay", 0.1, 1.0)  # Nuisance.
     trial.suggest_categorical("mirror", [False, True])  # Scientific.
     trial.suggest_categorical("pooling", ["full", "mean"])  # Scientific.
-    trial.suggest_categorical("scaling", ["none", "length", "standardise"])  # Nuisance.
+    suggest_scaling(trial)

@@ -125,6 +125,11 @@ def suggest_frozen_features(trial: Trial, taps: Sequence[str] = FIVE_BLOCKS, *, 
     trial.suggest_categorical("tap", taps)  # Scientific.
     if pooling:
         trial.suggest_categorical("pooling", ["full", "mean"])  # Scientific.
+    suggest_scaling(trial)
+
+
+def suggest_scaling(trial: Trial) -> None:
+    """How features come to a common scale."""
     trial.suggest_categorical("scaling", ["none", "length", "standardise", "damped"])  # Nuisance.
 
 

@@ -85,12 +85,12 @@ def rerun(asked: argparse.Namespace) -> int:
     trials = journal.trials()
     trial = _find(trials, asked.approach, asked.trial)
     (approach,) = challenge.named([asked.approach])
-    inputs = _inputs(journal, approach, asked)
+    inputs = inputs_of(journal, approach, asked)
     before = trial.results + confirmed_results(trials, trial.approach, trial.number)
     recorded = [result for result in before if result.seed == asked.seed]
     # The test split is opened only where it was opened before.
     splits = [VALIDATION, TEST] if any(result.split == TEST for result in recorded) else [VALIDATION]
-    image_sets = _image_sets(inputs, approach, trial, splits)
+    image_sets = image_sets_of(inputs, approach, trial, splits)
     prepare_worker()
     weights = inputs.weights_to_train([approach])
     found = run_seed(approach.learner, trial.params, asked.seed, image_sets, splits, weights=weights)
@@ -124,7 +124,7 @@ def _challenge(journal: Journal) -> Challenge:
     return CHALLENGES[spec.challenge].with_backbone(spec.backbone)
 
 
-def _inputs(journal: Journal, approach: Approach, asked: argparse.Namespace) -> Inputs:
+def inputs_of(journal: Journal, approach: Approach, asked: argparse.Namespace) -> Inputs:
     """The images and weights that the sweep had, from where it had them or from where this command says.
 
     Raises:
@@ -155,7 +155,7 @@ def _inputs(journal: Journal, approach: Approach, asked: argparse.Namespace) -> 
     return inputs
 
 
-def _image_sets(inputs: Inputs, approach: Approach, trial: TrialRecord, splits: Sequence[str]) -> dict[str, ImageSet]:
+def image_sets_of(inputs: Inputs, approach: Approach, trial: TrialRecord, splits: Sequence[str]) -> dict[str, ImageSet]:
     """What the configuration looks at, with features that are missing computed by Ray."""
     views = approach.learner.needs(approach.learner.Config(**trial.params)).view_names
     names = [*(POOL if split == VALIDATION else split for split in splits), *inputs.other_datasets]

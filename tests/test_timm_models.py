@@ -165,7 +165,7 @@ def test_mirrored_is_the_images_flipped():
     "output", ["full", "mean", "before-last-1", "after-0-cut-0of8-7x7", "after-1-cut-0of8-0x0", ""]
 )
 def test_an_output_that_is_no_tap_is_refused_in_one_sentence(output):
-    with pytest.raises(ValueError, match="Expected outputs after-K-cut-C-SxS of timm:test_vit, with K from 1; got "):
+    with pytest.raises(ValueError, match="Expected outputs after-K-cut-Cof8-SxS of timm:test_vit with K from 1; got "):
         extractor(FeatureSpec(backbone="timm:test_vit", output=""), [output], weights("timm:test_vit"))
 
 

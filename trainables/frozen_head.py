@@ -16,14 +16,15 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from trainables.parts.backbones import FeatureSpec
 from trainables.parts.learner import Classifier, Learner, Needs, Support
 from trainables.parts.streams import Streams
-from trainables.parts.taps import CUTS, LITE0_INTERPOLATION, LITE0_TAPS, features_at
+from trainables.parts.taps import CUTS, LITE0_TAPS, TAPPED_INTERPOLATION, features_at
 from trainables.parts.training import Loss, TrainingConfig, classifier_of, focal_loss, mean_probability, train
 
 # How many positions are left along either side of a tapped map, at the most.
 POOLINGS = {"full": 7, "mean": 1}
-# Where VGGs are tapped: at the last of five blocks on 224 pixels by the study, and where it is cheap and often better.
-VGG_TAPS = ("5@224", "5@128", "4@128", "4@96", "3@64")
-ALEXNET_TAPS = ("3@224", "3@128", "2@128", "2@96", "1@64")
+# Where networks of five blocks and of three are tapped: at the last block on 224 pixels by the study, and where it is
+# cheap and often better.
+FIVE_BLOCK_TAPS = ("5@224", "5@128", "4@128", "4@96", "3@64")
+THREE_BLOCK_TAPS = ("3@224", "3@128", "2@128", "2@96", "1@64")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,35 +217,35 @@ class AlexNetLinear(FrozenHead):
     """A linear layer on frozen AlexNet."""
 
     backbones = ("alexnet",)
-    taps = ALEXNET_TAPS
+    taps = THREE_BLOCK_TAPS
 
 
 class VGG11Linear(FrozenHead):
     """A linear layer on frozen VGG11."""
 
     backbones = ("vgg11",)
-    taps = VGG_TAPS
+    taps = FIVE_BLOCK_TAPS
 
 
 class VGG11BNLinear(FrozenHead):
     """A linear layer on frozen VGG11 with BatchNorm, whose statistics stay as they are."""
 
     backbones = ("vgg11_bn",)
-    taps = VGG_TAPS
+    taps = FIVE_BLOCK_TAPS
 
 
 class VGG16Linear(FrozenHead):
     """A linear layer on frozen VGG16."""
 
     backbones = ("vgg16",)
-    taps = VGG_TAPS
+    taps = FIVE_BLOCK_TAPS
 
 
 class RandomVGG11(FrozenHead):
     """A linear layer on VGG11 with random weights, whatever --weights says: what an untrained network is worth."""
 
     backbones = ("vgg11_random",)
-    taps = VGG_TAPS
+    taps = FIVE_BLOCK_TAPS
 
 
 class MLP(FrozenHead):
@@ -262,7 +263,7 @@ class VGG11MLP(MLP):
     """Hidden layers with ReLU and dropout, then a linear layer, on frozen VGG11."""
 
     backbones = ("vgg11",)
-    taps = VGG_TAPS
+    taps = FIVE_BLOCK_TAPS
 
 
 class Focal(MLP):
@@ -280,14 +281,14 @@ class AlexNetFocal(Focal):
     """A linear layer, behind dense ones or not, on frozen AlexNet, trained with focal loss."""
 
     backbones = ("alexnet",)
-    taps = ALEXNET_TAPS
+    taps = THREE_BLOCK_TAPS
 
 
 class ResNet50Focal(Focal):
     """A linear layer, behind dense ones or not, on frozen ResNet50, trained with focal loss."""
 
     backbones = ("resnet50",)
-    taps = ("5@224", "5@128", "4@128", "4@96", "3@64")
+    taps = FIVE_BLOCK_TAPS
 
 
 class OnLite0(FrozenHead):
@@ -295,7 +296,7 @@ class OnLite0(FrozenHead):
 
     taps = LITE0_TAPS
     poolings = ("full",)
-    interpolation = LITE0_INTERPOLATION
+    interpolation = TAPPED_INTERPOLATION
     cuts = CUTS
     mirrors = (False, True)
 

@@ -39,7 +39,7 @@ class MapSequenceConfig(HeadConfig, SequenceConfig):
 def map_sequence(name: str, map_ND: Tensor) -> Tensor:
     """Maps as sequences: their "positions" row by row (N, 49, C), or "pieces" of the flat numbers (N, D / 98, 98).
 
-    A piece is two channels: that is the study's sequence of 256 steps.
+    Of VGG11's last map a piece is two channels: that is the study's sequence of 256 steps.
 
     Raises:
         ValueError: There is no sequence of that name.

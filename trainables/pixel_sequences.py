@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, unfold
 
-from trainables.frozen_head import VGG_TAPS, FrozenHead, HeadConfig, scale
+from trainables.frozen_head import FIVE_BLOCK_TAPS, FrozenHead, HeadConfig, scale
 from trainables.parts.backbones import FeatureSpec
 from trainables.parts.image_sets import PIXELS
 from trainables.parts.learner import Classifier, Support
@@ -135,8 +135,8 @@ class VGG11RNNHidden(FrozenHead):
 
     Config = FeaturesAndPixelsConfig
     backbones = ("vgg11",)
-    taps: ClassVar[tuple[str, ...]] = VGG_TAPS
-    # 512 numbers, so that the projection is small.
+    taps: ClassVar[tuple[str, ...]] = FIVE_BLOCK_TAPS
+    # At most 512 numbers, so that the projection is small.
     poolings = ("mean",)
     further_views = (PIXELS,)
     recurrent: ClassVar[Recurrent] = nn.RNN

@@ -22,7 +22,7 @@ from torch import Tensor
 from trainables.parts.backbones import FeatureSpec
 from trainables.parts.learner import Classifier, Learner, Needs, Support
 from trainables.parts.streams import Streams
-from trainables.parts.taps import CUTS, LITE0_INTERPOLATION, LITE0_TAPS, features_at
+from trainables.parts.taps import CUTS, LITE0_TAPS, TAPPED_INTERPOLATION, features_at
 
 # How many positions are left along either side of a map, at the most.
 SIDE = 7
@@ -105,7 +105,7 @@ class TappedHead(Learner):
 
     Config = TappedHeadConfig
     backbone: ClassVar[str]
-    # As in `TappedHeadConfig.tap`.
+    # A configuration has one of these or two, as in `TappedHeadConfig.tap`.
     taps: ClassVar[tuple[str, ...]]
     normalisation: ClassVar[str] = "half"
 
@@ -130,7 +130,7 @@ class TappedHead(Learner):
             side=SIDE,
             cut=cut,
             normalisation=cls.normalisation,
-            interpolation=LITE0_INTERPOLATION,
+            interpolation=TAPPED_INTERPOLATION,
             mirrored=mirrored,
         )
         return spec

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from trainables.parts import timm_models
 from trainables.parts.backbones import INPUT_NORMALISATIONS, OF_TIMM, FeatureSpec, after
-from trainables.parts.taps import NAMED_SIZES_PX
+from trainables.parts.taps import NAMED_SIZES_PX, TAPPED_INTERPOLATION
 from trainables.tapped_head import SIDE, TappedHead
 
 # How deep a tap of any network lies: behind so many quarters of its stages.
@@ -67,7 +67,7 @@ class TimmBackbone(TappedHead):
             output=after(stage, cut=cut, side=SIDE),
             size_px=cls.sizes_px[size],
             normalisation=cls.normalisation,
-            interpolation="bicubic",
+            interpolation=TAPPED_INTERPOLATION,
             mirrored=mirrored,
         )
 

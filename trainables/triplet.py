@@ -1,7 +1,7 @@
 """An embedding of frozen features in which images of one class are nearer to each other than to those of the other.
 
 Shapes: N = images, D = features, E = embedding size, P = pairs of anchor and positive, T = triplets, R = references
-(the ten images), S = steps, B = images of a batch.
+(the support), S = steps, B = images of a batch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from trainables.frozen_head import ALEXNET_TAPS, FrozenHead, LinearConfig, OnLite0, scale
+from trainables.frozen_head import THREE_BLOCK_TAPS, FrozenHead, LinearConfig, OnLite0, scale
 from trainables.parts.datasets import BREASTMNIST
 from trainables.parts.learner import Classifier, Needs, Support
 from trainables.parts.streams import Streams
@@ -30,11 +30,11 @@ Decision = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TripletConfig(LinearConfig):
-    """The embedding, the loss, and how the ten images' embeddings decide on a new one.
+class EmbeddingConfig:
+    """The embedding, the loss, and how the support's embeddings decide on a new one.
 
-    `mining` is as for `mine` and `inference` as for `decision`, for which `neighbours` is how many of the five images
-    of a class count. With `joint`, BreastMNIST's triplets train the embedding too.
+    `mining` is as for `mine` and `inference` as for `decision`, for which `neighbours` is how many of a class's images
+    count: of five, or of ten where their mirror images are learned from too.
     """
 
     embedding_size: int
@@ -44,6 +44,12 @@ class TripletConfig(LinearConfig):
     mining: str
     inference: str
     neighbours: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TripletConfig(LinearConfig, EmbeddingConfig):
+    """Those of an embedding of frozen features. With `joint`, BreastMNIST's triplets train the embedding too."""
+
     joint: bool = False
 
 
@@ -54,7 +60,7 @@ class Embedding(nn.Module):
     margin means about the same.
     """
 
-    def __init__(self, config: TripletConfig, inputs: int) -> None:
+    def __init__(self, config: EmbeddingConfig, inputs: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(inputs, config.embedding_size))
         self.unit_length = config.unit_length
@@ -121,7 +127,7 @@ def triplet_loss(embeddings_NE: Tensor, labels_N: Tensor, *, mining: str, margin
     return losses_T.sum() / (losses_T > 0).sum().clamp_min(1)
 
 
-def sum_of_losses(embeddings_NE: Tensor, labels_N: Tensor, *, sizes: Sequence[int], config: TripletConfig) -> Tensor:
+def sum_of_losses(embeddings_NE: Tensor, labels_N: Tensor, *, sizes: Sequence[int], config: EmbeddingConfig) -> Tensor:
     """The losses of data sets that lie one after another, of these sizes; no triplet crosses from one to the next."""
     parts = zip(embeddings_NE.split(sizes), labels_N.split(sizes), strict=True)
     return torch.stack([triplet_loss(*part, mining=config.mining, margin=config.margin) for part in parts]).sum()
@@ -166,7 +172,7 @@ def to_neighbours(queries_NE: Tensor, class_KE: Tensor, *, count: int) -> Tensor
     return distances(queries_NE, class_KE).topk(count, largest=False).values.mean(1)
 
 
-def decision(config: TripletConfig, references_RE: Tensor, labels_R: Tensor) -> Decision:
+def decision(config: EmbeddingConfig, references_RE: Tensor, labels_R: Tensor) -> Decision:
     """How an embedding becomes a logit.
 
     "centroid" and "neighbours" are the distance to class 0 less that to class 1, as in `to_centroid` and
@@ -223,7 +229,7 @@ class AlexNetTriplet(Triplet):
     """An embedding of frozen AlexNet, trained with triplet loss, alone or jointly with BreastMNIST."""
 
     backbones = ("alexnet",)
-    taps = ALEXNET_TAPS
+    taps = THREE_BLOCK_TAPS
     other_datasets = (BREASTMNIST,)
 
 

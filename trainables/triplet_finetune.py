@@ -14,17 +14,12 @@ from trainables.finetune import TunedBackbone, TunedConfig, as_map
 from trainables.parts.learner import Classifier, Support
 from trainables.parts.streams import Streams
 from trainables.parts.training import train
-from trainables.triplet import Embedding, TripletConfig, decision, triplet_loss
+from trainables.triplet import Embedding, EmbeddingConfig, decision, triplet_loss
 
 
 @dataclass(frozen=True, kw_only=True)
-class TripletFinetuneConfig(TunedConfig, TripletConfig):
-    """The blocks' training and the embedding's. The backbone says where it is tapped; no other data set is used."""
-
-    tap: str = ""
-    pooling: str = "mean"
-    scaling: str = "none"
-    joint: bool = False
+class TripletFinetuneConfig(TunedConfig, EmbeddingConfig):
+    """The blocks' training and the embedding's."""
 
 
 class TripletFinetune(TunedBackbone):

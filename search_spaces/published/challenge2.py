@@ -6,10 +6,7 @@ start from and no number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from search_spaces.published.settings import Published
+from search_spaces.published.settings import Published, ours
 from search_spaces.published.shared import (
     BAR,
     FEATURE_START_NOTE,
@@ -29,26 +26,16 @@ from search_spaces.published.shared import (
 
 # Of the heads trained on EfficientNet-Lite0.
 LITE0_HEAD = {
-    "tap": "6@140",
+    "tap": "2@64",
     "cut": 1,
-    "mirror": True,
+    "mirror": False,
     "scaling": "damped",
     "learning_rate": 1e-3,
     "weight_decay": 1e-2,
     "steps": 50,
 }
-
-
-def _ours(params: Mapping[str, Any]) -> Published:
-    return Published(
-        params=params,
-        mean_percent=None,
-        sd_percent=None,
-        seeds=None,
-        note="not in the study; the setting is ours, found on seeds of the search",
-        is_of_the_study=False,
-    )
-
+# Of settings that are ours.
+OURS = "not in the study; the setting is ours, found on seeds of the search"
 
 PUBLISHED = {
     "vgg11": Published(
@@ -195,18 +182,16 @@ PUBLISHED = {
         seeds=None,
         note=PIECES_NOTE,
     ),
-    "vgg11_random": Published(
+    "vgg11_random": ours(
         params=STUDY_HEAD,
-        mean_percent=None,
-        sd_percent=None,
-        seeds=None,
         note="not in the study; the setting of its vgg11",
-        is_of_the_study=False,
     ),
-    "efficientnet_lite0": _ours({"tap": "2@80&6@140", "cut": 1, "shrink": 0.2, "mirror": True, "head": "centroid"}),
-    "lite0_mlp": _ours({**LITE0_HEAD, "depth": 1, "width": 128, "dropout": 0.5}),
-    "lite0_focal": _ours({**LITE0_HEAD, "gamma": 2.0, "alpha": 0.5}),
-    "lite0_triplet": _ours(
+    "efficientnet_lite0": ours(
+        {"tap": "2@80&6@140", "cut": 1, "shrink": 0.2, "mirror": True, "head": "centroid"}, OURS
+    ),
+    "lite0_mlp": ours({**LITE0_HEAD, "depth": 1, "width": 128, "dropout": 0.5}, OURS),
+    "lite0_focal": ours({**LITE0_HEAD, "gamma": 2.0, "alpha": 0.5}, OURS),
+    "lite0_triplet": ours(
         {
             **LITE0_HEAD,
             "embedding_size": 64,
@@ -215,9 +200,10 @@ PUBLISHED = {
             "margin": 0.5,
             "mining": "all",
             "inference": "centroid",
-        }
+        },
+        OURS,
     ),
-    "finetune": Published(
+    "finetune": ours(
         params={
             "backbone": "alexnet",
             "blocks": 1,
@@ -230,13 +216,9 @@ PUBLISHED = {
             "pooling": "mean",
             "scaling": "none",
         },
-        mean_percent=None,
-        sd_percent=None,
-        seeds=None,
         note="not in the study, which only trains classifiers on frozen networks; the setting is ours",
-        is_of_the_study=False,
     ),
-    "triplet_finetune": Published(
+    "triplet_finetune": ours(
         params={
             "backbone": "efficientnet_lite0",
             "blocks": 1,
@@ -254,10 +236,6 @@ PUBLISHED = {
             "mining": "all",
             "inference": "centroid",
         },
-        mean_percent=None,
-        sd_percent=None,
-        seeds=None,
         note="not in the study, whose triplets train a layer on a frozen network; the setting is ours",
-        is_of_the_study=False,
     ),
 }

@@ -39,7 +39,8 @@ class Published:
     """A setting of all parameters that `suggest` searches, and the study's number for it.
 
     Attributes:
-        params: A value for every parameter; a search starts from it.
+        params: A value for every parameter; a search starts from it, unless its backbone has random weights and its
+            images are too large for them.
         mean_percent: Accuracy; None where the study gives no number.
         sd_percent: Its standard deviation over seeds, in percentage points; None if and only if `mean_percent` is.
         seeds: How many seeds that is over; None where the study does not say.
@@ -76,3 +77,8 @@ class Published:
             for name, each in self.variants.items()
         }
         return {"": main, **others}
+
+
+def ours(params: Mapping[str, Any], note: str) -> Published:
+    """The setting that the search of an approach starts from which the study does not have."""
+    return Published(params=params, mean_percent=None, sd_percent=None, seeds=None, note=note, is_of_the_study=False)

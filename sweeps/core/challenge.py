@@ -16,6 +16,8 @@ from trainables.parts.taps import size_px_of
 
 # What spaces call the place where a backbone is tapped, by names as in `trainables/parts/taps.py`.
 TAP = "tap"
+# What learners call those that they have.
+TAPS = "taps"
 # Random weights learn nothing from more pixels, and most of a sweep's time would go there.
 MOST_PX_OF_RANDOM_WEIGHTS = 128
 
@@ -120,7 +122,8 @@ class Challenge:
         """The challenge where approaches on one of these backbones, whose weights are random, search cheaply."""
 
         def cheap(approach: Approach) -> Approach:
-            if {spec.backbone for spec in approach.features}.isdisjoint(backbones):
+            found = {spec.backbone for spec in approach.features}
+            if not hasattr(approach.learner, TAPS) or found.isdisjoint(backbones):
                 return approach
             cheaper = replace(approach, most_px=MOST_PX_OF_RANDOM_WEIGHTS)
             # Some networks take images of one size only.

@@ -120,10 +120,8 @@ def _cheaper(approaches: Sequence[Approach]) -> list[str]:
     if not cheaper:
         return []
     names = ", ".join(approach.name for approach in cheaper)
-    return [
-        f"Cheaper   on random weights {names} see at most {cheaper[0].most_px} px, and published settings on more are "
-        "not tried"
-    ]
+    most_px = cheaper[0].most_px
+    return [f"Cheaper   random weights see at most {most_px} px, and no published setting on more is tried: {names}"]
 
 
 def _racing(racing: Racing | None, seeds: int) -> str:

@@ -22,6 +22,7 @@ from sweeps.store.spec import Spec
 from sweeps.tracking import sweep_run
 from sweeps.views import console, report
 from sweeps.views.report_page import HTML
+from trainables.parts.backbones import backbone_of
 
 
 def main(challenge: Challenge, arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +48,9 @@ def _spec(challenge: Challenge, options: SweepOptions, inputs: Inputs) -> Spec:
 
 
 def _as_run(challenge: Challenge, spec: Spec) -> Challenge:
-    return challenge.with_random_weights({name for name, found in spec.weights.items() if found.source == RANDOM})
+    # What is random by intention is searched like what it is compared with.
+    random = {name for name, found in spec.weights.items() if found.source == RANDOM and backbone_of(name).pretrained}
+    return challenge.with_random_weights(random)
 
 
 def _work(racing: Racing | None, prepared: Prepared[SweepOptions], journal: Journal | None) -> plan.Work:

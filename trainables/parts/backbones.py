@@ -107,10 +107,10 @@ def before_last(blocks: int) -> str:
 def after(block: int, *, cut: int = 0, side: int = 7, enlarged: bool = False) -> str:
     """The output of a backbone's `block`-th block, counted from 1: a tap.
 
-    `cut` eighths of the map (C, Y, X), in whole positions, are cut from each of its four sides, which have seen the
-    padding and least of what the image shows; one position is always left. The rest is averaged to `side` x `side`
-    positions and flattened channel by channel. There are fewer positions where the map has fewer, unless it is to be
-    `enlarged`, and where there would be more than `MOST_FEATURES` numbers.
+    `cut` eighths of the map (C, Y, X), in whole positions and at least one, are cut from each of its four sides, which
+    have seen the padding and least of what the image shows; one position is always left. The rest is averaged to
+    `side` x `side` positions and flattened channel by channel. There are fewer positions where the map has fewer,
+    unless it is to be `enlarged`, and where there would be more than `MOST_FEATURES` numbers.
     """
     return f"after-{block}-cut-{cut}of8-{side}x{side}" + ("-enlarged" if enlarged else "")
 
@@ -136,7 +136,7 @@ class _Tap:
     def features(self, map_NCYX: Tensor) -> Tensor:
         """The features (N, C * side * side) of the map behind the block."""
         shortest = min(map_NCYX.shape[2:])
-        cut = min(round(self.cut * shortest / 8), (shortest - 1) // 2)
+        cut = min(max(round(self.cut * shortest / 8), min(self.cut, 1)), (shortest - 1) // 2)
         inner_NCYX = map_NCYX[:, :, cut : map_NCYX.shape[2] - cut, cut : map_NCYX.shape[3] - cut].float()
         side = self.side if self.enlarged else min(self.side, shortest - 2 * cut)
         return adaptive_avg_pool2d(inner_NCYX, min(side, isqrt(MOST_FEATURES // map_NCYX.shape[1]))).flatten(1)
@@ -326,7 +326,7 @@ def _stages_extractor(
     unknown = set(outputs) - set(taps)
     if unknown:
         raise ValueError(
-            f"Expected outputs after-K-cut-C-SxS of {spec.backbone}, with K from 1; got {', '.join(sorted(unknown))}."
+            f"Expected outputs after-K-cut-Cof8-SxS of {spec.backbone} with K from 1; got {', '.join(sorted(unknown))}."
         )
     dtype = PRECISIONS[spec.precision]
     network = backbone_with(spec.backbone, weights).to(dtype)

@@ -13,7 +13,8 @@ from trainables.parts.backbones import FeatureSpec, after
 # Where EfficientNet-Lite0 is tapped: a sweep's time goes furthest with early blocks on small images and later ones on
 # larger ones.
 LITE0_TAPS = ("2@64", "2@80", "5@96", "6@140", "8@140")
-LITE0_INTERPOLATION = "bicubic"
+# How images are enlarged for it and for further networks with heads without training.
+TAPPED_INTERPOLATION = "bicubic"
 # What a tap of any network calls sizes, and the sizes that are wanted; it has those near them that the network takes.
 NAMED_SIZES_PX = {"small": 96, "large": 140}
 # How many eighths may be cut from each side of its maps.
