@@ -15,7 +15,7 @@ from sweeps.analysis import verdict
 from sweeps.views import console, report, study_console, text_table
 
 # The sweep that the pages show.
-FOLDER = Path("results/small")
+FOLDER = Path("results/c1")
 RESULTS, STUDY = PAGES["docs/reading-results.md"], PAGES["docs/reproducing-the-study.md"]
 
 

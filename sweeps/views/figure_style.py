@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ BLACK, BLUE, VERMILLION, GREEN = "#1a1a1a", "#0072B2", "#D55E00", "#009E73"
 ORANGE, SKY, PURPLE = "#E69F00", "#56B4E9", "#CC79A7"
 # Inches and points.
 WIDTH, FONT = 5.3, 8.5
-A_LETTER, A_LINE = 0.068, 0.15
+A_LETTER, A_BOLD_LETTER, A_LINE = 0.068, 0.082, 0.15
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": FONT,
@@ -160,13 +161,14 @@ def titled_figure(title: str, warnings: Sequence[str], body: float, extra_top: f
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    top = 0.34 + (0.2 if warnings else 0) + extra_top
+    lines = textwrap.wrap(" · ".join(warnings), int(WIDTH / A_BOLD_LETTER))
+    top = 0.34 + (0.05 + A_LINE * len(lines) if lines else 0) + extra_top
     height = body + top
     figure = Figure(figsize=(WIDTH, height))
     FigureCanvasAgg(figure)
     figure.text(0.01, 1 - 0.06 / height, title, weight="bold", size=FONT + 1, va="top")
-    if warnings:
-        text = " · ".join(warnings)
+    if lines:
+        text = "\n".join(lines)
         figure.text(0.01, 1 - 0.26 / height, text, weight="bold", size=FONT, va="top", color="#a03000")
     return TitledFigure(figure=figure, height=height, top=top)
 
