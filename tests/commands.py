@@ -57,7 +57,7 @@ def start(folder, script, *arguments):
     )
 
 
-def wait_for(condition, seconds=120):
+def wait_for(condition, seconds=300):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "It did not come to pass."

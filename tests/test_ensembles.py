@@ -168,11 +168,12 @@ def test_joint_features_are_those_of_both_networks():
     torch.manual_seed(0)
     network, images = JointNetwork(two("joint")).eval(), torch.randn(3, 1, 28, 28)
     custom, resnet = network.branches
-    assert network.head.in_features == 64 + 8 * 8
+    linear = network.head[0]
+    assert linear.in_features == 64 + 8 * 8
     expected = []
     for image in images[:, None]:
         seen = torch.cat([custom(image)[0], resnet(image)[0]])
-        expected.append((network.head.weight[0] @ seen + network.head.bias).item())
+        expected.append((linear.weight[0] @ seen + linear.bias).item())
     assert network(images).tolist() == pytest.approx(expected, abs=1e-4)
 
 

@@ -26,7 +26,7 @@ def morlet(scale, turn, reach=24):
     return wave - envelope * wave.sum() / envelope.sum()
 
 
-@pytest.mark.parametrize(("scale", "turn"), itertools.product(range(SCALES), (0, 1, 4, 7)))
+@pytest.mark.parametrize(("scale", "turn"), list(itertools.product(range(SCALES), (0, 1, 4, 7))))
 def test_wavelets_are_those_in_space(scale, turn):
     side, reach = 64, 24
     space = np.zeros((side, side), complex)
