@@ -24,11 +24,10 @@ import numpy as np
 from scipy import stats
 from searching import quiet
 
-from sweeps import challenge1, challenge2
 from sweeps.core.challenge import Approach
 from sweeps.inputs.inputs import Inputs
 from sweeps.inputs.weights import RANDOM
-from sweeps.rerun import image_sets_of, inputs_of
+from sweeps.rerun import challenge_of, image_sets_of, inputs_of
 from sweeps.stages.ranking import best_complete
 from sweeps.store.journal import Journal
 from sweeps.store.trials import TrialRecord, searched
@@ -40,7 +39,6 @@ from trainables.parts.protocol import TEST, VALIDATION
 from trainables.parts.results import SeedResult
 from trainables.parts.run_seed import prepare_worker, run_seed
 
-CHALLENGES = {each.CHALLENGE.name: each.CHALLENGE for each in (challenge1, challenge2)}
 # Seeds that a process runs in one go.
 BATCH = 10
 
@@ -59,7 +57,7 @@ def main() -> None:
     quiet()
     asked = _asked()
     journal = Journal(asked.folder, write=False)
-    challenge = CHALLENGES[journal.spec.challenge].with_backbone(journal.spec.backbone)
+    challenge = challenge_of(journal)
     trials = journal.trials()
     rows: list[Row] = []
     names = [approach.name for approach in challenge.named(asked.approaches or journal.approaches())]
@@ -142,8 +140,8 @@ def _printed(row: Row, rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _interval(values: np.ndarray) -> str:
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-    return f"{values.mean() - half:.2f} to {values.mean() + half:.2f}"
+    found = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    return f"{found.low:.2f} to {found.high:.2f}"
 
 
 def _asked() -> argparse.Namespace:

@@ -81,7 +81,7 @@ def rerun(asked: argparse.Namespace) -> int:
         BadInput: There is no such configuration, or its images or weights are not at hand.
     """
     journal = Journal(path_of(asked.folder), write=False)
-    challenge = _challenge(journal)
+    challenge = challenge_of(journal)
     trials = journal.trials()
     trial = _find(trials, asked.approach, asked.trial)
     (approach,) = challenge.named([asked.approach])
@@ -104,7 +104,7 @@ def rerun(asked: argparse.Namespace) -> int:
     return 0 if not recorded or _same(found, recorded) else 1
 
 
-def _challenge(journal: Journal) -> Challenge:
+def challenge_of(journal: Journal) -> Challenge:
     """The challenge that the sweep is of.
 
     Raises:

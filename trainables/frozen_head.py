@@ -294,6 +294,7 @@ class ResNet50Focal(Focal):
 class OnLite0(FrozenHead):
     """Heads on frozen EfficientNet-Lite0, whose tables are those of `tapped_head`; their border may be cut off."""
 
+    backbones = ("efficientnet_lite0",)
     taps = LITE0_TAPS
     poolings = ("full",)
     interpolation = TAPPED_INTERPOLATION
@@ -304,13 +305,9 @@ class OnLite0(FrozenHead):
 class Lite0MLP(OnLite0, MLP):
     """Hidden layers with ReLU and dropout, then a linear layer, on an inner layer of frozen EfficientNet-Lite0."""
 
-    backbones = ("efficientnet_lite0",)
-
 
 class Lite0Focal(OnLite0, Focal):
     """A linear layer on an inner layer of frozen EfficientNet-Lite0, trained with focal loss."""
-
-    backbones = ("efficientnet_lite0",)
 
 
 class TwoBackbones(FrozenHead):

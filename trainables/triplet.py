@@ -235,5 +235,3 @@ class AlexNetTriplet(Triplet):
 
 class Lite0Triplet(OnLite0, Triplet):
     """An embedding of an inner layer of frozen EfficientNet-Lite0, trained with triplet loss."""
-
-    backbones = ("efficientnet_lite0",)
