@@ -34,7 +34,7 @@ def suggest_statistics_memory(trial: Trial) -> None:
 
 
 def suggest_cnn(trial: Trial, *, most_steps: int = 100) -> None:
-    """Parameters of the study's custom network, which has four blocks."""
+    """Parameters of the custom network; the study's has four blocks."""
     suggest_scratch_network(trial, most_steps=most_steps)
     suggest_loss(trial)
     suggest_statistics_memory(trial)
@@ -214,6 +214,17 @@ def suggest_two_backbones(trial: Trial, taps: Sequence[str] = TWICE_FIVE_BLOCKS)
     """The training of linear heads on two backbones, and how these become one answer."""
     suggest_head(trial, taps)
     trial.suggest_categorical("combination", ["joint", "average"])  # Scientific.
+
+
+def suggest_hog(trial: Trial) -> None:
+    """The cells of HOG."""
+    trial.suggest_categorical("hog_cell_px", [4, 7])  # Nuisance: 7 x 7 or 4 x 4 cells.
+
+
+def suggest_svm(trial: Trial) -> None:
+    """A support vector machine with Gaussian kernel."""
+    trial.suggest_float("svm_c", 1e-1, 1e3, log=True)  # Nuisance.
+    trial.suggest_float("svm_gamma_factor", 1e-2, 1e1, log=True)  # Nuisance: 1 is sklearn's "scale".
 
 
 def suggest_tapped_head(trial: Trial, taps: Sequence[str]) -> None:
