@@ -50,7 +50,7 @@ from sweeps.inputs.weights import RANDOM, Weights, find_weights
 from sweeps.views.text_table import aligned
 from trainables.frozen_head import VGG11MLP
 from trainables.parts.backbones import FeatureSpec, empty_backbone, extractor
-from trainables.parts.image_sets import PIXELS, POOL, ImageSet
+from trainables.parts.image_sets import PIXELS, POOL, ImageSet, unpacked
 from trainables.parts.learner import Support
 from trainables.parts.metrics import METRICS, score
 from trainables.parts.protocol import SHOTS_PER_CLASS, VALIDATION_PER_CLASS, split_of_seed
@@ -95,6 +95,7 @@ class Tables:
 
 def metrics_of(params: Mapping[str, Any], features: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Metrics of seed 0, whose ten training images come first, over all the other images."""
+    features = unpacked(features)
     shots = 2 * SHOTS_PER_CLASS
     support = Support(
         images=torch.from_numpy(features[:shots].copy()), labels=torch.from_numpy(labels[:shots].astype(np.float32))
@@ -252,10 +253,9 @@ def run(options: argparse.Namespace, folder: Path) -> None:
     """Run both parts and print their tables."""
     dataset, _ = find_dataset(options.dataset)
     weights, notice = find_weights(options.weights, [BACKBONE])
-    params = dict(PUBLISHED["vgg11_mlp"].params)
-    # Of another size, which only a test of this file asks for, the last layer too.
-    last = replace(VGG11MLP.needs(VGG11MLP.Config(**params)).features[0], size_px=options.size_px)
-    spec = replace(last, precision=fastest_precision())
+    params = dict(PUBLISHED["vgg11_mlp"].params) | {"tap": f"5@{options.size_px}"}
+    (offered,) = VGG11MLP.needs(VGG11MLP.Config(**params)).features
+    spec = replace(offered, precision=fastest_precision())
     tables = Tables(images=dataset.pixel_sets()[POOL], weights=weights, folder=folder)
     workers = os.cpu_count() or 1
     is_random = weights[BACKBONE].is_random
@@ -292,7 +292,7 @@ def main() -> None:
     add("--seeds", type=int, default=2, help="seeds of the notebook's (default: 2)")
     add("--of", type=int, default=50, help="seeds of ours, and of the notebook's by extrapolation (default: 50)")
     add("--checked", type=int, default=200, help="validation images whose features are compared (default: 200)")
-    add("--size-px", type=int, default=224, help=argparse.SUPPRESS)
+    add("--size-px", type=int, choices=(224, 128), default=224, help="of the images that VGG11 gets (default: 224)")
     options = parser.parse_args()
     most = 2 * VALIDATION_PER_CLASS
     if not (1 <= options.seeds <= options.of and 2 <= options.checked <= most):

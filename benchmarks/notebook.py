@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from trainables.parts.normalisation import normalise
 from trainables.parts.protocol import split_of_seed
+from trainables.parts.taps import size_px_of
 from trainables.parts.torchvision_import import torchvision
 from trainables.small_cnn import CNN, CnnConfig
 
@@ -125,7 +126,7 @@ def train_head_and_validate(
             differs between training and eval mode.
     """
     torch.manual_seed(seed)
-    transform = frozen_transforms(params["size_px"])
+    transform = frozen_transforms(size_px_of(params["tap"]))
     train_set, validation_set = sets_of_seed(seed, images, labels, transform, transform)
     head = nn.Sequential(
         nn.Linear(512 * 7 * 7, params["width"]),
