@@ -34,7 +34,7 @@ from sweeps.store.trials import TrialRecord
 from sweeps.tracking.sweep_run import SweepEnd, SweepRun
 from sweeps.tracking.tracker import Tracker
 from trainables.parts.metrics import METRICS
-from trainables.parts.protocol import TEST, VALIDATION
+from trainables.parts.protocol import TEST, VALIDATION, study_protocol
 from trainables.parts.results import SeedResult
 
 SEEDS = 10
@@ -238,6 +238,7 @@ def of_mlflow(folder: Path, trials: int) -> tuple[float, float]:
         params={},
         shared_tags={},
         approach_tags={},
+        protocol=study_protocol(),
         test_counts=(234, 390),
         examples=[made_up.params],
     )

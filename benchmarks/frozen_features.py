@@ -53,7 +53,7 @@ from trainables.parts.backbones import FeatureSpec, empty_backbone, extractor
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet, unpacked
 from trainables.parts.learner import Support
 from trainables.parts.metrics import METRICS, score
-from trainables.parts.protocol import SHOTS_PER_CLASS, VALIDATION_PER_CLASS, split_of_seed
+from trainables.parts.protocol import STUDY_SHOTS, STUDY_VALIDATION, study_protocol
 from trainables.parts.run_seed import classify, prepare_worker, run_seed
 from trainables.parts.streams import Streams
 
@@ -96,7 +96,7 @@ class Tables:
 def metrics_of(params: Mapping[str, Any], features: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Metrics of seed 0, whose ten training images come first, over all the other images."""
     features = unpacked(features)
-    shots = 2 * SHOTS_PER_CLASS
+    shots = 2 * STUDY_SHOTS
     support = Support(
         images=torch.from_numpy(features[:shots].copy()), labels=torch.from_numpy(labels[:shots].astype(np.float32))
     )
@@ -106,7 +106,7 @@ def metrics_of(params: Mapping[str, Any], features: np.ndarray, labels: np.ndarr
 
 def same_numbers(params: Mapping[str, Any], table_spec: FeatureSpec, tables: Tables, checked: int) -> str:
     """Features and metrics from the sweep's tables against those computed directly, in each precision."""
-    train_rows, validation_rows = split_of_seed(0)
+    train_rows, validation_rows = study_protocol().split(0)
     rows = np.concatenate([train_rows, validation_rows[np.linspace(0, len(validation_rows) - 1, checked).astype(int)]])
     labels = tables.images.labels[rows]
     lines, from_sweep = [], {}
@@ -130,7 +130,7 @@ def same_numbers(params: Mapping[str, Any], table_spec: FeatureSpec, tables: Tab
         )
     return "\n".join(
         [
-            f"Features from the sweep's tables against computed directly: seed 0, {2 * SHOTS_PER_CLASS} training and "
+            f"Features from the sweep's tables against computed directly: seed 0, {2 * STUDY_SHOTS} training and "
             f"{checked} validation images; metrics from the tables",
             "",
             aligned(
@@ -294,7 +294,7 @@ def main() -> None:
     add("--checked", type=int, default=200, help="validation images whose features are compared (default: 200)")
     add("--size-px", type=int, choices=(224, 128), default=224, help="of the images that VGG11 gets (default: 224)")
     options = parser.parse_args()
-    most = 2 * VALIDATION_PER_CLASS
+    most = 2 * STUDY_VALIDATION
     if not (1 <= options.seeds <= options.of and 2 <= options.checked <= most):
         parser.error(f"Expected 1 <= --seeds <= --of and 2 <= --checked <= {most}.")
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:

@@ -21,7 +21,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader, Dataset
 
 from trainables.parts.normalisation import normalise
-from trainables.parts.protocol import split_of_seed
+from trainables.parts.protocol import study_protocol
 from trainables.parts.taps import size_px_of
 from trainables.parts.torchvision_import import torchvision
 from trainables.small_cnn import CNN, CnnConfig
@@ -156,7 +156,7 @@ def sets_of_seed(
     seed: int, images: np.ndarray, labels: np.ndarray, to_train: Transform, to_validate: Transform
 ) -> tuple[Images, Images]:
     """The images that train and those that validate under this seed."""
-    train_rows, validation_rows = split_of_seed(seed)
+    train_rows, validation_rows = study_protocol().split(seed)
     return (
         Images(images[train_rows], labels[train_rows], to_train),
         Images(images[validation_rows], labels[validation_rows], to_validate),

@@ -13,7 +13,7 @@ from sweeps.analysis.summary import summarise
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.store.spec import Source, Spec, Start
 from sweeps.store.trials import TrialRecord
-from trainables.parts.protocol import TEST, VALIDATION
+from trainables.parts.protocol import TEST, VALIDATION, study_protocol
 from trainables.parts.results import SeedResult
 
 
@@ -26,6 +26,7 @@ SPEC = Spec(
     challenge="challenge1",
     numbers_version=2,
     dataset=source("/images/pneumoniamnist.npz"),
+    protocol=study_protocol(),
     test_counts=(234, 390),
     precision="float32",
     smoke=False,

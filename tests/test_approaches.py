@@ -20,7 +20,7 @@ from sweeps.store.journal import Journal
 from trainables.parts.backbones import BACKBONES, OF_TIMM, before_last, blocks, empty_backbone, random_backbone
 from trainables.parts.datasets import BREASTMNIST, phantom_other
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
-from trainables.parts.protocol import TEST, VALIDATION, split_of_seed
+from trainables.parts.protocol import TEST, VALIDATION, study_protocol
 from trainables.parts.run_seed import prepare_worker, run_seed, support_of
 from trainables.parts.streams import Streams
 
@@ -144,7 +144,7 @@ def numbers(results):
 def taught(approach, config, image_sets):
     """What seed 0 has to learn from."""
     weights = {name: random_weights(name) for name in approach.learner.may_need.trained_backbones}
-    return support_of(approach.learner.needs(config), split_of_seed(0)[0], image_sets, weights)
+    return support_of(approach.learner.needs(config), study_protocol().split(0)[0], image_sets, weights)
 
 
 def test_every_published_setting_lies_in_the_space_and_is_a_configuration(approach):
@@ -273,7 +273,7 @@ def test_an_image_scored_alone_and_in_a_batch_has_the_same_logit(approach, image
 def test_never_sees_a_validation_label(approach, image_sets, trained):
     """Validation images with all labels turned give exactly the opposite accuracy: nothing else has changed."""
     pool = image_sets[POOL]
-    rows, _ = split_of_seed(1000)
+    rows, _ = study_protocol().split(1000)
     turned_labels = 1 - pool.labels
     turned_labels[rows] = pool.labels[rows]
     turned = {**image_sets, POOL: ImageSet(labels=turned_labels, views=pool.views)}

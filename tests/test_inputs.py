@@ -19,7 +19,7 @@ from trainables.parts.backbones import BACKBONES, FeatureSpec
 from trainables.parts.datasets import BREASTMNIST
 from trainables.parts.image_sets import PIXELS, POOL
 from trainables.parts.learner import Learner, Needs
-from trainables.parts.protocol import NUMBERS_VERSION, TEST
+from trainables.parts.protocol import NUMBERS_VERSION, TEST, study_protocol
 
 COMPUTED = FeatureSpec(backbone="alexnet", output="mean", size_px=128)
 
@@ -104,6 +104,7 @@ def test_nothing_real(tmp_path, phantom, alexnet):
         challenge="c",
         numbers_version=NUMBERS_VERSION,
         dataset=Source(source="phantom", fingerprint=phantom.fingerprint),
+        protocol=study_protocol(),
         test_counts=(234, 390),
         weights={"alexnet": Source(source="random", fingerprint=fingerprint)},
         other_datasets={

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from trainables.parts.protocol import split_of_seed
+from trainables.parts.protocol import study_protocol
 
 SEEDS = [0, 1, 49, 10_000, 2**32 - 1]
 
@@ -16,19 +16,19 @@ def test_split_is_the_course_s(seed):
                 train.append(first_row_of_class + order[position])
             elif position < 505:
                 validation.append(first_row_of_class + order[position])
-    found_train, found_validation = split_of_seed(seed)
+    found_train, found_validation = study_protocol().split(seed)
     assert found_train.tolist() == train
     assert found_validation.tolist() == validation
 
 
 def test_split_of_seed_0_is_as_it_ever_was():
-    train, _ = split_of_seed(0)
+    train, _ = study_protocol().split(0)
     assert train.tolist() == [993, 859, 298, 553, 672, 1993, 1859, 1298, 1553, 1672]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_split_is_disjoint_and_balanced(seed):
-    train, validation = split_of_seed(seed)
+    train, validation = study_protocol().split(seed)
     assert len(set(train)) == 10
     assert len(set(validation)) == 1000
     assert not set(train) & set(validation)
@@ -42,5 +42,5 @@ def test_split_leaves_the_global_random_state_alone():
     np.random.seed(1)
     expected = np.random.random()
     np.random.seed(1)
-    split_of_seed(7)
+    study_protocol().split(7)
     assert np.random.random() == expected

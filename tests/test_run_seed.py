@@ -8,7 +8,7 @@ from trainables.parts.backbones import FeatureSpec
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
 from trainables.parts.learner import Learner, Needs
 from trainables.parts.metrics import METRICS
-from trainables.parts.protocol import TEST, VALIDATION, split_of_seed
+from trainables.parts.protocol import TEST, VALIDATION, study_protocol
 from trainables.parts.run_seed import classify, run_seed, support_of
 
 
@@ -57,7 +57,7 @@ class Diverged(Learner):
 @pytest.mark.parametrize("seed", [0, 11])
 def test_fit_gets_the_ten_images_of_the_split(phantom, seed):
     (result,) = run_seed(Watched, {}, seed, phantom.pixel_sets())
-    train, _ = split_of_seed(seed)
+    train, _ = study_protocol().split(seed)
     assert result.error is None
     assert Watched.seen.images.dtype == torch.uint8
     assert np.array_equal(Watched.seen.images.numpy(), phantom.pool_images[train])
@@ -67,7 +67,7 @@ def test_fit_gets_the_ten_images_of_the_split(phantom, seed):
 
 def test_accuracy_is_over_the_1000_validation_images(phantom):
     (result,) = run_seed(Watched, {}, 5, phantom.pixel_sets())
-    _, validation = split_of_seed(5)
+    _, validation = study_protocol().split(5)
     threshold = float(Watched.seen.images.float().mean())
     right = 0
     for row in validation:
@@ -87,7 +87,7 @@ def test_fit_does_not_need_validation_labels(phantom):
     (ordinary,) = run_seed(Watched, {}, 2, phantom.pixel_sets())
     with_labels = Watched.seen
     labels = phantom.labels()[POOL].copy()
-    train, _ = split_of_seed(2)
+    train, _ = study_protocol().split(2)
     others = np.setdiff1d(np.arange(2000), train)
     labels[others] = 1 - labels[others]
     (swapped,) = run_seed(Watched, {}, 2, {POOL: ImageSet(labels=labels, views={PIXELS: phantom.pool_images})})
@@ -201,7 +201,7 @@ def test_support_is_what_the_needs_say(store):
 
 
 def test_without_needs_there_are_the_pixels_and_nothing_else(phantom):
-    support = support_of(Needs(), split_of_seed(0)[0], phantom.pixel_sets(), {})
+    support = support_of(Needs(), study_protocol().split(0)[0], phantom.pixel_sets(), {})
     assert support.images.shape == (10, 28, 28)
     assert (support.more, dict(support.other_datasets), dict(support.weights)) == ((), {}, {})
 

@@ -57,13 +57,13 @@ def estimate(values_N: np.ndarray, images_error: float = 0.0) -> Estimate | None
     return Estimate(n=n, mean=mean, iqm=iqm, sd=sd, low=low, high=high, images_error=images_error)
 
 
-def estimates(results: Iterable[SeedResult], split: str, test_counts: tuple[int, int]) -> dict[str, Estimate]:
+def estimates(results: Iterable[SeedResult], split: str, test_counts: tuple[int, ...]) -> dict[str, Estimate]:
     """Each metric over the seeds that have it on this split.
 
     Args:
         results: Of one configuration.
         split: Validation or test.
-        test_counts: Normal and pneumonia images of the test split.
+        test_counts: Images of each class of the test split.
     """
     found = sorted((r for r in results if r.split == split and r.error is None), key=lambda r: r.seed)
     values = {metric: np.array([getattr(r, metric) for r in found], dtype=float) for metric in METRICS}
@@ -79,7 +79,7 @@ def _pool_errors() -> dict[str, float]:
     return {"accuracy": POOL_ERROR, "balanced_accuracy": POOL_ERROR}
 
 
-def _test_errors(values: dict[str, np.ndarray], counts: tuple[int, int]) -> dict[str, float]:
+def _test_errors(values: dict[str, np.ndarray], counts: tuple[int, ...]) -> dict[str, float]:
     """Binomial standard errors of proportions of test images; of AUROC and the Brier score there is none."""
     normal, pneumonia = counts
     sensitivity = _binomial(values["sensitivity"].mean(), pneumonia)

@@ -17,8 +17,8 @@ from sweeps.inputs.images import find_dataset, find_other
 from sweeps.inputs.weights import Weights, find_weights
 from sweeps.store.spec import Source, Spec
 from trainables.parts.backbones import FeatureSpec, size_near
-from trainables.parts.datasets import BREASTMNIST, PHANTOM, Dataset, OtherDataset
-from trainables.parts.image_sets import PIXELS, ImageSet
+from trainables.parts.datasets import BREASTMNIST, PHANTOM, Dataset, OtherDataset, small
+from trainables.parts.image_sets import PIXELS, POOL, ImageSet
 from trainables.parts.protocol import NUMBERS_VERSION
 
 # Input size of the backbones in a smoke run, or one near it; everything else about it is as usual.
@@ -96,12 +96,12 @@ class Inputs:
         backbone: str | None = None,
     ) -> Spec:
         """The spec of a sweep with these inputs; the arguments are fields of it."""
-        normal, pneumonia = np.bincount(self.dataset.test_labels, minlength=2).tolist()
         return Spec(
             challenge=challenge,
             numbers_version=NUMBERS_VERSION,
             dataset=_source(self.dataset),
-            test_counts=(normal, pneumonia),
+            protocol=self.dataset.protocol,
+            test_counts=self.dataset.test_counts,
             weights={name: _source(each) for name, each in self.weights.items()},
             other_datasets={name: _source(each) for name, each in self.other_datasets.items()},
             precision=self.precision,
@@ -112,7 +112,7 @@ class Inputs:
         )
 
     def images(self, name: str) -> np.ndarray:
-        """The images of the pool, the test split or another data set, uint8 (N, 28, 28)."""
+        """The images of the pool, the test split or another data set, uint8 (N, S, S) or (N, S, S, 3)."""
         return self.other_datasets[name].images if name in self.other_datasets else self.dataset.images()[name]
 
     def labels(self, name: str) -> np.ndarray:
@@ -164,8 +164,9 @@ class Inputs:
                 slots,
                 interrupt,
             )
-            found = {PIXELS: self.images(name)} | {spec.name: tables[self._as_computed(spec)] for spec in specs}
-            sets[name] = ImageSet(labels=self.labels(name), views=found)
+            found = {PIXELS: small(self.images(name))} | {spec.name: tables[self._as_computed(spec)] for spec in specs}
+            protocol = self.dataset.protocol if name == POOL else None
+            sets[name] = ImageSet(labels=self.labels(name), views=found, protocol=protocol)
         return sets
 
     def weights_to_train(self, approaches: Sequence[Approach]) -> dict[str, dict[str, np.ndarray]]:

@@ -6,7 +6,7 @@ Arrays go into the object store once, and a stage's workers see the images of it
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic
 
@@ -19,6 +19,7 @@ from sweeps.run.command import PlannedStage, Prepared
 from sweeps.run.options import AnyOptions
 from sweeps.stages.fixed import FixedStage
 from sweeps.stages.stage import Stage
+from sweeps.store.trials import CONFIRM
 from trainables.parts.image_sets import POOL, ImageSet
 from trainables.parts.protocol import VALIDATION
 from trainables.seed_trainable import InObjectStore
@@ -93,7 +94,11 @@ class Workers(Generic[AnyOptions]):
         if not self._weights:
             states = inputs.weights_to_train(approaches)
             self._weights = {name: InObjectStore(ray.put(state)) for name, state in states.items()}
-        return {name: self._image_sets[name] for name in names}
+        stored = {name: self._image_sets[name] for name in names}
+        if stage.name == CONFIRM:
+            protocol = inputs.dataset.protocol.for_confirmation()
+            stored[POOL] = replace(stored[POOL], protocol=protocol)
+        return stored
 
     def _views(self, stage: FixedStage) -> set[str]:
         """What the stage's tasks look at, which spares most of the backbones' work."""
@@ -107,6 +112,4 @@ class Workers(Generic[AnyOptions]):
 
 def _in_store(images: ImageSet) -> ImageSet:
     """The same image set with its arrays in the object store."""
-    return ImageSet(
-        labels=images.labels, views={name: InObjectStore(ray.put(array)) for name, array in images.views.items()}
-    )
+    return replace(images, views={name: InObjectStore(ray.put(array)) for name, array in images.views.items()})

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sweeps.core.errors import BadInput
+from trainables.parts.protocol import Protocol
 
 # A value of a command-line option, as JSON has it.
 OptionValue = str | int | float | bool | tuple[str, ...] | None
@@ -54,7 +55,8 @@ class Spec(Stored):
         challenge: Its name.
         numbers_version: Of the training code.
         dataset: The images.
-        test_counts: Normal and pneumonia images of the test split.
+        protocol: Which of the images a seed learns from and is scored on.
+        test_counts: Images of each class of the test split.
         weights: Of every backbone.
         other_datasets: Data sets besides the images, that an approach may learn from.
         precision: What the backbones compute in.
@@ -67,7 +69,8 @@ class Spec(Stored):
     challenge: str
     numbers_version: int
     dataset: Source
-    test_counts: tuple[int, int]
+    protocol: Protocol
+    test_counts: tuple[int, ...]
     weights: Mapping[str, Source] = {}
     other_datasets: Mapping[str, Source] = {}
     precision: str
@@ -156,6 +159,7 @@ class Difference:
 # What is compared as it is, and what a person calls it.
 PLAIN_PARTS = {
     "numbers_version": "version of the training code",
+    "protocol": "protocol (classes, shots, validation images, pool)",
     "precision": "--precision",
     "smoke": "--smoke",
     "seeds": "--seeds",

@@ -33,7 +33,7 @@ class SweepRun:
         params: Of the sweep's own run; MLflow never changes them.
         shared_tags: Of every run of the sweep.
         approach_tags: Of every run of each approach.
-        test_counts: Normal and pneumonia images of the test split.
+        test_counts: Images of each class of the test split.
         examples: A configuration of each approach, from which the saved view takes its columns.
     """
 
@@ -45,7 +45,7 @@ class SweepRun:
     params: Mapping[str, str]
     shared_tags: Mapping[str, str]
     approach_tags: Mapping[str, Mapping[str, str]]
-    test_counts: tuple[int, int]
+    test_counts: tuple[int, ...]
     examples: Sequence[Mapping[str, Any]]
 
     @property

@@ -55,7 +55,7 @@ def logarithms(params: Mapping[str, Any]) -> dict[str, str]:
     return {f"{LOGARITHM_PREFIX}{name}": f"{math.log10(value):.2f}" for name, value in found.items()}
 
 
-def metrics(trial: TrialRecord, test_counts: tuple[int, int]) -> list[tuple[str, float, int, int]]:
+def metrics(trial: TrialRecord, test_counts: tuple[int, ...]) -> list[tuple[str, float, int, int]]:
     """Name, value, time stamp and step: each seed's own metrics with the seed as the step, then the aggregates."""
     of_seeds = [
         (
@@ -72,7 +72,7 @@ def metrics(trial: TrialRecord, test_counts: tuple[int, int]) -> list[tuple[str,
     return of_seeds + [(key, round(value, 4), ended_ms(trial), 0) for key, value in found.items()]
 
 
-def aggregates(trial: TrialRecord, test_counts: tuple[int, int]) -> dict[str, float]:
+def aggregates(trial: TrialRecord, test_counts: tuple[int, ...]) -> dict[str, float]:
     """Means of all metrics, sd and 95 % interval of the accuracies, number of seeds, and what they took.
 
     Only a complete trial's are named `accuracy_mean` and so on: one that was raced out or failed has `partial_` before

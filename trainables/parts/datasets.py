@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
 from trainables.parts.phantom import phantom_arrays, phantom_breast_arrays
-from trainables.parts.protocol import IMAGES_PER_CLASS, TEST
+from trainables.parts.protocol import MOST_POOL, TEST, Protocol, study_protocol
 
 PHANTOM = "phantom"
 # What each split must hold of either class: the protocol draws from the first 1000 of each, and AUROC needs both.
-LEAST_OF_PER_CLASS = {"train": IMAGES_PER_CLASS, "val": 0, "test": 1}
+LEAST_OF_PER_CLASS = {"train": MOST_POOL, "val": 0, "test": 1}
 # Of another data set only the training split is read; a triplet needs two images of one class and one of the other.
 LEAST_PER_OTHER_CLASS = {"train": 2}
 BREASTMNIST = "breastmnist"
@@ -28,17 +29,22 @@ class MisfitError(ValueError):
     """A file of images is not as the protocol needs it; the message says what was expected and what came."""
 
 
+# What networks from scratch see, in pixels.
+SMALL_PX = 28
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A checked data set: where it came from, what it is, and the protocol's images of it.
 
-    `pool_images` uint8 (2000, 28, 28) are the first 1000 training images of class 0, then of class 1, in file order;
-    `test_images` (N, 28, 28) with `test_labels` (N,) are the official test split. `fingerprint` is a SHA-256 over all
-    arrays of the file, in 16 hexadecimal digits.
+    `pool_images` uint8, grey (N, S, S) or colour (N, S, S, 3), are the images that seeds draw from, class by class as
+    `protocol` says; `test_images`, of the same form, with `test_labels` (N,) are the test split. `fingerprint` is a
+    SHA-256 over all that was read, in 16 hexadecimal digits.
     """
 
     source: str
     fingerprint: str
+    protocol: Protocol
     pool_images: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
@@ -48,18 +54,47 @@ class Dataset:
         """Whether these are synthetic images, on which no result means anything medical."""
         return self.source == PHANTOM
 
+    @property
+    def test_counts(self) -> tuple[int, ...]:
+        """Test images of each class."""
+        return tuple(np.bincount(self.test_labels, minlength=len(self.protocol.classes)).tolist())
+
     def images(self) -> dict[str, np.ndarray]:
         """All images that a sweep may touch, by image set: the pool, and the test split."""
         return {POOL: self.pool_images, TEST: self.test_images}
 
     def labels(self) -> dict[str, np.ndarray]:
         """The labels of `images`, int64 (N,)."""
-        return {POOL: np.repeat([0, 1], IMAGES_PER_CLASS), TEST: self.test_labels}
+        return {POOL: self.protocol.labels, TEST: self.test_labels}
 
     def pixel_sets(self) -> dict[str, ImageSet]:
         """The pool and the test split, with the pixels as their only view."""
         labels = self.labels()
-        return {name: ImageSet(labels=labels[name], views={PIXELS: images}) for name, images in self.images().items()}
+        return {
+            name: ImageSet(
+                labels=labels[name],
+                views={PIXELS: small(images)},
+                protocol=self.protocol if name == POOL else None,
+            )
+            for name, images in self.images().items()
+        }
+
+
+def small(images: np.ndarray) -> np.ndarray:
+    """Images uint8 (N, S, S) or (N, S, S, 3) as networks from scratch see them: (N, 28, 28) or (N, 3, 28, 28).
+
+    Larger ones are averaged over areas, smaller ones enlarged bilinearly.
+    """
+    planes = images if images.ndim == 3 else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    if planes.shape[-2:] == (SMALL_PX, SMALL_PX):
+        return planes
+    # Pillow's box filter averages over areas when it makes smaller, each pixel by how much of it is covered.
+    filtering = Image.Resampling.BOX if planes.shape[-1] > SMALL_PX else Image.Resampling.BILINEAR
+    flat = [
+        np.asarray(Image.fromarray(plane).resize((SMALL_PX, SMALL_PX), filtering))
+        for plane in planes.reshape(-1, *planes.shape[-2:])
+    ]
+    return np.stack(flat).reshape(*planes.shape[:-2], SMALL_PX, SMALL_PX)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,10 +214,11 @@ def _fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
 
 def _dataset(source: str, arrays: Mapping[str, np.ndarray]) -> Dataset:
     train_labels = arrays["train_labels"].ravel()
-    rows = np.concatenate([np.flatnonzero(train_labels == label)[:IMAGES_PER_CLASS] for label in (0, 1)])
+    rows = np.concatenate([np.flatnonzero(train_labels == label)[:MOST_POOL] for label in (0, 1)])
     return Dataset(
         source=source,
         fingerprint=_fingerprint(arrays),
+        protocol=study_protocol(),
         pool_images=arrays["train_images"][rows],
         test_images=arrays["test_images"],
         test_labels=arrays["test_labels"].ravel().astype(np.int64),

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from trainables.parts.protocol import Protocol as SeedProtocol
+
 PIXELS = "pixels"
 # The image set that seeds draw their training and validation images from. It is no split: a seed's validation images
 # are a part of it.
@@ -44,12 +46,16 @@ class LabelledImages:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSet:
-    """Labelled images in one or more views; a view is an array (N, ...), or one that is stored elsewhere."""
+    """Labelled images in one or more views; a view is an array (N, ...), or one that is stored elsewhere.
+
+    `protocol` says which images of the pool a seed learns from and is scored on; other sets have none.
+    """
 
     labels: np.ndarray
     views: Mapping[str, np.ndarray | StoredElsewhere]
+    protocol: SeedProtocol | None = None
     # Views that this process has fetched, each once.
-    _loaded: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+    _loaded: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def view(self, name: str) -> np.ndarray:
         """The array of that view, (N, ...); read-only if it lies in an object store."""

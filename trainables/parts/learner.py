@@ -12,8 +12,8 @@ from trainables.parts.backbones import FeatureSpec
 from trainables.parts.image_sets import PIXELS, LabelledImages
 from trainables.parts.streams import Streams
 
-# Images in the learner's views, each (N, ...) -> log-odds of pneumonia (N,). It has no memory of the batch's other
-# images.
+# Images in the learner's views, each (N, ...) -> log-odds of class 1 of two (N,), or logits of more classes (N, K). It
+# has no memory of the batch's other images.
 Classifier = Callable[..., Tensor]
 
 
@@ -45,25 +45,30 @@ class Needs:
 
 @dataclass(frozen=True, kw_only=True)
 class Support:
-    """What a learner learns from: ten images in its views, their labels, and what else it needs.
+    """What a learner learns from: a few images in its views, their labels, and what else it needs.
+
+    Shapes: S = images that are learned from, ten in the study.
 
     Attributes:
-        images: The ten images in the first view: uint8 (10, 28, 28) for pixels, float32 (10, ...) for frozen features.
-        labels: float32 (10,), 0 or 1.
-        more: The same ten images in the further views.
+        images: In the first view. Pixels are uint8, grey (S, 28, 28) or of three colours (S, 3, 28, 28); frozen
+            features are float32 (S, ...).
+        labels: int64 (S,), from 0.
+        classes: How many there are, at least two; each has an image.
+        more: The same images in the further views.
         other_datasets: Images of other data sets, by the data set's name, in the first view.
         weights: The state dict of the backbone that is trained further; a copy of its own.
     """
 
     images: Tensor
     labels: Tensor
+    classes: int
     more: tuple[Tensor, ...] = ()
     other_datasets: Mapping[str, LabelledImages] = field(default_factory=dict)
     weights: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Learner:
-    """One way of learning from ten images. A subclass has `Config` and `fit`, and knows nothing of Ray.
+    """One way of learning from a few images. A subclass has `Config` and `fit`, and knows nothing of Ray.
 
     Nothing is kept between seeds: the same (learner, configuration, seed) gives the same bits in any process.
     """
@@ -80,11 +85,11 @@ class Learner:
 
     @classmethod
     def fit(cls, config: Any, support: Support, streams: Streams) -> Classifier:
-        """Learn from the ten support images. Randomness comes from `streams` alone.
+        """Learn from the support images. Randomness comes from `streams` alone.
 
         Args:
             config: An instance of `cls.Config`.
-            support: The ten images and labels; the classifier gets images in the same views.
+            support: The images and labels; the classifier gets images in the same views.
             streams: The seed's named random streams.
         """
         raise NotImplementedError

@@ -2,39 +2,61 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, softmax
 from sklearn.metrics import roc_auc_score
 
+# Of every classifier, and what two classes have besides.
+OF_ALL = ("accuracy", "balanced_accuracy", "auroc", "brier")
+OF_TWO = ("sensitivity", "specificity")
 METRICS = ("accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity", "brier")
 
 
-def score(logits_N: np.ndarray, labels_N: np.ndarray) -> dict[str, float]:
-    """The six metrics of binary classification, each between 0 and 1.
+def decided(logits: np.ndarray) -> np.ndarray:
+    """The class of each image, int64 (N,): of log-odds (N,) class 1 at 0 or more; of logits (N, K) the greatest."""
+    return (logits >= 0).astype(np.int64) if logits.ndim == 1 else logits.argmax(1)
 
-    An image is called pneumonia (1) if p >= 0.5, that is at logit >= 0. Sensitivity is the share of pneumonia found,
-    specificity the share of normal images left alone, balanced accuracy their mean, Brier score the mean of
-    (p - label)^2 (Brier 1950), AUROC the area under the ROC curve of the logits.
+
+def score(logits: np.ndarray, labels_N: np.ndarray) -> dict[str, Any]:
+    """The metrics of a classifier of two or more classes, each between 0 and 1, by their names in `SeedResult`.
+
+    An image of two classes is called 1, the positive one, if p >= 0.5, that is at log-odds >= 0; one of more classes
+    gets the class of the greatest logit. A class's recall is the share of its images that get it, balanced accuracy the
+    mean of all recalls. Sensitivity and specificity are the recalls of classes 1 and 0 of two. AUROC is the area under
+    the ROC curve, of more than two classes the mean over classes against the rest. The Brier score (Brier 1950) is half
+    the sum over classes of (p - truth)^2, averaged over images, which for two classes is the mean of (p - label)^2.
 
     Args:
-        logits_N: Log-odds of pneumonia, shape (N,), finite.
-        labels_N: 0 or 1, shape (N,), both present.
+        logits: Log-odds of class 1, shape (N,), for two classes; logits of each class, (N, K), for more. Finite.
+        labels_N: From 0, shape (N,), all classes present.
 
     Raises:
         ValueError: A logit is not finite, which is what a diverged network gives.
     """
-    broken = int(np.count_nonzero(~np.isfinite(logits_N)))
+    broken = int(np.count_nonzero(~np.isfinite(logits)))
     if broken:
-        raise ValueError(f"{broken} of {len(logits_N)} logits are not finite: the training diverged.")
-    called_N = logits_N >= 0
-    positive_N = labels_N == 1
-    sensitivity = float(np.mean(called_N[positive_N]))
-    specificity = float(np.mean(~called_N[~positive_N]))
-    return {
-        "accuracy": float(np.mean(called_N == positive_N)),
-        "balanced_accuracy": (sensitivity + specificity) / 2,
-        "auroc": float(roc_auc_score(positive_N, logits_N)),
-        "sensitivity": sensitivity,
-        "specificity": specificity,
-        "brier": float(np.mean(np.square(expit(logits_N.astype(np.float64)) - positive_N))),
+        raise ValueError(f"{broken} of {logits.size} logits are not finite: the training diverged.")
+    classes = 2 if logits.ndim == 1 else logits.shape[1]
+    hits_N = decided(logits) == labels_N
+    recalls = [float(np.mean(hits_N[labels_N == label])) for label in range(classes)]
+    found: dict[str, Any] = {"accuracy": float(np.mean(hits_N))}
+    if classes == 2:
+        positive_N = labels_N == 1
+        specificity, sensitivity = recalls
+        return found | {
+            "balanced_accuracy": (sensitivity + specificity) / 2,
+            "auroc": float(roc_auc_score(positive_N, logits)),
+            "sensitivity": sensitivity,
+            "specificity": specificity,
+            "brier": float(np.mean(np.square(expit(logits.astype(np.float64)) - positive_N))),
+        }
+    p_NK = softmax(logits.astype(np.float64), axis=1)
+    is_NK = labels_N[:, None] == np.arange(classes)
+    return found | {
+        "balanced_accuracy": float(np.mean(recalls)),
+        "auroc": float(np.mean([roc_auc_score(is_N, p_N) for is_N, p_N in zip(is_NK.T, p_NK.T, strict=True)])),
+        "brier": float(np.square(p_NK - is_NK).sum(1).mean() / 2),
+        "recalls": tuple(recalls),
     }

@@ -1,31 +1,100 @@
-"""The protocol that every approach runs under: which images a seed trains and validates on.
+"""The protocol that every approach runs under: which images a seed learns from and validates on.
 
-It is the course's own: one `RandomState(seed).permutation(1000)` for both classes; of each class (the first 1000 images
-of the *train* split, in file order) positions 0:5 train and 5:505 validate.
+For the study's images it is the course's own: one `RandomState(seed).permutation(1000)` for both classes; of each class
+(the first 1000 images of the *train* split, in file order) positions 0:5 learn and 5:505 validate.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 # Raise it in the commit that changes any result of any approach: sweeps begun with other numbers are not resumed.
 NUMBERS_VERSION = 4
 
-IMAGES_PER_CLASS = 1000
-SHOTS_PER_CLASS = 5
-VALIDATION_PER_CLASS = 500
+# The most images of a class that seeds draw from.
+MOST_POOL = 1000
+# The study's shots, and its validation images of a class.
+STUDY_SHOTS, STUDY_VALIDATION = 5, 500
 VALIDATION, TEST = "validation", "test"
 
 
-def split_of_seed(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the pool that train (10) and validate (1000) under this seed; class 0 before class 1 in both.
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """Which images there are, how many of them a seed learns from, and how many it is scored on.
 
-    The pool holds 1000 images of class 0, then 1000 of class 1.
+    The images of the pool stand class by class. A seed draws an order of as many numbers as the largest class has
+    images, and each class takes those below its own size in that order: its shots first, then its validation images,
+    which are as many in each class.
+
+    Attributes:
+        classes: Their names; a label is a place in this row.
+        shots: Images of each class that are learned from.
+        validation: Images of each class that a seed is scored on in the search, fewer where a class has fewer left.
+        confirmation: The same on fresh seeds, where no choice is left to be made.
+        pool: Images of each class that are drawn from.
+        groups: Of each image of the pool, a number of whom or what it belongs to, such as a patient; empty if each
+            image stands for itself. No group both learns and validates, and shots are of different groups as far as a
+            class has so many.
     """
-    order = np.random.RandomState(seed).permutation(IMAGES_PER_CLASS)
-    train = order[:SHOTS_PER_CLASS]
-    validation = order[SHOTS_PER_CLASS : SHOTS_PER_CLASS + VALIDATION_PER_CLASS]
-    return (
-        np.concatenate([train, IMAGES_PER_CLASS + train]),
-        np.concatenate([validation, IMAGES_PER_CLASS + validation]),
+
+    classes: tuple[str, ...]
+    shots: tuple[int, ...]
+    validation: int
+    confirmation: int
+    pool: tuple[int, ...]
+    groups: tuple[int, ...] = ()
+
+    @property
+    def support(self) -> int:
+        """Images that a seed learns from."""
+        return sum(self.shots)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Of the images of the pool, int64."""
+        return np.repeat(np.arange(len(self.classes)), self.pool)
+
+    def for_confirmation(self) -> Protocol:
+        """The protocol as fresh seeds follow it."""
+        return replace(self, validation=self.confirmation)
+
+    def split(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the pool that this seed learns from, and is scored on; class by class in both.
+
+        Raises:
+            ValueError: The groups that are learned from leave a class without another image.
+        """
+        order = np.random.RandomState(seed).permutation(max(self.pool))
+        starts = np.cumsum([0, *self.pool[:-1]])
+        drawn = [start + order[order < size] for start, size in zip(starts, self.pool, strict=True)]
+        groups = np.array(self.groups) if self.groups else np.arange(sum(self.pool))
+        shots = [self._shots(rows, groups, count) for rows, count in zip(drawn, self.shots, strict=True)]
+        learned_from = np.concatenate(shots)
+        others = [rows[~np.isin(groups[rows], groups[learned_from])] for rows in drawn]
+        count = min(self.validation, *map(len, others))
+        if count == 0:
+            name = self.classes[int(np.argmin([len(rows) for rows in others]))]
+            raise ValueError(f"All groups of {name} have an image among those that seed {seed} learns from.")
+        return learned_from, np.concatenate([rows[:count] for rows in others])
+
+    @staticmethod
+    def _shots(rows: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+        """The first images, in this order, of so many different groups; then others, if there are fewer groups."""
+        _, first = np.unique(groups[rows], return_index=True)
+        is_first = np.zeros(len(rows), bool)
+        is_first[first] = True
+        # A stable sort puts the first image of each group ahead and keeps the order otherwise.
+        return rows[np.argsort(~is_first, kind="stable")][:count]
+
+
+def study_protocol(classes: tuple[str, ...] = ("normal", "pneumonia")) -> Protocol:
+    """The study's protocol: five images of each of two classes learn, 500 validate, of pools of 1000."""
+    return Protocol(
+        classes=classes,
+        shots=(STUDY_SHOTS,) * len(classes),
+        validation=STUDY_VALIDATION,
+        confirmation=STUDY_VALIDATION,
+        pool=(MOST_POOL,) * len(classes),
     )

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
+
+import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedResult:
-    """What one seed of one configuration gave on one split. Metrics are between 0 and 1, and None if it failed."""
+    """What one seed of one configuration gave on one split. Metrics are between 0 and 1, and None if it failed.
+
+    `sensitivity` and `specificity` exist for two classes, and `recalls`, the recall of each class, for more. `hits`
+    says of each image that was scored whether it got its class, as `packed` writes it: in the order of
+    `Protocol.split`, or of the test split class by class.
+    """
 
     seed: int
     split: str
@@ -19,4 +27,23 @@ class SeedResult:
     sensitivity: float | None = None
     specificity: float | None = None
     brier: float | None = None
+    recalls: tuple[float, ...] = ()
+    hits: str | None = None
     error: str | None = None
+
+
+def packed(hits_N: np.ndarray) -> str:
+    """Booleans as text, eight in a byte and three bytes in four letters (base64)."""
+    return base64.b64encode(np.packbits(hits_N).tobytes()).decode()
+
+
+def unpacked_hits(text: str, count: int) -> np.ndarray:
+    """The booleans (count,) that `packed` wrote.
+
+    Raises:
+        ValueError: The text is not of so many.
+    """
+    bytes_M = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+    if len(bytes_M) != (count + 7) // 8:
+        raise ValueError(f"Expected the hits of {count} images, {(count + 7) // 8} bytes; got {len(bytes_M)}.")
+    return np.unpackbits(bytes_M, count=count).astype(bool)

@@ -1,4 +1,4 @@
-"""One seed of one configuration: train on its ten images, score the others. Workers and `rerun.py` both run this."""
+"""One seed of one configuration: train on its few images, score others. Workers and `rerun.py` both run this."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from threadpoolctl import threadpool_limits
 
 from trainables.parts.image_sets import POOL, ImageSet, LabelledImages, loaded, unpacked
 from trainables.parts.learner import Classifier, Learner, Needs, Support
-from trainables.parts.metrics import score
-from trainables.parts.protocol import VALIDATION, split_of_seed
-from trainables.parts.results import SeedResult
+from trainables.parts.metrics import decided, score
+from trainables.parts.protocol import VALIDATION, Protocol
+from trainables.parts.results import SeedResult, packed
 from trainables.parts.streams import Streams
 
 # About 50 images stay in a CPU core's cache and score fastest; a fixed size keeps the bits the same everywhere.
@@ -49,7 +49,7 @@ def run_seed(
     *,
     weights: Mapping[str, Any] | None = None,
 ) -> list[SeedResult]:
-    """Train one configuration on one seed's ten images and score it on each of `splits`.
+    """Train one configuration on one seed's images and score it on each of `splits`.
 
     A failure is one result with `error` set, on the first split. `seconds` counts training and scoring; the second
     split's counts only its scoring.
@@ -58,7 +58,8 @@ def run_seed(
         learner: What learns.
         params: Its hyperparameters.
         seed: It draws the images and starts the random streams.
-        image_sets: `POOL`, `TEST` if that split is scored, and the other data sets that the configuration needs.
+        image_sets: `POOL` with its protocol, `TEST` if that split is scored, and the other data sets that the
+            configuration needs.
         splits: What is scored, in this order.
         weights: By backbone, the state dict of those that are trained further, of arrays, or what loads it.
     """
@@ -72,20 +73,36 @@ def run_seed(
     try:
         config = learner.Config(**params)
         needs = learner.needs(config)
-        train_rows, validation_rows = split_of_seed(seed)
+        protocol = protocol_of(image_sets)
+        train_rows, validation_rows = protocol.split(seed)
         support = support_of(needs, train_rows, image_sets, weights or {})
         classifier = learner.fit(config, support, Streams(seed))
         for split in splits:
             images = image_sets[POOL if split == VALIDATION else split]
             rows = validation_rows if split == VALIDATION else np.arange(len(images.labels))
-            logits = classify(classifier, [images.view(name) for name in needs.view_names], rows)
-            results.append(result(split, **score(logits, images.labels[rows])))
+            views = [images.view(name) for name in needs.view_names]
+            logits, labels = classify(classifier, views, rows, support.classes), images.labels[rows]
+            # Class by class, in the order of the rows otherwise: so whoever has the counts can read them.
+            hits = (decided(logits) == labels)[np.argsort(labels, kind="stable")]
+            results.append(result(split, **score(logits, labels), hits=packed(hits)))
             begin = time.perf_counter()
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
         return [result(splits[0], error=reason)]
     return results
+
+
+def protocol_of(image_sets: Mapping[str, ImageSet]) -> Protocol:
+    """The protocol that seeds of these images follow.
+
+    Raises:
+        ValueError: The pool has none.
+    """
+    protocol = image_sets[POOL].protocol
+    if protocol is None:
+        raise ValueError("Expected a pool of images with a protocol; it has none.")
+    return protocol
 
 
 def support_of(
@@ -97,7 +114,8 @@ def support_of(
     state = {key: value for name in needs.trained_backbones for key, value in loaded(weights[name]).items()}
     return Support(
         images=torch.from_numpy(unpacked(pool.view(first)[rows])),
-        labels=torch.from_numpy(pool.labels[rows].astype(np.float32)),
+        labels=torch.from_numpy(pool.labels[rows]),
+        classes=len(protocol_of(image_sets).classes),
         more=tuple(torch.from_numpy(unpacked(pool.view(name)[rows])) for name in further),
         other_datasets={
             name: LabelledImages(images=unpacked(image_sets[name].view(first)), labels=image_sets[name].labels)
@@ -107,8 +125,8 @@ def support_of(
     )
 
 
-def classify(classifier: Classifier, views: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
-    """Logits (N,) of these rows, in batches of `SCORING_BATCH`."""
+def classify(classifier: Classifier, views: Sequence[np.ndarray], rows: np.ndarray, classes: int = 2) -> np.ndarray:
+    """Log-odds (N,), or logits (N, K) of more than two classes, of these rows, in batches of `SCORING_BATCH`."""
 
     def tensors(batch: np.ndarray) -> list[torch.Tensor]:
         return [torch.from_numpy(unpacked(view[batch])) for view in views]
@@ -116,8 +134,7 @@ def classify(classifier: Classifier, views: Sequence[np.ndarray], rows: np.ndarr
     batches = [rows[start : start + SCORING_BATCH] for start in range(0, len(rows), SCORING_BATCH)]
     with torch.inference_mode():
         logits = torch.cat([classifier(*tensors(batch)) for batch in batches])
-    if logits.shape != rows.shape:
-        raise ValueError(
-            f"Expected one logit an image, shape {rows.shape}; the classifier gives {tuple(logits.shape)}."
-        )
+    wanted = rows.shape if classes == 2 else (*rows.shape, classes)
+    if logits.shape != wanted:
+        raise ValueError(f"Expected logits of shape {wanted}; the classifier gives {tuple(logits.shape)}.")
     return logits.numpy()

@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid, normalize
+from torch.nn import functional
+from torch.nn.functional import log_softmax, logsigmoid, normalize
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from trainables.parts.learner import Classifier
 from trainables.parts.streams import Streams
 
-# The log-odds of an image whose output lies on the axis of class 1: a probability of 98 %.
+# Of two classes, the log-odds of an image whose output lies on the axis of class 1: a probability of 98 %.
 COSINE_SCALE = 4.0
 # Of a model's outputs and what they should be.
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -24,7 +25,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 class TrainingConfig:
     """Hyperparameters of `train`: a constant learning rate, decoupled weight decay, and how many steps.
 
-    With ten images an epoch is one step. `averaging` is what remains of the average of a step's weights at the next
+    With so few images an epoch is one step. `averaging` is what remains of the average of a step's weights at the next
     step; 0 is no averaging: the last step's weights.
     """
 
@@ -32,6 +33,18 @@ class TrainingConfig:
     weight_decay: float
     steps: int
     averaging: float = 0.0
+
+
+def outputs_for(classes: int) -> int:
+    """How many numbers a network gives for an image: log-odds of two classes, or a logit for each of more."""
+    return 1 if classes == 2 else classes
+
+
+def cross_entropy(logits: Tensor, labels_N: Tensor) -> Tensor:
+    """Cross-entropy, averaged over images, of log-odds of class 1 (N,) or logits of more than two classes (N, K)."""
+    if logits.ndim == 1:
+        return functional.binary_cross_entropy_with_logits(logits, labels_N.to(logits.dtype))
+    return functional.cross_entropy(logits, labels_N)
 
 
 def channels_last(model: nn.Module) -> nn.Module:
@@ -45,7 +58,7 @@ def train(
     targets: Tensor,
     config: TrainingConfig,
     streams: Streams,
-    loss: Loss = binary_cross_entropy_with_logits,
+    loss: Loss = cross_entropy,
     parameters: Iterable[Any] | None = None,
 ) -> None:
     """Take `config.steps` optimiser steps, each on all support images, and leave the model in eval mode.
@@ -58,7 +71,7 @@ def train(
     Args:
         model: Images of a batch -> one output for each target.
         batch_of_step: The images of one step, so that each step can have its own augmentation.
-        targets: What the outputs are compared with, for example float32 labels (N,) of 0 or 1.
+        targets: What the outputs are compared with, for example labels (N,).
         config: How long and how fast.
         streams: The seed's random streams.
         loss: To minimise.
@@ -92,46 +105,54 @@ def train(
 def focal_loss(gamma: float, alpha: float) -> Loss:
     """Focal loss (Lin et al. 2017, equation 5), averaged over images: -alpha_t (1 - p_t)^gamma log(p_t).
 
+    Of more than two classes it is the paper's sum over classes, each a question of its own with its own log-odds.
+
     Args:
         gamma: How little an image counts that is right already; 0 is cross-entropy.
-        alpha: Weight of class 1; class 0 has 1 - alpha. With as many images of both, .5 is neutral.
+        alpha: Weight of class 1 of two, class 0 has 1 - alpha; with as many images of both, .5 is neutral. Of more
+            classes the weight of an image in the question of its own class; it has 1 - alpha in those of the others.
     """
 
-    def loss(logits_N: Tensor, labels_N: Tensor) -> Tensor:
+    def loss(logits: Tensor, labels_N: Tensor) -> Tensor:
+        if logits.ndim == 1:
+            return of_questions(logits, labels_N == 1).mean()
+        return of_questions(logits, functional.one_hot(labels_N, logits.shape[1]) == 1).sum(1).mean()
+
+    def of_questions(log_odds: Tensor, is_so: Tensor) -> Tensor:
         # The log-odds of being right, so that nothing is lost where a probability rounds to 0 or 1.
-        right_N = torch.where(labels_N == 1, logits_N, -logits_N)
-        alpha_N = torch.where(labels_N == 1, alpha, 1 - alpha)
+        right = torch.where(is_so, log_odds, -log_odds)
+        weight = torch.where(is_so, alpha, 1 - alpha)
         # (1 - p_t)^gamma. As a power of a sigmoid its gradient is NaN where p_t rounds to 1 and gamma is below 1, which
         # is what torchvision's sigmoid_focal_loss gives.
-        difficulty_N = torch.exp(gamma * logsigmoid(-right_N))
-        return (-alpha_N * difficulty_N * logsigmoid(right_N)).mean()
+        difficulty = torch.exp(gamma * logsigmoid(-right))
+        return -weight * difficulty * logsigmoid(right)
 
     return loss
 
 
-def cosine_log_odds(outputs_N2: Tensor) -> Tensor:
-    """Log-odds (N,) of class 1 by the cosines of outputs with the two axes, one for each class.
+def cosine_logits(outputs_NK: Tensor) -> Tensor:
+    """Log-odds (N,) of class 1 of two, or logits (N, K) of more, by the cosines of outputs with an axis for each class.
 
-    These are the log-odds under two von Mises-Fisher distributions about the axes, of concentration `COSINE_SCALE`.
+    These are the logits under von Mises-Fisher distributions about the axes, of concentration `COSINE_SCALE`.
     """
-    cosines_N2 = normalize(outputs_N2)
-    return COSINE_SCALE * (cosines_N2[:, 1] - cosines_N2[:, 0])
+    cosines_NK = normalize(outputs_NK)
+    if cosines_NK.shape[1] == 2:
+        return COSINE_SCALE * (cosines_NK[:, 1] - cosines_NK[:, 0])
+    return COSINE_SCALE * cosines_NK
 
 
 def cosine_loss(cross_entropy_weight: float) -> Loss:
     """Cosine loss (Barz and Denzler 2020, equations 3 and 5): 1 - cos(output, axis of its class), averaged over images.
 
     Args:
-        cross_entropy_weight: Of the cross-entropy of `cosine_log_odds` that is added; theirs is of a learned layer.
+        cross_entropy_weight: Of the cross-entropy of `cosine_logits` that is added; theirs is of a learned layer.
     """
 
-    def loss(outputs_N2: Tensor, labels_N: Tensor) -> Tensor:
-        cosines_N2 = normalize(outputs_N2)
-        away_N = 1 - torch.where(labels_N == 1, cosines_N2[:, 1], cosines_N2[:, 0])
+    def loss(outputs_NK: Tensor, labels_N: Tensor) -> Tensor:
+        away_N = 1 - normalize(outputs_NK).gather(1, labels_N[:, None])[:, 0]
         if not cross_entropy_weight:
             return away_N.mean()
-        cross_entropy = binary_cross_entropy_with_logits(cosine_log_odds(outputs_N2), labels_N)
-        return away_N.mean() + cross_entropy_weight * cross_entropy
+        return away_N.mean() + cross_entropy_weight * cross_entropy(cosine_logits(outputs_NK), labels_N)
 
     return loss
 
@@ -147,10 +168,12 @@ def classifier_of(model: nn.Module, prepare: Callable[..., Tensor]) -> Classifie
 
 
 def mean_probability(members: Sequence[Classifier]) -> Classifier:
-    """A classifier whose probability is the mean of its members'; exact also where a probability rounds to 0 or 1."""
+    """A classifier whose probabilities are the means of its members'; exact also where one rounds to 0 or 1."""
 
     def classify(*views: Tensor) -> Tensor:
-        logits_KN = torch.stack([member(*views) for member in members])
-        return logsigmoid(logits_KN).logsumexp(0) - logsigmoid(-logits_KN).logsumexp(0)
+        logits_of_members = torch.stack([member(*views) for member in members])
+        if logits_of_members.ndim == 2:
+            return logsigmoid(logits_of_members).logsumexp(0) - logsigmoid(-logits_of_members).logsumexp(0)
+        return log_softmax(logits_of_members, -1).logsumexp(0)
 
     return classify
