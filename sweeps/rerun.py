@@ -20,6 +20,7 @@ from sweeps import challenge1, challenge2, reproduce
 from sweeps.core import provenance
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.errors import BadInput, path_of
+from sweeps.core.seeds import CONFIRM_SEEDS_FROM
 from sweeps.core.signals import exit_code
 from sweeps.engine import cluster
 from sweeps.inputs.downloads import AUTO
@@ -36,7 +37,7 @@ from sweeps.views.text_table import aligned
 from trainables.parts.backbones import backbone_of
 from trainables.parts.datasets import BREASTMNIST, PHANTOM
 from trainables.parts.image_sets import POOL, ImageSet
-from trainables.parts.metrics import METRICS
+from trainables.parts.metrics import metrics_of
 from trainables.parts.protocol import NUMBERS_VERSION, TEST, VALIDATION
 from trainables.parts.results import SeedResult
 from trainables.parts.run_seed import prepare_worker, run_seed
@@ -86,22 +87,27 @@ def rerun(asked: argparse.Namespace) -> int:
     trial = _find(trials, asked.approach, asked.trial)
     (approach,) = challenge.named([asked.approach])
     inputs = inputs_of(journal, approach, asked)
-    before = trial.results + confirmed_results(trials, trial.approach, trial.number)
+    confirmed = confirmed_results(trials, trial.approach, trial.number)
+    before = trial.results + confirmed
     recorded = [result for result in before if result.seed == asked.seed]
     # The test split is opened only where it was opened before.
     splits = [VALIDATION, TEST] if any(result.split == TEST for result in recorded) else [VALIDATION]
     image_sets = image_sets_of(inputs, approach, trial, splits)
+    is_fresh = asked.seed >= CONFIRM_SEEDS_FROM or any(result.seed == asked.seed for result in confirmed)
+    if is_fresh:
+        image_sets[POOL] = image_sets[POOL].for_confirmation()
     prepare_worker()
     weights = inputs.weights_to_train([approach])
     found = run_seed(approach.learner, trial.params, asked.seed, image_sets, splits, weights=weights)
-    print(_compared(found, recorded))
+    classes = journal.spec.protocol.classes
+    print(_compared(found, recorded, classes))
     if not recorded:
         print(f"The journal has no seed {asked.seed} of this configuration; there is nothing to compare with.")
-    elif _same(found, recorded):
+    elif _same(found, recorded, classes):
         print("The same numbers as in the journal.")
     else:
         print(f"NOT the numbers in the journal.{_otherwise(journal)}")
-    return 0 if not recorded or _same(found, recorded) else 1
+    return 0 if not recorded or _same(found, recorded, classes) else 1
 
 
 def challenge_of(journal: Journal) -> Challenge:
@@ -186,13 +192,12 @@ def _one_option(sources: set[str]) -> str:
     return AUTO if not files else str(Path(files[0]).parent if len(sources) > 1 else files[0])
 
 
-def _same(found: Sequence[SeedResult], recorded: Sequence[SeedResult]) -> bool:
+def _same(found: Sequence[SeedResult], recorded: Sequence[SeedResult], classes: Sequence[str]) -> bool:
     by_split = {result.split: result for result in recorded}
     return all(
-        getattr(result, metric) == getattr(by_split[result.split], metric)
+        metrics_of(result, classes) == metrics_of(by_split[result.split], classes)
         for result in found
         if result.split in by_split
-        for metric in METRICS
     )
 
 
@@ -209,16 +214,16 @@ def _otherwise(journal: Journal) -> str:
     return f" The sweep was started with {'; '.join(then)}." if then else ""
 
 
-def _compared(found: Sequence[SeedResult], recorded: Sequence[SeedResult]) -> str:
+def _compared(found: Sequence[SeedResult], recorded: Sequence[SeedResult], classes: Sequence[str]) -> str:
     """A row for each split and metric: recorded, now."""
     by_split = {result.split: result for result in recorded}
     rows = []
     for result in found:
         if result.error:
             return f"Failed: {result.error}"
-        before = by_split.get(result.split)
-        for metric in METRICS:
-            now, then = getattr(result, metric), getattr(before, metric, None)
+        before = metrics_of(by_split[result.split], classes) if result.split in by_split else {}
+        for metric, now in metrics_of(result, classes).items():
+            then = before.get(metric)
             rows.append(
                 {
                     "split": result.split,

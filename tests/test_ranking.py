@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweeps.stages.ranking import best_complete, confirmed_results, fresh_accuracies
+from sweeps.stages.ranking import best_complete, confirmed_results, fresh_scores
 from sweeps.store.trials import CONFIRM, TrialRecord, searched
 from trainables.parts.protocol import TEST, VALIDATION
 from trainables.parts.results import SeedResult
@@ -41,14 +41,14 @@ def test_confirmations_of_the_same_trial_add_up():
     assert [found.accuracy for found in confirmed_results(trials, "a", 3)] == [0.7, 0.8]
 
 
-def test_fresh_accuracies_are_of_validation_images_by_seed():
+def test_fresh_scores_are_of_validation_images_by_seed():
     failed = result(2003, None, error="no luck")
     trials = [
         trial(0, [0.7], stage=CONFIRM, of_trial=3, results=(result(2000, 0.7), result(2000, 0.6, split=TEST), failed)),
         trial(1, [0.8], stage=CONFIRM, of_trial=3, results=(result(2001, 0.8),)),
         trial(2, [0.9], stage=CONFIRM, of_trial=4, results=(result(2002, 0.9),)),
     ]
-    assert fresh_accuracies(trials, "a", 3) == {2000: 0.7, 2001: 0.8}
+    assert fresh_scores(trials, "a", 3) == {2000: 0.7, 2001: 0.8}
 
 
 def test_searched_trials_are_those_of_the_approach_in_the_search():

@@ -314,7 +314,7 @@ def test_an_extended_sweep_has_more_configurations(finished, tmp_path):
 
 def test_an_error_of_ours_ends_with_a_sentence_and_the_way_on(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sweeps.stages.search.mean_accuracy", None)
+    monkeypatch.setattr("sweeps.stages.search.mean_score", None)
     broken = ["--dataset", "phantom", "--approaches", "pixel_baseline", "--num-samples", "1", "--seeds", "1"]
     assert main(CHALLENGE1, [*broken, "--name", "sweep"]) == 1
     complaint = capfd.readouterr().err

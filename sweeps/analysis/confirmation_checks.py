@@ -12,7 +12,7 @@ from sweeps.analysis.comparisons import DIFFERENCE_ERROR, ERROR, Comparison, hol
 from sweeps.analysis.summary import ApproachSummary
 from sweeps.analysis.verdict import BETTER, versus
 from sweeps.core.formatting import percent, points
-from sweeps.stages.ranking import fresh_accuracies
+from sweeps.stages.ranking import fresh_scores
 
 POWER = 0.8
 
@@ -107,7 +107,7 @@ def _flattery(sweep: CheckedSweep, row: ApproachSummary) -> tuple[float, float] 
     trial = sweep.best_trial(row)
     if trial is None:
         return None
-    fresh = fresh_accuracies(sweep.trials, row.approach, trial.number)
+    fresh = fresh_scores(sweep.trials, row.approach, trial.number)
     searched_N, fresh_N = trial.values("accuracy"), np.array(list(fresh.values()))
     if min(len(searched_N), len(fresh_N)) < 2 or max(searched_N.std(), fresh_N.std()) == 0:
         return None

@@ -16,7 +16,7 @@ class Point:
     Attributes:
         number: Of the configuration.
         state: Optuna's, as in the journal.
-        mean: Its mean accuracy over the seeds that it has; None without one.
+        mean: Its mean score over the seeds that it has; None without one.
         seconds: worker seconds of this configuration and all before it.
         incumbent: The greatest mean of a complete configuration until now; None before the first.
     """
@@ -43,7 +43,7 @@ def _walk(trials: Iterable[TrialRecord]) -> list[Point]:
     points: list[Point] = []
     seconds, incumbent = 0.0, None
     for trial in trials:
-        values = trial.values("accuracy")
+        values = trial.scores
         mean = float(values.mean()) if len(values) else None
         seconds += trial.seconds
         # Raced-out configurations have fewer seeds, so they are not ranked with the complete ones.

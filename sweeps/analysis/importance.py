@@ -54,15 +54,15 @@ def importances(trials: Iterable[TrialRecord], approach: str) -> list[Importance
     """The approach's parameters, most important first; empty with too few configurations.
 
     Resamples are bootstrap resamples of the configurations (drawn with replacement); for `chance`, configurations whose
-    accuracies are shuffled. Both are drawn from a fixed seed, so the same journal gives the same numbers.
+    scores are shuffled. Both are drawn from a fixed seed, so the same journal gives the same numbers.
     """
     tried = [trial for trial in searched(trials, approach) if trial.state in ("COMPLETE", "PRUNED")]
-    own = [trial for trial in tried if len(trial.values("accuracy"))]
+    own = [trial for trial in tried if len(trial.scores)]
     complete = sum(trial.state == "COMPLETE" for trial in own)
     if not is_enough(complete, len(own)):
         return []
     best_share = min(BEST_SHARE, complete / len(own))
-    values_N = np.array([trial.values("accuracy").mean() - (trial.state == "PRUNED") for trial in own])
+    values_N = np.array([trial.scores.mean() - (trial.state == "PRUNED") for trial in own])
     rng = np.random.default_rng(0)
     names = sorted({name for trial in own for name in trial.params})
     whole_P = _evaluate(own, values_N, names, best_share)

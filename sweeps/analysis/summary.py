@@ -17,7 +17,7 @@ from sweeps.analysis.comparisons import Comparison, compare_all
 from sweeps.analysis.intervals import POOL_ERROR, Estimate, estimate, estimates
 from sweeps.core.challenge import Approach
 from sweeps.core.provenance import without_password
-from sweeps.stages.ranking import best_complete, confirmed_results, fresh_accuracies
+from sweeps.stages.ranking import best_complete, confirmed_results, fresh_scores
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec, Start, Stored
 from sweeps.store.trials import CONFIRM, TrialRecord, searched
@@ -193,7 +193,7 @@ def compared(trials: Sequence[TrialRecord], rows: Sequence[ApproachSummary]) -> 
     """Every pair of confirmed approaches on their common fresh seeds, by validation accuracy."""
     return compare_all(
         {
-            row.approach: fresh_accuracies(trials, row.approach, row.best_trial)
+            row.approach: fresh_scores(trials, row.approach, row.best_trial)
             for row in rows
             if row.is_confirmed and row.best_trial is not None
         }

@@ -96,8 +96,7 @@ class Workers(Generic[AnyOptions]):
             self._weights = {name: InObjectStore(ray.put(state)) for name, state in states.items()}
         stored = {name: self._image_sets[name] for name in names}
         if stage.name == CONFIRM:
-            protocol = inputs.dataset.protocol.for_confirmation()
-            stored[POOL] = replace(stored[POOL], protocol=protocol)
+            stored[POOL] = stored[POOL].for_confirmation()
         return stored
 
     def _views(self, stage: FixedStage) -> set[str]:

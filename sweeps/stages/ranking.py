@@ -1,6 +1,6 @@
 """Which configuration is an approach's best, and what its fresh seeds say.
 
-Complete configurations are ranked by their mean validation accuracy on the search's seeds; the best one is confirmed.
+Complete configurations are ranked by the mean of `--metric` on the search's seeds; the best one is confirmed.
 """
 
 from __future__ import annotations
@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sweeps.store.trials import CONFIRM, TrialRecord, searched
-from trainables.parts.protocol import VALIDATION
 from trainables.parts.results import SeedResult
 
 
 def best_complete(trials: Iterable[TrialRecord], approach: str) -> TrialRecord | None:
-    """The complete search trial of this approach with the greatest mean validation accuracy, the earliest of equals."""
+    """The complete search trial of this approach with the greatest mean score, the earliest of equals."""
     complete = [trial for trial in searched(trials, approach) if trial.state == "COMPLETE"]
-    return max(complete, key=lambda t: (t.values("accuracy").mean(), -t.number), default=None)
+    return max(complete, key=lambda t: (t.scores.mean(), -t.number), default=None)
 
 
 def confirmed_results(trials: Iterable[TrialRecord], approach: str, number: int) -> tuple[SeedResult, ...]:
@@ -28,10 +27,11 @@ def confirmed_results(trials: Iterable[TrialRecord], approach: str, number: int)
     )
 
 
-def fresh_accuracies(trials: Iterable[TrialRecord], approach: str, number: int) -> dict[int, float]:
-    """Validation accuracy of that search trial on each of its confirmation seeds, by seed."""
+def fresh_scores(trials: Iterable[TrialRecord], approach: str, number: int) -> dict[int, float]:
+    """What ranks, on validation images, of that search trial on each of its confirmation seeds, by seed."""
     return {
-        result.seed: result.accuracy
-        for result in confirmed_results(trials, approach, number)
-        if result.split == VALIDATION and result.accuracy is not None
+        seed: score
+        for trial in trials
+        if trial.approach == approach and trial.stage == CONFIRM and trial.of_trial == number
+        for seed, score in trial.scores_by_seed.items()
     }

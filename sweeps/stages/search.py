@@ -20,7 +20,7 @@ from sweeps.stages.outcomes import Back, Outcome, outcome_of
 from sweeps.stages.racing import Racing
 from sweeps.stages.sampling import tpe
 from sweeps.stages.stage import Stage
-from sweeps.stages.tasks import Task, mean_accuracy
+from sweeps.stages.tasks import Task, mean_score
 from sweeps.store.journal import Journal
 from sweeps.store.trials import SEARCH, TrialRecord, seeds_of
 from trainables.parts.protocol import VALIDATION
@@ -107,7 +107,9 @@ class SearchStage(Stage):
     def _take_up(self, approach: Approach, frozen: FrozenTrial) -> None:
         """Queue what an interrupted trial still lacks, or end it if it has nothing left but to be ended."""
         study = self.studies[approach.name]
-        trial = taking_up.whole_trial(approach, study, frozen, lambda: self._sampler(approach.name, frozen.number))
+        trial = taking_up.whole_trial(
+            approach, study, frozen, lambda: self._sampler(approach.name, frozen.number), self.ranked_by
+        )
         task = self.missing(self._task(approach.name, trial))
         outcome = outcome_of(trial, Back.TAKEN_UP, seeds_left=task.seeds, is_raced_out=self.is_losing(task))
         if outcome.goes_on:
@@ -172,7 +174,7 @@ class SearchStage(Stage):
         """End a trial in the journal; an approach whose trials fail one after the other is stopped."""
         super().end(approach, trial, outcome)
         if outcome.state == TrialState.COMPLETE:
-            self._keep_the_best(approach, mean_accuracy(trial))
+            self._keep_the_best(approach, mean_score(trial, self.ranked_by))
         if not outcome.is_failure:
             self.failures_in_a_row[approach] = 0
             return

@@ -15,7 +15,7 @@ from optuna.trial import Trial, TrialState
 from sweeps.core.challenge import Approach
 from sweeps.stages.lost_workers import LostWorkers
 from sweeps.stages.outcomes import Back, Outcome, outcome_of
-from sweeps.stages.tasks import Tally, Task, ends_seed, mean_accuracy
+from sweeps.stages.tasks import Tally, Task, ends_seed, mean_score
 from sweeps.store.journal import Journal
 from sweeps.store.trials import TrialRecord, note_reason, seeds_of, trial_record, write_seed
 from trainables.parts.results import SeedResult
@@ -36,6 +36,7 @@ class Stage:
     def __init__(self, journal: Journal, approaches: Sequence[Approach], on_closed: Callable[[TrialRecord], None]):
         """Begin with nothing to do. `on_closed` gets each finished trial."""
         self.journal = journal
+        self.ranked_by = journal.ranked_by
         self.on_closed = on_closed
         self.studies = {approach.name: journal.study(approach.name, self.name) for approach in approaches}
         self.tallies = {
@@ -87,7 +88,7 @@ class Stage:
 
     def take(self, task: Task, result: SeedResult) -> None:
         """Write a finished seed into the journal; one that is there already is not counted twice."""
-        if write_seed(task.trial, result):
+        if write_seed(task.trial, result, self.ranked_by):
             self._lost_workers.forget()
             self.tallies[task.approach].count(result, is_last=ends_seed(task, result))
 
@@ -158,7 +159,9 @@ class Stage:
             note_reason(trial, outcome.reason)
         if outcome.state == TrialState.COMPLETE:
             # Without a state Optuna completes it, or lets it fail if it has no seeds and so no mean.
-            study.tell(trial, mean_accuracy(trial))
+            study.tell(trial, mean_score(trial, self.ranked_by))
         else:
             study.tell(trial, state=outcome.state)
-        self.on_closed(trial_record(approach, self.name, study.get_trials(deepcopy=False)[trial.number]))
+        self.on_closed(
+            trial_record(approach, self.name, study.get_trials(deepcopy=False)[trial.number], self.ranked_by)
+        )

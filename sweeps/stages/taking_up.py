@@ -25,7 +25,7 @@ def count_done(tally: Tally, begun: Sequence[FrozenTrial]) -> None:
 
 
 def best_value(begun: Sequence[FrozenTrial]) -> float | None:
-    """The greatest mean accuracy of a complete trial."""
+    """The greatest mean score of a complete trial."""
     values = [trial.value for trial in begun if trial.state == TrialState.COMPLETE and trial.value is not None]
     return max(values, default=None)
 
@@ -36,7 +36,9 @@ def failures_at_the_end(begun: Sequence[FrozenTrial]) -> int:
     return sum(1 for _ in takewhile(lambda each: each[-1] == TrialState.FAIL, reversed(ended)))
 
 
-def whole_trial(approach: Approach, study: Study, frozen: FrozenTrial, sampler: Callable[[], BaseSampler]) -> Trial:
+def whole_trial(
+    approach: Approach, study: Study, frozen: FrozenTrial, sampler: Callable[[], BaseSampler], ranked_by: str
+) -> Trial:
     """An interrupted trial with every parameter, and every finished seed known to the pruner.
 
     Args:
@@ -44,6 +46,7 @@ def whole_trial(approach: Approach, study: Study, frozen: FrozenTrial, sampler: 
         study: The approach's study; its sampler may be exchanged.
         frozen: The trial as the journal has it. The driver may have died before all its parameters were there.
         sampler: What suggested its parameters, as it was before it did.
+        ranked_by: The metric of a result that the pruner looks at.
     """
     _, lacking = replayed(approach, frozen.params)
     if lacking:
@@ -52,8 +55,9 @@ def whole_trial(approach: Approach, study: Study, frozen: FrozenTrial, sampler: 
     approach.suggest(trial)
     for result in seeds_of(frozen.user_attrs):
         # The driver may also have died between writing a seed and reporting it to the pruner.
-        if result.accuracy is not None and result.seed not in frozen.intermediate_values:
-            trial.report(result.accuracy, step=result.seed)
+        score = getattr(result, ranked_by)
+        if score is not None and result.seed not in frozen.intermediate_values:
+            trial.report(score, step=result.seed)
     return trial
 
 

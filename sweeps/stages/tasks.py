@@ -68,10 +68,10 @@ def failure(trial: Trial) -> SeedResult | None:
     return next((result for result in seeds_of(trial.user_attrs) if result.error), None)
 
 
-def mean_accuracy(trial: Trial) -> float:
-    """Mean validation accuracy over the trial's finished seeds."""
-    accuracies = [r.accuracy for r in seeds_of(trial.user_attrs) if r.split == VALIDATION and r.accuracy is not None]
-    return float(np.mean(accuracies))
+def mean_score(trial: Trial, ranked_by: str) -> float:
+    """Mean of what ranks, on validation images, over the trial's finished seeds."""
+    scores = [getattr(r, ranked_by) for r in seeds_of(trial.user_attrs) if r.split == VALIDATION and r.error is None]
+    return float(np.mean(scores))
 
 
 def in_blocks(seeds: Sequence[int]) -> list[list[int]]:

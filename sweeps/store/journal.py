@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 
 from sweeps.core.errors import BadInput, path_of
 from sweeps.store.journal_file import JournalFile, cut_torn_line
-from sweeps.store.spec import Spec, Start, validated
+from sweeps.store.spec import BALANCED_ACCURACY, RANKED_BY, Spec, Start, validated
 from sweeps.store.trials import CONFIRM, SEARCH, STAGES, TrialRecord, trial_record
 
 JOURNAL = "study.journal"
@@ -122,6 +122,11 @@ class Journal:
         return validated(Spec, self._sweep.user_attrs[_SPEC], f"what the sweep is, in {self.path}")
 
     @property
+    def ranked_by(self) -> str:
+        """The metric of a result that ranks; of a sweep that has not begun, the usual one."""
+        return self.spec.ranked_by if self.has_begun else RANKED_BY[BALANCED_ACCURACY]
+
+    @property
     def id(self) -> str:
         """What tells this sweep from any other of the same name."""
         found: str = self._sweep.user_attrs[_ID]
@@ -168,8 +173,9 @@ class Journal:
     def trials(self, approaches: Iterable[str] | None = None) -> list[TrialRecord]:
         """All configurations that were started, by approach, stage and number."""
         existing = set(optuna.get_all_study_names(self._storage))
+        ranked_by = self.ranked_by
         return [
-            trial_record(approach, stage, trial)
+            trial_record(approach, stage, trial, ranked_by)
             for approach in (self.approaches() if approaches is None else approaches)
             for stage in STAGES
             if _study_name(approach, stage) in existing

@@ -11,6 +11,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sweeps.core.errors import BadInput
 from trainables.parts.protocol import Protocol
 
+# What ranks, by the name that people ask for it with, and the metric of a result that has it. Validation images are as
+# many in each class, so their accuracy is the balanced one.
+BALANCED_ACCURACY = "balanced_accuracy"
+RANKED_BY = {BALANCED_ACCURACY: "accuracy", "auroc": "auroc"}
+# What a person calls it.
+RANKED_TITLES = {BALANCED_ACCURACY: "accuracy", "auroc": "AUROC"}
 # A value of a command-line option, as JSON has it.
 OptionValue = str | int | float | bool | tuple[str, ...] | None
 
@@ -60,6 +66,7 @@ class Spec(Stored):
         weights: Of every backbone.
         other_datasets: Data sets besides the images, that an approach may learn from.
         precision: What the backbones compute in.
+        metric: What ranks configurations and approaches, by its name in `RANKED_BY`.
         smoke: Whether everything is tiny.
         seeds: Search seeds of a configuration; None where nothing is searched.
         search_seed: Start of the search's own randomness; None where nothing is searched.
@@ -74,10 +81,21 @@ class Spec(Stored):
     weights: Mapping[str, Source] = {}
     other_datasets: Mapping[str, Source] = {}
     precision: str
+    metric: str = BALANCED_ACCURACY
     smoke: bool
     seeds: int | None = None
     search_seed: int | None = None
     backbone: str | None = None
+
+    @property
+    def ranked_by(self) -> str:
+        """The metric of a result that ranks."""
+        return RANKED_BY[self.metric]
+
+    @property
+    def measured(self) -> str:
+        """What ranks, as a person calls it."""
+        return RANKED_TITLES[self.metric]
 
     def with_what_earlier_starts_had(self, before: Spec | None) -> Spec:
         """This spec with the weights, data sets and backbone of approaches that this start leaves out."""
@@ -161,6 +179,7 @@ PLAIN_PARTS = {
     "numbers_version": "version of the training code",
     "protocol": "protocol (classes, shots, validation images, pool)",
     "precision": "--precision",
+    "metric": "--metric",
     "smoke": "--smoke",
     "seeds": "--seeds",
     "search_seed": "--search-seed",

@@ -27,7 +27,7 @@ class TrialRecord:
     """One configuration as the journal has it. `state` is Optuna's: RUNNING, COMPLETE, PRUNED (raced out) or FAIL.
 
     In the confirm stage `of_trial` is the number of the search trial whose configuration this is. `distributions` are
-    the ranges that the parameters were drawn from.
+    the ranges that the parameters were drawn from. `ranked_by` is the metric of a result that ranks.
     """
 
     approach: str
@@ -40,6 +40,7 @@ class TrialRecord:
     of_trial: int | None
     started_ms: int
     ended_ms: int | None
+    ranked_by: str = "accuracy"
     distributions: Mapping[str, BaseDistribution] = field(default_factory=dict)
 
     def values(self, metric: str, split: str = VALIDATION) -> np.ndarray:
@@ -48,20 +49,35 @@ class TrialRecord:
         return np.array([getattr(r, metric) for r in sorted(found, key=lambda r: r.seed)], dtype=float)
 
     @property
+    def scores(self) -> np.ndarray:
+        """What ranks, on validation images: a value for each finished seed, in the order of the seeds."""
+        return self.values(self.ranked_by)
+
+    @property
+    def scores_by_seed(self) -> dict[int, float]:
+        """The same by seed."""
+        return {
+            result.seed: getattr(result, self.ranked_by)
+            for result in self.results
+            if result.split == VALIDATION and result.error is None
+        }
+
+    @property
     def seconds(self) -> float:
         """What its seeds took, each on one CPU."""
         return math.fsum(result.seconds for result in self.results)
 
 
-def write_seed(trial: Trial, result: SeedResult) -> bool:
+def write_seed(trial: Trial, result: SeedResult, ranked_by: str = "accuracy") -> bool:
     """Put one finished seed into the journal, unless it is there; whether it was new."""
     key = f"{_SEED}{result.seed}:{result.split}"
     if key in trial.user_attrs:
         return False
     trial.set_user_attr(key, asdict(result))
-    if result.split == VALIDATION and result.accuracy is not None:
+    score = getattr(result, ranked_by)
+    if result.split == VALIDATION and score is not None:
         # Optuna's pruner pairs by step, so a seed's own value is reported under the seed.
-        trial.report(result.accuracy, step=result.seed)
+        trial.report(score, step=result.seed)
     return True
 
 
@@ -76,7 +92,7 @@ def seeds_of(user_attrs: Mapping[str, Any]) -> tuple[SeedResult, ...]:
     return tuple(SeedResult(**value) for key, value in user_attrs.items() if key.startswith(_SEED))
 
 
-def trial_record(approach: str, stage: str, trial: FrozenTrial) -> TrialRecord:
+def trial_record(approach: str, stage: str, trial: FrozenTrial, ranked_by: str = "accuracy") -> TrialRecord:
     """One trial of a study as a record."""
     start, end = trial.datetime_start, trial.datetime_complete
     return TrialRecord(
@@ -90,6 +106,7 @@ def trial_record(approach: str, stage: str, trial: FrozenTrial) -> TrialRecord:
         of_trial=trial.user_attrs.get(OF_TRIAL),
         started_ms=int(start.timestamp() * 1000) if start else 0,
         ended_ms=int(end.timestamp() * 1000) if end else None,
+        ranked_by=ranked_by,
         distributions=trial.distributions,
     )
 

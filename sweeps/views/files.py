@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 
 import pandas as pd
 
@@ -17,11 +16,10 @@ from sweeps.core.files import write_whole
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Stored
 from sweeps.store.trials import SEARCH, TrialRecord
-from trainables.parts.metrics import METRICS
+from trainables.parts.metrics import metric_names, metrics_of
 from trainables.parts.protocol import VALIDATION
 
 FILES = ("summary.json", "trials.csv", "trials.parquet", "seeds.csv", "seeds.parquet")
-SEED_COLUMNS = ["approach", "stage", "trial", "seed", "split", *METRICS, "seconds", "timestamp_ms", "error"]
 
 
 def write_files(journal: Journal, approaches: Sequence[Approach], summary: Stored) -> None:
@@ -33,24 +31,32 @@ def write_files(journal: Journal, approaches: Sequence[Approach], summary: Store
     trials = journal.trials([approach.name for approach in approaches])
     content = summary.model_dump(mode="json")
     write_whole(journal.folder / "summary.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
-    for name, frame in (("trials", trials_frame(trials)), ("seeds", seeds_frame(trials))):
+    seeds = seeds_frame(trials, journal.spec.protocol.classes)
+    for name, frame in (("trials", trials_frame(trials)), ("seeds", seeds)):
         write_whole(journal.folder / f"{name}.csv", frame.to_csv(index=False))
         write_whole(journal.folder / f"{name}.parquet", parquet(frame))
 
 
-def seeds_frame(trials: Iterable[TrialRecord]) -> pd.DataFrame:
+def seeds_frame(trials: Iterable[TrialRecord], classes: Sequence[str]) -> pd.DataFrame:
     """One row per seed and split. In the confirm stage `trial` is the number of the search trial that was confirmed."""
+    what = ("approach", "stage", "trial", "seed", "split")
+    columns = [*what, *metric_names(classes), "seconds", "timestamp_ms", "error"]
     rows = [
         {
             "approach": trial.approach,
             "stage": trial.stage,
             "trial": trial.number if trial.of_trial is None else trial.of_trial,
-            **asdict(result),
+            "seed": result.seed,
+            "split": result.split,
+            **metrics_of(result, classes),
+            "seconds": result.seconds,
+            "timestamp_ms": result.timestamp_ms,
+            "error": result.error,
         }
         for trial in trials
         for result in sorted(trial.results, key=lambda result: (result.seed, result.split != VALIDATION))
     ]
-    return pd.DataFrame(rows, columns=SEED_COLUMNS)
+    return pd.DataFrame(rows, columns=columns)
 
 
 def trials_frame(trials: Iterable[TrialRecord]) -> pd.DataFrame:

@@ -33,10 +33,10 @@ GREY = "#666666"
 
 @dataclass(frozen=True, kw_only=True)
 class SeedsRow:
-    """An approach's accuracy on each of its fresh seeds, and their mean."""
+    """An approach's score on each of its fresh seeds, and their mean."""
 
     approach: str
-    accuracies_percent: Sequence[float]
+    scores_percent: Sequence[float]
     confirmed_percent: Interval
 
 
@@ -66,28 +66,31 @@ class StudyRow:
     confirmed: MeanAndSd | None
 
 
-def seeds(rows: Sequence[SeedsRow], baseline_percent: float | None, warnings: Sequence[str]) -> Figure:
+def seeds(rows: Sequence[SeedsRow], baseline_percent: float | None, warnings: Sequence[str], what: str) -> Figure:
     """Every fresh seed as a point, with mean and interval.
 
     Args:
         rows: One for each approach.
         baseline_percent: Mean of the plain baseline, drawn as a line.
         warnings: The sweep's.
+        what: The metric that ranks.
     """
     titled = titled_figure(
-        "Accuracy of every fresh seed, with mean and 95 % interval", warnings, 0.8 + 0.32 * len(rows)
+        f"{what[0].upper()}{what[1:]} of every fresh seed, with mean and 95 % interval",
+        warnings,
+        0.8 + 0.32 * len(rows),
     )
     axes = titled.figure.add_subplot()
     shift = np.random.default_rng(0)
     for at, row in enumerate(rows):
-        heights_N = at + shift.uniform(-0.26, 0.26, len(row.accuracies_percent))
-        axes.plot(row.accuracies_percent, heights_N, ".", color=BLUE, alpha=0.45, markersize=4.5, markeredgewidth=0)
+        heights_N = at + shift.uniform(-0.26, 0.26, len(row.scores_percent))
+        axes.plot(row.scores_percent, heights_N, ".", color=BLUE, alpha=0.45, markersize=4.5, markeredgewidth=0)
         draw_interval(axes, row.confirmed_percent, at, BLACK, is_filled=True)
     if baseline_percent is not None:
         axes.axvline(baseline_percent, color=VERMILLION, linestyle="--", linewidth=1, zorder=0.9)
     names = [row.approach for row in rows]
     name_rows(axes, names)
-    axes.set_xlabel("validation accuracy, %")
+    axes.set_xlabel(f"validation {what}, %")
     titled.place_axes(room_for(names), 0.15, 0.66)
     handles = [
         legend_key(marker=".", color=BLUE, linestyle="none"),

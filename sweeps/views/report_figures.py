@@ -13,7 +13,7 @@ from sweeps.analysis.ranges import place_in_range
 from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import UNDECIDED, PairedDifference, versus
 from sweeps.core.formatting import readable
-from sweeps.stages.ranking import fresh_accuracies
+from sweeps.stages.ranking import fresh_scores
 from sweeps.store.trials import TrialRecord, searched
 from sweeps.views import outcome_figures, search_figures
 from sweeps.views.figure_style import Interval, Plot, rendered
@@ -71,20 +71,19 @@ def _seeds(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:
     for row in summary.approaches:
         if row.confirmed is None or row.best_trial is None:
             continue
-        fresh = fresh_accuracies(trials, row.approach, row.best_trial)
-        accuracies_percent = [100 * accuracy for accuracy in fresh.values()]
+        fresh = fresh_scores(trials, row.approach, row.best_trial)
         rows.append(
             SeedsRow(
                 approach=row.approach,
-                accuracies_percent=accuracies_percent,
+                scores_percent=[100 * score for score in fresh.values()],
                 confirmed_percent=_in_percent(row.confirmed),
             )
         )
     if rows:
         baseline_percent = _confirmed_percent(summary).get(summary.baseline or "")
         means = "; ".join(f"{row.approach} {row.confirmed_percent.mean:.1f} %" for row in rows)
-        figure = outcome_figures.seeds(rows, baseline_percent, summary.warnings)
-        yield rendered("seeds", f"Accuracy of every fresh seed by approach: {means}", figure)
+        figure = outcome_figures.seeds(rows, baseline_percent, summary.warnings, what=summary.spec.measured)
+        yield rendered("seeds", f"{summary.spec.measured} of every fresh seed by approach: {means}", figure)
 
 
 def _differences(summary: Summary) -> Iterator[Plot]:
@@ -105,9 +104,11 @@ def _differences(summary: Summary) -> Iterator[Plot]:
 
 def _histories(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:
     points = {name: own for name in _names(summary) if (own := curves.history(trials, name))}
+    what = summary.spec.measured
     for name, part in _parts("history", points, HISTORY_PANELS):
-        alt = f"Search history of {', '.join(part)}: each configuration's mean accuracy and the best so far."
-        yield rendered(name, alt, search_figures.histories(part, _confirmed_percent(summary), summary.warnings))
+        alt = f"Search history of {', '.join(part)}: each configuration's mean {what} and the best so far."
+        figure = search_figures.histories(part, _confirmed_percent(summary), summary.warnings, what=what)
+        yield rendered(name, alt, figure)
 
 
 def _parts(name: str, panels: Mapping[str, Panel], most: int) -> Iterator[tuple[str, dict[str, Panel]]]:
@@ -127,10 +128,10 @@ def _cost_curves(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Pl
     points = {name: own for name in _names(summary) if (own := curves.spending(trials, name))}
     points = {name: own for name, own in points.items() if own[-1].incumbent is not None and own[-1].seconds > 0}
     if points:
-        figure = search_figures.cost_curves(points, _confirmed_percent(summary), summary.warnings)
-        yield rendered(
-            "cost_curve", f"Best accuracy so far against worker seconds spent, for {', '.join(points)}", figure
-        )
+        what = summary.spec.measured
+        figure = search_figures.cost_curves(points, _confirmed_percent(summary), summary.warnings, what=what)
+        alt = f"Best {what} so far against worker seconds spent, for {', '.join(points)}"
+        yield rendered("cost_curve", alt, figure)
 
 
 def _importances(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:
@@ -150,8 +151,10 @@ def _parallels(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot
         axes = [axis for param in params if (axis := _axis(param, complete)) is not None]
         if not axes:
             continue
-        means_percent = [100 * float(trial.values("accuracy").mean()) for trial in complete]
-        figure = search_figures.parallel(f"Complete configurations of {name}", axes, means_percent, summary.warnings)
+        means_percent = [100 * float(trial.scores.mean()) for trial in complete]
+        figure = search_figures.parallel(
+            f"Complete configurations of {name}", axes, means_percent, summary.warnings, what=summary.spec.measured
+        )
         alt = f"Parallel coordinates of {len(complete)} complete configurations of {name} over {', '.join(params)}."
         yield rendered(f"parallel_{at + 1}", alt, figure)
 

@@ -47,7 +47,7 @@ STATE_LOOKS = {
 
 
 def histories(
-    points: Mapping[str, Sequence[Point]], confirmed_percent: Mapping[str, float], warnings: Sequence[str]
+    points: Mapping[str, Sequence[Point]], confirmed_percent: Mapping[str, float], warnings: Sequence[str], what: str
 ) -> Figure:
     """Every configuration's mean in order, in one panel for each approach.
 
@@ -55,12 +55,13 @@ def histories(
         points: Of each approach, in order.
         confirmed_percent: Mean on fresh seeds, of those that are confirmed.
         warnings: The sweep's.
+        what: The metric that ranks.
     """
     from matplotlib.ticker import MaxNLocator
 
     columns = min(3, len(points))
     lines = -(-len(points) // columns)
-    titled = titled_figure("Search history: mean accuracy of each configuration, %", warnings, 0.95 + 1.32 * lines, 0.2)
+    titled = titled_figure(f"Search history: mean {what} of each configuration, %", warnings, 0.95 + 1.32 * lines, 0.2)
     means_percent = [100 * point.mean for own in points.values() for point in own if point.mean is not None]
     reached = [*means_percent, *(confirmed_percent[name] for name in points if name in confirmed_percent)]
     low, high = (min(reached), max(reached)) if reached else (0, 100)
@@ -110,16 +111,16 @@ def _explain_history(titled: TitledFigure, states: Iterable[str]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _CurveEnd:
-    """Where the curve of an approach ends: seconds and accuracy, its confirmed one if there is one."""
+    """Where the curve of an approach ends: seconds and score, its confirmed one if there is one."""
 
     approach: str
     seconds: float
-    accuracy_percent: float
+    score_percent: float
     color: str
 
 
 def cost_curves(
-    points: Mapping[str, Sequence[Point]], confirmed_percent: Mapping[str, float], warnings: Sequence[str]
+    points: Mapping[str, Sequence[Point]], confirmed_percent: Mapping[str, float], warnings: Sequence[str], what: str
 ) -> Figure:
     """The incumbent's mean against worker seconds spent, with the confirmed mean at the end.
 
@@ -127,6 +128,7 @@ def cost_curves(
         points: Of each approach, in the order in which its seconds were spent, with at least one incumbent.
         confirmed_percent: Mean on fresh seeds, of those that are confirmed.
         warnings: The sweep's.
+        what: The metric that ranks.
     """
     titled = titled_figure("Best so far against what had been spent", warnings, max(3.6, 0.9 + 0.24 * len(points)))
     axes = titled.figure.add_subplot()
@@ -136,14 +138,14 @@ def cost_curves(
         for at, (name, own) in enumerate(points.items())
     ]
     # What the searches end with, large; where they begin far below, their lines come in from there.
-    last = [*(end.accuracy_percent for end in ends), *(100 * (own[-1].incumbent or 0) for own in points.values())]
+    last = [*(end.score_percent for end in ends), *(100 * (own[-1].incumbent or 0) for own in points.values())]
     room = max(max(last) - min(last), 2.0)
     axes.set_ylim(min(last) - 0.6 * room, max(last) + 0.1 * room)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     # An axis of about one decade would label its minor ticks too, one over the other.
     axes.xaxis.set_minor_formatter(lambda value, _: "")
     axes.set_xlabel("seconds of one worker (logarithmic)")
-    axes.set_ylabel("accuracy, %")
+    axes.set_ylabel(f"{what}, %")
     titled.place_axes(0.5, room_for(list(points)) + 0.1, 0.66)
     titled.legend(
         [legend_key(color=BLACK, linewidth=1.3), legend_key(color=BLACK, marker="o", linestyle=":", markersize=5)],
@@ -163,24 +165,24 @@ def _draw_cost_curve(
     end, last = points[-1].seconds, incumbent_N[-1]
     axes.step([*seconds_N, end], [*incumbent_N, last], where="post", color=color, ls=line, linewidth=1.3)
     if confirmed_percent is None:
-        return _CurveEnd(approach=name, seconds=end, accuracy_percent=last, color=color)
+        return _CurveEnd(approach=name, seconds=end, score_percent=last, color=color)
     axes.plot([end, end], [last, confirmed_percent], color=color, linewidth=0.8, linestyle=":")
     symbol = SYMBOLS[at % len(SYMBOLS)]
     axes.plot(
         [end], [confirmed_percent], symbol, color=color, markersize=6, markeredgecolor="white", markeredgewidth=0.5
     )
-    return _CurveEnd(approach=name, seconds=end, accuracy_percent=confirmed_percent, color=color)
+    return _CurveEnd(approach=name, seconds=end, score_percent=confirmed_percent, color=color)
 
 
 def _label_ends(axes: Axes, ends: Sequence[_CurveEnd], titled: TitledFigure) -> None:
     """Names to the right of the axes, at the heights of their ends as far as they do not overlap."""
     low, high = axes.get_ylim()
     inches = titled.height - titled.top - 0.66
-    heights = spread([(end.accuracy_percent - low) / (high - low) * inches for end in ends], 1.15 * A_LINE, inches)
+    heights = spread([(end.score_percent - low) / (high - low) * inches for end in ends], 1.15 * A_LINE, inches)
     for end, height in zip(ends, heights, strict=True):
         axes.annotate(
             end.approach,
-            xy=(end.seconds, end.accuracy_percent),
+            xy=(end.seconds, end.score_percent),
             xytext=(1.03, height / inches),
             textcoords=axes.transAxes,
             va="center",
@@ -278,15 +280,16 @@ class Axis:
 
 
 def parallel(
-    title: str, axes_of: Sequence[Axis], accuracies_percent: Sequence[float], warnings: Sequence[str]
+    title: str, axes_of: Sequence[Axis], scores_percent: Sequence[float], warnings: Sequence[str], what: str
 ) -> Figure:
-    """Parallel coordinates, lying: each parameter is a row, each configuration a line, darker if more accurate.
+    """Parallel coordinates, lying: each parameter is a row, each configuration a line, darker if better.
 
     Args:
         title: Of the figure.
         axes_of: The parameters.
-        accuracies_percent: Of each configuration; the best is drawn thick.
+        scores_percent: Of each configuration; the best is drawn thick.
         warnings: The sweep's.
+        what: The metric that ranks.
     """
     import matplotlib
     from matplotlib.cm import ScalarMappable
@@ -294,10 +297,10 @@ def parallel(
 
     titled = titled_figure(title, warnings, 0.95 + 0.36 * len(axes_of), 0.1)
     axes = titled.figure.add_subplot()
-    norm = Normalize(min(accuracies_percent), max(max(accuracies_percent), min(accuracies_percent) + 0.1))
+    norm = Normalize(min(scores_percent), max(max(scores_percent), min(scores_percent) + 0.1))
     colors = ScalarMappable(norm=norm, cmap=matplotlib.colormaps["cividis_r"])
-    best, down = int(np.argmax(accuracies_percent)), range(len(axes_of))
-    for at in np.argsort(accuracies_percent, kind="stable"):
+    best, down = int(np.argmax(scores_percent)), range(len(axes_of))
+    for at in np.argsort(scores_percent, kind="stable"):
         # A parameter that this configuration does not have interrupts its line.
         across = [np.nan if (place := axis.places[at]) is None else place for axis in axes_of]
         if at == best:
@@ -307,7 +310,7 @@ def parallel(
                 across,
                 down,
                 "-o",
-                color=colors.to_rgba(accuracies_percent[at]),
+                color=colors.to_rgba(scores_percent[at]),
                 linewidth=1,
                 markersize=2.6,
                 alpha=0.85,
@@ -323,7 +326,7 @@ def parallel(
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
     titled.place_axes(room_for(names), 0.15, 0.78)
-    _explain_colors(titled, colors, room_for(names))
+    _explain_colors(titled, colors, room_for(names), what)
     return titled.figure
 
 
@@ -345,11 +348,11 @@ def _draw_axis(axes: Axes, at: int, axis: Axis) -> None:
         )
 
 
-def _explain_colors(titled: TitledFigure, colors: ScalarMappable, left: float) -> None:
+def _explain_colors(titled: TitledFigure, colors: ScalarMappable, left: float, what: str) -> None:
     """The scale of colours, and the look of the best, below everything."""
     scale = titled.figure.add_axes((left / WIDTH, 0.44 / titled.height, 0.45, 0.1 / titled.height))
     bar = titled.figure.colorbar(colors, cax=scale, orientation="horizontal")
-    bar.set_label("accuracy in the search, %", labelpad=1)
+    bar.set_label(f"{what} in the search, %", labelpad=1)
     bar.outline.set_linewidth(0.5)
     titled.figure.legend(
         [legend_key(color=VERMILLION, marker="D", linewidth=2.4, markersize=4.5)],

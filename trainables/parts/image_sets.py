@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,6 +56,10 @@ class ImageSet:
     protocol: SeedProtocol | None = None
     # Views that this process has fetched, each once.
     _loaded: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def for_confirmation(self) -> ImageSet:
+        """The pool as fresh seeds are drawn from it; another set as it is."""
+        return replace(self, protocol=self.protocol.for_confirmation()) if self.protocol else self
 
     def view(self, name: str) -> np.ndarray:
         """The array of that view, (N, ...); read-only if it lies in an object store."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy.special import expit, softmax
 from sklearn.metrics import roc_auc_score
 
+from trainables.parts.results import SeedResult
+
 # Of every classifier, and what two classes have besides.
 OF_ALL = ("accuracy", "balanced_accuracy", "auroc", "brier")
 OF_TWO = ("sensitivity", "specificity")
+# As tables of two classes have them.
 METRICS = ("accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity", "brier")
 
 
@@ -60,3 +64,15 @@ def score(logits: np.ndarray, labels_N: np.ndarray) -> dict[str, Any]:
         "brier": float(np.square(p_NK - is_NK).sum(1).mean() / 2),
         "recalls": tuple(recalls),
     }
+
+
+def metric_names(classes: Sequence[str]) -> tuple[str, ...]:
+    """What is measured of classes of these names; of more than two, the recall of each under its name."""
+    return METRICS if len(classes) == 2 else (*OF_ALL, *(f"recall_{name}" for name in classes))
+
+
+def metrics_of(result: SeedResult, classes: Sequence[str]) -> dict[str, float | None]:
+    """A result's metrics by the names that `metric_names` gives; all None if the seed failed."""
+    recalls = result.recalls or (None,) * len(classes)
+    by_class = dict(zip((f"recall_{name}" for name in classes), recalls, strict=True))
+    return {name: by_class[name] if name in by_class else getattr(result, name) for name in metric_names(classes)}
