@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import types
 
 import numpy as np
 import optuna
 import pytest
 import torch
-from torch import nn
 
+from approaches import (
+    APPROACHES,
+    brief,
+    brief_start_of,
+    configurations,
+    pretended,
+    random_weights,
+    run,
+    start_of,
+)
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
 from sweeps.challenge2 import CHALLENGE as CHALLENGE2
-from sweeps.core.challenge import MOST_PX_OF_RANDOM_WEIGHTS, Approach, Challenge
+from sweeps.core.challenge import MOST_PX_OF_RANDOM_WEIGHTS, Challenge
 from sweeps.stages.search import SearchStage
 from sweeps.store.journal import Journal
-from trainables.parts.backbones import BACKBONES, OF_TIMM, before_last, blocks, empty_backbone, random_backbone
 from trainables.parts.datasets import BREASTMNIST, phantom_other
-from trainables.parts.image_sets import PIXELS, POOL, ImageSet
+from trainables.parts.image_sets import POOL
 from trainables.parts.protocol import TEST, VALIDATION, study_protocol
-from trainables.parts.run_seed import prepare_worker, run_seed, support_of
+from trainables.parts.run_seed import prepare_worker, support_of
 from trainables.parts.streams import Streams
-
-# One approach looks through any network of timm, here through a tiny one.
-CHOSEN = "test_vit"
-# The plain baseline is in both.
-EVERY = (*CHALLENGE1.approaches, *CHALLENGE2.with_backbone(CHOSEN).approaches)
-APPROACHES = tuple({each.name: each for each in EVERY}.values())
 
 
 @pytest.fixture(params=APPROACHES, ids=lambda approach: approach.name)
@@ -44,65 +45,8 @@ def image_sets(phantom):
     images = {**phantom.images(), other.name: other.images}
     labels = {**phantom.labels(), other.name: other.labels}
     kept = {name: slice(None, None, 10 if name == TEST else 1) for name in images}
-    return {name: pretended(images[name][kept[name]], labels[name][kept[name]]) for name in images}
-
-
-def pretended(images_NHW, labels):
-    """These pixels, and for every backbone the pixels themselves in the place of its features.
-
-    They are in the form of features: 16 channels on 7 x 7 positions; fewer positions; more channels than that. Each
-    backbone has the channels in another order, so that a table of the wrong one gives other numbers. A table is made
-    when it is needed, which few of them are.
-    """
-    grey_NHW = (images_NHW - images_NHW.mean((1, 2), keepdims=True)) / images_NHW.std((1, 2), keepdims=True)
-
-    @functools.cache
-    def of(backbone, output, mirrored):
-        seen_NHW = (grey_NHW[:, :, ::-1] if mirrored else grey_NHW).astype(np.float32)
-        map_NCYX = seen_NHW.reshape(-1, 7, 4, 7, 4).transpose(0, 2, 4, 1, 3).reshape(-1, 16, 7, 7)
-        own_NCYX = np.roll(map_NCYX, [*BACKBONES, f"{OF_TIMM}{CHOSEN}"].index(backbone), axis=1)
-        few_NCYX = own_NCYX[:, :, ::2, ::2]
-        if output == "full" or (output.startswith("after-") and not output.endswith("-1x1")):
-            return own_NCYX.reshape(len(own_NCYX), -1)
-        if output == "mean" or output.startswith("after-"):
-            return few_NCYX.reshape(len(few_NCYX), -1)
-        # AlexNet's two last poolings leave nothing of few positions.
-        seen_NCYX = own_NCYX if (backbone, output) == ("alexnet", before_last(2)) else few_NCYX
-        return seen_NCYX[:, np.arange(channels_of(backbone, output)) % 16]
-
-    def made_later(spec):
-        return types.SimpleNamespace(load=functools.partial(of, spec.backbone, spec.output, spec.mirrored))
-
-    specs = [spec for each in APPROACHES for spec in each.learner.may_need.features]
-    return ImageSet(labels=labels, views={PIXELS: images_NHW, **{spec.name: made_later(spec) for spec in specs}})
-
-
-@functools.cache
-def channels_of(backbone, output):
-    """Channels of the map that goes into the last blocks of a backbone."""
-    stages = blocks(empty_backbone(backbone))
-    count = next(count for count in range(1, len(stages)) if before_last(count) == output)
-    return nn.Sequential(*stages[:-count])(torch.empty(1, 3, 64, 64, device="meta")).shape[1]
-
-
-@functools.cache
-def random_weights(backbone):
-    return {name: value.numpy() for name, value in random_backbone(backbone).state_dict().items()}
-
-
-def run(approach, params, seed, image_sets, splits=(VALIDATION,)):
-    weights = {name: random_weights(name) for name in approach.learner.may_need.trained_backbones}
-    return run_seed(approach.learner, params, seed, image_sets, splits, weights=weights)
-
-
-def configurations(approach: Approach, count: int, seed: int = 0) -> list[dict]:
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-    found = []
-    for _ in range(count):
-        trial = study.ask()
-        approach.suggest(trial)
-        found.append(trial.params)
-    return found
+    protocol = {POOL: phantom.protocol}
+    return {name: pretended(images[name][kept[name]], labels[name][kept[name]], protocol.get(name)) for name in images}
 
 
 @pytest.fixture(scope="session")
@@ -115,26 +59,6 @@ def trained(image_sets):
         return run(approach, brief_start_of(approach), seed, image_sets, (VALIDATION, TEST))
 
     return train
-
-
-def start_of(approach):
-    """The published setting; of an approach without one, a setting that the sampler may draw."""
-    return dict(approach.start or configurations(approach, 1)[0])
-
-
-def brief(params):
-    """The same in ten steps where there are steps: what is true of every length of training need not take long."""
-    params = dict(params)
-    if "steps" in params:
-        # Each step replaces as much of BatchNorm's statistics as in the whole training.
-        if "statistics_memory" in params:
-            params["statistics_memory"] *= params["steps"] / 10
-        params["steps"] = 10
-    return params
-
-
-def brief_start_of(approach):
-    return brief({**start_of(approach), **STEADY.get(approach.name, {})})
 
 
 def numbers(results):
@@ -276,7 +200,7 @@ def test_never_sees_a_validation_label(approach, image_sets, trained):
     rows, _ = study_protocol().split(1000)
     turned_labels = 1 - pool.labels
     turned_labels[rows] = pool.labels[rows]
-    turned = {**image_sets, POOL: ImageSet(labels=turned_labels, views=pool.views)}
+    turned = {**image_sets, POOL: dataclasses.replace(pool, labels=turned_labels)}
     as_is = trained(approach.name, 1000)[0]
     (opposite,) = run(approach, brief_start_of(approach), 1000, turned)
     assert opposite.accuracy == pytest.approx(1 - as_is.accuracy)
@@ -315,7 +239,7 @@ def easy(image_sets):
     for label, brighter, darker in ((0, below_NHW, above_NHW), (1, above_NHW, below_NHW)):
         brighter[labels == label] += 60
         darker[labels == label] -= 60
-    return {**image_sets, POOL: pretended(images, labels)}
+    return {**image_sets, POOL: pretended(images, labels, study_protocol())}
 
 
 def test_learns_an_easy_task(approach, easy):
@@ -327,11 +251,8 @@ def test_is_better_than_chance_on_the_phantom(approach, image_sets, trained):
     assert is_good_in_brief or learns(approach, image_sets, "auroc", 0.6, range(1000, 1003))
 
 
-# AUROC of two seeds at an approach's start on the phantom, but for what makes training magnify the last digits, which
-# another processor rounds differently: after ten steps where there are steps, and without attention at every stage of
-# an untrained ResNet, which gives an AUROC anywhere from .38 to .81 for the same seed. A commit that changes one says
-# so ("Numbers: ...") and raises NUMBERS_VERSION.
-STEADY = {"resnet18_attention": {"position": "end"}}
+# AUROC of two seeds at an approach's start on the phantom, after ten steps where there are steps (see also `STEADY`). A
+# commit that changes one says so ("Numbers: ...") and raises NUMBERS_VERSION.
 GOLDEN = {
     "pixel_baseline": [0.9166, 0.9235],
     "starter_cnn": [0.8391, 0.7933],
