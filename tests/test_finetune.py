@@ -22,7 +22,7 @@ from trainables.parts.training import train
 CHANNELS = {"alexnet": (192, 256), "vgg11": (512, 512), "vgg11_bn": (512, 512), "resnet50": (1024, 2048)}
 CHANNELS |= {"efficientnet_lite0": (80, 80)}
 CHANNELS_BEFORE_LAST_2 = {"alexnet": 64, "vgg11": 256, "efficientnet_lite0": 80}
-LABELS = torch.tensor([0.0] * 5 + [1.0] * 5)
+LABELS = torch.tensor([0] * 5 + [1] * 5)
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,8 @@ def support(chosen, weights=None):
     side = 8 if (chosen.backbone, chosen.blocks) == ("alexnet", 2) else 4
     shape = (10, channels, side, side) if chosen.blocks else (10, channels)
     images = torch.from_numpy(np.random.default_rng(0).random(shape, dtype=np.float32))
-    return Support(images=images, labels=LABELS, weights=made_weights(chosen.backbone) if weights is None else weights)
+    weights = made_weights(chosen.backbone) if weights is None else weights
+    return Support(images=images, labels=LABELS, classes=2, weights=weights)
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_without_blocks_there_is_only_a_linear_layer_and_weights_are_not_looked_
     optimiser = torch.optim.AdamW(layer.parameters(), lr=chosen.learning_rate, weight_decay=chosen.weight_decay)
     for _ in range(chosen.steps):
         optimiser.zero_grad()
-        nn.functional.binary_cross_entropy_with_logits(layer(taught.images)[:, 0], LABELS).backward()
+        nn.functional.binary_cross_entropy_with_logits(layer(taught.images)[:, 0], LABELS.float()).backward()
         optimiser.step()
     torch.testing.assert_close(found, layer(taught.images)[:, 0].detach(), rtol=1e-4, atol=1e-5)
     assert [len(list(model.parameters())) for model, _ in trained] == [2, 2]
