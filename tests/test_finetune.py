@@ -254,3 +254,32 @@ def test_mirror_images_are_learned_from_with_the_same_labels():
     with torch.inference_mode():
         assert torch.equal(found(taught.images, torch.full_like(images, torch.nan)), wanted(taught.images))
     assert not torch.equal(wanted(taught.images), Finetune.fit(chosen, taught, Streams(0))(taught.images))
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 1, 1, 1, 2, 2], [0, 1, 2], [0] * 2 + [1] * 8, [0, 1]], ids=str)
+@pytest.mark.parametrize("count", [0, 1])
+def test_any_number_of_classes_and_of_images_of_each_is_learned(labels, count, trained):
+    chosen = config(backbone="alexnet", blocks=count, steps=3, mirror=True)
+    ten, classes = support(chosen), len(set(labels))
+    images = ten.images[: len(labels)]
+    given = dataclasses.replace(ten, images=images, more=(images,), labels=torch.tensor(labels), classes=classes)
+    found = scored(Finetune.fit(chosen, given, Streams(0)), images)
+    ((model, start),) = trained
+    assert found.shape == ((len(labels),) if classes == 2 else (len(labels), classes))
+    assert found.isfinite().all()
+    assert min(moved(model, start)) > 0
+
+
+def test_of_more_classes_a_linear_layer_learns_by_softmax():
+    chosen = config(blocks=0, steps=10, weight_decay=0.1)
+    labels = torch.tensor([0] * 2 + [1] * 5 + [2] * 3)
+    taught = dataclasses.replace(support(chosen, weights={}), labels=labels, classes=3)
+    found = scored(Finetune.fit(chosen, taught, Streams(3)), taught.images)
+    with Streams(3).torch_default("initialisation"):
+        layer = nn.Linear(512, 3)
+    optimiser = torch.optim.AdamW(layer.parameters(), lr=chosen.learning_rate, weight_decay=chosen.weight_decay)
+    for _ in range(chosen.steps):
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(layer(taught.images), labels).backward()
+        optimiser.step()
+    torch.testing.assert_close(found, layer(taught.images).detach(), rtol=1e-4, atol=1e-5)

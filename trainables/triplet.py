@@ -197,9 +197,8 @@ def decision(config: EmbeddingConfig, references_RE: Tensor, labels_R: Tensor) -
             distance = partial(to_neighbours, count=config.neighbours)
         case "logistic":
             # Every class counts the same, however many images it has.
-            model = LogisticRegression(C=1.0, class_weight="balanced").fit(
-                references_RE.double().numpy(), labels_R.numpy()
-            )
+            model = LogisticRegression(C=1.0, class_weight="balanced")
+            model.fit(references_RE.double().numpy(), labels_R.numpy())
             return lambda queries_NE: torch.from_numpy(model.decision_function(queries_NE.double().numpy()))
         case unknown:
             raise ValueError(f"Expected an inference from centroid, neighbours, logistic; got {unknown!r}.")
