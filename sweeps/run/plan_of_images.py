@@ -35,8 +35,8 @@ def _limit(dataset: Dataset) -> Iterator[str]:
     least = int(np.argmin(left))
     if protocol.confirmation == left[least] < STUDY_VALIDATION:
         yield (
-            f"Limit     {protocol.pool[least]} images of class {protocol.classes[least]}: {protocol.shots[least]} learn, so "
-            f"{left[least]} of each class are left to be scored on; intervals are as wide as so few make them"
+            f"Limit     {protocol.pool[least]} images of class {protocol.classes[least]}: {protocol.shots[least]} "
+            f"learn, so {left[least]} of each class are left to be scored on; intervals are as wide as so few make them"
         )
 
 
