@@ -11,11 +11,11 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from sweeps.analysis.intervals import POOL_ERROR, estimate
+from sweeps.analysis.intervals import accuracy
 from sweeps.core.challenge import Approach
 from sweeps.core.files import write_whole
 from sweeps.store.journal import Journal
-from sweeps.store.spec import Stored
+from sweeps.store.spec import Spec, Stored
 from sweeps.store.trials import SEARCH, TrialRecord
 from trainables.parts.metrics import METRICS
 from trainables.parts.protocol import VALIDATION
@@ -33,7 +33,7 @@ def write_files(journal: Journal, approaches: Sequence[Approach], summary: Store
     trials = journal.trials([approach.name for approach in approaches])
     content = summary.model_dump(mode="json")
     write_whole(journal.folder / "summary.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
-    for name, frame in (("trials", trials_frame(trials)), ("seeds", seeds_frame(trials))):
+    for name, frame in (("trials", trials_frame(trials, journal.spec)), ("seeds", seeds_frame(trials))):
         write_whole(journal.folder / f"{name}.csv", frame.to_csv(index=False))
         write_whole(journal.folder / f"{name}.parquet", parquet(frame))
 
@@ -53,13 +53,13 @@ def seeds_frame(trials: Iterable[TrialRecord]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=SEED_COLUMNS)
 
 
-def trials_frame(trials: Iterable[TrialRecord]) -> pd.DataFrame:
+def trials_frame(trials: Iterable[TrialRecord], spec: Spec) -> pd.DataFrame:
     """One row for each configuration of the search: state, accuracy over its finished seeds, time, parameters."""
     rows = []
     for trial in trials:
         if trial.stage != SEARCH:
             continue
-        found = estimate(trial.values("accuracy"), POOL_ERROR)
+        found = accuracy(trial.results, SEARCH, spec)
         rows.append(
             {
                 "approach": trial.approach,
