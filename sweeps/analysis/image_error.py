@@ -67,6 +67,20 @@ def with_images(of_seeds: float, n: int, images: ImagesError) -> tuple[float, fl
 
 
 @dataclass(frozen=True, kw_only=True)
+class Variances:
+    """What the images add to the variance of a mean over seeds: as scored ones, as shots, and as both at once."""
+
+    scored: float
+    learned: float
+    both: float
+
+    @property
+    def whole(self) -> float:
+        """All of it."""
+        return max(self.scored + self.learned + self.both, 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Hits:
     """The hits of seeds on one split, and which of the images they had.
 
@@ -176,20 +190,24 @@ class ImageTable:
         return replace(self, parts=self.parts - other.parts)
 
     def error(self, values_S: np.ndarray) -> ImagesError:
-        """The standard error of the mean of these values, of the seeds of this table, that the units add."""
+        """The standard error that the choice of the images gives the mean of these values, of this table's seeds."""
         if len(self.seeds) < 2:
             return SEEDS_ALONE
+        variance = self.variances(values_S).whole
+        return ImagesError(error=math.sqrt(variance), degrees=self.degrees)
+
+    def variances(self, values_S: np.ndarray) -> Variances:
+        """Its parts; two seeds at least."""
         off_S = values_S - values_S.mean()
         scored = max(_ratio(_of_two(self.parts), _of_two(self.weights)) * _squares(self.share), 0.0)
         learned = self._learned(off_S)
-        both = 0.0
-        if self.is_pool:
-            sums_U = (off_S @ self.shots) / self.kept
-            product = float(self.parts.sum(0) @ sums_U)
-            pairs = float(self.weights.sum(0) @ self.shots.sum(0))
-            most = math.sqrt(scored * learned)
-            both = min(max(_ratio(product, pairs) * float(self.share @ self.drawn), -most), most)
-        return ImagesError(error=math.sqrt(max(scored + learned + 2 * both, 0.0)), degrees=self.degrees)
+        if not self.is_pool:
+            return Variances(scored=scored, learned=learned, both=0.0)
+        product = float(self.parts.sum(0) @ ((off_S @ self.shots) / self.kept))
+        pairs = float(self.weights.sum(0) @ self.shots.sum(0))
+        both = 2 * _ratio(product, pairs) * float(self.share @ self.drawn)
+        most = 2 * math.sqrt(scored * learned)
+        return Variances(scored=scored, learned=learned, both=min(max(both, -most), most))
 
     def _learned(self, off_S: np.ndarray) -> float:
         """The variance of the mean that comes from which units can be learned from.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from sweeps.analysis.image_error import SEEDS_ALONE, ImagesError, hits_of, with_images
+from sweeps.analysis.image_error import SEEDS_ALONE, Hits, ImagesError, hits_of, with_images
 from sweeps.store.spec import Spec
 from trainables.parts.metrics import METRICS
 from trainables.parts.protocol import VALIDATION
@@ -78,10 +78,8 @@ def estimates(
     summaries = {}
     for metric in metrics or (*METRICS, *(f"{RECALL}{number}" for number in range(len(found[0].recalls)))):
         values = {r.seed: value for r in found if (value := _value(r, metric)) is not None}
-        weights_K = _weights(metric, hits.shares) if hits else None
-        table = hits.table(weights_K) if hits and weights_K is not None else None
-        images = table.error(np.array([values[seed] for seed in table.seeds])) if table else SEEDS_ALONE
-        summary = estimate(np.array(list(values.values())), images)
+        images = _images_error(metric, hits, values) if hits and values else SEEDS_ALONE
+        summary = estimate(np.array(list(values.values()), dtype=float), images)
         if summary is not None:
             summaries[metric] = summary
     return summaries
@@ -97,6 +95,16 @@ def _value(result: SeedResult, metric: str) -> float | None:
 def accuracy(results: Sequence[SeedResult], stage: str, spec: Spec) -> Estimate | None:
     """The validation accuracy of one configuration's seeds of one stage; None if there is none."""
     return estimates(results, VALIDATION, stage, spec, ("accuracy",)).get("accuracy")
+
+
+def _images_error(metric: str, hits: Hits, values: Mapping[int, float]) -> ImagesError:
+    """Of a metric's mean over seeds, from those of them that have hits."""
+    weights_K = _weights(metric, hits.shares)
+    table = hits.table(weights_K) if weights_K is not None else None
+    if table is None:
+        return SEEDS_ALONE
+    known = [seed for seed in table.seeds if seed in values]
+    return table.of(known).error(np.array([values[seed] for seed in known]))
 
 
 def _weights(metric: str, share_K: np.ndarray) -> np.ndarray | None:
