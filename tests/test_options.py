@@ -30,6 +30,7 @@ FLAGS = [
     "--num-samples",
     "--seeds",
     "--confirm-seeds",
+    "--metric",
     "--backbone",
     "--time-budget",
     "--search-seed",
@@ -64,7 +65,15 @@ def test_every_flag_is_a_field_of_the_options():
 
 def test_a_command_without_a_search_has_no_flags_of_one():
     found = re.findall(r"\[(--[a-z-]+)", parser(CHALLENGE, ReproduceOptions).format_usage())
-    of_a_search = {"--num-samples", "--seeds", "--confirm-seeds", "--backbone", "--time-budget", "--search-seed"}
+    of_a_search = {
+        "--num-samples",
+        "--seeds",
+        "--confirm-seeds",
+        "--metric",
+        "--backbone",
+        "--time-budget",
+        "--search-seed",
+    }
     assert set(found) == {*FLAGS, "--sweep"} - of_a_search
     with pytest.raises(BadInput, match="--seeds"):
         parse(CHALLENGE, ["--seeds", "5"], ReproduceOptions)
@@ -100,7 +109,7 @@ def test_help_names_every_flag_and_its_default(capsys):
         "precision",
         "search_seed",
     ):
-        described = text.split(f" --{field.replace('_', '-')} ")[-1]
+        _, described = re.split(rf" --{field.replace('_', '-')} [A-Z]", text)
         assert re.search(r"\(default: (.*?)\)", described)[1] == str(getattr(SweepOptions(), field)), field
 
 
@@ -120,6 +129,7 @@ def test_defaults_are_as_documented():
         "approaches": (),
         "seeds": 10,
         "confirm_seeds": 50,
+        "metric": "balanced_accuracy",
         "dataset": "auto",
         "size": None,
         "shots": (5,),
@@ -161,6 +171,7 @@ FIRST = SweepOptions(
     approaches=NAMES[:2],
     seeds=4,
     confirm_seeds=5,
+    metric="auroc",
     dataset="phantom",
     size=64,
     shots=(2, 8),
