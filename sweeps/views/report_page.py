@@ -67,6 +67,7 @@ class Page:
         to_look_at: How many of them are to be looked at.
         approaches: The table that is printed, too.
         legend: What its columns are.
+        measured: What ranks, as a person calls it.
         intervals: What the intervals are made of.
         pairs: All comparisons of two approaches.
         equal_cost: What each search had found when all had cost the same.
@@ -88,7 +89,8 @@ class Page:
     checks: Sequence[Check]
     to_look_at: int
     approaches: Table
-    legend: Sequence[str] = text_table.LEGEND
+    legend: Sequence[str]
+    measured: str
     intervals: str
     pairs: Table
     equal_cost: Table
@@ -130,6 +132,8 @@ def page(folder: Path, summary: Summary, trials: Sequence[TrialRecord], plots: M
         checks=checked,
         to_look_at=sum(check.mark == LOOK for check in checked),
         approaches=report_tables.approaches(summary),
+        legend=text_table.legend(summary),
+        measured=summary.spec.measured,
         intervals=_intervals(summary),
         pairs=report_tables.pairs(summary),
         equal_cost=report_tables.equal_cost(summary, trials),
