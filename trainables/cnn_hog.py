@@ -18,9 +18,9 @@ class CnnHogConfig(CnnEnsembleConfig):
     """The networks of `cnn_ensemble`, and a support vector machine on HOG as in `pixel_baseline`.
 
     `plain_weight` is the weight of the machine in the sum; 0 leaves the networks alone, 1 the machine.
-    `scattering_share` is the part that scattering coefficients have in the machine's distances between images (see
-    `representation` in `pixel_baseline`); 0 is HOG alone. Their kernel is scaled otherwise than HOG's alone, whose
-    distances count half as much at the same `svm_gamma_factor`.
+    `scattering_share` is the part that scattering coefficients have in the machine's squared distances between images
+    (see `representation` in `pixel_baseline`); 0 is HOG alone. With a share, a `svm_gamma_factor` of 1 is what 1.75 is
+    on HOG alone, where sklearn's "scale" counts the spread of the ten images' mean vector too.
     """
 
     plain_weight: float

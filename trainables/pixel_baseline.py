@@ -84,7 +84,7 @@ def scattering_of(pixels: bytes, shape: tuple[int, int]) -> np.ndarray:
 def first_order_of(pixels: bytes, shape: tuple[int, int]) -> np.ndarray:
     """Logarithms of the first order's coefficients of one uint8 image after its z-score, remembered.
 
-    The second order takes four times as long, and made no difference to `cnn_hog`. That of order 0 may be negative.
+    With the second it takes nearly four times as long, and `cnn_hog` is no better. That of order 0 may be negative.
     """
     image_1HW = torch.from_numpy(np.frombuffer(pixels, np.uint8).reshape(1, *shape).copy())
     first_1COO = scattering(zscore(unit(image_1HW)), order=1)[:, 1:]
@@ -96,9 +96,9 @@ def first_order_of(pixels: bytes, shape: tuple[int, int]) -> np.ndarray:
 def representation(config: PixelBaselineConfig, support_NHW: Tensor) -> Representation:
     """The configuration's representation: `represent`, or "hog_scattering", which is two of them side by side.
 
-    These are HOG and "zscore_scattering", both less their mean over the ten images and scaled so that of the mean
-    squared length 1 of the ten, `scattering_share` is scattering's and the rest HOG's. A Gaussian kernel on them is the
-    product of one on each.
+    These are HOG and "zscore_scattering", each less its mean over the ten images. They are scaled so that the ten have
+    a mean squared length of 1, of which `scattering_share` is scattering's and the rest HOG's. A Gaussian kernel on
+    both is the product of one on each.
     """
     if config.representation != "hog_scattering":
         return partial(represent, config)
