@@ -58,14 +58,14 @@ def test_the_plain_part_alone_is_a_multiple_of_the_svm_s_margins(support, others
     assert ratio[0] > 0
 
 
-@pytest.mark.parametrize("weight", [0.25, 0.6])
-def test_both_parts_have_the_same_spread_on_the_ten_images(weight, support, others):
+@pytest.mark.parametrize(("weight", "share"), [(0.25, 0.0), (0.6, 0.0), (0.75, 0.3)])
+def test_both_parts_have_the_same_spread_on_the_ten_images(weight, share, support, others):
     networks, both, plain = (
         np.concatenate([scored(learner, chosen, support, images) for images in (support.images, others)])
         for learner, chosen in (
             (CNNEnsemble, config()),
-            (CNNHog, config(plain_weight=weight)),
-            (PixelBaseline, config().plain),
+            (CNNHog, config(plain_weight=weight, scattering_share=share)),
+            (PixelBaseline, config(scattering_share=share).plain),
         )
     )
     plain = plain / plain[:10].std() * networks[:10].std()
@@ -78,6 +78,17 @@ def test_the_svm_has_its_parameters():
     assert (plain.hog_cell_px, plain.svm_c, plain.svm_gamma_factor) == (4, 3.0, 0.5)
 
 
-def test_images_that_are_all_alike_give_no_nan(others):
+def test_without_a_share_of_its_own_there_is_no_scattering(support, others):
+    assert config().plain.representation == config(scattering_share=0.0).plain.representation == "hog"
+    both = config(scattering_share=0.4).plain
+    assert (both.representation, both.scattering_share) == ("hog_scattering", 0.4)
+    alone, with_scattering = (
+        scored(CNNHog, config(plain_weight=1.0, scattering_share=share), support, others) for share in (0.0, 0.4)
+    )
+    assert not torch.allclose(alone, with_scattering)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_images_that_are_all_alike_give_no_nan(share, others):
     same = Support(images=torch.full((10, 28, 28), 7, dtype=torch.uint8), labels=torch.tensor([0.0] * 5 + [1.0] * 5))
-    assert scored(CNNHog, config(), same, others).isfinite().all()
+    assert scored(CNNHog, config(scattering_share=share), same, others).isfinite().all()

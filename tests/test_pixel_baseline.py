@@ -1,9 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
+import scipy.spatial
 import torch
 from skimage.feature import hog
 
-from trainables.pixel_baseline import PixelBaselineConfig, decision, hog_of, represent
+from trainables.pixel_baseline import PixelBaselineConfig, decision, hog_of, represent, representation
 
 CELLS = [4, 7]
 
@@ -71,6 +74,40 @@ def test_hog_does_not_change_the_images(images, cell_px):
     before = images.copy()
     represented(images, cell_px)
     assert np.array_equal(images, before)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.7])
+def test_both_representations_have_their_share_of_the_distances_between_the_images_learned_from(images, share):
+    config = PixelBaselineConfig(
+        representation="hog_scattering", classifier="svm", hog_cell_px=4, scattering_share=share
+    )
+    support, others = torch.from_numpy(images), torch.from_numpy(images[::-1] // 2)
+
+    def part(name, pixels):
+        return represent(dataclasses.replace(config, representation=name), pixels)
+
+    def of_parts(pixels, first, second):
+        """Squared distances between the images, of which each part adds its own."""
+        total = 0.0
+        for name, weight in (("hog", 1 - share), ("zscore_scattering", share)):
+            among = scipy.spatial.distance.pdist(part(name, support), "sqeuclidean")
+            # The mean squared distance of six images is 12 / 5 of their mean squared distance from their mean.
+            scale = weight * 12 / 5 / among.mean()
+            total += scale * np.square(part(name, pixels)[first] - part(name, pixels)[second]).sum()
+        return total
+
+    seen = representation(config, support)
+    assert np.square(seen(support)).sum(1).mean() == pytest.approx(1)
+    for pixels in (support, others):
+        for first, second in ((0, 1), (2, 5)):
+            squared = np.square(seen(pixels)[first] - seen(pixels)[second]).sum()
+            assert squared == pytest.approx(of_parts(pixels, first, second), rel=1e-4)
+
+
+def test_without_scattering_s_share_the_other_representations_are_as_they_are(images):
+    config = PixelBaselineConfig(representation="hog", classifier="svm", hog_cell_px=4)
+    pixels = torch.from_numpy(images)
+    assert np.array_equal(representation(config, pixels[:3])(pixels), represent(config, pixels))
 
 
 @pytest.mark.parametrize("classifier", ["ridge", "logistic", "svm"])

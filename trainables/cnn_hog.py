@@ -1,4 +1,4 @@
-"""Small networks from scratch and a plain classifier on HOG, together: two kinds of mistakes, averaged."""
+"""Small networks from scratch and a plain classifier on HOG and scattering: two kinds of mistakes, averaged."""
 
 from __future__ import annotations
 
@@ -18,27 +18,32 @@ class CnnHogConfig(CnnEnsembleConfig):
     """The networks of `cnn_ensemble`, and a support vector machine on HOG as in `pixel_baseline`.
 
     `plain_weight` is the weight of the machine in the sum; 0 leaves the networks alone, 1 the machine.
+    `scattering_share` is the part that scattering coefficients have in the machine's squared distances between images
+    (see `representation` in `pixel_baseline`); 0 is HOG alone. With a share, a `svm_gamma_factor` of 1 is what 1.75 is
+    on HOG alone, where sklearn's "scale" counts the spread of the ten images' mean vector too.
     """
 
     plain_weight: float
     hog_cell_px: int
     svm_c: float
     svm_gamma_factor: float
+    scattering_share: float = 0.0
 
     @property
     def plain(self) -> PixelBaselineConfig:
         """The plain classifier's hyperparameters."""
         return PixelBaselineConfig(
-            representation="hog",
+            representation="hog_scattering" if self.scattering_share else "hog",
             classifier="svm",
             hog_cell_px=self.hog_cell_px,
+            scattering_share=self.scattering_share,
             svm_c=self.svm_c,
             svm_gamma_factor=self.svm_gamma_factor,
         )
 
 
 class CNNHog(Learner):
-    """Several small networks and a support vector machine on HOG, by a weighted sum of their log-odds and margins."""
+    """Several small networks and an SVM on HOG and scattering, by a weighted sum of their log-odds and margins."""
 
     Config = CnnHogConfig
 
