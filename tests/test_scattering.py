@@ -110,3 +110,10 @@ def test_the_representation_is_its_logarithm_and_does_not_depend_on_what_came_be
         found = represent(config, pixels)
         assert found == pytest.approx(expected, abs=1e-4)
         found[:] = 0
+
+
+def test_the_representation_of_colours_is_each_one_s_behind_the_other():
+    pixels = (255 * images(6)).byte().reshape(2, 3, 28, 28)
+    config = PixelBaselineConfig(representation="scattering", classifier="ridge", ridge_alpha=1.0)
+    each = [represent(config, pixels[:, colour]) for colour in range(3)]
+    assert represent(config, pixels) == pytest.approx(np.concatenate(each, axis=1), abs=1e-4)
