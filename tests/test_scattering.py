@@ -128,3 +128,10 @@ def test_the_first_order_of_normalised_images_does_not_depend_on_their_contrast(
     )
     assert found == pytest.approx(np.log(scattering(normalised)[:, 1:17].flatten(1).numpy() + 1e-3), abs=1e-3)
     assert represent(config, 2 * pixels + 20) == pytest.approx(found, abs=1e-3)
+
+
+def test_the_representation_of_colours_is_each_one_s_behind_the_other():
+    pixels = (255 * images(6)).byte().reshape(2, 3, 28, 28)
+    config = PixelBaselineConfig(representation="scattering", classifier="ridge", ridge_alpha=1.0)
+    each = [represent(config, pixels[:, colour]) for colour in range(3)]
+    assert represent(config, pixels) == pytest.approx(np.concatenate(each, axis=1), abs=1e-4)

@@ -193,7 +193,7 @@ def nearest_neighbour(vectors_ND: np.ndarray, labels_N: np.ndarray) -> Decision:
 
 
 def decision(config: PixelBaselineConfig, vectors_ND: np.ndarray, labels_N: np.ndarray) -> Decision:
-    """The configuration's classifier, fitted.
+    """The configuration's classifier, fitted. Every class counts the same, however many images it has.
 
     Raises:
         ValueError: There is no classifier of that name.
@@ -204,15 +204,22 @@ def decision(config: PixelBaselineConfig, vectors_ND: np.ndarray, labels_N: np.n
         case "1nn":
             return nearest_neighbour(vectors_ND, labels_N)
         case "ridge":
-            model = RidgeClassifier(alpha=config.ridge_alpha)
+            model = RidgeClassifier(alpha=config.ridge_alpha, class_weight="balanced")
         case "logistic":
-            model = LogisticRegression(C=config.logistic_c, max_iter=1000)
+            model = LogisticRegression(C=config.logistic_c, max_iter=1000, class_weight="balanced")
         case "svm":
             # sklearn's "scale", 1 / (D * variance), times a factor.
             gamma = (config.svm_gamma_factor or 1.0) / (vectors_ND.shape[1] * max(vectors_ND.var(), 1e-12))
             # The fit is not random, but without a random state sklearn draws from numpy's global one.
             # Of more than two classes each is told from each other one, and "ovr" adds these answers up by class.
-            model = SVC(C=config.svm_c, kernel="rbf", gamma=gamma, decision_function_shape="ovr", random_state=0)
+            model = SVC(
+                C=config.svm_c,
+                kernel="rbf",
+                gamma=gamma,
+                class_weight="balanced",
+                decision_function_shape="ovr",
+                random_state=0,
+            )
         case unknown:
             raise ValueError(f"Expected a classifier from centroid, 1nn, ridge, logistic, svm; got {unknown!r}.")
     decide: Decision = model.fit(vectors_ND, labels_N).decision_function
