@@ -61,8 +61,10 @@ def with_images(of_seeds: float, n: int, images: ImagesError) -> tuple[float, fl
     alone where the images add nothing.
     """
     error = math.hypot(of_seeds, images.error)
-    if images.error == 0:
+    if images is SEEDS_ALONE:
         return error, n - 1
+    if error == 0:
+        return error, images.degrees
     return error, error**4 / (of_seeds**4 / (n - 1) + images.error**4 / images.degrees)
 
 
