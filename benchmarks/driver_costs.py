@@ -30,11 +30,12 @@ from sweeps.stages.racing import Racing
 from sweeps.stages.search import SearchStage
 from sweeps.stages.tasks import Task
 from sweeps.store.journal import JOURNAL, Journal
+from sweeps.store.spec import Source, Spec
 from sweeps.store.trials import TrialRecord
 from sweeps.tracking.sweep_run import SweepEnd, SweepRun
 from sweeps.tracking.tracker import Tracker
 from trainables.parts.metrics import METRICS
-from trainables.parts.protocol import TEST, VALIDATION, study_protocol
+from trainables.parts.protocol import NUMBERS_VERSION, TEST, VALIDATION, study_protocol
 from trainables.parts.results import SeedResult
 
 SEEDS = 10
@@ -238,8 +239,15 @@ def of_mlflow(folder: Path, trials: int) -> tuple[float, float]:
         params={},
         shared_tags={},
         approach_tags={},
-        protocol=study_protocol(),
-        test_counts=(234, 390),
+        spec=Spec(
+            challenge="challenge1",
+            numbers_version=NUMBERS_VERSION,
+            dataset=Source(source="made up", fingerprint=""),
+            protocol=study_protocol(),
+            test_counts=(234, 390),
+            precision="float32",
+            smoke=False,
+        ),
         examples=[made_up.params],
     )
     tracker = Tracker(f"sqlite:///{folder / 'mlflow.db'}", sweep)

@@ -116,8 +116,10 @@ def _run(approach: str, params: str, seed: int, version: str, *, dataset: Datase
     return replace(found, seconds=time.process_time() - begin)
 
 
-def options(description: str, approaches: Sequence[str], *, num_samples: int, search_seeds: int) -> argparse.Namespace:
-    """The command line that these benchmarks share."""
+def options(
+    description: str, approaches: Sequence[str], *, num_samples: int, search_seeds: int, pools: int | None = None
+) -> argparse.Namespace:
+    """The command line that these benchmarks share; `pools` is the default of an option that one of them has."""
     quiet()
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
@@ -131,6 +133,8 @@ def options(description: str, approaches: Sequence[str], *, num_samples: int, se
     parser.add_argument("--dataset", default="auto", help="as for a sweep")
     parser.add_argument("--processes", type=int, default=joblib.cpu_count(), help="searches at the same time")
     parser.add_argument("--memory", default="results/benchmarks", help="folder of the seeds that were run before")
+    if pools is not None:
+        parser.add_argument("--pools", type=int, default=pools, help="pools of images of each size")
     return parser.parse_args()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from sweeps.analysis.comparisons import compare
 from sweeps.analysis.image_error import SEEDS_ALONE, ImagesError, ImageTable, hits_of
+from sweeps.analysis.intervals import estimate
 from sweeps.core.seeds import SEARCH_SEEDS_FROM
 from sweeps.inputs.images import find_dataset
 from sweeps.store.spec import Source, Spec
@@ -107,29 +109,33 @@ def coverage(dataset: str, sizes: Sequence[int], pools: int, seeds: int) -> Iter
             yield {"images a class": str(size), "of": what, **_row(pools_of, truth[what])}
 
 
+def _of_accuracy(values_S: np.ndarray, images: ImagesError) -> tuple[float, float]:
+    found = estimate(values_S, images)
+    assert found is not None
+    assert found.low is not None
+    assert found.high is not None
+    return found.low, found.high
+
+
+def _of_difference(values_S: np.ndarray, images: ImagesError) -> tuple[float, float]:
+    pair = compare("", "", values_S, np.zeros(len(values_S)), images)
+    assert pair is not None
+    return (pair.low, pair.high) if values_S.mean() >= 0 else (-pair.high, -pair.low)
+
+
+Interval = Callable[[np.ndarray, ImagesError], tuple[float, float]]
+
+
 class _Judged:
     """The mean of one pool, its error in parts, and its intervals by how much of the error they have."""
 
-    def __init__(self, values_S: np.ndarray, table: ImageTable) -> None:
+    def __init__(self, interval: Interval, values_S: np.ndarray, table: ImageTable) -> None:
         parts = table.variances(values_S)
         self.mean = float(values_S.mean())
         self.of_seeds = float(values_S.var(ddof=1)) / len(values_S)
         self.scored, self.learned = parts.scored, parts.learned + parts.both
-        self.intervals = [
-            self._interval(values_S, images)
-            for images in (
-                SEEDS_ALONE,
-                ImagesError(error=float(np.sqrt(parts.scored)), degrees=table.degrees),
-                table.error(values_S),
-            )
-        ]
-
-    @staticmethod
-    def _interval(values_S: np.ndarray, images: ImagesError) -> tuple[float, float]:
-        # Of a difference, too: neither is cut to what an accuracy can be.
-        pair = compare("", "", values_S, np.zeros(len(values_S)), images)
-        assert pair is not None
-        return (pair.low, pair.high) if values_S.mean() >= 0 else (-pair.high, -pair.low)
+        of_scored = ImagesError(error=math.sqrt(parts.scored), degrees=table.degrees)
+        self.intervals = [interval(values_S, images) for images in (SEEDS_ALONE, of_scored, table.error(values_S))]
 
 
 def _judged(found: Mapping[str, Sequence[SeedResult]], protocol: Protocol) -> dict[str, _Judged]:
@@ -150,9 +156,9 @@ def _judged(found: Mapping[str, Sequence[SeedResult]], protocol: Protocol) -> di
         table = hits.table(hits.shares)
         assert table is not None
         tables[name] = table
-    judged = {name: _Judged(values[name], tables[name]) for name in found}
+    judged = {name: _Judged(_of_accuracy, values[name], tables[name]) for name in found}
     one, other = found
-    judged["difference"] = _Judged(values[one] - values[other], tables[one].less(tables[other]))
+    judged["difference"] = _Judged(_of_difference, values[one] - values[other], tables[one].less(tables[other]))
     return judged
 
 

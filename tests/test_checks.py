@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from made_up import SPEC, START, MadeUp, approaches, changed, found, source, trial
 from sweeps.analysis.check import FINE, KNOW, LOOK
 from sweeps.analysis.checks import checks
-from sweeps.analysis.comparisons import DIFFERENCE_ERROR, Comparison, compare
+from sweeps.analysis.comparisons import Comparison, compare
 from sweeps.analysis.confirmation_checks import seeds_needed
+from sweeps.analysis.image_error import ImagesError
 from sweeps.analysis.summary import summarise
 
 # At the published setting of `pretended`, which no winner of a clean journal has.
@@ -185,14 +185,16 @@ def test_one_common_seed_tells_nothing():
 def test_so_many_seeds_have_the_power_that_is_said():
     """Simulated: one of three comparisons, a true difference of two points, on pools that move it."""
     rng = np.random.default_rng(0)
-    half = stats.t.ppf(0.975, 9) * np.hypot(0.05 / np.sqrt(10), DIFFERENCE_ERROR)
-    ends = {"mean": 0.02, "low": 0.02 - half, "high": 0.02 + half}
-    pair = Comparison(better="a", worse="b", n=10, **ends, p=0.5, p_holm=0.5, probability=0.75, wins=0.5)
+    images = ImagesError(error=0.004, degrees=1000)
+    errors = {"sd": 0.05, "images_error": images.error, "low": -0.02, "high": 0.06}
+    pair = Comparison(
+        better="a", worse="b", n=10, mean=0.02, **errors, p=0.5, p_holm=0.5, probability=0.75, wins=0.5
+    )  # fmt: skip
     needed = seeds_needed(pair, 3)
     shown = []
     for _ in range(1000):
-        differences = rng.normal(0.02 + rng.normal(0, DIFFERENCE_ERROR), 0.05, needed)
-        shown.append(compare("a", "b", differences, np.zeros(needed)).p < 0.05 / 3)
+        differences = rng.normal(0.02 + rng.normal(0, images.error), 0.05, needed)
+        shown.append(compare("a", "b", differences, np.zeros(needed), images).p < 0.05 / 3)
     assert np.mean(shown) == pytest.approx(0.8, abs=0.05)
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweeps.analysis.comparisons import DIFFERENCE_ERROR, compare, compare_all, holm
+from sweeps.analysis.comparisons import compare, compare_all, holm
+from sweeps.analysis.image_error import SEEDS_ALONE, ImagesError
 
 
 def draws(seed, *means, sd=0.05, n=50):
@@ -16,7 +17,7 @@ def draws(seed, *means, sd=0.05, n=50):
 @pytest.mark.parametrize("seed", range(3))
 def test_agrees_with_scipy(n, seed):
     ours, theirs = draws(seed, 0.82, 0.8, n=n)
-    found = compare("ours", "theirs", ours, theirs, images_error=0)
+    found = compare("ours", "theirs", ours, theirs)
     sign = 1 if found.better == "ours" else -1
     expected = stats.ttest_rel(ours, theirs)
     interval = expected.confidence_interval(0.95)
@@ -52,7 +53,7 @@ def test_twins_do_not_differ():
 
 def test_a_difference_without_spread_is_certain():
     values = draws(0, 0.8)[0]
-    found = compare("a", "b", values + 0.1, values, images_error=0)
+    found = compare("a", "b", values + 0.1, values)
     assert (found.p, found.probability, found.wins) == (0, 1, 1)
     assert found.low == pytest.approx(0.1)
     assert found.high == pytest.approx(0.1)
@@ -97,7 +98,7 @@ def test_equal_approaches_are_seldom_distinguished():
     claims = 0
     for seed in range(300):
         values = draws(seed, *[0.8] * 6, n=20)
-        found = compare_all({str(name): dict(enumerate(each)) for name, each in enumerate(values)}, images_error=0)
+        found = compare_all({str(name): dict(enumerate(each)) for name, each in enumerate(values)})
         claims += any(each.is_shown for each in found)
     assert 0.01 < claims / 300 < 0.075
 
@@ -108,7 +109,7 @@ def test_true_differences_are_found_and_their_intervals_hold_them():
     for seed in range(300):
         values = draws(seed, 0.86, 0.83, 0.8)
         values = {name: dict(enumerate(each)) for name, each in zip("abc", values, strict=True)}
-        for each in compare_all(values, images_error=0):
+        for each in compare_all(values):
             gap = 0.03 * (ord(each.worse) - ord(each.better))
             covered.append(each.low <= gap <= each.high)
             shown.append(each.is_shown)
@@ -123,7 +124,7 @@ def test_the_probability_of_being_better_is_calibrated():
     for seed in range(2000):
         gap = rng.normal(0, 0.02)
         a, b = draws(seed, 0.8 + gap, 0.8, n=10)
-        found = compare("a", "b", a, b, images_error=0)
+        found = compare("a", "b", a, b)
         claims.append((found.probability, (found.better == "a") == (gap > 0)))
     middling = [right for probability, right in claims if 0.6 < probability < 0.9]
     assert np.mean(middling) == pytest.approx(0.76, abs=0.05)
@@ -132,10 +133,11 @@ def test_the_probability_of_being_better_is_calibrated():
 def test_another_pool_of_images_is_reckoned_with():
     """Each sweep's pool moves the difference of two equal approaches; by the seeds alone they would often differ."""
     rng = np.random.default_rng(0)
-    claims = {0.0: 0, DIFFERENCE_ERROR: 0}
+    images = ImagesError(error=0.004, degrees=500)
+    shown, alone = 0, 0
     for seed in range(1000):
-        a, b = draws(seed, 0.8, 0.8 + rng.normal(0, DIFFERENCE_ERROR), sd=0.02, n=200)
-        for images_error in claims:
-            claims[images_error] += compare("a", "b", a, b, images_error=images_error).is_shown
-    assert 0.03 < claims[DIFFERENCE_ERROR] / 1000 < 0.07
-    assert claims[0.0] / 1000 > 0.2
+        a, b = draws(seed, 0.8, 0.8 + rng.normal(0, images.error), sd=0.02, n=200)
+        shown += compare("a", "b", a, b, images).is_shown
+        alone += compare("a", "b", a, b, SEEDS_ALONE).is_shown
+    assert 0.03 < shown / 1000 < 0.07
+    assert alone / 1000 > 0.2

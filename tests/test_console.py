@@ -15,7 +15,16 @@ from sweeps.views.console import against_baseline, listing, sweep_note, sweep_te
 
 
 def pair(better, worse, mean, p_holm):
-    more = {"n": 8, "low": mean - 0.01, "high": mean + 0.01, "p": p_holm, "probability": 1 - p_holm / 2, "wins": 1.0}
+    more = {
+        "n": 8,
+        "sd": 0.01,
+        "images_error": 0.004,
+        "low": mean - 0.01,
+        "high": mean + 0.01,
+        "p": p_holm,
+        "probability": 1 - p_holm / 2,
+        "wins": 1.0,
+    }
     return Comparison(better=better, worse=worse, mean=mean, p_holm=p_holm, **more)
 
 

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweeps.analysis.intervals import POOL_ERROR, estimate, estimates
+from made_up import SPEC
+from sweeps.analysis.image_error import ImagesError
+from sweeps.analysis.intervals import estimate, estimates
 from trainables.parts.protocol import TEST, VALIDATION
 from trainables.parts.results import SeedResult
 
@@ -67,69 +69,53 @@ def test_interval_covers_the_truth_in_95_percent_of_samples():
 
 
 def test_the_images_error_is_added_as_independent_errors_are():
-    plain, whole = estimate(sample(20)), estimate(sample(20), 0.02)
-    half = plain.high - plain.mean
-    assert whole.high - whole.mean == pytest.approx(np.sqrt(half**2 + (1.96 * 0.02) ** 2), rel=1e-4)
-    assert (whole.mean, whole.sd, whole.images_error) == (plain.mean, plain.sd, 0.02)
+    values = sample(20)
+    sem = stats.sem(values)
+    found = estimate(values, ImagesError(error=sem, degrees=19))
+    # Two parts that are alike, of 19 degrees of freedom each. Wilson's interval has those shares as ends from which the
+    # mean is just so many of their own standard errors away.
+    hits = found.mean * (1 - found.mean) / (2 * sem**2)
+    for end in (found.low, found.high):
+        assert abs(found.mean - end) / np.sqrt(end * (1 - end) / hits) == pytest.approx(stats.t.ppf(0.975, 38))
+    assert found.high - found.mean == pytest.approx(stats.t.ppf(0.975, 38) * np.sqrt(2) * sem, rel=0.1)
+    assert (found.mean, found.sd, found.images_error) == (values.mean(), values.std(ddof=1), sem)
 
 
-def test_with_the_pool_s_error_the_interval_covers_the_truth_of_another_pool():
+def test_where_no_image_is_ever_missed_as_many_hits_speak_as_there_are_images():
+    found = estimate(np.ones(10), ImagesError(error=0.0, degrees=58))
+    assert found.high == 1
+    assert found.low == pytest.approx(58 / (58 + stats.t.ppf(0.975, 58) ** 2))
+
+
+def test_with_the_images_error_the_interval_covers_the_truth_of_another_pool():
     """Every sample's images move all its seeds together; without that part the interval would be far too narrow."""
     rng = np.random.default_rng(1)
     without, whole = [], []
     for _ in range(2000):
         values = rng.normal(0.6, 0.05, 50) + rng.normal(0, 0.01)
         without.append(estimate(values))
-        whole.append(estimate(values, 0.01))
+        whole.append(estimate(values, ImagesError(error=0.01, degrees=2000)))
     assert 0.935 < np.mean([each.low <= 0.6 <= each.high for each in whole]) < 0.965
     assert np.mean([each.low <= 0.6 <= each.high for each in without]) < 0.8
 
 
-def results(split, n=50, normal=234, pneumonia=390, rng=None, of_images=None):
-    """Seeds whose classifiers find 90 % of pneumonia and 70 % of normal images; `of_images` fixes the hits."""
-    rng = rng or np.random.default_rng(0)
-    sensitivity, specificity = of_images or (0.9, 0.7)
-    noise = rng.normal(0, 0.02, (n, 2))
-    found = []
-    for seed, (a, b) in enumerate(noise):
-        hits = {"sensitivity": sensitivity + a, "specificity": specificity + b}
-        balanced = (hits["sensitivity"] + hits["specificity"]) / 2
-        accuracy = (pneumonia * hits["sensitivity"] + normal * hits["specificity"]) / (pneumonia + normal)
-        more = {"accuracy": accuracy, "balanced_accuracy": balanced, "auroc": 0.9, "brier": 0.1}
-        found.append(SeedResult(seed=seed, split=split, seconds=1.0, timestamp_ms=0, **hits, **more))
-    return found
-
-
-def test_validation_has_the_pool_s_part_and_test_the_binomial_one():
-    pool = estimates(results(VALIDATION), VALIDATION, (234, 390))
-    assert {metric: each.images_error for metric, each in pool.items() if each.images_error} == {
-        "accuracy": POOL_ERROR,
-        "balanced_accuracy": POOL_ERROR,
-    }
-    test = estimates(results(TEST), TEST, (234, 390))
-    se, sp = test["sensitivity"].mean, test["specificity"].mean
-    assert test["sensitivity"].images_error == pytest.approx(stats.binom.std(390, se) / 390)
-    assert test["specificity"].images_error == pytest.approx(stats.binom.std(234, sp) / 234)
-    both = test["sensitivity"].images_error ** 2 + test["specificity"].images_error ** 2
-    assert test["balanced_accuracy"].images_error == pytest.approx(np.sqrt(both / 4))
-    assert test["accuracy"].images_error == pytest.approx(stats.binom.std(624, test["accuracy"].mean) / 624)
-    assert test["auroc"].images_error == test["brier"].images_error == 0
-
-
-def test_test_split_intervals_cover_the_truth_of_all_images():
-    """Another test split of this size would have other images: 95 % of the intervals hold the truth behind it."""
-    rng = np.random.default_rng(2)
-    covered = []
-    for _ in range(1000):
-        hits = rng.binomial(390, 0.9) / 390, rng.binomial(234, 0.7) / 234
-        found = estimates(results(TEST, rng=rng, of_images=hits), TEST, (234, 390))["balanced_accuracy"]
-        covered.append(found.low <= 0.8 <= found.high)
-    assert 0.93 < np.mean(covered) < 0.975
+def results(split, n):
+    """Seeds as versions before hits had them, and of a metric that only one class has."""
+    rng = np.random.default_rng(0)
+    return [
+        SeedResult(seed=seed, split=split, seconds=1.0, timestamp_ms=0, accuracy=value, auroc=0.9)
+        for seed, value in enumerate(rng.normal(0.8, 0.02, n).tolist())
+    ]
 
 
 def test_the_other_split_and_failed_seeds_do_not_count():
     mixed = [*results(VALIDATION, 5), *results(TEST, 7)]
     mixed.append(SeedResult(seed=99, split=VALIDATION, seconds=1.0, timestamp_ms=0, error="diverged"))
-    assert estimates(mixed, VALIDATION, (234, 390))["accuracy"].n == 5
-    assert estimates(mixed, TEST, (234, 390))["accuracy"].n == 7
-    assert estimates([], TEST, (234, 390)) == {}
+    assert estimates(mixed, VALIDATION, "confirm", SPEC)["accuracy"].n == 5
+    assert estimates(mixed, TEST, "confirm", SPEC)["accuracy"].n == 7
+    assert estimates([], TEST, "confirm", SPEC) == {}
+
+
+def test_a_metric_that_no_seed_has_is_left_out():
+    assert estimates(results(TEST, 3), TEST, "confirm", SPEC).keys() == {"accuracy", "auroc"}
+    assert estimates(results(TEST, 3), TEST, "confirm", SPEC, ("accuracy",)).keys() == {"accuracy"}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from made_up import SPEC
 from sweeps.store.trials import TrialRecord
 from sweeps.tracking.sweep_run import SweepEnd, SweepRun
 from sweeps.tracking.tracker import Tracker
@@ -52,7 +53,7 @@ def sweep_run(folder, **more):
         "params": {"seeds": "3"},
         "shared_tags": {"images": "phantom"},
         "approach_tags": {"a": {"weights": "random"}},
-        "test_counts": (234, 390),
+        "spec": SPEC,
         "examples": [{"learning_rate": 0.1}],
     }
     return SweepRun(**{**common, **more})

@@ -61,8 +61,10 @@ def with_images(of_seeds: float, n: int, images: ImagesError) -> tuple[float, fl
     alone where the images add nothing.
     """
     error = math.hypot(of_seeds, images.error)
-    if images.error == 0:
+    if images is SEEDS_ALONE:
         return error, n - 1
+    if error == 0:
+        return error, images.degrees
     return error, error**4 / (of_seeds**4 / (n - 1) + images.error**4 / images.degrees)
 
 
@@ -212,15 +214,19 @@ class ImageTable:
     def _learned(self, off_S: np.ndarray) -> float:
         """The variance of the mean that comes from which units can be learned from.
 
-        It is at most what it would be if the shots were the only reason why seeds differ.
+        The slope is a rough estimate where pools are large and seeds few. It lies between 0 and what it would be if the
+        shots were the only reason why seeds differ; without an opinion beforehand where, the posterior mean is taken.
         """
         shared_SS = self.shots @ self.shots.T
         is_pair_SS = ~np.eye(len(off_S), dtype=bool)
         mean = float(shared_SS[is_pair_SS].mean())
         off_SS = (shared_SS - mean) * is_pair_SS
-        slope = _ratio(float(off_S @ off_SS @ off_S), _squares(off_SS))
-        most = _ratio(_squares(off_S) / (len(off_S) - 1), float(np.trace(shared_SS)) / len(off_S) - mean)
-        return min(max(slope, 0.0), most) * _squares(self.drawn)
+        variance = _squares(off_S) / (len(off_S) - 1)
+        most = _ratio(variance, float(np.trace(shared_SS)) / len(off_S) - mean)
+        # Each pair stands in it twice.
+        precision = _squares(off_SS) / 2
+        slope = _ratio(float(off_S @ off_SS @ off_S), 2 * precision)
+        return _between(most, slope, _ratio(precision, variance**2)) * _squares(self.drawn)
 
 
 def hits_of(results: Sequence[SeedResult], split: str, stage: str, spec: Spec) -> Hits | None:
@@ -311,6 +317,13 @@ def _of_two(values_SU: np.ndarray) -> float:
 
 def _squares(values: np.ndarray) -> float:
     return float(np.square(values, dtype=float).sum())
+
+
+def _between(most: float, estimate: float, precision: float) -> float:
+    """The posterior mean under a flat prior from 0 to `most`, of a normal estimate with this precision."""
+    grid_M = np.linspace(0.0, most, 201)
+    log_M = -0.5 * precision * np.square(grid_M - estimate)
+    return float(np.average(grid_M, weights=np.exp(log_M - log_M.max())))
 
 
 def _ratio(one: float, other: float) -> float:

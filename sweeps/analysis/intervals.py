@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,8 +38,14 @@ class Estimate:
 def estimate(values_N: np.ndarray, images: ImagesError = SEEDS_ALONE) -> Estimate | None:
     """Summarise one value per seed; None if there is none.
 
-    The interval is Student's t, with the standard error over seeds and that of the images as `with_images` adds them,
-    cut to 0..1.
+    Where the images' error is known, the interval is Wilson's for a share of as many independent hits as have the same
+    standard error, `m (1 - m) / error^2`, with Student's quantile, since an error that is estimated from few hits is
+    small just where the mean is too great (Wilson 1927; Korn and Graubard 1998). If all hits are alike, there are as
+    many as there are images. Of the seeds alone it is Student's t, cut to 0..1.
+
+    Args:
+        values_N: Between 0 and 1.
+        images: What the choice of the images adds to the standard error over seeds.
     """
     n = len(values_N)
     if n == 0:
@@ -48,9 +55,21 @@ def estimate(values_N: np.ndarray, images: ImagesError = SEEDS_ALONE) -> Estimat
         return Estimate(n=n, mean=mean, iqm=iqm, sd=None, low=None, high=None, images_error=images.error)
     sd = float(np.std(values_N, ddof=1))
     error, degrees = with_images(float(stats.sem(values_N)), n, images)
-    half = float(stats.t.ppf(0.975, degrees)) * error
-    low, high = max(mean - half, 0.0), min(mean + half, 1.0)
+    quantile = float(stats.t.ppf(0.975, degrees))
+    if images is SEEDS_ALONE:
+        low, high = mean - quantile * error, mean + quantile * error
+    else:
+        hits = mean * (1 - mean) / error**2 if error > 0 else 0.0
+        low, high = _wilson(mean, hits or images.degrees, quantile)
+    low, high = max(low, 0.0), min(high, 1.0)
     return Estimate(n=n, mean=mean, iqm=iqm, sd=sd, low=low, high=high, images_error=images.error)
+
+
+def _wilson(share: float, hits: float, quantile: float) -> tuple[float, float]:
+    """The ends of Wilson's interval of a share of so many independent hits."""
+    squared = quantile**2 / hits
+    middle, half = share + squared / 2, quantile * math.sqrt(share * (1 - share) / hits + squared / 4 / hits)
+    return (middle - half) / (1 + squared), (middle + half) / (1 + squared)
 
 
 def estimates(
