@@ -89,11 +89,13 @@ VALUES = {
     "--search-seed": NUMBERS,
     "--sweep": st.sampled_from(["results/begun", "results/empty", "results/damaged"]) | PATHS,
     "--epochs": TEXTS,
+    "--shot-curve": NUMBERS,
     "--approach": st.sampled_from(["pixel_baseline", "cnn", "a"]) | TEXTS,
     "--trial": st.sampled_from(["0", "1", "2"]) | TEXTS,
     "--seed": st.sampled_from(["0", "1000", "2000"]) | TEXTS,
 }
 OF_A_SEARCH = {"--num-samples", "--seeds", "--confirm-seeds", "--backbone", "--time-budget", "--search-seed"}
+OF_A_SEARCH |= {"--shot-curve"}
 OF_RERUN = {"--approach", "--trial", "--seed", "--dataset", "--weights", "--breastmnist"}
 OF_ANY_SWEEP = VALUES.keys() - OF_A_SEARCH - {"--approach", "--trial", "--seed", "--epochs", "--sweep"}
 FLAGS = {

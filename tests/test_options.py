@@ -30,6 +30,7 @@ FLAGS = [
     "--num-samples",
     "--seeds",
     "--confirm-seeds",
+    "--shot-curve",
     "--backbone",
     "--time-budget",
     "--search-seed",
@@ -61,7 +62,8 @@ def test_every_flag_is_a_field_of_the_options():
 
 def test_a_command_without_a_search_has_no_flags_of_one():
     found = re.findall(r"\[(--[a-z-]+)", parser(CHALLENGE, ReproduceOptions).format_usage())
-    of_a_search = {"--num-samples", "--seeds", "--confirm-seeds", "--backbone", "--time-budget", "--search-seed"}
+    of_a_search = {"--num-samples", "--seeds", "--confirm-seeds", "--shot-curve", "--backbone", "--time-budget"}
+    of_a_search |= {"--search-seed"}
     assert set(found) == {*FLAGS, "--sweep"} - of_a_search
     with pytest.raises(BadInput, match="--seeds"):
         parse(CHALLENGE, ["--seeds", "5"], ReproduceOptions)
@@ -124,6 +126,7 @@ def test_defaults_are_as_documented():
         "address": None,
         "workers": None,
         "seed_timeout": 600.0,
+        "shot_curve": (),
         "backbone": None,
         "time_budget": None,
         "search_seed": 0,
@@ -157,6 +160,7 @@ FIRST = SweepOptions(
     precision="float32",
     tracking_uri="sqlite:///elsewhere.db",
     search_seed=9,
+    shot_curve=(1, 20),
     backbone="resnet18",
     name="first",
     workers=1,

@@ -44,8 +44,8 @@ def image_sets(phantom):
     return phantom.pixel_sets()
 
 
-def request(blocks, *, approach="stepwise", splits=(VALIDATION,), **params):
-    return {"approach": approach, "params": params, "blocks": blocks, "splits": list(splits)}
+def request(blocks, *, approach="stepwise", splits=(VALIDATION,), shots=None, **params):
+    return {"approach": approach, "params": params, "blocks": blocks, "splits": list(splits), "shots": shots}
 
 
 def started(image_sets, first_request):

@@ -65,7 +65,10 @@ def parse(challenge: Challenge, arguments: Sequence[str] | None = None, kind: ty
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     approaches = given.get("approaches")
     if isinstance(approaches, tuple):
-        given["approaches"] = _approaches(challenge, approaches)
+        given["approaches"] = _approaches(challenge, list(map(str, approaches)))
+    curve = given.get("shot_curve")
+    if isinstance(curve, tuple) and len(set(curve)) < len(curve):
+        raise BadInput(f"Expected --shot-curve with different numbers; got {' '.join(map(str, curve))}.")
     if "name" in given and "resume" in given:
         raise BadInput("Expected --name for a new sweep or --resume for an old one; got both. Omit one.")
     return given
@@ -145,19 +148,25 @@ def _checked(name: str, value: OptionValue, declared: Declaration) -> OptionValu
     Raises:
         BadInput: It could not.
     """
-    if declared.takes_many and isinstance(value, tuple):
+    if declared.takes_many and isinstance(value, tuple) and all(_is_readable(each, declared) for each in value):
         return value
     if declared.read is None and isinstance(value, bool):
         return value
     if value is None and declared.default_help is not None:
         return value
-    if declared.read is not None and not declared.takes_many:
-        try:
-            if declared.read(str(value)) == value and not isinstance(value, bool):
-                return value
-        except argparse.ArgumentTypeError:
-            pass
+    if not declared.takes_many and _is_readable(value, declared):
+        return value
     raise BadInput(f"Expected a value of {flag(name)} in the journal of the sweep; got {value!r}. Begin a new sweep.")
+
+
+def _is_readable(value: OptionValue, declared: Declaration) -> bool:
+    """Whether the command line could have given this one value."""
+    if declared.read is None or isinstance(value, bool):
+        return False
+    try:
+        return declared.read(str(value)) == value
+    except argparse.ArgumentTypeError:
+        return False
 
 
 def as_remembered(options: Options, found: Mapping[str, str]) -> Given:

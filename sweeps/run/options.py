@@ -13,6 +13,7 @@ from sweeps.core.seeds import MOST_SEEDS
 from sweeps.run.option_types import non_empty, one_of, seconds, sweep_name, whole_number
 from sweeps.store.spec import OptionValue
 from trainables.parts.backbones import PRECISIONS
+from trainables.parts.protocol import MOST_POOL
 
 # The variable of the environment that says where results go; jobs of a cluster have it from the machine they run on.
 RESULTS_VARIABLE = "SEEDSWEEP_RESULTS_DIR"
@@ -191,6 +192,16 @@ class SweepOptions(Options):
         metavar="N",
         is_remembered=True,
         smoke=3,
+    )
+    shot_curve: tuple[int, ...] = _option(
+        (),
+        "numbers of training images a class, such as 1 2 5 10 20: after the confirmation each approach's best "
+        "configuration learns from so many too, on the same fresh seeds",
+        read=whole_number(1, MOST_POOL),
+        metavar="SHOTS",
+        takes_many=True,
+        default_help="none",
+        is_remembered=True,
     )
     backbone: str | None = _option(
         None,

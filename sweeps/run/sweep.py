@@ -9,7 +9,7 @@ from sweeps.analysis.summary import summarise
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.inputs.inputs import Inputs
 from sweeps.inputs.weights import RANDOM
-from sweeps.run import plan
+from sweeps.run import plan, shot_curve
 from sweeps.run.command import Command, Conclusion, OnClosed, PlannedStage, Prepared
 from sweeps.run.end import write_tables
 from sweeps.run.options import SweepOptions
@@ -17,6 +17,7 @@ from sweeps.run.pipeline import run_command
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.racing import Racing
 from sweeps.stages.search import SearchStage
+from sweeps.stages.shot_curve import ShotCurveStage
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec
 from sweeps.tracking import sweep_run
@@ -36,6 +37,7 @@ def sweep_command(racing: Racing | None = Racing()) -> Command[SweepOptions]:  #
         options=SweepOptions,
         spec=_spec,
         as_run=_as_run,
+        check=_check,
         work=partial(_work, racing),
         tags=_tags,
         stages=partial(_stages, racing),
@@ -53,8 +55,14 @@ def _as_run(challenge: Challenge, spec: Spec) -> Challenge:
     return challenge.with_random_weights(random)
 
 
+def _check(prepared: Prepared[SweepOptions]) -> None:
+    options = prepared.options
+    shot_curve.check(options.shot_curve, prepared.spec.protocol, options.confirm_seeds)
+
+
 def _work(racing: Racing | None, prepared: Prepared[SweepOptions], journal: Journal | None) -> plan.Work:
-    return plan.of_sweep(prepared.options, prepared.approaches, _begun(journal) if journal else {}, racing)
+    begun = _begun(journal) if journal else {}
+    return plan.of_sweep(prepared.options, prepared.approaches, begun, racing, prepared.spec.protocol)
 
 
 def _tags(options: SweepOptions) -> dict[str, str]:
@@ -78,6 +86,10 @@ def _stages(
     yield PlannedStage(stage=search, title="Search")
     confirmation = ConfirmationStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds)
     yield PlannedStage(stage=confirmation, title="Confirm")
+    if options.shot_curve:
+        shots = shot_curve.to_run(options.shot_curve, prepared.spec.protocol)
+        curve = ShotCurveStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds, shots=shots)
+        yield PlannedStage(stage=curve, title="Shots")
 
 
 def _conclude(prepared: Prepared[SweepOptions], journal: Journal, approaches: Sequence[Approach]) -> Conclusion:

@@ -18,7 +18,7 @@ RANKED_BY = {BALANCED_ACCURACY: "accuracy", "auroc": "auroc"}
 # What a person calls it.
 RANKED_TITLES = {BALANCED_ACCURACY: "accuracy", "auroc": "AUROC"}
 # A value of a command-line option, as JSON has it.
-OptionValue = str | int | float | bool | tuple[str, ...] | None
+OptionValue = str | int | float | bool | tuple[str, ...] | tuple[int, ...] | None
 
 
 class Stored(BaseModel):
