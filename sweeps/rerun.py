@@ -150,7 +150,9 @@ def inputs_of(journal: Journal, approach: Approach, asked: argparse.Namespace) -
         smoke=spec.smoke,
         before=spec,
     )
-    now = inputs.spec(spec.challenge, seeds=spec.seeds, search_seed=spec.search_seed, backbone=spec.backbone)
+    now = inputs.spec(
+        spec.challenge, seeds=spec.seeds, search_seed=spec.search_seed, metric=spec.metric, backbone=spec.backbone
+    )
     options = {"dataset": "--dataset", "weights": "--weights", "other_datasets": f"--{BREASTMNIST}"}
     for found in differences(spec, now):
         if found.part in options:

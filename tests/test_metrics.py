@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 import sklearn.metrics as sk
-from scipy.special import expit
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit, softmax
 
-from trainables.parts.metrics import METRICS, score
+from trainables.parts.metrics import METRICS, metric_names, metrics_of, score
+from trainables.parts.results import SeedResult, packed, unpacked_hits
 
 
 def with_ties(seed):
@@ -71,3 +74,40 @@ def test_perfect_and_perfectly_wrong(sign):
 def test_logits_that_are_not_finite_are_an_error(broken):
     with pytest.raises(ValueError, match="2 of 4 logits are not finite"):
         score(np.array([0.0, broken, 1.0, broken]), np.array([0, 1, 0, 1]))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_metrics_of_more_classes_agree_with_their_second_opinions(seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.repeat([0, 1, 2, 3], [30, 10, 20, 40]))
+    logits = np.round(rng.normal(size=(100, 4)) + 1.5 * np.eye(4)[labels], 1)
+    p, found = softmax(logits, axis=1), score(logits, labels)
+    called = p.argmax(1)
+    assert found["accuracy"] == pytest.approx(sk.accuracy_score(labels, called))
+    assert found["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(labels, called))
+    assert found["recalls"] == pytest.approx(sk.recall_score(labels, called, average=None))
+    assert found["auroc"] == pytest.approx(sk.roc_auc_score(labels, p, multi_class="ovr", average="macro"))
+    assert found["brier"] == pytest.approx(sk.brier_score_loss(labels, p, labels=range(4), scale_by_half=True))
+
+
+def test_the_brier_score_of_two_classes_is_that_of_more():
+    logits, labels = with_ties(1)
+    assert score(np.stack([0 * logits, logits], 1), labels)["brier"] == pytest.approx(score(logits, labels)["brier"])
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=70))
+def test_hits_survive_packing(hits):
+    assert unpacked_hits(packed(np.array(hits)), len(hits)).tolist() == hits
+
+
+def test_hits_of_another_number_of_images_are_refused():
+    with pytest.raises(ValueError, match="Expected the hits of 20 images, 3 bytes; got 2"):
+        unpacked_hits(packed(np.ones(16, bool)), 20)
+
+
+def test_metrics_have_the_names_of_the_classes():
+    result = SeedResult(seed=0, split="test", seconds=1, timestamp_ms=0, accuracy=0.5, recalls=(0.1, 0.2, 0.3))
+    found = metrics_of(result, ("cat", "dog", "owl"))
+    assert tuple(found) == metric_names(("cat", "dog", "owl"))
+    assert (found["accuracy"], found["recall_dog"]) == (0.5, 0.2)
+    assert tuple(metrics_of(result, ("no", "yes"))) == METRICS

@@ -15,7 +15,7 @@ from sweeps.inputs import features
 from sweeps.inputs.downloads import AUTO
 from sweeps.inputs.images import find_dataset, find_other
 from sweeps.inputs.weights import Weights, find_weights
-from sweeps.store.spec import Source, Spec
+from sweeps.store.spec import BALANCED_ACCURACY, Source, Spec
 from trainables.parts.backbones import FeatureSpec, size_near
 from trainables.parts.datasets import BREASTMNIST, PHANTOM, Dataset, OtherDataset, small
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
@@ -93,6 +93,7 @@ class Inputs:
         *,
         seeds: int | None = None,
         search_seed: int | None = None,
+        metric: str = BALANCED_ACCURACY,
         backbone: str | None = None,
     ) -> Spec:
         """The spec of a sweep with these inputs; the arguments are fields of it."""
@@ -108,6 +109,7 @@ class Inputs:
             smoke=self.smoke,
             seeds=seeds,
             search_seed=search_seed,
+            metric=metric,
             backbone=backbone,
         )
 

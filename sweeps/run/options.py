@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sweeps.core.challenge import Challenge
 from sweeps.core.seeds import MOST_SEEDS
 from sweeps.run.option_types import non_empty, one_of, seconds, sweep_name, whole_number
-from sweeps.store.spec import OptionValue
+from sweeps.store.spec import BALANCED_ACCURACY, RANKED_BY, OptionValue
 from trainables.parts.backbones import PRECISIONS
 from trainables.parts.protocol import MOST_POOL
 
@@ -201,6 +201,14 @@ class SweepOptions(Options):
         metavar="SHOTS",
         takes_many=True,
         default_help="none",
+        is_remembered=True,
+    )
+    metric: str = _option(
+        BALANCED_ACCURACY,
+        f"what ranks configurations and approaches, and what racing looks at: {' or '.join(RANKED_BY)}; every metric "
+        "is recorded",
+        read=one_of(*RANKED_BY),
+        metavar="METRIC",
         is_remembered=True,
     )
     backbone: str | None = _option(

@@ -46,7 +46,13 @@ def sweep_command(racing: Racing | None = Racing()) -> Command[SweepOptions]:  #
 
 
 def _spec(challenge: Challenge, options: SweepOptions, inputs: Inputs) -> Spec:
-    return inputs.spec(challenge.name, seeds=options.seeds, search_seed=options.search_seed, backbone=options.backbone)
+    return inputs.spec(
+        challenge.name,
+        seeds=options.seeds,
+        search_seed=options.search_seed,
+        metric=options.metric,
+        backbone=options.backbone,
+    )
 
 
 def _as_run(challenge: Challenge, spec: Spec) -> Challenge:

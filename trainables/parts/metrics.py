@@ -46,7 +46,7 @@ def score(logits: np.ndarray, labels_N: np.ndarray) -> dict[str, Any]:
     hits_N = decided(logits) == labels_N
     recalls = [float(np.mean(hits_N[labels_N == label])) for label in range(classes)]
     found: dict[str, Any] = {"accuracy": float(np.mean(hits_N))}
-    if classes == 2:
+    if logits.ndim == 1:
         positive_N = labels_N == 1
         specificity, sensitivity = recalls
         return found | {
@@ -73,6 +73,7 @@ def metric_names(classes: Sequence[str]) -> tuple[str, ...]:
 
 def metrics_of(result: SeedResult, classes: Sequence[str]) -> dict[str, float | None]:
     """A result's metrics by the names that `metric_names` gives; all None if the seed failed."""
-    recalls = result.recalls or (None,) * len(classes)
-    by_class = dict(zip((f"recall_{name}" for name in classes), recalls, strict=True))
-    return {name: by_class[name] if name in by_class else getattr(result, name) for name in metric_names(classes)}
+    if len(classes) == 2:
+        return {name: getattr(result, name) for name in METRICS}
+    values = (*(getattr(result, name) for name in OF_ALL), *(result.recalls or (None,) * len(classes)))
+    return dict(zip(metric_names(classes), values, strict=True))
