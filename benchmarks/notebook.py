@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader, Dataset
 
+from trainables.parts.networks import Ends
 from trainables.parts.normalisation import normalise
 from trainables.parts.protocol import study_protocol
 from trainables.parts.taps import size_px_of
@@ -107,7 +108,7 @@ def train_and_validate(params: Mapping[str, Any], seed: int, images: np.ndarray,
         seed, images, labels, transforms(params, train=True), transforms(params, train=False)
     )
     config = {key: params[key] for key in ("normalisation", "learning_rate", "weight_decay", "steps", "dropout")}
-    model = CNN.network(CnnConfig(**config))
+    model = CNN.network(CnnConfig(**config), Ends(inputs=1, outputs=1))
     optimiser = torch.optim.Adam(model.parameters(), lr=params["learning_rate"], weight_decay=params["weight_decay"])
     return accuracy_after(params["steps"], model, optimiser, train_set, validation_set)
 

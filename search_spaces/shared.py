@@ -163,7 +163,7 @@ def suggest_dense_layers(trial: Trial, *, least: int, most_width: int) -> None:
 
 
 def suggest_focal(trial: Trial) -> None:
-    """Focal loss: how little an easy image counts (0 is cross-entropy), and the weight of pneumonia (.5 is neutral)."""
+    """Focal loss: how little an easy image counts (0 is cross-entropy), and the weight of class 1 (.5 is neutral)."""
     trial.suggest_float("gamma", 0.0, 5.0)  # Scientific.
     trial.suggest_float("alpha", 0.25, 0.75)  # Scientific.
 

@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sweeps.core.interrupts import exit_quietly_on_interrupt
 
@@ -26,7 +27,7 @@ from sweeps.engine import cluster
 from sweeps.inputs.downloads import AUTO
 from sweeps.inputs.inputs import Inputs
 from sweeps.inputs.weights import is_file
-from sweeps.run.command_line import OneSentenceParser
+from sweeps.run.command_line import OneSentenceParser, complete
 from sweeps.run.option_types import non_empty, whole_number
 from sweeps.run.options import SweepOptions, declarations, flag
 from sweeps.stages.ranking import confirmed_results
@@ -35,7 +36,6 @@ from sweeps.store.spec import differences
 from sweeps.store.trials import TrialRecord, searched
 from sweeps.views.text_table import aligned
 from trainables.parts.backbones import backbone_of
-from trainables.parts.datasets import BREASTMNIST, PHANTOM
 from trainables.parts.image_sets import POOL, ImageSet
 from trainables.parts.metrics import metrics_of
 from trainables.parts.protocol import NUMBERS_VERSION, TEST, VALIDATION
@@ -64,14 +64,11 @@ def _parser() -> argparse.ArgumentParser:
         "the journal lacks is trained without anything to compare with",
     )
     declared = declarations(SweepOptions)
-    for name, what in (("dataset", "the images"), ("weights", "the weights"), (BREASTMNIST, "BreastMNIST's images")):
+    for name, what in (("dataset", "the images"), ("weights", "the weights"), ("also", "other images")):
         option = declared[name]
-        add(
-            flag(name),
-            type=option.read or str,
-            metavar=option.metavar,
-            help=f"where {what} are, if not where they were",
-        )
+        more: dict[str, Any] = {"nargs": "+", "action": "extend"} if option.adds_up else {}
+        about = f"where {what} are, if not where they were"
+        add(flag(name), type=option.read or str, metavar=option.metavar, help=about, **more)
     return parser
 
 
@@ -139,13 +136,17 @@ def inputs_of(journal: Journal, approach: Approach, asked: argparse.Namespace) -
     spec = journal.spec
     backbones = {each.backbone for each in approach.learner.may_need.features if backbone_of(each.backbone).pretrained}
     weights = {each.source for name, each in spec.weights.items() if name in backbones}
-    other = spec.other_datasets.get(BREASTMNIST)
+    # What no option of this command says is as the sweep had it.
+    had = complete(challenge_of(journal), {}, journal.starts[-1].options, SweepOptions)
     inputs = Inputs.find(
         [approach],
         journal.folder.parent,
         dataset=asked.dataset or spec.dataset.source,
+        size=had.size,
+        shots=had.shots,
+        validation=had.validation,
+        also=asked.also or [f"{name}={each.source}" for name, each in spec.other_datasets.items()],
         weights=asked.weights or _one_option(weights),
-        breastmnist=asked.breastmnist or (other.source if other else PHANTOM),
         precision=spec.precision,
         smoke=spec.smoke,
         before=spec,
@@ -153,7 +154,7 @@ def inputs_of(journal: Journal, approach: Approach, asked: argparse.Namespace) -
     now = inputs.spec(
         spec.challenge, seeds=spec.seeds, search_seed=spec.search_seed, metric=spec.metric, backbone=spec.backbone
     )
-    options = {"dataset": "--dataset", "weights": "--weights", "other_datasets": f"--{BREASTMNIST}"}
+    options = {"dataset": "--dataset", "weights": "--weights", "other_datasets": "--also"}
     for found in differences(spec, now):
         if found.part in options:
             raise BadInput(

@@ -9,7 +9,7 @@ from functools import partial
 from torch import nn
 
 from trainables.parts.attention import AttentionConfig, with_attention
-from trainables.parts.networks import CUSTOM_CHANNELS, Stage, classifying, custom_stages, starter_stages
+from trainables.parts.networks import CUSTOM_CHANNELS, Ends, Stage, classifying, custom_stages, starter_stages
 from trainables.parts.scratch import AugmentedConfig, AugmentedNetwork
 
 # After which stage. The last of four blocks of the custom network leaves a single position, with nothing to attend to.
@@ -40,13 +40,13 @@ class CNNAttention(AugmentedNetwork):
     Config = CnnAttentionConfig
 
     @classmethod
-    def network(cls, config: CnnAttentionConfig) -> nn.Module:
+    def network(cls, config: CnnAttentionConfig, ends: Ends) -> nn.Module:
         """The network with `modules` attention blocks in a row at `position`."""
         builds: dict[str, Callable[..., list[Stage]]] = {
             "starter": starter_stages,
             "custom": partial(custom_stages, channels=CUSTOM_CHANNELS[config.blocks]),
         }
-        stages = builds[config.network](batch_norm=config.batch_norm)
+        stages = builds[config.network](inputs=ends.inputs, batch_norm=config.batch_norm)
         index = POSITIONS[config.network][config.position]
         stages[index] = with_attention(stages[index], config, modules=config.modules)
-        return classifying(stages, dropout=config.dropout, outputs=config.outputs)
+        return classifying(stages, dropout=config.dropout, outputs=ends.outputs)

@@ -8,7 +8,7 @@ from functools import partial
 from torch import nn
 
 from trainables.parts.learner import Classifier, Support
-from trainables.parts.networks import CUSTOM_CHANNELS, classifying, custom_stages
+from trainables.parts.networks import CUSTOM_CHANNELS, Ends, classifying, custom_stages
 from trainables.parts.scratch import AugmentedConfig, AugmentedNetwork, fit_network
 from trainables.parts.streams import Streams
 from trainables.parts.training import mean_probability
@@ -29,10 +29,10 @@ class CNNEnsemble(AugmentedNetwork):
     Config = CnnEnsembleConfig
 
     @classmethod
-    def network(cls, config: CnnEnsembleConfig) -> nn.Module:
+    def network(cls, config: CnnEnsembleConfig, ends: Ends) -> nn.Module:
         """One member."""
-        stages = custom_stages(channels=CUSTOM_CHANNELS[config.blocks])
-        return classifying(stages, dropout=config.dropout, outputs=config.outputs)
+        stages = custom_stages(inputs=ends.inputs, channels=CUSTOM_CHANNELS[config.blocks])
+        return classifying(stages, dropout=config.dropout, outputs=ends.outputs)
 
     @classmethod
     def fit(cls, config: CnnEnsembleConfig, support: Support, streams: Streams) -> Classifier:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from trainables.parts.learner import Classifier, Support
 from trainables.parts.networks import (
     CUSTOM_CHANNELS,
+    Ends,
     classifying,
     custom_stages,
     linear,
@@ -39,17 +40,17 @@ class EnsembleConfig(AugmentedConfig):
 class JointNetwork(nn.Module):
     """One linear layer on the features of both networks, which are trained through it."""
 
-    def __init__(self, config: EnsembleConfig) -> None:
+    def __init__(self, config: EnsembleConfig, ends: Ends) -> None:
         super().__init__()
-        resnet = resnet18_stages(config.shape)
-        custom = custom_stages(channels=CUSTOM_CHANNELS[config.blocks])
+        resnet = resnet18_stages(config.shape, inputs=ends.inputs)
+        custom = custom_stages(inputs=ends.inputs, channels=CUSTOM_CHANNELS[config.blocks])
         self.branches = nn.ModuleList([pooled_features(custom), pooled_features(resnet)])
         self.dropout = nn.Dropout(config.dropout)
-        self.head = linear(custom[-1].channels + resnet[-1].channels, config.outputs)
+        self.head = linear(custom[-1].channels + resnet[-1].channels, ends.outputs)
 
-    def forward(self, images_N1HW: Tensor) -> Tensor:
-        """Logits (N,), or (N, 2) if `config.outputs` is 2."""
-        features_ND = torch.cat([branch(images_N1HW) for branch in self.branches], dim=1)
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """(N, C, 28, 28) -> logits (N,), or (N, O) of several outputs."""
+        features_ND = torch.cat([branch(images_NCHW) for branch in self.branches], dim=1)
         outputs: Tensor = self.head(self.dropout(features_ND))
         return outputs
 
@@ -60,9 +61,9 @@ class CNNResNet18Ensemble(AugmentedNetwork):
     Config = EnsembleConfig
 
     @classmethod
-    def network(cls, config: EnsembleConfig) -> nn.Module:
+    def network(cls, config: EnsembleConfig, ends: Ends) -> nn.Module:
         """The network with joint features."""
-        return JointNetwork(config)
+        return JointNetwork(config, ends)
 
     @classmethod
     def fit(cls, config: EnsembleConfig, support: Support, streams: Streams) -> Classifier:
@@ -72,12 +73,14 @@ class CNNResNet18Ensemble(AugmentedNetwork):
                 return super().fit(config, support, streams)
             case "average":
                 members = {
-                    "cnn": lambda: classifying(
-                        custom_stages(channels=CUSTOM_CHANNELS[config.blocks]),
+                    "cnn": lambda ends: classifying(
+                        custom_stages(inputs=ends.inputs, channels=CUSTOM_CHANNELS[config.blocks]),
                         dropout=config.dropout,
-                        outputs=config.outputs,
+                        outputs=ends.outputs,
                     ),
-                    "resnet18": lambda: pooled_classifying(resnet18_stages(config.shape), outputs=config.outputs),
+                    "resnet18": lambda ends: pooled_classifying(
+                        resnet18_stages(config.shape, inputs=ends.inputs), outputs=ends.outputs
+                    ),
                 }
                 augment = partial(cls.augment, config)
                 return mean_probability(

@@ -1,7 +1,7 @@
 """Fine-tuning: the last blocks of a pretrained backbone are trained on, together with a linear layer.
 
 What the frozen blocks give is a table of features like any other, so only the last blocks run in a trial.
-Shapes: N = images, C = channels, Y, X = positions of a feature map.
+Shapes: N = images, S = those that are learned from, C = channels, Y, X = positions of a feature map.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from trainables.frozen_head import scale
+from trainables.frozen_head import logits_of, scale
 from trainables.parts.backbones import FeatureSpec, after, backbone_with, before_last, blocks
 from trainables.parts.learner import Classifier, Learner, Needs, Support
 from trainables.parts.streams import Streams
-from trainables.parts.training import TrainingConfig, classifier_of, train
+from trainables.parts.training import TrainingConfig, classifier_of, outputs_for, train
 
 # The most positions of a map along either side that a head gets.
 SIDE = 7
@@ -77,8 +77,8 @@ class TunedConfig(TrainingConfig):
     """The last `blocks` of one of `TRUNKS` are trained on; 0 leaves all of it frozen.
 
     `learning_rate` is the head's. The last block has `backbone_rate` of it, and each block before has `layer_decay` of
-    the next one's (Howard and Ruder 2018, "discriminative fine-tuning"). `mirror` says whether the mirror images of the
-    ten are learned from too. `pooling` is as for `pool`, `scaling` as for `trainables.frozen_head.scale`: by what the
+    the next one's (Howard and Ruder 2018, "discriminative fine-tuning"). `mirror` says whether the mirror images are
+    learned from too. `pooling` is as for `pool`, `scaling` as for `trainables.frozen_head.scale`: by what the
     pretrained blocks give of the images that are learned from.
     """
 
@@ -115,7 +115,7 @@ def pool(name: str, map_NCYX: Tensor) -> Tensor:
 class Tuned(nn.Module):
     """The last blocks, the features of their map, and a head: (N, C, Y, X) -> what the head makes of the features.
 
-    BatchNorm always uses the statistics it was pretrained with: ten images have none worth having.
+    BatchNorm always uses the statistics it was pretrained with: a few images have none worth having.
 
     Args:
         last_blocks: They are trained on.
@@ -208,7 +208,7 @@ class TunedBackbone(Learner):
 
     @staticmethod
     def learned_from(support: Support) -> tuple[Tensor, Tensor]:
-        """The maps (10, C, Y, X) or, with their mirror images behind them, (20, C, Y, X); and their labels."""
+        """The maps (S, C, Y, X) or, with their mirror images behind them, (2 S, C, Y, X); and their labels."""
         return as_map(torch.cat([support.images, *support.more])), support.labels.repeat(1 + len(support.more))
 
     @staticmethod
@@ -231,9 +231,10 @@ class Finetune(TunedBackbone):
     def fit(cls, config: FinetuneConfig, support: Support, streams: Streams) -> Classifier:
         """Train the last blocks and the linear layer, all images at each step."""
         maps_NCYX, labels_N = cls.learned_from(support)
+        outputs = outputs_for(support.classes)
 
         def head(features: int) -> nn.Module:
-            return nn.Sequential(nn.Dropout(config.dropout), nn.Linear(features, 1), nn.Flatten(0))
+            return nn.Sequential(nn.Dropout(config.dropout), nn.Linear(features, outputs), logits_of(outputs))
 
         model = cls.model(config, maps_NCYX, support, head, streams)
         train(model, lambda step: maps_NCYX, labels_N, config, streams, parameters=model.groups(config))

@@ -1,6 +1,6 @@
 """Heads on frozen backbones: only they are trained, on features that were computed once.
 
-Shapes: N = images, D = features.
+Shapes: N = images, D = features, O = outputs, as `trainables.parts.training.outputs_for` counts them.
 """
 
 from __future__ import annotations
@@ -11,13 +11,21 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from trainables.parts.backbones import FeatureSpec
 from trainables.parts.learner import Classifier, Learner, Needs, Support
 from trainables.parts.streams import Streams
 from trainables.parts.taps import CUTS, LITE0_TAPS, TAPPED_INTERPOLATION, features_at
-from trainables.parts.training import Loss, TrainingConfig, classifier_of, focal_loss, mean_probability, train
+from trainables.parts.training import (
+    Loss,
+    TrainingConfig,
+    classifier_of,
+    cross_entropy,
+    focal_loss,
+    mean_probability,
+    outputs_for,
+    train,
+)
 
 # How many positions are left along either side of a tapped map, at the most.
 POOLINGS = {"full": 7, "mean": 1}
@@ -35,7 +43,7 @@ class HeadConfig(TrainingConfig):
         tap: Where the backbones are looked at, as in `trainables/parts/taps.py`.
         scaling: As for `scale`.
         cut: How many eighths of the map are cut from each of its sides.
-        mirror: Whether the mirror images of the ten are learned from too.
+        mirror: Whether the mirror images are learned from too.
     """
 
     tap: str
@@ -62,7 +70,7 @@ class MlpConfig(LinearConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class FocalConfig(MlpConfig):
-    """Focal loss's `gamma`, and the weight `alpha` of pneumonia."""
+    """`gamma` and `alpha` are as for `trainables.parts.training.focal_loss`."""
 
     gamma: float
     alpha: float
@@ -102,8 +110,8 @@ def scale(name: str, features_ND: Tensor, support_ND: Tensor) -> Tensor:
     raise ValueError(f"Expected a scaling from none, length, standardise, damped; got {name!r}.")
 
 
-def dense(inputs: int, config: MlpConfig) -> nn.Module:
-    """`depth` hidden layers, each of `width` units with ReLU and dropout, then a linear one: (N, inputs) -> (N, 1).
+def dense(inputs: int, outputs: int, config: MlpConfig) -> nn.Module:
+    """`depth` hidden layers, each of `width` units with ReLU and dropout, then a linear one: (N, inputs) -> (N, O).
 
     The loss takes logits, so nothing follows the last layer.
     """
@@ -111,7 +119,12 @@ def dense(inputs: int, config: MlpConfig) -> nn.Module:
     for _ in range(config.depth):
         layers += [nn.Linear(inputs, config.width), nn.ReLU(), nn.Dropout(config.dropout)]
         inputs = config.width
-    return nn.Sequential(*layers, nn.Linear(inputs, 1))
+    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+
+
+def logits_of(outputs: int) -> nn.Module:
+    """What turns a head's outputs (N, O) into logits: (N,) if there is one, which is log-odds, else as they are."""
+    return nn.Flatten(0) if outputs == 1 else nn.Identity()
 
 
 class FrozenHead(Learner):
@@ -177,14 +190,14 @@ class FrozenHead(Learner):
         return Needs(views=(*features, *cls.further_views), other_datasets=cls.other_datasets)
 
     @classmethod
-    def head(cls, config: Any, inputs: int) -> nn.Module:
-        """A freshly initialised head: (N, inputs) -> (N, 1). A linear layer by default."""
-        return nn.Linear(inputs, 1)
+    def head(cls, config: Any, inputs: int, outputs: int) -> nn.Module:
+        """A freshly initialised head: (N, inputs) -> (N, O). A linear layer by default."""
+        return nn.Linear(inputs, outputs)
 
     @classmethod
     def loss(cls, config: Any) -> Loss:
         """What the head is trained to make small."""
-        return binary_cross_entropy_with_logits
+        return cross_entropy
 
     @classmethod
     def known(cls, config: Any, support: Support) -> tuple[list[Tensor], Tensor]:
@@ -206,9 +219,9 @@ class FrozenHead(Learner):
             ]
             return torch.cat(scaled, 1) if len(scaled) > 1 else scaled[0]
 
-        scaled_ND = prepare(*supports)
+        scaled_ND, outputs = prepare(*supports), outputs_for(support.classes)
         with streams.torch_default("initialisation"):
-            model = nn.Sequential(cls.head(config, scaled_ND.shape[1]), nn.Flatten(0))
+            model = nn.Sequential(cls.head(config, scaled_ND.shape[1], outputs), logits_of(outputs))
         train(model, lambda step: scaled_ND, labels, config, streams, cls.loss(config))
         return classifier_of(model, prepare)
 
@@ -254,9 +267,9 @@ class MLP(FrozenHead):
     Config: ClassVar[type] = MlpConfig
 
     @classmethod
-    def head(cls, config: MlpConfig, inputs: int) -> nn.Module:
+    def head(cls, config: MlpConfig, inputs: int, outputs: int) -> nn.Module:
         """The configuration's layers."""
-        return dense(inputs, config)
+        return dense(inputs, outputs, config)
 
 
 class VGG11MLP(MLP):

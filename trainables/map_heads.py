@@ -1,6 +1,6 @@
 """Heads on the feature map of frozen VGG11: a small convolutional network, and recurrent ones.
 
-Shapes: N = images, D = numbers of the map, channel by channel (C x 7 x 7; VGG11's C is 512).
+Shapes: N = images, D = numbers of the map, channel by channel (C x 7 x 7; VGG11's C is 512), O = outputs.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class VGG11CNN(FrozenHead):
     enlarged = True
 
     @classmethod
-    def head(cls, config: MapCnnConfig, inputs: int) -> nn.Module:
+    def head(cls, config: MapCnnConfig, inputs: int, outputs: int) -> nn.Module:
         """Convolutions with ReLU, the mean over positions, dropout, a linear layer."""
         channels = inputs // SIDE**2
         layers: list[nn.Module] = [nn.Unflatten(1, (channels, SIDE, SIDE))]
@@ -69,7 +69,7 @@ class VGG11CNN(FrozenHead):
             layers += [nn.Conv2d(channels, config.channels, config.kernel_size, padding="same"), nn.ReLU()]
             channels = config.channels
         pooling = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(config.dropout)]
-        return nn.Sequential(*layers, *pooling, nn.Linear(channels, 1))
+        return nn.Sequential(*layers, *pooling, nn.Linear(channels, outputs))
 
 
 class VGG11RNN(FrozenHead):
@@ -83,9 +83,9 @@ class VGG11RNN(FrozenHead):
     recurrent: ClassVar[Recurrent] = nn.RNN
 
     @classmethod
-    def head(cls, config: MapSequenceConfig, inputs: int) -> nn.Module:
+    def head(cls, config: MapSequenceConfig, inputs: int, outputs: int) -> nn.Module:
         """Started from zero; the study drew the state at random at every pass, also in testing."""
-        return SequenceNetwork(cls.recurrent, partial(map_sequence, config.sequence), (inputs,), config)
+        return SequenceNetwork(cls.recurrent, partial(map_sequence, config.sequence), (inputs,), config, outputs)
 
 
 class VGG11LSTM(VGG11RNN):

@@ -1,6 +1,6 @@
 """Recurrent networks over the pixels of an image: from scratch, or started from the features of a frozen backbone.
 
-Shapes: N = images, H = hidden size, L = layers, D = features.
+Shapes: N = images, C = colours (1 of grey images), H = hidden size, L = layers, D = features, O = outputs.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from trainables.frozen_head import FIVE_BLOCK_TAPS, FrozenHead, HeadConfig, scal
 from trainables.parts.backbones import FeatureSpec
 from trainables.parts.image_sets import PIXELS
 from trainables.parts.learner import Classifier, Support
+from trainables.parts.networks import Ends, logits_of
 from trainables.parts.normalisation import unit
 from trainables.parts.recurrent import Recurrent, SequenceConfig, SequenceNetwork
-from trainables.parts.scratch import ScratchConfig, ScratchNetwork, network_input
+from trainables.parts.scratch import ScratchConfig, ScratchNetwork, colours, network_input
 from trainables.parts.streams import Streams
-from trainables.parts.training import classifier_of, train
+from trainables.parts.training import classifier_of, outputs_for, train
 
 # Height and width of the pixels that are one step.
 WINDOWS = {"rows": (1, 28), "patches": (4, 4)}
@@ -39,26 +40,28 @@ class FeaturesAndPixelsConfig(HeadConfig, PixelSequenceConfig):
     """How the features are made and scaled, and how the pixels are."""
 
 
-def pixel_sequence(name: str, images_N1HW: Tensor) -> Tensor:
-    """Images of 28 x 28 pixels as steps of one window each, row by row: "rows" (N, 28, 28) or "patches" (N, 49, 16).
+def pixel_sequence(name: str, images_NCHW: Tensor) -> Tensor:
+    """Images of 28 x 28 pixels as steps of one window each, row by row.
 
-    "pieces" (N, 256, 196) are the study's steps: the image as a backbone gets it, upscaled to 224 x 224 pixels (of
-    one colour, since all three are the same), whose rows are cut into 256 pieces one behind the other.
+    "rows" are (N, 28, C * 28) and "patches" (N, 49, C * 16); the colours of a step stand side by side.
+
+    "pieces" (N, 256, C * 196) are the study's steps: the image as a backbone gets it, upscaled to 224 x 224 pixels (a
+    grey one in one colour, since all three are the same), whose rows are cut into 256 pieces one behind the other.
 
     Raises:
         ValueError: There is no sequence of that name.
     """
     if name == PIECES:
         size = (UPSCALED_PX, UPSCALED_PX)
-        upscaled_N1SS = interpolate(images_N1HW, size=size, mode="bilinear", align_corners=False)
-        return upscaled_N1SS.flatten(1).unflatten(1, (PIECES_STEPS, -1))
+        upscaled_NCSS = interpolate(images_NCHW, size=size, mode="bilinear", align_corners=False)
+        return upscaled_NCSS.flatten(2).unflatten(2, (PIECES_STEPS, -1)).transpose(1, 2).flatten(2)
     if name not in WINDOWS:
         raise ValueError(f"Expected a sequence from {', '.join([*WINDOWS, PIECES])}; got {name!r}.")
-    return unfold(images_N1HW, WINDOWS[name], stride=WINDOWS[name]).transpose(1, 2)
+    return unfold(images_NCHW, WINDOWS[name], stride=WINDOWS[name]).transpose(1, 2)
 
 
 class FeatureStart(nn.Module):
-    """A recurrent network over pixels whose initial state is a linear projection of features: (N, D + 784) -> (N, 1).
+    """A recurrent network over pixels whose initial state is a linear map of features: (N, D + C * 784) -> (N, O).
 
     Every layer has a projection of its own, in an LSTM one for h and one for c. There is no bias: of features that are
     zero the state is zero.
@@ -72,17 +75,17 @@ class FeatureStart(nn.Module):
         self.projection = nn.Linear(features, states, bias=False)
 
     def forward(self, features_and_pixels: Tensor) -> Tensor:
-        """Logits (N, 1)."""
+        """Outputs (N, O)."""
         features_ND, pixels_NP = features_and_pixels.tensor_split([self.projection.in_features], dim=1)
         layers = self.network.recurrent.num_layers
         h_LNH, *c_LNH = self.projection(features_ND).unflatten(1, (self.kinds, layers, -1)).permute(1, 2, 0, 3)
-        images_N1HW = pixels_NP.unflatten(1, (1, 28, 28))
-        logits_N1: Tensor = self.network(images_N1HW, (h_LNH, *c_LNH) if c_LNH else h_LNH)
-        return logits_N1
+        images_NCHW = pixels_NP.unflatten(1, (-1, 28, 28))
+        outputs_NO: Tensor = self.network(images_NCHW, (h_LNH, *c_LNH) if c_LNH else h_LNH)
+        return outputs_NO
 
 
 class OutputsAsState(nn.Module):
-    """A recurrent network over pixels whose initial state is given: (N, H + 784) -> (N, 1).
+    """A recurrent network over pixels whose initial state is given: (N, H + C * 784) -> (N, O).
 
     The first H numbers are the hidden state h of every layer, as they are; an LSTM's cell state c starts at zero.
 
@@ -98,18 +101,19 @@ class OutputsAsState(nn.Module):
             raise ValueError(f"Expected hidden_size {features}, as many units as the backbone has outputs; got {size}.")
 
     def forward(self, outputs_and_pixels: Tensor) -> Tensor:
-        """Logits (N, 1)."""
+        """Outputs (N, O)."""
         recurrent = self.network.recurrent
         outputs_NH, pixels_NP = outputs_and_pixels.tensor_split([recurrent.hidden_size], dim=1)
         h_LNH = outputs_NH.expand(recurrent.num_layers, -1, -1).contiguous()
         state = (h_LNH, torch.zeros_like(h_LNH)) if isinstance(recurrent, nn.LSTM) else h_LNH
-        logits_N1: Tensor = self.network(pixels_NP.unflatten(1, (1, 28, 28)), state)
-        return logits_N1
+        outputs_NO: Tensor = self.network(pixels_NP.unflatten(1, (-1, 28, 28)), state)
+        return outputs_NO
 
 
-def pixel_network(recurrent: Recurrent, config: PixelSequenceConfig) -> SequenceNetwork:
-    """A recurrent network over pixels: (N, 1, 28, 28) -> (N, 1)."""
-    return SequenceNetwork(recurrent, partial(pixel_sequence, config.sequence), (1, 28, 28), config)
+def pixel_network(recurrent: Recurrent, config: PixelSequenceConfig, ends: Ends) -> SequenceNetwork:
+    """A recurrent network over pixels: (N, C, 28, 28) -> (N, O)."""
+    sequence = partial(pixel_sequence, config.sequence)
+    return SequenceNetwork(recurrent, sequence, (ends.inputs, 28, 28), config, ends.outputs)
 
 
 class PixelRNN(ScratchNetwork):
@@ -119,9 +123,9 @@ class PixelRNN(ScratchNetwork):
     recurrent: ClassVar[Recurrent] = nn.RNN
 
     @classmethod
-    def network(cls, config: PixelSequenceConfig) -> nn.Module:
+    def network(cls, config: PixelSequenceConfig, ends: Ends) -> nn.Module:
         """Started from zero."""
-        return nn.Sequential(pixel_network(cls.recurrent, config), nn.Flatten(0))
+        return nn.Sequential(pixel_network(cls.recurrent, config, ends), logits_of(ends.outputs))
 
 
 class PixelLSTM(PixelRNN):
@@ -145,16 +149,18 @@ class VGG11RNNHidden(FrozenHead):
 
     @classmethod
     def fit(cls, config: FeaturesAndPixelsConfig, support: Support, streams: Streams) -> Classifier:
-        """Train the network, and the projection if there is one, all ten images at each step."""
+        """Train the network, and the projection if there is one, all images at each step."""
+        (pixels,) = support.more
+        ends = Ends(inputs=colours(pixels), outputs=outputs_for(support.classes))
 
-        def prepare(features_ND: Tensor, images_NHW: Tensor) -> Tensor:
+        def prepare(features_ND: Tensor, images: Tensor) -> Tensor:
             scaled_ND = scale(config.scaling, features_ND, support.images)
-            return torch.cat([scaled_ND, network_input(config, unit(images_NHW)).flatten(1)], 1)
+            return torch.cat([scaled_ND, network_input(config, unit(images)).flatten(1)], 1)
 
-        inputs = prepare(support.images, *support.more)
+        inputs = prepare(support.images, pixels)
         with streams.torch_default("initialisation"):
-            network = pixel_network(cls.recurrent, config)
-            model = nn.Sequential(cls.start(network, support.images.shape[1]), nn.Flatten(0))
+            network = pixel_network(cls.recurrent, config, ends)
+            model = nn.Sequential(cls.start(network, support.images.shape[1]), logits_of(ends.outputs))
         train(model, lambda step: inputs, support.labels, config, streams)
         return classifier_of(model, prepare)
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import nn
 
 from trainables.parts.attention import AttentionConfig, with_attention
-from trainables.parts.networks import Stage, pooled_classifying, resnet18_stages
+from trainables.parts.networks import Ends, Stage, pooled_classifying, resnet18_stages
 from trainables.parts.scratch import AugmentedConfig, AugmentedNetwork
 
 
@@ -33,9 +33,9 @@ class ResNet18(AugmentedNetwork):
     Config: ClassVar[type] = ResNet18Config
 
     @classmethod
-    def network(cls, config: ResNet18Config) -> nn.Module:
+    def network(cls, config: ResNet18Config, ends: Ends) -> nn.Module:
         """See `resnet18_stages`."""
-        return pooled_classifying(resnet18_stages(config.shape), outputs=config.outputs)
+        return pooled_classifying(resnet18_stages(config.shape, inputs=ends.inputs), outputs=ends.outputs)
 
 
 class ResNet18Attention(AugmentedNetwork):
@@ -44,12 +44,12 @@ class ResNet18Attention(AugmentedNetwork):
     Config = ResNet18AttentionConfig
 
     @classmethod
-    def network(cls, config: ResNet18AttentionConfig) -> nn.Module:
+    def network(cls, config: ResNet18AttentionConfig, ends: Ends) -> nn.Module:
         """The network with attention blocks after the stages of `position`."""
-        stages = resnet18_stages(config.shape)
+        stages = resnet18_stages(config.shape, inputs=ends.inputs)
         for index in attended(stages, config.position):
             stages[index] = with_attention(stages[index], config)
-        return pooled_classifying(stages, outputs=config.outputs)
+        return pooled_classifying(stages, outputs=ends.outputs)
 
 
 def attended(stages: Sequence[Stage], position: str) -> list[int]:

@@ -1,7 +1,8 @@
 """Siamese networks: one network embeds both images of a pair, and pairs of one class are brought together.
 
-They learn from the 45 pairs of the ten images. A new image gets the class whose five images it is more similar to.
-Shapes: N = images, D = embedding size, P = pairs, R = references (the ten images).
+They learn from all pairs of the few images, 45 of ten. A new image gets the class whose images it is most similar to.
+With one image a class there are no pairs of one class; training then drives apart and draws nothing together.
+Shapes: N = images, C = colours, K = classes, D = embedding size, P = pairs, R = references (the few images).
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from trainables.parts.augmentation import augment
 from trainables.parts.learner import Classifier, Learner, Support
 from trainables.parts.networks import features, twin_stages
 from trainables.parts.normalisation import unit
-from trainables.parts.scratch import AugmentedConfig, initialised, network_input, training_batches
+from trainables.parts.scratch import AugmentedConfig, colours, initialised, network_input, training_batches
 from trainables.parts.streams import Streams
 from trainables.parts.training import Loss, train
 
 
 @dataclass(frozen=True, kw_only=True)
 class SiameseConfig(AugmentedConfig):
-    """The embedding, and how an image is compared with a class: by the "mean" or "nearest" of its five references."""
+    """The embedding, and how an image is compared with a class: by the "mean" or "nearest" of its references."""
 
     embedding_size: int
     dropout: float
@@ -51,11 +52,11 @@ class ContrastiveConfig(SiameseConfig):
 
 
 class Embedding(nn.Module):
-    """The twin network: (N, 1, 28, 28) -> (N, D). Five convolutions, two poolings, dropout, a linear layer."""
+    """The twin network: (N, C, 28, 28) -> (N, D). Five convolutions, two poolings, dropout, a linear layer."""
 
-    def __init__(self, config: SiameseConfig, *, unit_length: bool = False) -> None:
+    def __init__(self, config: SiameseConfig, *, inputs: int = 1, unit_length: bool = False) -> None:
         super().__init__()
-        stages = twin_stages()
+        stages = twin_stages(inputs=inputs)
         last = stages[-1]
         size = last.channels * last.side**2
         self.layers = nn.Sequential(
@@ -63,9 +64,9 @@ class Embedding(nn.Module):
         )
         self.unit_length = unit_length
 
-    def forward(self, images_N1HW: Tensor) -> Tensor:
+    def forward(self, images_NCHW: Tensor) -> Tensor:
         """Embeddings (N, D)."""
-        embeddings_ND: Tensor = self.layers(images_N1HW)
+        embeddings_ND: Tensor = self.layers(images_NCHW)
         return normalize(embeddings_ND) if self.unit_length else embeddings_ND
 
 
@@ -125,10 +126,10 @@ class Twins(nn.Module):
         self.embedding = embedding
         self.similarity = similarity
 
-    def forward(self, images_N1HW: Tensor) -> Tensor:
+    def forward(self, images_NCHW: Tensor) -> Tensor:
         """Similarities (P,), in the order of `pairs`."""
-        embeddings_ND = self.embedding(images_N1HW)
-        one_P, other_P = pairs(len(images_N1HW))
+        embeddings_ND = self.embedding(images_NCHW)
+        one_P, other_P = pairs(len(images_NCHW))
         return self.similarity(embeddings_ND[one_P], embeddings_ND[other_P])
 
 
@@ -150,29 +151,31 @@ def contrastive_loss(similarities_P: Tensor, same_P: Tensor, *, margin: float) -
     return (same_P * distances_P.square() + (1 - same_P) * apart_P.square()).mean()
 
 
-def class_score(similarities_NR: Tensor, labels_R: Tensor, references: str) -> Tensor:
-    """Similarity to class 1's references less that to class 0's, (N,): a margin, 0 at the border, not calibrated.
+def class_scores(similarities_NR: Tensor, labels_R: Tensor, references: str, classes: int) -> Tensor:
+    """Similarity to each class's references, (N, K); of two classes, to class 1's less that to class 0's, (N,).
+
+    The greatest decides, and of two 0 is the border; neither is calibrated.
 
     Raises:
         ValueError: `references` is neither "mean" nor "nearest".
     """
-    by_class = [similarities_NR[:, labels_R == label] for label in (0, 1)]
+    by_class = [similarities_NR[:, labels_R == label] for label in range(classes)]
     match references:
         case "mean":
-            normal_N, pneumonia_N = (each.mean(1) for each in by_class)
+            scores_K_N = [each.mean(1) for each in by_class]
         case "nearest":
-            normal_N, pneumonia_N = (each.amax(1) for each in by_class)
+            scores_K_N = [each.amax(1) for each in by_class]
         case unknown:
             raise ValueError(f"Expected references from mean, nearest; got {unknown!r}.")
-    return pneumonia_N - normal_N
+    return scores_K_N[1] - scores_K_N[0] if classes == 2 else torch.stack(scores_K_N, dim=1)
 
 
 class Siamese(Learner):
-    """Twins trained on the pairs of the ten images; subclasses say how two embeddings are compared, and the loss."""
+    """Twins trained on the pairs of the few images; subclasses say how two embeddings are compared, and the loss."""
 
     @classmethod
-    def twins(cls, config: Any) -> Twins:
-        """The untrained network."""
+    def twins(cls, config: Any, inputs: int) -> Twins:
+        """The untrained network, for images of `inputs` colours."""
         raise NotImplementedError
 
     @classmethod
@@ -182,23 +185,23 @@ class Siamese(Learner):
 
     @classmethod
     def fit(cls, config: Any, support: Support, streams: Streams) -> Classifier:
-        """Train on the pairs; a new image is compared with the ten as they are, not augmented."""
-        twins = initialised(partial(cls.twins, config), config, streams)
+        """Train on the pairs; a new image is compared with the few as they are, not augmented."""
+        twins = initialised(partial(cls.twins, config, colours(support.images)), config, streams)
         batches = training_batches(partial(augment, config), config, support, streams)
         one_P, other_P = pairs(len(support.labels))
         same_P = (support.labels[one_P] == support.labels[other_P]).float()
         train(twins, batches.__getitem__, same_P, config, streams, cls.loss(config))
 
-        def embed(images_NHW: Tensor) -> Tensor:
-            embeddings_ND: Tensor = twins.embedding(network_input(config, unit(images_NHW)))
+        def embed(images: Tensor) -> Tensor:
+            embeddings_ND: Tensor = twins.embedding(network_input(config, unit(images)))
             return embeddings_ND
 
         with torch.inference_mode():
             references_RD = embed(support.images)
 
-        def classify(images_NHW: Tensor) -> Tensor:
-            similarities_NR = twins.similarity(embed(images_NHW)[:, None], references_RD)
-            return class_score(similarities_NR, support.labels, config.references)
+        def classify(images: Tensor) -> Tensor:
+            similarities_NR = twins.similarity(embed(images)[:, None], references_RD)
+            return class_scores(similarities_NR, support.labels, config.references, support.classes)
 
         return classify
 
@@ -209,9 +212,9 @@ class SiameseBCE(Siamese):
     Config = BceConfig
 
     @classmethod
-    def twins(cls, config: BceConfig) -> Twins:
+    def twins(cls, config: BceConfig, inputs: int) -> Twins:
         """Embeddings, then trained layers on two of them."""
-        return Twins(Embedding(config), TrainedSimilarity(config))
+        return Twins(Embedding(config, inputs=inputs), TrainedSimilarity(config))
 
     @classmethod
     def loss(cls, config: BceConfig) -> Loss:
@@ -225,9 +228,9 @@ class SiameseContrastive(Siamese):
     Config = ContrastiveConfig
 
     @classmethod
-    def twins(cls, config: ContrastiveConfig) -> Twins:
+    def twins(cls, config: ContrastiveConfig, inputs: int) -> Twins:
         """Embeddings, then their distance."""
-        return Twins(Embedding(config, unit_length=config.unit_length), negative_distance)
+        return Twins(Embedding(config, inputs=inputs, unit_length=config.unit_length), negative_distance)
 
     @classmethod
     def loss(cls, config: ContrastiveConfig) -> Loss:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.parts.augmentation import CirilloStrengths, SatotoStrengths, cirillo, satoto
-from trainables.parts.networks import CUSTOM_CHANNELS, classifying, custom_stages, starter_stages
+from trainables.parts.networks import CUSTOM_CHANNELS, Ends, classifying, custom_stages, starter_stages
 from trainables.parts.scratch import ScratchConfig, ScratchNetwork
 
 
@@ -37,9 +37,9 @@ class StarterCNN(ScratchNetwork):
     Config = ScratchConfig
 
     @classmethod
-    def network(cls, config: ScratchConfig) -> nn.Module:
+    def network(cls, config: ScratchConfig, ends: Ends) -> nn.Module:
         """See `starter_stages`."""
-        return classifying(starter_stages(), outputs=config.outputs)
+        return classifying(starter_stages(inputs=ends.inputs), outputs=ends.outputs)
 
 
 class CNN(ScratchNetwork):
@@ -48,10 +48,10 @@ class CNN(ScratchNetwork):
     Config: ClassVar[type] = CnnConfig
 
     @classmethod
-    def network(cls, config: CnnConfig) -> nn.Module:
+    def network(cls, config: CnnConfig, ends: Ends) -> nn.Module:
         """See `custom_stages`."""
-        stages = custom_stages(channels=CUSTOM_CHANNELS[config.blocks])
-        return classifying(stages, dropout=config.dropout, outputs=config.outputs)
+        stages = custom_stages(inputs=ends.inputs, channels=CUSTOM_CHANNELS[config.blocks])
+        return classifying(stages, dropout=config.dropout, outputs=ends.outputs)
 
 
 class CNNSatoto(CNN):
@@ -60,9 +60,9 @@ class CNNSatoto(CNN):
     Config = SatotoConfig
 
     @classmethod
-    def augment(cls, config: SatotoConfig, images_NHW: Tensor, generator: torch.Generator) -> Tensor:
+    def augment(cls, config: SatotoConfig, images_NCHW: Tensor, generator: torch.Generator) -> Tensor:
         """See `satoto`."""
-        return satoto(config, images_NHW, generator)
+        return satoto(config, images_NCHW, generator)
 
 
 class CNNCirillo(CNN):
@@ -71,6 +71,6 @@ class CNNCirillo(CNN):
     Config = CirilloConfig
 
     @classmethod
-    def augment(cls, config: CirilloConfig, images_NHW: Tensor, generator: torch.Generator) -> Tensor:
+    def augment(cls, config: CirilloConfig, images_NCHW: Tensor, generator: torch.Generator) -> Tensor:
         """See `cirillo`."""
-        return cirillo(config, images_NHW, generator)
+        return cirillo(config, images_NCHW, generator)

@@ -1,13 +1,15 @@
 """Heads without training on an inner layer of a frozen backbone.
 
-Ten images know nothing of a thousand classes, and the last layer of a network knows little else: how deep to look is
-the first hyperparameter. The heads are linear, so each is one vector of weights.
+A few images know nothing of a thousand classes, and the last layer of a network knows little else: how deep to look is
+the first hyperparameter. The heads are linear, so each is one vector of weights, or of more than two classes one for
+each class.
 
-Shapes: N = images, D = features, R = dimensions of the support's span.
+Shapes: N = images, D = features, R = dimensions of the support's span, K = classes.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -34,15 +36,15 @@ class TappedHeadConfig:
 
     Attributes:
         tap: After which block, and on images of which size: "8@140". Two, "2@64&6@140", are two heads of the same kind
-            whose margins are averaged.
+            whose margins or logits are averaged.
         cut: How many eighths of the map are cut from each of its sides.
         shrink: What part of the mean sd is added to each feature's own.
-        mirror: Whether the mirror images of the ten are learned from too.
+        mirror: Whether the mirror images are learned from too.
         head: "centroid", "ridge", "svm", "logistic" or "lda".
         ridge_alpha: Penalty of ridge regression.
         svm_c: Price of a margin's violation.
         logistic_c: Inverse penalty of logistic regression.
-        lda_shrinkage: 0 is the support's own covariance, 1 a spherical one.
+        lda_shrinkage: 0 is the support's own covariance inside classes, 1 a spherical one.
     """
 
     tap: str
@@ -69,15 +71,78 @@ def standardiser(support_ND: np.ndarray, shrink: float) -> tuple[np.ndarray, np.
     return support_ND.mean(0), factor_D
 
 
-def centroid(points_NR: np.ndarray, labels_N: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights and bias of the nearest class mean; the means themselves have margins of -1 and 1."""
-    normal_R, pneumonia_R = (points_NR[labels_N == label].mean(0) for label in (0, 1))
-    weights_R = 2 * (pneumonia_R - normal_R) / max(np.square(pneumonia_R - normal_R).sum(), 1e-12)
-    return weights_R, float(-weights_R @ (normal_R + pneumonia_R) / 2)
+# Of two classes weights (R,) and a bias () of the margin of class 1, 0 at the border; else (K, R) and (K,) of logits.
+Linear = tuple[np.ndarray, np.ndarray]
 
 
-def head(config: TappedHeadConfig, points_NR: np.ndarray, labels_N: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights (R,) and bias of the configuration's head; its margin is 0 at the border.
+def class_means(points_NR: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
+    """The mean of each class, (K, R)."""
+    return np.stack([points_NR[labels_N == label].mean(0) for label in range(labels_N.max() + 1)])
+
+
+def centroid(points_NR: np.ndarray, labels_N: np.ndarray) -> Linear:
+    """The nearest class mean.
+
+    Of two classes the means themselves have margins of -1 and 1. Of more classes a logit is minus the squared distance
+    to the class's mean, over the mean squared distance of two means, and less the mean over classes: the difference of
+    two logits is such a margin.
+    """
+    means_KR = class_means(points_NR, labels_N)
+    if len(means_KR) == 2:
+        one_R, other_R = means_KR
+        weights_R = 2 * (other_R - one_R) / max(np.square(other_R - one_R).sum(), 1e-12)
+        return weights_R, -weights_R @ (one_R + other_R) / 2
+    from_middle_KR = means_KR - means_KR.mean(0)
+    # The squared distance of two of K points is 2 / (K - 1) times the sum of their squared distances to their mean.
+    apart = max(2 * np.square(from_middle_KR).sum() / (len(means_KR) - 1), 1e-12)
+    squares_K = np.square(means_KR).sum(1)
+    return 2 * from_middle_KR / apart, (squares_K.mean() - squares_K) / apart
+
+
+def lda(points_NR: np.ndarray, labels_N: np.ndarray, shrinkage: float | None) -> Linear:
+    """Linear discriminant analysis, classes as frequent as in the support.
+
+    Where no image differs from the others of its class, as with one image a class, there is no covariance, and any
+    that is spherical makes it the nearest class mean.
+    """
+    inside_NR = points_NR - class_means(points_NR, labels_N)[labels_N]
+    if np.square(inside_NR).sum() <= 1e-12 * np.square(points_NR).sum():
+        return centroid(points_NR, labels_N)
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage)
+    # It warns of a class with a single image, which adds nothing to the covariance.
+    with warnings.catch_warnings(action="ignore"):
+        return of_sklearn(model, points_NR, labels_N)
+
+
+def of_sklearn(model: Any, points_NR: np.ndarray, labels_N: np.ndarray) -> Linear:
+    """A linear model of sklearn's, fitted."""
+    model.fit(points_NR, labels_N)
+    weights, bias = np.asarray(model.coef_), np.ravel(model.intercept_)
+    return (weights.ravel(), bias[0]) if len(weights) == 1 else (weights, bias)
+
+
+def svm(points_NR: np.ndarray, labels_N: np.ndarray, price: float | None) -> Linear:
+    """A linear support vector machine; of more than two classes one for each class, against all others.
+
+    sklearn's own way to more classes is a machine for each pair, whose votes are not linear.
+    """
+
+    def machine(targets_N: np.ndarray) -> Linear:
+        # It draws nothing, but without a state of its own it would move numpy's.
+        return of_sklearn(SVC(C=price, kernel="linear", random_state=0), points_NR, targets_N)
+
+    classes = labels_N.max() + 1
+    if classes == 2:
+        return machine(labels_N)
+    weights, biases = zip(*(machine(labels_N == label) for label in range(classes)), strict=True)
+    return np.stack(weights), np.stack(biases)
+
+
+def head(config: TappedHeadConfig, points_NR: np.ndarray, labels_N: np.ndarray) -> Linear:
+    """Weights and bias of the configuration's head.
+
+    Of more than two classes ridge regression, as the machines, asks for each class against all others; logistic
+    regression and LDA are of all classes together.
 
     Raises:
         ValueError: There is no head of that name.
@@ -86,18 +151,15 @@ def head(config: TappedHeadConfig, points_NR: np.ndarray, labels_N: np.ndarray) 
         case "centroid":
             return centroid(points_NR, labels_N)
         case "ridge":
-            model = RidgeClassifier(alpha=config.ridge_alpha)
+            return of_sklearn(RidgeClassifier(alpha=config.ridge_alpha), points_NR, labels_N)
         case "svm":
-            # It draws nothing, but without a state of its own it would move numpy's.
-            model = SVC(C=config.svm_c, kernel="linear", random_state=0)
+            return svm(points_NR, labels_N, config.svm_c)
         case "logistic":
-            model = LogisticRegression(C=config.logistic_c, max_iter=1000)
+            return of_sklearn(LogisticRegression(C=config.logistic_c, max_iter=1000), points_NR, labels_N)
         case "lda":
-            model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=config.lda_shrinkage)
+            return lda(points_NR, labels_N, config.lda_shrinkage)
         case unknown:
             raise ValueError(f"Expected a head from centroid, ridge, svm, logistic, lda; got {unknown!r}.")
-    model.fit(points_NR, labels_N)
-    return model.coef_.ravel(), float(np.ravel(model.intercept_)[0])
 
 
 class TappedHead(Learner):
@@ -151,7 +213,7 @@ class TappedHead(Learner):
         """Fit a head to the support at each tap; of images that are scored, their mirror images are not looked at."""
         views, step = (support.images, *support.more), 1 + config.mirror
         margins = [
-            linear(config, torch.cat(views[first : first + step]).double().numpy(), support.labels)
+            linear(config, torch.cat(views[first : first + step]).double().numpy(), support.labels.numpy())
             for first in range(0, len(views), step)
         ]
         return lambda *views: torch.stack(
@@ -159,31 +221,38 @@ class TappedHead(Learner):
         ).mean(0)
 
 
-def linear(config: TappedHeadConfig, images_ND: np.ndarray, labels: Tensor) -> Callable[[Tensor], Tensor]:
-    """The margin of the configuration's head on features (N, D); of several taps it has mean absolute 1 on the support.
+def linear(config: TappedHeadConfig, images_ND: np.ndarray, labels: np.ndarray) -> Callable[[Tensor], Tensor]:
+    """The configuration's head on features (N, D): the margin (N,) of two classes, logits (N, K) of more.
 
-    All heads' weights lie in the span of the support, which has at most 20 dimensions: there they are fitted, so that
-    thousands of features cost no more than the projection onto it.
+    Of several taps the margin has mean absolute 1 on the support; so have logits, less each image's mean over classes.
+
+    All heads' weights lie in the span of the support, which has no more dimensions than there are images in it: there
+    they are fitted, so that thousands of features cost no more than the projection onto it.
 
     Args:
         config: Of the head.
         images_ND: The support's features, perhaps followed by those of its mirror images.
-        labels: Of the support.
+        labels: Of the support, from 0.
     """
-    labels_N = np.tile(labels.numpy().astype(int), len(images_ND) // len(labels))
+    labels_N = np.tile(labels, len(images_ND) // len(labels))
     mean_D, factor_D = standardiser(images_ND, config.shrink)
     standardised_ND = (images_ND - mean_D) * factor_D
     _, lengths_R, span_RD = np.linalg.svd(standardised_ND, full_matrices=False)
-    span_RD = span_RD[lengths_R > 1e-6 * max(lengths_R.max(), 1e-12)]
+    is_spanned_R = lengths_R > 1e-6 * max(lengths_R.max(), 1e-12)
+    # Images that are all the same span nothing; heads need a dimension, in which they then are all 0.
+    is_spanned_R[0] = True
+    span_RD = span_RD[is_spanned_R]
     points_NR = standardised_ND @ span_RD.T
-    weights_R, bias = head(config, points_NR, labels_N)
+    weights, bias = head(config, points_NR, labels_N)
     if "&" in config.tap:
         # Else the head with the larger margins would decide alone.
-        size = max(np.abs(points_NR @ weights_R + bias).mean(), 1e-12)
-        weights_R, bias = weights_R / size, bias / size
-    weights_D = torch.from_numpy(weights_R @ span_RD * factor_D)
-    border = torch.from_numpy(mean_D) @ weights_D - bias
-    return lambda images_ND: images_ND.double() @ weights_D - border
+        margins = points_NR @ weights.T + bias
+        size = max(np.abs(margins if margins.ndim == 1 else margins - margins.mean(1, keepdims=True)).mean(), 1e-12)
+        weights, bias = weights / size, bias / size
+    # (D,) or (D, K), and () or (K,).
+    weights_of_features = torch.from_numpy((weights @ span_RD * factor_D).T)
+    border = torch.from_numpy(mean_D) @ weights_of_features - torch.as_tensor(bias)
+    return lambda images_ND: images_ND.double() @ weights_of_features - border
 
 
 class EfficientNetLite0(TappedHead):

@@ -1,7 +1,7 @@
-"""An embedding of frozen features in which images of one class are nearer to each other than to those of the other.
+"""An embedding of frozen features in which images of one class are nearer to each other than to those of others.
 
 Shapes: N = images, D = features, E = embedding size, P = pairs of anchor and positive, T = triplets, R = references
-(the support), S = steps, B = images of a batch.
+(the support), S = steps, B = images of a batch, K = classes if there are more than two, C = images of one class.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from trainables.parts.learner import Classifier, Needs, Support
 from trainables.parts.streams import Streams
 from trainables.parts.training import train
 
-# How many images of each class of BreastMNIST a step sees: a batch of 16, as in the study.
+# How many images of each class of BreastMNIST a step sees, if it has so many: a batch of 16, as in the study.
 OTHERS_PER_CLASS = 8
 
-# Embeddings (N, E) -> log-odds of pneumonia (N,); all but "logistic" give a margin, 0 at its border.
+# Embeddings (N, E) -> log-odds of class 1 of two (N,), or logits (N, K). Of distances they are not calibrated.
 Decision = Callable[[Tensor], Tensor]
 
 
@@ -34,7 +34,7 @@ class EmbeddingConfig:
     """The embedding, the loss, and how the support's embeddings decide on a new one.
 
     `mining` is as for `mine` and `inference` as for `decision`, for which `neighbours` is how many of a class's images
-    count: of five, or of ten where their mirror images are learned from too.
+    count, among which are mirror images where they are learned from too.
     """
 
     embedding_size: int
@@ -79,6 +79,8 @@ def distances(one_NE: Tensor, other_RE: Tensor) -> Tensor:
 def mine(mining: str, distances_NN: Tensor, labels_N: Tensor) -> Tensor:
     """Choose triplets: the rows of their anchors, positives (of the anchor's class) and negatives, (3, T).
 
+    An image without another of its class is no anchor, and only ever a negative; with one image a class there is none.
+
     "all" is every one; five images of each of two classes have 200. "semi-hard" takes for every pair of anchor and
     positive the nearest negative that is farther than the positive (Schroff et al. 2015, equation 4), or, if there is
     none, the farthest negative (as TensorFlow Addons does). "hard" takes for every anchor the farthest positive and
@@ -102,7 +104,8 @@ def mine(mining: str, distances_NN: Tensor, labels_N: Tensor) -> Tensor:
         case "hard":
             farthest_N = distances_NN.masked_fill(~positive_NN, -torch.inf).argmax(1)
             nearest_N = distances_NN.masked_fill(~negative_NN, torch.inf).argmin(1)
-            return torch.stack([torch.arange(len(labels_N)), farthest_N, nearest_N])
+            anchors_T = positive_NN.any(1).nonzero()[:, 0]
+            return torch.stack([anchors_T, farthest_N[anchors_T], nearest_N[anchors_T]])
         case unknown:
             raise ValueError(f"Expected a mining from all, semi-hard, hard; got {unknown!r}.")
 
@@ -127,6 +130,11 @@ def triplet_loss(embeddings_NE: Tensor, labels_N: Tensor, *, mining: str, margin
     return losses_T.sum() / (losses_T > 0).sum().clamp_min(1)
 
 
+def has_triplets(labels_N: Tensor) -> bool:
+    """Whether any class has two images. If none has, an embedding cannot learn from them, and stays as it is."""
+    return bool((labels_N.unique(return_counts=True)[1] > 1).any())
+
+
 def sum_of_losses(embeddings_NE: Tensor, labels_N: Tensor, *, sizes: Sequence[int], config: EmbeddingConfig) -> Tensor:
     """The losses of data sets that lie one after another, of these sizes; no triplet crosses from one to the next."""
     parts = zip(embeddings_NE.split(sizes), labels_N.split(sizes), strict=True)
@@ -134,21 +142,21 @@ def sum_of_losses(embeddings_NE: Tensor, labels_N: Tensor, *, sizes: Sequence[in
 
 
 def balanced_batches(labels_N: np.ndarray, steps: int, generator: torch.Generator) -> Tensor:
-    """The rows of each step's batch, (S, B): `OTHERS_PER_CLASS` of class 0, then of class 1, none twice in a batch."""
+    """The rows of each step's batch, (S, B): `OTHERS_PER_CLASS` of each class in turn, none twice in a batch."""
 
-    def drawn(rows_K: Tensor) -> Tensor:
-        return rows_K[torch.rand(steps, len(rows_K), generator=generator).argsort(1)[:, :OTHERS_PER_CLASS]]
+    def drawn(rows_C: Tensor) -> Tensor:
+        return rows_C[torch.rand(steps, len(rows_C), generator=generator).argsort(1)[:, :OTHERS_PER_CLASS]]
 
-    return torch.cat([drawn(torch.from_numpy(np.flatnonzero(labels_N == label))) for label in (0, 1)], 1)
+    return torch.cat([drawn(torch.from_numpy(np.flatnonzero(labels_N == label))) for label in np.unique(labels_N)], 1)
 
 
 def training_batches(
     config: TripletConfig, support: Support, prepare: Callable[[Tensor], Tensor], streams: Streams
 ) -> tuple[Callable[[int], Tensor], list[Tensor]]:
-    """The features of each step: all ten images', then, if joint, those of 16 images of BreastMNIST.
+    """The features of each step: those of all support images, then, if joint, of 16 images of BreastMNIST.
 
     Returns:
-        From a step to its features, (10, D) or (26, D); each data set's labels in a batch, the same at every step.
+        From a step to its features, (R, D) or (R + 16, D); each data set's labels in a batch, the same at every step.
     """
     support_RD = prepare(support.images)
     if not config.joint:
@@ -162,21 +170,22 @@ def training_batches(
     return batch_of_step, [support.labels, torch.from_numpy(other.labels[rows_SB[0]])]
 
 
-def to_centroid(queries_NE: Tensor, class_KE: Tensor) -> Tensor:
+def to_centroid(queries_NE: Tensor, class_CE: Tensor) -> Tensor:
     """Squared distance of each query to the class's mean embedding, (N,) (Snell et al. 2017, equation 2)."""
-    return distances(queries_NE, class_KE.mean(0, keepdim=True)).squeeze(1).square()
+    return distances(queries_NE, class_CE.mean(0, keepdim=True)).squeeze(1).square()
 
 
-def to_neighbours(queries_NE: Tensor, class_KE: Tensor, *, count: int) -> Tensor:
-    """Mean distance of each query to the nearest so many embeddings of the class, (N,)."""
-    return distances(queries_NE, class_KE).topk(count, largest=False).values.mean(1)
+def to_neighbours(queries_NE: Tensor, class_CE: Tensor, *, count: int) -> Tensor:
+    """Mean distance of each query to the nearest so many embeddings of the class, or to all if it has fewer, (N,)."""
+    return distances(queries_NE, class_CE).topk(min(count, len(class_CE)), largest=False).values.mean(1)
 
 
 def decision(config: EmbeddingConfig, references_RE: Tensor, labels_R: Tensor) -> Decision:
-    """How an embedding becomes a logit.
+    """How an embedding becomes logits.
 
-    "centroid" and "neighbours" are the distance to class 0 less that to class 1, as in `to_centroid` and
-    `to_neighbours`; "logistic" is a logistic regression on the ten embeddings with sklearn's usual C of 1.
+    "centroid" and "neighbours" are minus the distance to each class, as in `to_centroid` and `to_neighbours`, or, of
+    two classes, the distance to class 0 less that to class 1: 0 at the border. "logistic" is a logistic regression on
+    the support's embeddings with sklearn's usual C of 1.
 
     Raises:
         ValueError: There is no inference of that name.
@@ -191,8 +200,10 @@ def decision(config: EmbeddingConfig, references_RE: Tensor, labels_R: Tensor) -
             return lambda queries_NE: torch.from_numpy(model.decision_function(queries_NE.double().numpy()))
         case unknown:
             raise ValueError(f"Expected an inference from centroid, neighbours, logistic; got {unknown!r}.")
-    normal_KE, pneumonia_KE = (references_RE[labels_R == label] for label in (0, 1))
-    return lambda queries_NE: distance(queries_NE, normal_KE) - distance(queries_NE, pneumonia_KE)
+    classes = [references_RE[labels_R == label] for label in range(int(labels_R.max()) + 1)]
+    if len(classes) == 2:
+        return lambda queries_NE: distance(queries_NE, classes[0]) - distance(queries_NE, classes[1])
+    return lambda queries_NE: -torch.stack([distance(queries_NE, class_CE) for class_CE in classes], 1)
 
 
 class Triplet(FrozenHead):
@@ -208,7 +219,7 @@ class Triplet(FrozenHead):
 
     @classmethod
     def fit(cls, config: TripletConfig, support: Support, streams: Streams) -> Classifier:
-        """Train the embedding; a new image is compared with those of the support.
+        """Train the embedding, if there is any triplet; a new image is compared with those of the support.
 
         BreastMNIST is scaled as the support is, also where that takes its mean and sd.
         """
@@ -219,7 +230,9 @@ class Triplet(FrozenHead):
         known = replace(support, images=known_ND, labels=known_labels)
         batch_of_step, labels = training_batches(config, known, prepare, streams)
         loss = partial(sum_of_losses, sizes=[len(each) for each in labels], config=config)
-        train(embedding, batch_of_step, torch.cat(labels), config, streams, loss)
+        if any(map(has_triplets, labels)):
+            train(embedding, batch_of_step, torch.cat(labels), config, streams, loss)
+        embedding.eval()
         with torch.inference_mode():
             decide = decision(config, embedding(prepare(known_ND)), known_labels)
         return lambda features_ND, *mirrored: decide(embedding(prepare(features_ND)))

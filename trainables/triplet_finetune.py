@@ -14,7 +14,7 @@ from trainables.finetune import TunedBackbone, TunedConfig, as_map
 from trainables.parts.learner import Classifier, Support
 from trainables.parts.streams import Streams
 from trainables.parts.training import train
-from trainables.triplet import Embedding, EmbeddingConfig, decision, triplet_loss
+from trainables.triplet import Embedding, EmbeddingConfig, decision, has_triplets, triplet_loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +30,16 @@ class TripletFinetune(TunedBackbone):
 
     @classmethod
     def fit(cls, config: TripletFinetuneConfig, support: Support, streams: Streams) -> Classifier:
-        """Train the last blocks and the embedding; a new image is compared with those that were learned from."""
+        """Train the last blocks and the embedding, if there is any triplet.
+
+        A new image is compared with those that were learned from.
+        """
         maps_NCYX, labels_N = cls.learned_from(support)
         model = cls.model(config, maps_NCYX, support, partial(Embedding, config), streams)
         loss = partial(triplet_loss, mining=config.mining, margin=config.margin)
-        train(model, lambda step: maps_NCYX, labels_N, config, streams, loss, parameters=model.groups(config))
+        if has_triplets(labels_N):
+            train(model, lambda step: maps_NCYX, labels_N, config, streams, loss, parameters=model.groups(config))
+        model.eval()
         with torch.inference_mode():
             decide = decision(config, model(maps_NCYX), labels_N)
         return lambda images, *mirrored: decide(model(as_map(images)))

@@ -53,23 +53,24 @@ def load_or_compute(
 
     Args:
         specs: Which tables.
-        images: uint8 (N, 28, 28).
+        images: uint8, grey (N, S, S) or of three colours (N, S, S, 3).
         weights: Each backbone's.
         folder: Where tables are kept.
         what: Whose images they are, for the progress line.
         slots: How many workers may compute at the same time; asked again and again.
         interrupt: Called several times a second while something is computed; what it raises ends it.
     """
-    runs = _runs(specs, images, weights, folder)
+    keys = _keys(specs, images, weights)
+    runs = _runs(specs, keys, folder, len(images))
     if runs:
         folder.mkdir(parents=True, exist_ok=True)
         with Progress(f"Features of {what}", len(runs) * len(images), "images") as progress:
             for run in _computed(runs, images, weights, progress, slots, interrupt):
                 for output, table in run.tables.items():
-                    _save(folder / _file_name(replace(run.spec, output=output), images, weights), _compact(table))
+                    _save(folder / _file_name(replace(run.spec, output=output), keys), _compact(table))
     tables = {}
     for spec in specs:
-        path = folder / _file_name(spec, images, weights)
+        path = folder / _file_name(spec, keys)
         found = _open(path, len(images))
         if found is None:
             raise OSError(f"{path} cannot be read back; is the disk full?")
@@ -82,7 +83,7 @@ def seconds_to_compute(
 ) -> dict[str, float]:
     """About how long one CPU core needs for the tables that are not there yet, by backbone."""
     seconds: dict[str, float] = {}
-    for run in _runs(specs, images, weights, folder):
+    for run in _runs(specs, _keys(specs, images, weights), folder, len(images)):
         seconds[run.spec.backbone] = seconds.get(run.spec.backbone, 0.0) + run.seconds_per_image * len(images)
     return seconds
 
@@ -108,19 +109,29 @@ class _Run:
             self.tables[output][start : start + len(chunk)] = chunk
 
 
-def _runs(specs: Sequence[FeatureSpec], images: np.ndarray, weights: Mapping[str, Weights], folder: Path) -> list[_Run]:
+def _runs(specs: Sequence[FeatureSpec], keys: Mapping[str, str], folder: Path, count: int) -> list[_Run]:
     """What must be computed so that every table is there; one way through a backbone gives all its outputs."""
     outputs: dict[FeatureSpec, list[str]] = {}
     for spec in specs:
-        if _open(folder / _file_name(spec, images, weights), len(images)) is None:
+        if _open(folder / _file_name(spec, keys), count) is None:
             outputs.setdefault(replace(spec, output=""), []).append(spec.output)
     return [_Run(spec=spec, outputs=tuple(dict.fromkeys(found))) for spec, found in outputs.items()]
 
 
-def _file_name(spec: FeatureSpec, images: np.ndarray, weights: Mapping[str, Weights]) -> str:
-    key = hashlib.sha256(f"{FEATURES_VERSION} {images.shape} {weights[spec.backbone].fingerprint}".encode())
-    key.update(np.ascontiguousarray(images).tobytes())
-    return f"{spec.name}-{spec.precision}-{key.hexdigest()[:16]}.npy"
+def _keys(specs: Sequence[FeatureSpec], images: np.ndarray, weights: Mapping[str, Weights]) -> dict[str, str]:
+    """By backbone, what tells tables of other images and weights apart; made once, since images may be 300 MB."""
+    content = np.ascontiguousarray(images).data
+
+    def key(backbone: str) -> str:
+        digest = hashlib.sha256(f"{FEATURES_VERSION} {images.shape} {weights[backbone].fingerprint}".encode())
+        digest.update(content)
+        return digest.hexdigest()[:16]
+
+    return {backbone: key(backbone) for backbone in {spec.backbone for spec in specs}}
+
+
+def _file_name(spec: FeatureSpec, keys: Mapping[str, str]) -> str:
+    return f"{spec.name}-{spec.precision}-{keys[spec.backbone]}.npy"
 
 
 def _compact(table: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,33 +12,64 @@ import medmnist
 
 from sweeps.core.errors import BadInput, path_of
 from sweeps.inputs.downloads import AUTO, downloading
+from sweeps.inputs.npz_files import read_npz
 from trainables.parts.datasets import (
+    OTHER_PHANTOMS,
     PHANTOM,
+    SMALL_PX,
     Dataset,
     OtherDataset,
-    load_npz,
-    load_other_npz,
+    ReadImages,
+    dataset_of,
+    other_of,
     phantom_dataset,
     phantom_other,
 )
+from trainables.parts.protocol import STUDY_SHOTS
 
 PNEUMONIAMNIST = "pneumoniamnist"
+# Sizes that MedMNIST's files have, and that images are reduced to.
+SIZES_PX = (28, 64, 128, 224)
+# The sets that can be asked for by name: flat images with one label each.
+MEDMNIST = tuple(
+    name for name, info in medmnist.INFO.items() if not name.endswith("3d") and "multi-label" not in info["task"]
+)
 Found = TypeVar("Found", Dataset, OtherDataset)
 
 
-def find_dataset(option: str) -> tuple[Dataset, str | None]:
+def find_dataset(
+    option: str,
+    *,
+    size_px: int | None = None,
+    shots: Sequence[int] = (STUDY_SHOTS,),
+    validation: int | None = None,
+) -> tuple[Dataset, str | None]:
     """The data set that `--dataset` asks for, and a notice if it is not what a person would have hoped for.
 
+    Args:
+        option: auto, phantom, the name of a MedMNIST set, or a path.
+        size_px: What its images are reduced to, or which of MedMNIST's files it is; None is 28 of MedMNIST's, and as
+            they are otherwise.
+        shots: As for `dataset_of`.
+        validation: As for `dataset_of`.
+
     Raises:
-        BadInput: A file is not usable, or PneumoniaMNIST was asked for and is nowhere to be had.
+        BadInput: A file is not usable, has too few images, or a data set was asked for by name and is nowhere to be
+            had.
     """
+    _check_kind(option)
+
+    def load(path: Path) -> Dataset:
+        return dataset_of(read_images(path, size_px=size_px), shots, validation)
+
     return _find(
-        PNEUMONIAMNIST,
+        PNEUMONIAMNIST if option == AUTO else option if option in MEDMNIST else None,
         "--dataset",
         option,
         beside=None,
-        load=load_npz,
-        phantom=phantom_dataset,
+        size_px=size_px or SMALL_PX,
+        load=load,
+        phantom=lambda: phantom_dataset(shots, validation),
         loudly="SYNTHETIC IMAGES",
         instead="The built-in phantom is used instead; no number below is about real X-rays",
     )
@@ -47,7 +78,7 @@ def find_dataset(option: str) -> tuple[Dataset, str | None]:
 def find_other(
     name: str, option: str, beside: Path | None, *, with_phantom: bool = False
 ) -> tuple[OtherDataset, str | None]:
-    """The data set that the option `--<name>` asks for, and a notice if it is not what a person would have hoped for.
+    """The data set that `--also <name>=<option>` asks for, and a notice if it is not what one would have hoped for.
 
     Args:
         name: The data set's name in medmnist, "breastmnist".
@@ -59,47 +90,99 @@ def find_other(
     Raises:
         BadInput: A file is not usable, or the data set was asked for by name and is nowhere to be had.
     """
+    _check_kind(option)
     return _find(
-        name,
-        f"--{name}",
+        name if option in (AUTO, name) else option if option in MEDMNIST else None,
+        f"--also {name}=",
         PHANTOM if with_phantom and option == AUTO else option,
         beside=beside,
-        load=lambda path: load_other_npz(name, path),
+        size_px=SMALL_PX,
+        load=lambda path: other_of(name, read_images(path, train_only=True)),
         phantom=lambda: phantom_other(name),
         loudly=f"SYNTHETIC {name.upper()}",
         instead="A built-in phantom is used instead; nothing that an approach learns from it is about real images",
     )
 
 
+def read_images(path: Path, *, size_px: int | None = None, train_only: bool = False) -> ReadImages:
+    """Read and check the images at a path.
+
+    Raises:
+        BadInput: There are none, or none that can be used.
+    """
+    return read_npz(path, size_px=size_px, train_only=train_only)
+
+
+def check_also(options: Sequence[str]) -> dict[str, str]:
+    """What `--also` asks for, by name.
+
+    Raises:
+        BadInput: It is for no data set that an approach learns from, twice for the same, or where nothing is.
+    """
+    found: dict[str, str] = {}
+    for option in options:
+        name, _, what = option.partition("=")
+        if name in found:
+            raise BadInput(f"Expected --also once for {name}; got it twice. Omit one.")
+        if what not in (AUTO, PHANTOM, *MEDMNIST) and not path_of(what).exists():
+            raise BadInput(f"Expected --also {name}= with {name}, phantom, auto or a path; there is no {what}.")
+        found[name] = what
+    return {name: found.get(name, AUTO) for name in OTHER_PHANTOMS}
+
+
+def _check_kind(option: str) -> None:
+    """Refuse by name what is no set of flat images with one label each.
+
+    Raises:
+        BadInput: It is one of MedMNIST's other sets.
+    """
+    if option not in medmnist.INFO or option in MEDMNIST:
+        return
+    if option.endswith("3d"):
+        raise BadInput(
+            f"Expected a set of flat images; {_title(option)} has volumes of 28 x 28 x 28. Save one slice of each as "
+            "an .npz file of MedMNIST's form, and give its path."
+        )
+    labels = len(medmnist.INFO[option]["label"])
+    raise BadInput(
+        f"Expected a set with one label an image; {_title(option)} has {labels} yes-or-no labels an image "
+        "(multi-label). Save an .npz file with one of their columns as labels, and give its path."
+    )
+
+
 def _find(
-    name: str,
+    name: str | None,
     flag: str,
     option: str,
     *,
     beside: Path | None,
+    size_px: int,
     load: Callable[[Path], Found],
     phantom: Callable[[], Found],
     loudly: str,
     instead: str,
 ) -> tuple[Found, str | None]:
-    """The data set `name` of medmnist as the option `flag` asks for it; `loudly` and `instead` are for the notice."""
-    file = f"{name}.npz"
+    """The data set as the option `flag` asks for it: `name` of medmnist, the phantom, or a path.
+
+    `loudly` and `instead` are for the notice.
+    """
     try:
         if option == PHANTOM:
             return phantom(), None
-        if option not in (AUTO, name):
+        if name is None:
             return load(path_of(option)), None
+        file = _file_of(name, size_px)
         home = path_of(os.environ.get("MEDMNIST_ROOT") or "~/.medmnist")
         for folder in (beside, home, path_of("~/.medmnist")):
             if folder is not None and path_of(str(folder / file)).is_file():
                 return load(folder / file), None
         try:
-            return load(_download_dataset(name, home)), None
+            return load(_download_dataset(name, home, size_px)), None
         except OSError as error:
             why = f"{_title(name)} is not on this machine and cannot be downloaded ({error})"
             how = f"Put {file} into ~/.medmnist, or give its path with {flag}"
-            if option == name:
-                raise BadInput(f"{why}. {how}, or use {flag} {PHANTOM}.") from None
+            if option != AUTO:
+                raise BadInput(f"{why}. {how}, or use {_with(flag, PHANTOM)}.") from None
             return phantom(), f"{loudly}: {why}. {instead}. {how}."
     except BadInput:
         raise
@@ -107,12 +190,21 @@ def _find(
         raise BadInput(str(error)) from None
 
 
+def _with(flag: str, value: str) -> str:
+    return f"{flag}{value}" if flag.endswith("=") else f"{flag} {value}"
+
+
 def _title(name: str) -> str:
     """How a data set is written, which is also its class in medmnist: PneumoniaMNIST."""
     return medmnist.INFO[name]["python_class"]
 
 
-def _download_dataset(name: str, folder: Path) -> Path:
+def _file_of(name: str, size_px: int) -> str:
+    """What medmnist calls the file of these images at this size."""
+    return f"{name}.npz" if size_px == SMALL_PX else f"{name}_{size_px}.npz"
+
+
+def _download_dataset(name: str, folder: Path, size_px: int) -> Path:
     """Fetch a data set with medmnist, which checks its MD5, and put it in place whole or not at all.
 
     Raises:
@@ -122,10 +214,12 @@ def _download_dataset(name: str, folder: Path) -> Path:
     # medmnist downloads with torchvision, whose import it would not survive beside a CPU-only torch.
     import trainables.parts.torchvision_import  # noqa: F401
 
+    more = {} if size_px == SMALL_PX else {"size": size_px}
     with tempfile.TemporaryDirectory(dir=folder) as unfinished, downloading(_title(name)):
         try:
-            getattr(medmnist, _title(name))(split="train", root=unfinished, download=True)
+            getattr(medmnist, _title(name))(split="train", root=unfinished, download=True, **more)
         except RuntimeError:
             # medmnist's own message is a page of advice.
             raise OSError("no connection, or the file's checksum is wrong") from None
-        return (Path(unfinished) / f"{name}.npz").replace(folder / f"{name}.npz")
+        file = _file_of(name, size_px)
+        return (Path(unfinished) / file).replace(folder / file)

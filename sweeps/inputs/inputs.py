@@ -10,16 +10,15 @@ import numpy as np
 import torch
 
 from sweeps.core.challenge import Approach
-from sweeps.core.errors import BadInput, path_of
+from sweeps.core.errors import BadInput
 from sweeps.inputs import features
-from sweeps.inputs.downloads import AUTO
-from sweeps.inputs.images import find_dataset, find_other
+from sweeps.inputs.images import check_also, find_dataset, find_other
 from sweeps.inputs.weights import Weights, find_weights
-from sweeps.store.spec import BALANCED_ACCURACY, Source, Spec
+from sweeps.store.spec import BALANCED_ACCURACY, OptionValue, Source, Spec
 from trainables.parts.backbones import FeatureSpec, size_near
-from trainables.parts.datasets import BREASTMNIST, PHANTOM, Dataset, OtherDataset, small
+from trainables.parts.datasets import PHANTOM, Dataset, OtherDataset, small
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
-from trainables.parts.protocol import NUMBERS_VERSION
+from trainables.parts.protocol import NUMBERS_VERSION, STUDY_SHOTS
 
 # Input size of the backbones in a smoke run, or one near it; everything else about it is as usual.
 SMOKE_PX = 64
@@ -47,8 +46,11 @@ class Inputs:
         results: Path,
         *,
         dataset: str,
+        size: int | None = None,
+        shots: Sequence[int] = (STUDY_SHOTS,),
+        validation: int | None = None,
+        also: Sequence[str] = (),
         weights: str,
-        breastmnist: str,
         precision: str,
         smoke: bool,
         before: Spec | None = None,
@@ -58,15 +60,14 @@ class Inputs:
         Raises:
             BadInput: It cannot be had, or cannot be used.
         """
-        if breastmnist not in (AUTO, BREASTMNIST, PHANTOM) and not path_of(breastmnist).exists():
-            raise BadInput(f"Expected --breastmnist as breastmnist, phantom, auto or a path; got {breastmnist}.")
-        found, notice = find_dataset(dataset)
-        notices = [notice]
+        wanted = check_also(also)
+        found, notice = find_dataset(dataset, size_px=size, shots=shots, validation=validation)
+        notices = [notice, *found.notices]
         others = {}
         for name in sorted({name for approach in approaches for name in approach.learner.may_need.other_datasets}):
             beside = None if found.is_phantom else Path(found.source).parent
-            others[name], notice = find_other(name, breastmnist, beside, with_phantom=dataset == PHANTOM)
-            notices.append(notice)
+            others[name], notice = find_other(name, wanted[name], beside, with_phantom=dataset == PHANTOM)
+            notices += [notice, *others[name].notices]
             _check_apart(found, others[name])
         # Last, because it may download more than a gigabyte.
         had = {name: each.source for name, each in before.weights.items()} if before else None
@@ -82,10 +83,10 @@ class Inputs:
             notices=tuple(notice for notice in notices if notice),
         )
 
-    def found(self) -> dict[str, str]:
+    def found(self) -> dict[str, OptionValue]:
         """The options that find the same inputs again; on weights see `find_weights`."""
-        found = {"dataset": self.dataset.source, "precision": self.precision}
-        return found | {name: other.source for name, other in self.other_datasets.items()}
+        also = tuple(f"{name}={other.source}" for name, other in self.other_datasets.items())
+        return {"dataset": self.dataset.source, "precision": self.precision, **({"also": also} if also else {})}
 
     def spec(
         self,
@@ -206,7 +207,7 @@ def _check_apart(dataset: Dataset, other: OtherDataset) -> None:
     if common:
         raise BadInput(
             f"Expected other images as {other.name} than those of {dataset.source}; {common} of {other.source} are "
-            f"among them. Give {other.name}'s own file with --{other.name}."
+            f"among them. Give {other.name}'s own file with --also {other.name}=PATH."
         )
 
 

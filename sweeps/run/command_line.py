@@ -65,7 +65,7 @@ def parse(challenge: Challenge, arguments: Sequence[str] | None = None, kind: ty
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     approaches = given.get("approaches")
     if isinstance(approaches, tuple):
-        given["approaches"] = _approaches(challenge, list(map(str, approaches)))
+        given["approaches"] = _approaches(challenge, [str(name) for name in approaches])
     curve = given.get("shot_curve")
     if isinstance(curve, tuple) and len(set(curve)) < len(curve):
         raise BadInput(f"Expected --shot-curve with different numbers; got {' '.join(map(str, curve))}.")
@@ -148,19 +148,19 @@ def _checked(name: str, value: OptionValue, declared: Declaration) -> OptionValu
     Raises:
         BadInput: It could not.
     """
-    if declared.takes_many and isinstance(value, tuple) and all(_is_readable(each, declared) for each in value):
+    if declared.takes_many and isinstance(value, tuple) and all(_is_read(each, declared) for each in value):
         return value
     if declared.read is None and isinstance(value, bool):
         return value
     if value is None and declared.default_help is not None:
         return value
-    if not declared.takes_many and _is_readable(value, declared):
+    if not declared.takes_many and _is_read(value, declared):
         return value
     raise BadInput(f"Expected a value of {flag(name)} in the journal of the sweep; got {value!r}. Begin a new sweep.")
 
 
-def _is_readable(value: OptionValue, declared: Declaration) -> bool:
-    """Whether the command line could have given this one value."""
+def _is_read(value: OptionValue, declared: Declaration) -> bool:
+    """Whether the command line reads this value from its text."""
     if declared.read is None or isinstance(value, bool):
         return False
     try:
@@ -169,7 +169,7 @@ def _is_readable(value: OptionValue, declared: Declaration) -> bool:
         return False
 
 
-def as_remembered(options: Options, found: Mapping[str, str]) -> Given:
+def as_remembered(options: Options, found: Mapping[str, OptionValue]) -> Given:
     """What the journal keeps of the options, with what was found in the place of "auto" and of relative paths."""
     kept: Given = {}
     for name, declared in declarations(type(options)).items():
@@ -188,6 +188,7 @@ def resume_command(challenge: Challenge, options: Options, folder_name: str) -> 
         value = getattr(options, name)
         if not declared.is_repeated or value == getattr(defaults, name):
             continue
-        values = value if isinstance(value, tuple) else [f"{value}s" if isinstance(value, float) else str(value)]
+        text = f"{value}s" if isinstance(value, float) else str(value)
+        values = map(str, value) if isinstance(value, tuple) else [text]
         words += [flag(name), *map(shlex.quote, values)]
     return " ".join([*words, "--resume", folder_name])

@@ -47,6 +47,29 @@ def non_empty(text: str) -> str:
     return text
 
 
+def named_source(*names: str) -> Callable[[str], str]:
+    """One of these names and what it stands for, NAME=WHAT."""
+
+    def parse(text: str) -> str:
+        name, equals, what = text.partition("=")
+        if name not in names or not equals or not what.strip() or "\0" in text:
+            raise argparse.ArgumentTypeError(f"expected NAME=WHAT with NAME from {', '.join(names)}; got {text!r}")
+        return text
+
+    return parse
+
+
+def one_number_of(*numbers: int) -> Callable[[str], int]:
+    """One of these numbers."""
+
+    def parse(text: str) -> int:
+        if text not in map(str, numbers):
+            raise argparse.ArgumentTypeError(f"expected one of {', '.join(map(str, numbers))}; got {text!r}")
+        return int(text)
+
+    return parse
+
+
 def one_of(*words: str) -> Callable[[str], str]:
     """One of these words."""
 

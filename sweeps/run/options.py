@@ -10,10 +10,20 @@ from typing import Any, TypeVar
 
 from sweeps.core.challenge import Challenge
 from sweeps.core.seeds import MOST_SEEDS
-from sweeps.run.option_types import non_empty, one_of, seconds, sweep_name, whole_number
+from sweeps.inputs.images import MEDMNIST, SIZES_PX
+from sweeps.run.option_types import (
+    named_source,
+    non_empty,
+    one_number_of,
+    one_of,
+    seconds,
+    sweep_name,
+    whole_number,
+)
 from sweeps.store.spec import BALANCED_ACCURACY, RANKED_BY, OptionValue
 from trainables.parts.backbones import PRECISIONS
-from trainables.parts.protocol import MOST_POOL
+from trainables.parts.datasets import OTHER_PHANTOMS
+from trainables.parts.protocol import MOST_POOL, STUDY_SHOTS, STUDY_VALIDATION
 
 # The variable of the environment that says where results go; jobs of a cluster have it from the machine they run on.
 RESULTS_VARIABLE = "SEEDSWEEP_RESULTS_DIR"
@@ -72,13 +82,41 @@ class Options:
     )
     dataset: str = _option(
         "auto",
-        "pneumoniamnist, phantom (synthetic images), the path of an .npz file, or auto: PneumoniaMNIST if it is here "
-        "or can be downloaded, else the phantom with a notice",
+        "a MedMNIST set by its name (flat images with one label each, such as pneumoniamnist), the path of an .npz "
+        "file of that form, phantom (synthetic images), or auto: PneumoniaMNIST if it is here or can be downloaded, "
+        "else the phantom with a notice",
         read=non_empty,
         metavar="WHAT",
         is_remembered=True,
-        words=("auto", "pneumoniamnist", "phantom"),
+        words=("auto", "phantom", *MEDMNIST),
         smoke="phantom",
+    )
+    size: int | None = _option(
+        None,
+        "pixels of the images' sides: which of MedMNIST's files, or what larger images are reduced to, "
+        f"{', '.join(map(str, SIZES_PX))}",
+        read=one_number_of(*SIZES_PX),
+        metavar="N",
+        default_help="28 of MedMNIST, else as they are",
+        is_remembered=True,
+    )
+    shots: tuple[int, ...] = _option(
+        (STUDY_SHOTS,),
+        "images of each class that a seed learns from, or a number for each class in their order",
+        read=whole_number(1, MOST_POOL - 1),
+        metavar="N",
+        takes_many=True,
+        default_help=str(STUDY_SHOTS),
+        is_remembered=True,
+    )
+    validation: int | None = _option(
+        None,
+        "images of each class that a seed of the search is scored on, fewer if there are fewer; fresh seeds are then "
+        "scored on all that are left",
+        read=whole_number(1, MOST_POOL - 1),
+        metavar="N",
+        default_help=f"{STUDY_VALIDATION}, also for fresh seeds",
+        is_remembered=True,
     )
     weights: str = _option(
         "auto",
@@ -91,16 +129,18 @@ class Options:
         words=("auto", "imagenet", "random"),
         smoke="random",
     )
-    breastmnist: str = _option(
-        "auto",
-        "(challenge 2 only) what triplet may learn from besides its ten images: breastmnist, phantom (synthetic "
-        "images), the path of an .npz file, or auto: BreastMNIST if it is here or can be downloaded, else (or with "
-        "--dataset phantom) the phantom",
-        read=non_empty,
-        metavar="WHAT",
+    also: tuple[str, ...] = _option(
+        (),
+        "(challenge 2 only) other images that an approach learns from: breastmnist=WHAT, for triplet; WHAT is the name "
+        "of a MedMNIST set, a path, phantom (synthetic images), or auto: BreastMNIST if it is here or can be "
+        "downloaded, else (or with --dataset phantom) the phantom",
+        read=named_source(*OTHER_PHANTOMS),
+        metavar="NAME=WHAT",
+        takes_many=True,
+        adds_up=True,
+        default_help=", ".join(f"{name}=auto" for name in OTHER_PHANTOMS),
         is_remembered=True,
-        words=("auto", "breastmnist", "phantom"),
-        smoke="phantom",
+        smoke=tuple(f"{name}=phantom" for name in OTHER_PHANTOMS),
     )
     precision: str = _option(
         "auto",

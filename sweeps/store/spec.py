@@ -18,7 +18,7 @@ RANKED_BY = {BALANCED_ACCURACY: "accuracy", "auroc": "auroc"}
 # What a person calls it.
 RANKED_TITLES = {BALANCED_ACCURACY: "accuracy", "auroc": "AUROC"}
 # A value of a command-line option, as JSON has it.
-OptionValue = str | int | float | bool | tuple[str, ...] | tuple[int, ...] | None
+OptionValue = str | int | float | bool | tuple[int, ...] | tuple[str, ...] | None
 
 
 class Stored(BaseModel):
@@ -177,7 +177,6 @@ class Difference:
 # What is compared as it is, and what a person calls it.
 PLAIN_PARTS = {
     "numbers_version": "version of the training code",
-    "protocol": "protocol (classes, shots, validation images, pool)",
     "precision": "--precision",
     "metric": "--metric",
     "smoke": "--smoke",
@@ -187,6 +186,32 @@ PLAIN_PARTS = {
 }
 
 
+# The parts of a protocol in the order in which a person would ask for them, and what a person calls each.
+PROTOCOL_PARTS = {
+    "classes": "classes",
+    "pool": "number of images of each class that seeds draw from",
+    "groups": "groups (--group-by)",
+    "shots": "--shots",
+    "validation": "validation images of each class (--validation)",
+    "confirmation": "validation images of each class on fresh seeds (--validation)",
+}
+
+
+def _of_protocols(before: Protocol, now: Protocol) -> Difference:
+    """The first thing that two protocols differ in."""
+    part = next(name for name in PROTOCOL_PARTS if getattr(before, name) != getattr(now, name))
+
+    def told(protocol: Protocol) -> str:
+        value = getattr(protocol, part)
+        if part == "groups":
+            return f"{len(set(value))} of them" if value else "none"
+        return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+    old, new = told(before), told(now)
+    # As many groups may be others.
+    return Difference(part="protocol", what=PROTOCOL_PARTS[part], before=old, now=new if new != old else "others")
+
+
 def differences(before: Spec, now: Spec) -> Iterator[Difference]:
     """What makes numbers of two specs incomparable, one by one.
 
@@ -194,6 +219,8 @@ def differences(before: Spec, now: Spec) -> Iterator[Difference]:
     only where both use backbones. Weights and data sets that only `before` has do not count; those that only `now` has
     are told with None as what was before.
     """
+    if before.protocol != now.protocol:
+        yield _of_protocols(before.protocol, now.protocol)
     for part, what in PLAIN_PARTS.items():
         old, new = getattr(before, part), getattr(now, part)
         if None not in (old, new) and old != new:

@@ -1,7 +1,9 @@
 """Networks pretrained on other images: what they turn an image into.
 
-A frozen backbone is in eval mode and its output never changes, so the 2000 images of the protocol go through it once;
-every trial and seed then reads the table of features.
+A frozen backbone is in eval mode and its output never changes, so the images of the protocol go through it once; every
+trial and seed then reads the table of features.
+
+Shapes: N = images, H, W = their height and width, S = the size that a backbone gets, C = channels, Y, X = positions.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ OF_TIMM = "timm:"
 # Numbers that a tap gives of an image at the most: those of VGG's last map at 224 pixels.
 MOST_FEATURES = 512 * 7 * 7
 
-# Mean and sd of the three colours, for grey values of 0 to 1: the study's, and what the networks were trained with.
+# Mean and sd of the three colours, for values of 0 to 1: the study's, and what the networks were trained with.
 INPUT_NORMALISATIONS = {
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -150,8 +152,8 @@ class FeatureSpec:
     256 x 6 x 6 = 9216 numbers, VGG 512 x 7 x 7 = 25088, ResNet50 2048); "mean" is the last map averaged over its
     positions (256, 512, 2048); "logits" are the 1000 outputs of a backbone's own classifier, if it has it;
     `before_last(k)` is the map (C, Y, X) that goes into the last k blocks; `after(k)` is
-    what comes out of the k-th, pooled. `interpolation`, by which images are enlarged, is "bilinear" or "bicubic"; those
-    that are `mirrored` are flipped left-right before anything else.
+    what comes out of the k-th, pooled. `interpolation`, by which images come to `size_px`, is "bilinear" or "bicubic";
+    those that are `mirrored` are flipped left-right before anything else.
     """
 
     backbone: str
@@ -248,22 +250,43 @@ def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:16]
 
 
-def coloured(images_NHW: Tensor, size_px: int, normalisation: str, interpolation: str = "bilinear") -> Tensor:
-    """uint8 grey images as a backbone gets them: upscaled, three colours, normalised; (N, 3, S, S).
+def coloured(images: Tensor, size_px: int, normalisation: str, interpolation: str = "bilinear") -> Tensor:
+    """Images as a backbone gets them: of its size, three colours, normalised; (N, 3, S, S).
 
-    "bicubic" goes a little beyond black and white, and is not clipped.
+    They are enlarged from the pixels there are. Images that are larger than S are made smaller with a filter as wide as
+    what becomes a pixel, as Pillow does it ("antialias"). "bicubic" goes a little beyond black and white, and is not
+    clipped.
+
+    Args:
+        images: uint8, grey (N, H, W) or of three colours (N, H, W, 3).
+        size_px: S.
+        normalisation: Of `INPUT_NORMALISATIONS`.
+        interpolation: As in `FeatureSpec`.
     """
     means, sds = (torch.tensor(values)[:, None, None] for values in INPUT_NORMALISATIONS[normalisation])
-    grey_N1SS = interpolate(
-        images_NHW[:, None].float() / 255, size=(size_px, size_px), mode=interpolation, align_corners=False
+    # Planes, each in a row of memory, are interpolated one by one: three that are equal give the bits of one.
+    planes = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
+    resized = interpolate(
+        planes.float() / 255,
+        size=(size_px, size_px),
+        mode=interpolation,
+        align_corners=False,
+        antialias=max(planes.shape[2:]) > size_px,
     )
-    return ((grey_N1SS - means) / sds).contiguous(memory_format=torch.channels_last)
+    return ((resized - means) / sds).contiguous(memory_format=torch.channels_last)
+
+
+def _inputs(spec: FeatureSpec, images: Tensor) -> Tensor:
+    """What a backbone gets of images, (N, 3, S, S) in its precision."""
+    # Left and right are along their third dimension, whether colours follow or not.
+    seen = images.flip(2) if spec.mirrored else images
+    return coloured(seen, spec.size_px, spec.normalisation, spec.interpolation).to(PRECISIONS[spec.precision])
 
 
 def extractor(
     spec: FeatureSpec, outputs: Sequence[str], weights: Mapping[str, Tensor]
 ) -> Callable[[Tensor], dict[str, Tensor]]:
-    """A function from uint8 images (N, 28, 28) to their float32 features for each of `outputs`.
+    """A function from images, as `coloured` takes them, to their float32 features for each of `outputs`.
 
     Args:
         spec: The backbone, and what goes into it; `spec.output` is not looked at, since one run gives all outputs.
@@ -292,11 +315,10 @@ def extractor(
     ends |= {**inputs, **{name: tap.block for name, tap in taps.items()}}
     needed = max((ends[name] for name in outputs), default=0)
 
-    def extract(images_NHW: Tensor) -> dict[str, Tensor]:
+    def extract(images: Tensor) -> dict[str, Tensor]:
         features = {}
         with torch.inference_mode():
-            images_NHW = images_NHW.flip(-1) if spec.mirrored else images_NHW
-            map_NCYX = coloured(images_NHW, spec.size_px, spec.normalisation, spec.interpolation).to(dtype)
+            map_NCYX = _inputs(spec, images)
             for count in range(needed + 1):
                 # The map behind the first `count` blocks.
                 before = before_last(len(stages) - count)
@@ -328,15 +350,12 @@ def _stages_extractor(
         raise ValueError(
             f"Expected outputs after-K-cut-Cof8-SxS of {spec.backbone} with K from 1; got {', '.join(sorted(unknown))}."
         )
-    dtype = PRECISIONS[spec.precision]
-    network = backbone_with(spec.backbone, weights).to(dtype)
+    network = backbone_with(spec.backbone, weights).to(PRECISIONS[spec.precision])
     maps_behind = timm_models.maps_behind(network, {tap.block for tap in taps.values()})
 
-    def extract(images_NHW: Tensor) -> dict[str, Tensor]:
+    def extract(images: Tensor) -> dict[str, Tensor]:
         with torch.inference_mode():
-            images_NHW = images_NHW.flip(-1) if spec.mirrored else images_NHW
-            images_NCYX = coloured(images_NHW, spec.size_px, spec.normalisation, spec.interpolation).to(dtype)
-            maps = maps_behind(images_NCYX)
+            maps = maps_behind(_inputs(spec, images))
             return {name: tap.features(maps[tap.block]) for name, tap in taps.items()}
 
     return extract

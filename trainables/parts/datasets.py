@@ -1,45 +1,94 @@
-"""Image files of MedMNIST's form, checked before anything uses them."""
+"""Labelled images as they were read, and the data set and protocol that are made of them."""
 
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from PIL import Image
 
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
 from trainables.parts.phantom import phantom_arrays, phantom_breast_arrays
-from trainables.parts.protocol import MOST_POOL, TEST, Protocol, study_protocol
+from trainables.parts.protocol import MOST_POOL, STUDY_SHOTS, STUDY_VALIDATION, TEST, Protocol
 
 PHANTOM = "phantom"
-# What each split must hold of either class: the protocol draws from the first 1000 of each, and AUROC needs both.
-LEAST_OF_PER_CLASS = {"train": MOST_POOL, "val": 0, "test": 1}
-# Of another data set only the training split is read; a triplet needs two images of one class and one of the other.
-LEAST_PER_OTHER_CLASS = {"train": 2}
+PHANTOM_CLASSES = ("normal", "pneumonia")
+PHANTOM_BREAST_CLASSES = ("malignant", "normal, benign")
+# Of another data set only the training split is read; a triplet needs two images of one class and one of another.
+LEAST_PER_OTHER_CLASS = 2
 BREASTMNIST = "breastmnist"
 # What stands in for each other data set.
-OTHER_PHANTOMS = {BREASTMNIST: phantom_breast_arrays}
+OTHER_PHANTOMS = {BREASTMNIST: (phantom_breast_arrays, PHANTOM_BREAST_CLASSES)}
+# What networks from scratch see, in pixels.
+SMALL_PX = 28
 
 
 class MisfitError(ValueError):
-    """A file of images is not as the protocol needs it; the message says what was expected and what came."""
+    """Images are not as the protocol needs them; the message says what was expected and what came."""
 
 
-# What networks from scratch see, in pixels.
-SMALL_PX = 28
+@dataclass(frozen=True, kw_only=True)
+class LabelledSplit:
+    """Images of one split, in file order.
+
+    Attributes:
+        images: uint8, grey (N, S, S) or colour (N, S, S, 3).
+        labels: int64 (N,), places in the row of classes.
+        groups: int64 (N,), of each image a number of whom or what it belongs to; None if each stands for itself.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray | None = None
+
+    def rows(self, rows: np.ndarray) -> LabelledSplit:
+        """These rows of it."""
+        groups = None if self.groups is None else self.groups[rows]
+        return LabelledSplit(images=self.images[rows], labels=self.labels[rows], groups=groups)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadImages:
+    """What was read, from wherever it came.
+
+    Attributes:
+        source: Where it was.
+        fingerprint: A SHA-256 over all that was read, in 16 hexadecimal digits.
+        classes: Their names.
+        train: What seeds draw from, and what other data sets are learned from.
+        test: The locked split; None where only the training split was asked for.
+        of_train: Training images of each class that there are, of which `train` may have the first alone.
+        notices: What a person should know of how they were read.
+    """
+
+    source: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    train: LabelledSplit
+    test: LabelledSplit | None
+    of_train: tuple[int, ...]
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A checked data set: where it came from, what it is, and the protocol's images of it.
 
-    `pool_images` uint8, grey (N, S, S) or colour (N, S, S, 3), are the images that seeds draw from, class by class as
-    `protocol` says; `test_images`, of the same form, with `test_labels` (N,) are the test split. `fingerprint` is a
-    SHA-256 over all that was read, in 16 hexadecimal digits.
+    Attributes:
+        source: Where it was.
+        fingerprint: A SHA-256 over all that was read, in 16 hexadecimal digits.
+        protocol: Which of the pool's images a seed learns from, and is scored on.
+        pool_images: What seeds draw from, class by class as the protocol says; uint8, grey (N, S, S) or colour
+            (N, S, S, 3).
+        test_images: The test split, of the same form.
+        test_labels: Its labels, int64 (N,).
+        of_train: Training images of each class, of which the pool has the first.
+        test_groups: Groups in the test split; 0 if each image stands for itself.
+        content: What was counted in the images that a person should know, by kind.
+        notices: What a person should know of how they were read.
     """
 
     source: str
@@ -48,6 +97,10 @@ class Dataset:
     pool_images: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+    of_train: tuple[int, ...]
+    test_groups: int = 0
+    content: Mapping[str, int] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     @property
     def is_phantom(self) -> bool:
@@ -86,31 +139,39 @@ def small(images: np.ndarray) -> np.ndarray:
     Larger ones are averaged over areas, smaller ones enlarged bilinearly.
     """
     planes = images if images.ndim == 3 else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    if planes.shape[-2:] == (SMALL_PX, SMALL_PX):
+    return resized(planes, SMALL_PX)
+
+
+def resized(planes: np.ndarray, size_px: int) -> np.ndarray:
+    """Square planes uint8 (..., S, S) of that size: averaged over areas, or enlarged bilinearly."""
+    if planes.shape[-2:] == (size_px, size_px):
         return planes
     # Pillow's box filter averages over areas when it makes smaller, each pixel by how much of it is covered.
-    filtering = Image.Resampling.BOX if planes.shape[-1] > SMALL_PX else Image.Resampling.BILINEAR
+    filtering = Image.Resampling.BOX if planes.shape[-1] > size_px else Image.Resampling.BILINEAR
     flat = [
-        np.asarray(Image.fromarray(plane).resize((SMALL_PX, SMALL_PX), filtering))
+        np.asarray(Image.fromarray(plane).resize((size_px, size_px), filtering))
         for plane in planes.reshape(-1, *planes.shape[-2:])
     ]
-    return np.stack(flat).reshape(*planes.shape[:-2], SMALL_PX, SMALL_PX)
+    return np.stack(flat).reshape(*planes.shape[:-2], size_px, size_px)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OtherDataset:
-    """A checked data set beside the protocol's, from which an approach may learn more than its ten images tell.
+    """A checked data set beside the protocol's, from which an approach may learn more than its few images tell.
 
-    `images` uint8 (N, 28, 28) and `labels` int64 (N,) are all of its official training split and nothing else of the
-    file. BreastMNIST's are 546 breast ultrasound images, 147 malignant (0) and 399 normal or benign (1): 0 is the
-    sick class there. `fingerprint` is a SHA-256 over both arrays of the file, in 16 hexadecimal digits.
+    `images` uint8, grey (N, S, S) or colour (N, S, S, 3), and `labels` int64 (N,), places in the row of `classes`, are
+    all of its training split and nothing else of it. BreastMNIST's are 546 breast ultrasound images, 147 malignant (0)
+    and 399 normal or benign (1): 0 is the sick class there. `fingerprint` is a SHA-256 over what was read, in 16
+    hexadecimal digits.
     """
 
     name: str
     source: str
     fingerprint: str
+    classes: tuple[str, ...]
     images: np.ndarray
     labels: np.ndarray
+    notices: tuple[str, ...] = ()
 
     @property
     def is_phantom(self) -> bool:
@@ -118,93 +179,128 @@ class OtherDataset:
         return self.source == PHANTOM
 
 
-def phantom_dataset() -> Dataset:
-    """The built-in synthetic images."""
-    return _dataset(PHANTOM, phantom_arrays())
+def dataset_of(
+    read: ReadImages,
+    shots: Sequence[int] = (STUDY_SHOTS,),
+    validation: int | None = None,
+    *,
+    content: Mapping[str, int] | None = None,
+) -> Dataset:
+    """The data set and the protocol that these images allow.
+
+    Args:
+        read: What was read, with a test split.
+        shots: Images of each class that a seed learns from; one number is for all classes.
+        validation: Images of each class that a seed is scored on in the search, or as many as there are; then all that
+            are left are scored on fresh seeds. None is the study's number, on fresh seeds too.
+        content: What was counted in the images.
+
+    Raises:
+        MisfitError: There are too few images of a class, or of groups of it, or shots for another number of classes.
+    """
+    shots = _shots_of(read, shots)
+    train, test = read.train, read.test
+    assert test is not None
+    rows_of_class = [np.flatnonzero(train.labels == label)[:MOST_POOL] for label in range(len(read.classes))]
+    pool = train.rows(np.concatenate(rows_of_class))
+    sizes = [len(rows) for rows in rows_of_class]
+    for name, size, learn in zip(read.classes, sizes, shots, strict=True):
+        if size < learn + 1:
+            raise MisfitError(
+                f"Expected at least {learn + 1} training images of {name} in {read.source}, {learn} to learn from and "
+                f"one to be scored on; got {size}. Give fewer shots, or more images."
+            )
+    _check_test(read, test)
+    if pool.groups is not None:
+        _check_groups(read, pool, shots)
+    left = min(size - learn for size, learn in zip(sizes, shots, strict=True))
+    return Dataset(
+        source=read.source,
+        fingerprint=read.fingerprint,
+        protocol=Protocol(
+            classes=read.classes,
+            shots=shots,
+            validation=min(STUDY_VALIDATION if validation is None else validation, left),
+            confirmation=min(STUDY_VALIDATION, left) if validation is None else left,
+            pool=tuple(sizes),
+            groups=() if pool.groups is None else tuple(pool.groups.tolist()),
+        ),
+        pool_images=pool.images,
+        test_images=test.images,
+        test_labels=test.labels,
+        of_train=read.of_train,
+        test_groups=0 if test.groups is None else len(np.unique(test.groups)),
+        content=content or {},
+        notices=read.notices,
+    )
+
+
+def other_of(name: str, read: ReadImages) -> OtherDataset:
+    """The data set of that name to learn from besides, of its training split.
+
+    Raises:
+        MisfitError: There are too few images of a class.
+    """
+    for label, of_class in enumerate(read.classes):
+        count = int(np.count_nonzero(read.train.labels == label))
+        if count < LEAST_PER_OTHER_CLASS:
+            raise MisfitError(
+                f"Expected at least {LEAST_PER_OTHER_CLASS} training images of {of_class} in {read.source}; got "
+                f"{count}. Add some, or leave the class out."
+            )
+    return OtherDataset(
+        name=name,
+        source=read.source,
+        fingerprint=read.fingerprint,
+        classes=read.classes,
+        images=read.train.images,
+        labels=read.train.labels,
+        notices=read.notices,
+    )
+
+
+def phantom_dataset(shots: Sequence[int] = (STUDY_SHOTS,), validation: int | None = None) -> Dataset:
+    """The built-in synthetic images.
+
+    Raises:
+        MisfitError: There are too few of them for so many shots, or shots for another number of classes.
+    """
+    return dataset_of(phantom_images(), shots, validation)
+
+
+@cache
+def phantom_images() -> ReadImages:
+    """All of the built-in synthetic images."""
+    arrays = phantom_arrays()
+    train, test = (_split_of(arrays, split) for split in ("train", "test"))
+    return ReadImages(
+        source=PHANTOM,
+        fingerprint=fingerprint(arrays),
+        classes=PHANTOM_CLASSES,
+        train=train,
+        test=test,
+        of_train=tuple(np.bincount(train.labels).tolist()),
+    )
 
 
 def phantom_other(name: str) -> OtherDataset:
     """The synthetic images that stand in for that other data set."""
-    arrays = OTHER_PHANTOMS[name]()
-    return _other(name, PHANTOM, {key: arrays[key] for key in _keys(LEAST_PER_OTHER_CLASS)})
+    make, classes = OTHER_PHANTOMS[name]
+    arrays = {key: array for key, array in make().items() if key.startswith("train")}
+    train = _split_of(arrays, "train")
+    read = ReadImages(
+        source=PHANTOM,
+        fingerprint=fingerprint(arrays),
+        classes=classes,
+        train=train,
+        test=None,
+        of_train=tuple(np.bincount(train.labels).tolist()),
+    )
+    return other_of(name, read)
 
 
-def load_npz(path: Path) -> Dataset:
-    """Read and check a file of MedMNIST's form.
-
-    Raises:
-        MisfitError: It cannot be read or has another form; the message says what was expected and what came.
-    """
-    return _dataset(str(path.resolve()), _checked_arrays(path, LEAST_OF_PER_CLASS))
-
-
-def load_other_npz(name: str, path: Path) -> OtherDataset:
-    """Read and check the training split of a file of MedMNIST's form; it need not hold another one.
-
-    Raises:
-        MisfitError: It cannot be read or has another form; the message says what was expected and what came.
-    """
-    return _other(name, str(path.resolve()), _checked_arrays(path, LEAST_PER_OTHER_CLASS))
-
-
-def _keys(splits: Iterable[str]) -> list[str]:
-    return [f"{split}_{part}" for split in splits for part in ("images", "labels")]
-
-
-def _checked_arrays(path: Path, least_per_class: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """The arrays of these splits, each with at least so many images of either class, in C order."""
-    wanted = _keys(least_per_class)
-    try:
-        if not path.is_file():
-            # Opening a pipe would wait for somebody who writes into it.
-            raise FileNotFoundError
-        # NumPy warns of a header that Python 2 wrote.
-        with warnings.catch_warnings(action="ignore"), np.load(path, allow_pickle=False) as file:
-            missing = [key for key in wanted if key not in file.files]
-            if missing:
-                found = ", ".join(file.files) or "nothing"
-                raise MisfitError(f"Expected {', '.join(wanted)} in {path}; got {found}. Give a MedMNIST .npz file.")
-            arrays = {key: file[key] for key in wanted}
-    except FileNotFoundError:
-        raise MisfitError(f"Expected an .npz file of images at {path}; there is none.") from None
-    except MisfitError:
-        raise
-    except Exception as error:
-        # Text, a torn zip, flipped bits, pickled objects and a lone array are each another exception.
-        raise MisfitError(
-            f"Expected a readable .npz file of plain arrays at {path}; NumPy gives {type(error).__name__}. "
-            "Copy or download it again."
-        ) from None
-    for split, least in least_per_class.items():
-        _check_split(path, split, arrays[f"{split}_images"], arrays[f"{split}_labels"], least)
-    # Arithmetic on arrays in another order would give other bits.
-    return {key: np.ascontiguousarray(array) for key, array in arrays.items()}
-
-
-def _check_split(path: Path, split: str, images: np.ndarray, labels: np.ndarray, least: int) -> None:
-    if not isinstance(images, np.ndarray) or not isinstance(labels, np.ndarray):
-        raise MisfitError(f"Expected arrays as {split}_images and {split}_labels in {path}; got other entries.")
-    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
-        raise MisfitError(
-            f"Expected {split}_images of uint8 and shape (N, 28, 28) in {path}; got {images.dtype} {images.shape}."
-        )
-    if labels.dtype.kind not in "iu" or labels.shape not in ((len(images),), (len(images), 1)):
-        raise MisfitError(
-            f"Expected {split}_labels of integers and shape ({len(images)}, 1) in {path}; "
-            f"got {labels.dtype} {labels.shape}."
-        )
-    other = sorted(set(np.unique(labels).tolist()) - {0, 1})
-    if other:
-        raise MisfitError(f"Expected the labels 0 and 1 in {split}_labels of {path}; got also {other[:5]}.")
-    for label in (0, 1):
-        count = int(np.count_nonzero(labels == label))
-        if count < least:
-            raise MisfitError(
-                f"Expected at least {least} images of class {label} in {split}_images of {path}; got {count}."
-            )
-
-
-def _fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
+def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
+    """A SHA-256 over the names, shapes and values of arrays, in 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for key in sorted(arrays):
         digest.update(f"{key}{arrays[key].shape}".encode())
@@ -212,24 +308,49 @@ def _fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _dataset(source: str, arrays: Mapping[str, np.ndarray]) -> Dataset:
-    train_labels = arrays["train_labels"].ravel()
-    rows = np.concatenate([np.flatnonzero(train_labels == label)[:MOST_POOL] for label in (0, 1)])
-    return Dataset(
-        source=source,
-        fingerprint=_fingerprint(arrays),
-        protocol=study_protocol(),
-        pool_images=arrays["train_images"][rows],
-        test_images=arrays["test_images"],
-        test_labels=arrays["test_labels"].ravel().astype(np.int64),
-    )
+def _split_of(arrays: Mapping[str, np.ndarray], split: str) -> LabelledSplit:
+    labels = arrays[f"{split}_labels"].ravel().astype(np.int64)
+    return LabelledSplit(images=arrays[f"{split}_images"], labels=labels)
 
 
-def _other(name: str, source: str, arrays: Mapping[str, np.ndarray]) -> OtherDataset:
-    return OtherDataset(
-        name=name,
-        source=source,
-        fingerprint=_fingerprint(arrays),
-        images=arrays["train_images"],
-        labels=arrays["train_labels"].ravel().astype(np.int64),
-    )
+def _shots_of(read: ReadImages, shots: Sequence[int]) -> tuple[int, ...]:
+    """The shots of each class."""
+    if len(shots) == 1:
+        return tuple(shots) * len(read.classes)
+    if len(shots) != len(read.classes):
+        raise MisfitError(
+            f"Expected shots as one number, or as {len(read.classes)}, one for each class of {read.source} "
+            f"({_listed(read.classes)}); got {len(shots)}."
+        )
+    return tuple(shots)
+
+
+def _check_test(read: ReadImages, test: LabelledSplit) -> None:
+    counts = np.bincount(test.labels, minlength=len(read.classes))
+    if not counts.all():
+        name = read.classes[int(counts.argmin())]
+        raise MisfitError(
+            f"Expected at least one test image of {name} in {read.source}; got 0. Add some, or leave the class out."
+        )
+
+
+def _check_groups(read: ReadImages, pool: LabelledSplit, shots: Sequence[int]) -> None:
+    """Refuse groups of which some seed could leave none to score a class on."""
+    assert pool.groups is not None
+    of_class = [set(pool.groups[pool.labels == label].tolist()) for label in range(len(shots))]
+    for label, name in enumerate(read.classes):
+        # Groups that other classes learn from are lost to this one too.
+        others = [
+            min(learn, len(of_class[label] & of_class[other])) for other, learn in enumerate(shots) if other != label
+        ]
+        needed = shots[label] + sum(others) + 1
+        if len(of_class[label]) < needed:
+            raise MisfitError(
+                f"Expected at least {needed} groups (such as patients) of {name} to draw from in {read.source}, "
+                f"{needed - 1} that may be learned from and one to be scored on; got {len(of_class[label])}. Give "
+                "fewer shots, or more groups."
+            )
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])

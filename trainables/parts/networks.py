@@ -1,6 +1,7 @@
 """Networks for images of 28 x 28 pixels: the course's starter network, the study's own, and ResNet18.
 
 A network comes as a list of stages, so that something can be put between two of them.
+Shapes: N = images, C = their colours (1 of grey ones), O = outputs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,14 @@ from trainables.parts.torchvision_import import torchvision
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ends:
+    """What the images and classes make of a network: how many colours go in, and how many numbers come out of it."""
+
+    inputs: int
+    outputs: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """A part of a network, and what leaves it: `channels` maps of `side` x `side` positions."""
 
@@ -22,16 +31,17 @@ class Stage:
     side: int
 
 
-def starter_stages(*, batch_norm: bool = False) -> list[Stage]:
+def starter_stages(*, inputs: int = 1, batch_norm: bool = False) -> list[Stage]:
     """The course's starter network ("test bed"): four convolutions without padding, two of them strided, with ReLU.
 
     28 -> 26 -> 12 -> 10 -> 4 pixels a side; 16, 16, 32, 32 channels. It has no BatchNorm unless asked for.
     """
     stages: list[Stage] = []
-    for inputs, channels, stride, side in ((1, 16, 1, 26), (16, 16, 2, 12), (16, 32, 1, 10), (32, 32, 2, 4)):
+    for channels, stride, side in ((16, 1, 26), (16, 2, 12), (32, 1, 10), (32, 2, 4)):
         norm = [nn.BatchNorm2d(channels)] if batch_norm else []
         module = nn.Sequential(nn.Conv2d(inputs, channels, 3, stride=stride), *norm, nn.ReLU())
         stages.append(Stage(module=module, channels=channels, side=side))
+        inputs = channels
     return stages
 
 
@@ -40,13 +50,15 @@ def starter_stages(*, batch_norm: bool = False) -> list[Stage]:
 CUSTOM_CHANNELS = {2: (16, 32), 3: (16, 32, 64), 4: (16, 32, 32, 64)}
 
 
-def custom_stages(*, channels: Sequence[int] = CUSTOM_CHANNELS[4], batch_norm: bool = True) -> list[Stage]:
+def custom_stages(
+    *, inputs: int = 1, channels: Sequence[int] = CUSTOM_CHANNELS[4], batch_norm: bool = True
+) -> list[Stage]:
     """The study's custom network: blocks of convolution, ReLU, BatchNorm (unless left out) and max-pooling.
 
     28 -> 14 -> 7 -> 3 -> 1 pixels a side. The study's four blocks have 16, 32, 32 and 64 channels.
     """
     stages: list[Stage] = []
-    inputs, side = 1, 28
+    side = 28
     for outputs in channels:
         norm = [nn.BatchNorm2d(outputs)] if batch_norm else []
         module = nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), *norm, nn.MaxPool2d(2))
@@ -55,13 +67,12 @@ def custom_stages(*, channels: Sequence[int] = CUSTOM_CHANNELS[4], batch_norm: b
     return stages
 
 
-def twin_stages() -> list[Stage]:
+def twin_stages(*, inputs: int = 1) -> list[Stage]:
     """What embeds an image in a Siamese network: five convolutions with BatchNorm and ReLU, and two max-poolings.
 
     28 -> 14, 14, 7, 7 and 7 pixels a side; 16, 16, 32, 32 and 64 channels, which the study does not give.
     """
     stages: list[Stage] = []
-    inputs = 1
     for channels, pooled, side in ((16, True, 14), (16, False, 14), (32, True, 7), (32, False, 7), (64, False, 7)):
         pool = [nn.MaxPool2d(2)] if pooled else []
         convolution = nn.Conv2d(inputs, channels, 3, padding=1)
@@ -71,7 +82,7 @@ def twin_stages() -> list[Stage]:
     return stages
 
 
-def resnet18_stages(shape: str) -> list[Stage]:
+def resnet18_stages(shape: str, *, inputs: int = 1) -> list[Stage]:
     """ResNet18 (He et al. 2016) as its stem and eight blocks, of a shape such as "7x7-64", the paper's.
 
     What comes first is the stem. "7x7" is a strided 7 x 7 convolution and max-pooling, made for 224 pixels: 28 -> 7,
@@ -87,10 +98,10 @@ def resnet18_stages(shape: str) -> list[Stage]:
         raise ValueError(f"Expected a shape such as 7x7-64 or 3x3-16; got {shape!r}.")
     width = int(width_text)
     if stem == "7x7":
-        convolution = nn.Conv2d(1, width, 7, stride=2, padding=3, bias=False)
+        convolution = nn.Conv2d(inputs, width, 7, stride=2, padding=3, bias=False)
         pool, side = [nn.MaxPool2d(3, stride=2, padding=1)], 7
     else:
-        convolution = nn.Conv2d(1, width, 3, stride=2, padding=1, bias=False)
+        convolution = nn.Conv2d(inputs, width, 3, stride=2, padding=1, bias=False)
         pool, side = [], 14
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
     first = nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True), *pool)
@@ -127,28 +138,32 @@ def _basic_block(inputs: int, channels: int, stride: int, side: int) -> nn.Modul
 
 
 def features(stages: Sequence[Stage]) -> nn.Sequential:
-    """The stages in a row: (N, 1, 28, 28) -> the last stage's maps."""
+    """The stages in a row: (N, C, 28, 28) -> the last stage's maps."""
     return nn.Sequential(*(stage.module for stage in stages))
 
 
 def pooled_features(stages: Sequence[Stage]) -> nn.Sequential:
-    """The stages, then the mean over positions: (N, 1, 28, 28) -> (N, channels of the last stage)."""
+    """The stages, then the mean over positions: (N, C, 28, 28) -> (N, channels of the last stage)."""
     return nn.Sequential(features(stages), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 def linear(inputs: int, outputs: int) -> nn.Sequential:
-    """A linear layer: (N, inputs) -> (N, outputs), or (N,) if there is a single output."""
-    layer = nn.Linear(inputs, outputs)
-    return nn.Sequential(layer, nn.Flatten(0)) if outputs == 1 else nn.Sequential(layer)
+    """A linear layer: (N, inputs) -> (N, O), or (N,) if there is a single output."""
+    return nn.Sequential(nn.Linear(inputs, outputs), logits_of(outputs))
+
+
+def logits_of(outputs: int) -> nn.Module:
+    """What turns a network's outputs (N, O) into logits: (N,) if there is one, which is log-odds, else as they are."""
+    return nn.Flatten(0) if outputs == 1 else nn.Identity()
 
 
 def classifying(stages: Sequence[Stage], *, dropout: float = 0.0, outputs: int = 1) -> nn.Module:
-    """The stages, then dropout and `linear` on the whole last map: (N, 1, 28, 28) -> logits (N,) or (N, outputs)."""
+    """The stages, then dropout and `linear` on the whole last map: (N, C, 28, 28) -> logits (N,) or (N, O)."""
     last = stages[-1]
     head = linear(last.channels * last.side**2, outputs)
     return nn.Sequential(features(stages), nn.Flatten(), nn.Dropout(dropout), *head)
 
 
 def pooled_classifying(stages: Sequence[Stage], *, outputs: int = 1) -> nn.Module:
-    """The stages, then `linear` on the mean over positions: (N, 1, 28, 28) -> logits (N,) or (N, outputs)."""
+    """The stages, then `linear` on the mean over positions: (N, C, 28, 28) -> logits (N,) or (N, O)."""
     return nn.Sequential(pooled_features(stages), *linear(stages[-1].channels, outputs))

@@ -1,6 +1,6 @@
 """Recurrent networks over sequences, and what is read out of them: for pixels and for feature maps.
 
-Shapes: N = images, T = steps, F = numbers a step, H = hidden size, L = layers.
+Shapes: N = images, T = steps, F = numbers a step, H = hidden size, L = layers, O = outputs.
 """
 
 from __future__ import annotations
@@ -45,17 +45,23 @@ def read_out(name: str, outputs_NTH: Tensor) -> Tensor:
 
 
 class SequenceNetwork(nn.Module):
-    """A recurrent network over each image's sequence, what is read out of it, dropout, a linear layer: -> (N, 1).
+    """A recurrent network over each image's sequence, what is read out of it, dropout, a linear layer: -> (N, O).
 
     Args:
         recurrent: Which kind.
         sequence: Images (N, *shape) -> (N, T, F).
         shape: Of one image.
         config: The rest.
+        outputs: How many numbers it gives for an image.
     """
 
     def __init__(
-        self, recurrent: Recurrent, sequence: Callable[[Tensor], Tensor], shape: tuple[int, ...], config: SequenceConfig
+        self,
+        recurrent: Recurrent,
+        sequence: Callable[[Tensor], Tensor],
+        shape: tuple[int, ...],
+        config: SequenceConfig,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         self.sequence = sequence
@@ -63,10 +69,10 @@ class SequenceNetwork(nn.Module):
         self.recurrent = recurrent(step_size, config.hidden_size, config.layers, batch_first=True)
         self.read_out = partial(read_out, config.readout)
         self.dropout = nn.Dropout(config.dropout)
-        self.output = nn.Linear(config.hidden_size, 1)
+        self.output = nn.Linear(config.hidden_size, outputs)
 
     def forward(self, images: Tensor, state: Tensor | tuple[Tensor, ...] | None = None) -> Tensor:
-        """Logits (N, 1). The initial state is zero, or of an RNN h (L, N, H), of an LSTM h and c."""
+        """Outputs (N, O). The initial state is zero, or of an RNN h (L, N, H), of an LSTM h and c."""
         outputs_NTH, _ = self.recurrent(self.sequence(images), state)
-        logits_N1: Tensor = self.output(self.dropout(self.read_out(outputs_NTH)))
-        return logits_N1
+        outputs_NO: Tensor = self.output(self.dropout(self.read_out(outputs_NTH)))
+        return outputs_NO

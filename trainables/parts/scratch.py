@@ -1,4 +1,7 @@
-"""What all networks from scratch have in common: their hyperparameters, their images and their training."""
+"""What all networks from scratch have in common: their hyperparameters, their images and their training.
+
+Shapes: N = images, S = those that are learned from, C = colours (1 of grey images), K = classes.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from trainables.parts.augmentation import AugmentationChoice, augment
 from trainables.parts.learner import Classifier, Learner, Support
+from trainables.parts.networks import Ends
 from trainables.parts.normalisation import normalise, unit
 from trainables.parts.streams import Streams
 from trainables.parts.training import (
@@ -20,18 +23,21 @@ from trainables.parts.training import (
     TrainingConfig,
     channels_last,
     classifier_of,
-    cosine_log_odds,
+    cosine_logits,
     cosine_loss,
+    cross_entropy,
+    outputs_for,
     train,
 )
 
-# Images of 0..1 (N, 28, 28), not yet normalised, each with its own random change.
+# Images of 0..1 (N, C, 28, 28), not yet normalised, each with its own random change.
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 Network = TypeVar("Network", bound=nn.Module)
 
-# What networks with one output, or with one for each class, are trained with. The weight .1 is Barz and Denzler's.
+# What networks are trained with; a cosine loss wants an output for each class also of two. The weight .1 is Barz and
+# Denzler's.
 LOSSES: dict[str, Loss] = {
-    "cross_entropy": binary_cross_entropy_with_logits,
+    "cross_entropy": cross_entropy,
     "cosine": cosine_loss(0.0),
     "cosine_cross_entropy": cosine_loss(0.1),
 }
@@ -54,11 +60,6 @@ class ScratchConfig(TrainingConfig):
     statistics_memory: float | None = None
     loss: str = "cross_entropy"
 
-    @property
-    def outputs(self) -> int:
-        """How many numbers a classifying network gives for an image: a logit, or for a cosine one for each class."""
-        return 1 if self.loss == "cross_entropy" else 2
-
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentedConfig(ScratchConfig, AugmentationChoice):
@@ -69,14 +70,14 @@ class ScratchNetwork(Learner):
     """A network from scratch on the pixels; subclasses say which network and how its images are augmented."""
 
     @classmethod
-    def network(cls, config: Any) -> nn.Module:
-        """A freshly initialised network: (N, 1, 28, 28) -> logits (N,), or (N, 2) if `config.outputs` is 2."""
+    def network(cls, config: Any, ends: Ends) -> nn.Module:
+        """A freshly initialised network: (N, `ends.inputs`, 28, 28) -> (N,), or (N, `ends.outputs`) of several."""
         raise NotImplementedError
 
     @classmethod
-    def augment(cls, config: Any, images_NHW: Tensor, generator: torch.Generator) -> Tensor:
+    def augment(cls, config: Any, images_NCHW: Tensor, generator: torch.Generator) -> Tensor:
         """Training images of 0..1, not yet normalised, each with its own random change. None by default."""
-        return images_NHW
+        return images_NCHW
 
     @classmethod
     def fit(cls, config: Any, support: Support, streams: Streams) -> Classifier:
@@ -88,13 +89,24 @@ class AugmentedNetwork(ScratchNetwork):
     """A network from scratch that can be trained with any of the augmentations."""
 
     @classmethod
-    def augment(cls, config: AugmentedConfig, images_NHW: Tensor, generator: torch.Generator) -> Tensor:
+    def augment(cls, config: AugmentedConfig, images_NCHW: Tensor, generator: torch.Generator) -> Tensor:
         """The chosen augmentation."""
-        return augment(config, images_NHW, generator)
+        return augment(config, images_NCHW, generator)
+
+
+def colours(pixels: Tensor) -> int:
+    """Of pixels as `Support` has them: (S, 28, 28) or (S, 3, 28, 28)."""
+    return 1 if pixels.ndim == 3 else pixels.shape[1]
+
+
+def ends_of(config: ScratchConfig, support: Support) -> Ends:
+    """Those of a network for these images: as many outputs as `outputs_for` says, but K for a cosine loss."""
+    outputs = outputs_for(support.classes) if config.loss == "cross_entropy" else support.classes
+    return Ends(inputs=colours(support.images), outputs=outputs)
 
 
 def fit_network(
-    build: Callable[[], nn.Module], augment: Augment, config: ScratchConfig, support: Support, streams: Streams
+    build: Callable[[Ends], nn.Module], augment: Augment, config: ScratchConfig, support: Support, streams: Streams
 ) -> Classifier:
     """Build a network and train it on augmented images; the classifier sees images as they are.
 
@@ -103,13 +115,14 @@ def fit_network(
     """
     if config.loss not in LOSSES:
         raise ValueError(f"Expected a loss from {', '.join(LOSSES)}; got {config.loss!r}.")
-    model = initialised(build, config, streams)
+    ends = ends_of(config, support)
+    model = initialised(lambda: build(ends), config, streams)
     batches = training_batches(augment, config, support, streams)
     train(model, batches.__getitem__, support.labels, config, streams, LOSSES[config.loss])
-    outputs_of = classifier_of(model, lambda images_NHW: network_input(config, unit(images_NHW)))
-    if config.outputs == 1:
+    outputs_of = classifier_of(model, lambda images: network_input(config, unit(images)))
+    if config.loss == "cross_entropy":
         return outputs_of
-    return lambda images_NHW: cosine_log_odds(outputs_of(images_NHW))
+    return lambda images: cosine_logits(outputs_of(images))
 
 
 def initialised(build: Callable[[], Network], config: ScratchConfig, streams: Streams) -> Network:
@@ -125,13 +138,13 @@ def initialised(build: Callable[[], Network], config: ScratchConfig, streams: St
 
 
 def training_batches(augment: Augment, config: ScratchConfig, support: Support, streams: Streams) -> tuple[Tensor, ...]:
-    """The ten images of each training step, augmented anew: `steps` tensors of (10, 1, 28, 28)."""
+    """The images of each training step, augmented anew: `steps` tensors of (S, C, 28, 28)."""
     # All steps' augmentations in one call: 500 images at once cost little more than ten.
-    copies_NHW = unit(support.images).repeat(config.steps, 1, 1)
-    augmented_NHW = augment(copies_NHW, streams.generator("augmentation"))
-    return network_input(config, augmented_NHW).split(len(support.images))
+    copies_NCHW = unit(support.images).repeat(config.steps, 1, 1, 1)
+    augmented_NCHW = augment(copies_NCHW, streams.generator("augmentation"))
+    return network_input(config, augmented_NCHW).split(len(support.images))
 
 
-def network_input(config: ScratchConfig, unit_NHW: Tensor) -> Tensor:
-    """Images of 0..1 as a network takes them: normalised, (N, 1, 28, 28), channels last."""
-    return normalise(config.normalisation, unit_NHW)[:, None].contiguous(memory_format=torch.channels_last)
+def network_input(config: ScratchConfig, unit_NCHW: Tensor) -> Tensor:
+    """Images of 0..1 as a network takes them: normalised, (N, C, 28, 28), channels last."""
+    return normalise(config.normalisation, unit_NCHW).contiguous(memory_format=torch.channels_last)

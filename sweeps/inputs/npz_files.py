@@ -1,0 +1,265 @@
+"""Image files of MedMNIST's form, `{train,val,test}_{images,labels}` in an .npz, checked before anything uses them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import medmnist
+import numpy as np
+
+from sweeps.core.errors import BadInput
+from sweeps.inputs.held_out import content_hash, held_out
+from sweeps.inputs.npz_labels import FoundLabels, read_labels
+from trainables.parts.datasets import LabelledSplit, ReadImages, fingerprint, resized
+
+SPLITS = ("train", "val", "test")
+# What a file may take of this machine's memory once it is unpacked: small files can hold very much.
+MOST_OF_MEMORY = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pixels:
+    """The images of each split, uint8, and what a person should know of how they were read."""
+
+    of_split: dict[str, np.ndarray]
+    notices: tuple[str, ...]
+
+
+def read_npz(
+    path: Path, *, size_px: int | None = None, groups_of_train: Sequence[str] | None = None, train_only: bool = False
+) -> ReadImages:
+    """Read and check a file.
+
+    Args:
+        path: Where it is.
+        size_px: To reduce its images to; None is as they are.
+        groups_of_train: Of each training image a name of whom or what it belongs to; None if each stands for itself.
+        train_only: Read the training split alone; otherwise, if there is no test split, a fifth of the training images
+            becomes one.
+
+    Raises:
+        BadInput: It cannot be read, or is of another form; the message says what was expected and what came.
+    """
+    arrays = _arrays(path, ("train",) if train_only else SPLITS)
+    splits = [split for split in SPLITS if f"{split}_images" in arrays]
+    labels = read_labels(path, {split: arrays[f"{split}_labels"] for split in splits}, _names_of(path))
+    for split in splits:
+        images, count = arrays[f"{split}_images"], len(labels.of_split[split])
+        if images.ndim == 0 or len(images) != count:
+            raise BadInput(
+                f"Expected as many {split}_labels as {split}_images in {path}; got {count} and "
+                f"{len(images) if images.ndim else 'a single number'}."
+            )
+    pixels = _pixels(path, {split: arrays[f"{split}_images"] for split in splits}, size_px)
+    del arrays
+    found_print = fingerprint(_as_fingerprinted(pixels, labels, groups_of_train))
+    numbers = _numbers(path, groups_of_train, len(labels.of_split["train"]))
+    train = LabelledSplit(images=pixels.of_split["train"], labels=labels.of_split["train"], groups=numbers)
+    notices = [*pixels.notices]
+    test = None
+    if "test" in splits:
+        test = LabelledSplit(images=pixels.of_split["test"], labels=labels.of_split["test"])
+    elif not train_only:
+        is_test = held_out(train.labels, [content_hash(image.tobytes()) for image in train.images], train.groups)
+        train, test = train.rows(np.flatnonzero(~is_test)), train.rows(np.flatnonzero(is_test))
+        notices.append(
+            f"{path} has no test split: a fifth of each class, {len(test.labels)} of {len(is_test)} training images, "
+            "is locked as one, chosen by a hash of the images."
+        )
+    return ReadImages(
+        source=str(path.resolve()),
+        fingerprint=found_print,
+        classes=labels.classes,
+        train=train,
+        test=test,
+        of_train=tuple(np.bincount(train.labels, minlength=len(labels.classes)).tolist()),
+        notices=tuple(notices),
+    )
+
+
+def _arrays(path: Path, splits: Sequence[str]) -> dict[str, np.ndarray]:
+    """The arrays of these splits, of which only the training split must be there."""
+    try:
+        if not path.is_file():
+            # Opening a pipe would wait for somebody who writes into it.
+            raise FileNotFoundError
+        # NumPy warns of a header that Python 2 wrote.
+        with warnings.catch_warnings(action="ignore"), np.load(path, allow_pickle=False) as file:
+            present = [split for split in splits if split == "train" or f"{split}_images" in file.files]
+            wanted = [f"{split}_{part}" for split in present for part in ("images", "labels")]
+            missing = [key for key in wanted if key not in file.files]
+            if missing:
+                found = ", ".join(file.files) or "nothing"
+                raise BadInput(
+                    f"Expected {', '.join(wanted)} in {path}; got {found}. Save them with "
+                    "numpy.savez(path, train_images=..., train_labels=..., test_images=..., test_labels=...)."
+                )
+            _check_size(path, file.zip, wanted)
+            arrays = {key: file[key] for key in wanted}
+    except FileNotFoundError:
+        raise BadInput(f"Expected an .npz file or a folder of images at {path}; there is none.") from None
+    except BadInput:
+        raise
+    except Exception as error:
+        # Text, a torn zip, flipped bits, pickled objects and a lone array are each another exception.
+        raise BadInput(
+            f"Expected a readable .npz file of plain arrays at {path}; NumPy gives {type(error).__name__}. "
+            "Copy or download it again."
+        ) from None
+    for key, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise BadInput(f"Expected an array as {key} in {path}; got another entry.")
+    return arrays
+
+
+def _check_size(path: Path, archive: zipfile.ZipFile, keys: Sequence[str]) -> None:
+    """Refuse what would not fit into memory, before it is unpacked.
+
+    Raises:
+        BadInput: It would not.
+    """
+    wanted = {name for key in keys for name in (key, f"{key}.npy")}
+    size = sum(each.file_size for each in archive.infolist() if each.filename in wanted)
+    most = MOST_OF_MEMORY * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > most:
+        raise BadInput(
+            f"Expected images that fill at most half of this machine's memory ({most / 2**30:.1f} GiB) in {path}; "
+            f"unpacked they are {size / 2**30:.1f} GiB. Give fewer or smaller ones."
+        )
+
+
+def _names_of(path: Path) -> tuple[str, ...]:
+    """The class names of the MedMNIST set that a file is named after; none if there is no such set."""
+    info = medmnist.INFO.get(path.stem.split("_")[0], {"label": {}})
+    return tuple(info["label"].values())
+
+
+def _pixels(path: Path, of_split: dict[str, np.ndarray], size_px: int | None) -> _Pixels:
+    """Images as the rest knows them: uint8, square, grey (N, S, S) or colour (N, S, S, 3), in C order."""
+    found = {split: _with_axes(path, split, images) for split, images in of_split.items()}
+    found, notices = _as_bytes(path, found)
+    if all(images.ndim == 3 or _is_grey(images) for images in found.values()):
+        found = {split: images if images.ndim == 3 else images[..., 0] for split, images in found.items()}
+    else:
+        found = {
+            split: images if images.ndim == 4 else np.repeat(images[..., None], 3, axis=-1)
+            for split, images in found.items()
+        }
+    sides = {images.shape[1:3] for images in found.values()}
+    if len(sides) > 1:
+        sizes = ", ".join(f"{split} {h} x {w}" for split, (h, w) in ((s, i.shape[1:3]) for s, i in found.items()))
+        raise BadInput(f"Expected images of one size in {path}; got {sizes} pixels.")
+    ((height, width),) = sides
+    if height != width:
+        found = {split: _squared(images) for split, images in found.items()}
+        notices.append(f"Images of {path} have {height} x {width} pixels; black borders make them square.")
+    side = max(height, width)
+    if size_px is not None and size_px != side:
+        if size_px > side:
+            raise BadInput(
+                f"Expected images of at least {size_px} pixels in {path}, as --size says; got {side}. Omit --size: "
+                "what needs larger images enlarges them itself."
+            )
+        found = {split: _reduced(images, size_px) for split, images in found.items()}
+        notices.append(f"Images of {path} were reduced from {side} to {size_px} pixels.")
+    # Arithmetic on arrays in another order would give other bits.
+    return _Pixels(
+        of_split={split: np.ascontiguousarray(images) for split, images in found.items()}, notices=tuple(notices)
+    )
+
+
+def _with_axes(path: Path, split: str, images: np.ndarray) -> np.ndarray:
+    """Images with their axes as (N, H, W) or (N, H, W, 3)."""
+    if images.ndim == 4 and images.shape[-1] == 1:
+        images = images[..., 0]
+    elif images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[-1] != 3:
+        images = images[:, 0] if images.shape[1] == 1 else np.moveaxis(images, 1, -1)
+    shape = str(images.shape)
+    if images.ndim >= 4 and images.shape[-1] > 4 and images.shape[1] > 4:
+        raise BadInput(
+            f"Expected flat images as {split}_images in {path}; got volumes, {shape}, as of a 3-D MedMNIST "
+            "set. Save one slice of each, (N, H, W)."
+        )
+    is_flat = images.ndim == 3 or (images.ndim == 4 and images.shape[-1] == 3)
+    if not is_flat or not all(images.shape[1:3]):
+        raise BadInput(
+            f"Expected {split}_images of shape (N, H, W) or, in colour, (N, H, W, 3) in {path}; got {images.dtype} "
+            f"{shape}."
+        )
+    if not len(images):
+        # A range of nothing cannot be told.
+        images = images.astype(np.uint8)
+    return images
+
+
+def _as_bytes(path: Path, of_split: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Grey values as uint8: whole numbers from 0 to 255 as they are, fractions from 0 to 1 stretched to them."""
+    kinds = {images.dtype for images in of_split.values() if len(images)}
+    if kinds <= {np.dtype(np.uint8)}:
+        return of_split, []
+    wrong = next((kind for kind in kinds if kind.kind not in "iuf"), None)
+    if wrong is not None:
+        raise BadInput(f"Expected images of grey values from 0 to 255, uint8, in {path}; got {wrong}.")
+    filled = [images for images in of_split.values() if len(images)]
+    low, high = min(images.min() for images in filled), max(images.max() for images in filled)
+    is_float = any(kind.kind == "f" for kind in kinds)
+    if is_float and low >= 0 and high <= 1:
+        stretched = {split: np.rint(images * 255.0).astype(np.uint8) for split, images in of_split.items()}
+        return stretched, [f"Images of {path} have fractions from 0 to 1, read as grey values from 0 to 255."]
+    if not is_float and low >= 0 and high <= 255:
+        return {split: images.astype(np.uint8) for split, images in of_split.items()}, []
+    wanted = "from 0 to 1, or whole ones (uint8) from 0 to 255" if is_float else "from 0 to 255 (uint8)"
+    raise BadInput(
+        f"Expected grey values {wanted} in {path}; got {', '.join(sorted(map(str, kinds)))} from {low:g} to {high:g}. "
+        "Scale all images alike, for example with (images - low) * 255 / (high - low), and save them as uint8."
+    )
+
+
+def _is_grey(images: np.ndarray) -> bool:
+    """Whether three channels are equal in all images."""
+    return bool((images[..., 0] == images[..., 1]).all() and (images[..., 0] == images[..., 2]).all())
+
+
+def _squared(images: np.ndarray) -> np.ndarray:
+    """Images with black borders on both sides of the shorter axis."""
+    height, width = images.shape[1:3]
+    side = max(height, width)
+    above, left = (side - height) // 2, (side - width) // 2
+    borders = [(0, 0), (above, side - height - above), (left, side - width - left)]
+    return np.pad(images, [*borders, *[(0, 0)] * (images.ndim - 3)])
+
+
+def _reduced(images: np.ndarray, size_px: int) -> np.ndarray:
+    if images.ndim == 3:
+        return resized(np.ascontiguousarray(images), size_px)
+    planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    return resized(planes, size_px).transpose(0, 2, 3, 1)
+
+
+def _as_fingerprinted(
+    pixels: _Pixels, labels: FoundLabels, groups_of_train: Sequence[str] | None
+) -> dict[str, np.ndarray]:
+    """Everything that was read, whatever form it had; of MedMNIST's own files it is their arrays as they are."""
+    kind = np.uint8 if len(labels.classes) <= 256 else np.int64
+    found = {f"{split}_images": images for split, images in pixels.of_split.items()}
+    found |= {f"{split}_labels": own.astype(kind)[:, None] for split, own in labels.of_split.items()}
+    if labels.are_named_by_file:
+        found["classes"] = np.array([repr(name) for name in labels.classes])
+    if groups_of_train is not None:
+        found["groups"] = np.array([repr(name) for name in groups_of_train])
+    return found
+
+
+def _numbers(path: Path, groups: Sequence[str] | None, images: int) -> np.ndarray | None:
+    """Groups as numbers, in the order in which they come."""
+    if groups is None:
+        return None
+    if len(groups) != images:
+        raise BadInput(f"Expected a group for each of the {images} training images of {path}; got {len(groups)}.")
+    first: dict[str, int] = {}
+    return np.array([first.setdefault(name, len(first)) for name in groups], dtype=np.int64)
