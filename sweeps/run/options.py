@@ -237,7 +237,7 @@ class SweepOptions(Options):
         (),
         "numbers of training images a class, such as 1 2 5 10 20: after the confirmation each approach's best "
         "configuration learns from so many too, on the same fresh seeds",
-        read=whole_number(1, MOST_POOL),
+        read=whole_number(1, MOST_POOL - 1),
         metavar="SHOTS",
         takes_many=True,
         default_help="none",
