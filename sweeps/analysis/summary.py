@@ -15,12 +15,13 @@ from search_spaces.published.settings import Published
 from sweeps.analysis import caveats
 from sweeps.analysis.comparisons import Comparison, compare_all
 from sweeps.analysis.intervals import POOL_ERROR, Estimate, estimate, estimates
+from sweeps.analysis.shot_curve import ShotCurve, shot_curve
 from sweeps.core.challenge import Approach
 from sweeps.core.provenance import without_password
 from sweeps.stages.ranking import best_complete, confirmed_results, fresh_scores
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec, Start, Stored
-from sweeps.store.trials import CONFIRM, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, CURVE, TrialRecord, searched
 from trainables.parts.protocol import TEST, VALIDATION
 from trainables.parts.results import SeedResult
 
@@ -133,6 +134,7 @@ class Summary(Stored):
         baseline: The plain baseline's name, if the challenge has one.
         approaches: Those that are confirmed first, best first.
         comparisons: Of all pairs of confirmed approaches, clearest first.
+        shot_curve: What the best configurations make of other numbers of images to learn from, if that was asked for.
     """
 
     sweep: str
@@ -142,6 +144,7 @@ class Summary(Stored):
     baseline: str | None
     approaches: tuple[ApproachSummary, ...]
     comparisons: tuple[Comparison, ...]
+    shot_curve: ShotCurve | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -157,6 +160,8 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
     rows = ranked(
         [_summarise(trials, approach, wanted, spec, journal.stopped(approach.name)) for approach in approaches]
     )
+    comparisons = compared(trials, rows)
+    winners = {row.approach: row.best_trial for row in rows if row.best_trial is not None}
     return Summary(
         sweep=journal.folder.name,
         spec=spec,
@@ -164,7 +169,8 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
         starts=tuple(without_password_in(start) for start in starts),
         baseline=next((approach.name for approach in approaches if approach.is_baseline), None),
         approaches=tuple(rows),
-        comparisons=tuple(compared(trials, rows)),
+        comparisons=tuple(comparisons),
+        shot_curve=shot_curve(trials, winners, wanted, spec, comparisons),
     )
 
 
@@ -240,7 +246,8 @@ def _summarise(
         at_published_setting=_at_published_setting(in_search, approach),
         seeds_run=len({(r.seed, trial.stage, trial.number) for trial in own for r in trial.results}),
         seconds=math.fsum(result.seconds for result in all_results),
-        seconds_per_seed=_median_seconds(all_results),
+        # More shots may take longer, so that the curve's seeds are not asked.
+        seconds_per_seed=_median_seconds([result for trial in own if trial.stage != CURVE for result in trial.results]),
     )
 
 

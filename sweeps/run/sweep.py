@@ -109,6 +109,7 @@ def _conclude(prepared: Prepared[SweepOptions], journal: Journal, approaches: Se
         files=(*written, *of_report),
         metrics=sweep_run.metrics(summary),
         note=console.sweep_note(summary),
+        stepped_metrics=sweep_run.curve_metrics(summary),
         trouble=trouble,
     )
 

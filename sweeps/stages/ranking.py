@@ -19,12 +19,14 @@ def best_complete(trials: Iterable[TrialRecord], approach: str) -> TrialRecord |
 
 def confirmed_results(trials: Iterable[TrialRecord], approach: str, number: int) -> tuple[SeedResult, ...]:
     """Every confirmation seed of that search trial; two confirmations of the same one add up."""
-    return tuple(
-        result
-        for trial in trials
-        if trial.approach == approach and trial.stage == CONFIRM and trial.of_trial == number
-        for result in trial.results
-    )
+    return tuple(result for trial in confirmed_trials(trials, approach, number) for result in trial.results)
+
+
+def confirmed_trials(trials: Iterable[TrialRecord], approach: str, number: int) -> list[TrialRecord]:
+    """The confirmations of that search trial, in the order in which they were begun."""
+    return [
+        trial for trial in trials if trial.approach == approach and trial.stage == CONFIRM and trial.of_trial == number
+    ]
 
 
 def results_at(trials: Iterable[TrialRecord], approach: str, number: int, shots: int) -> tuple[SeedResult, ...]:

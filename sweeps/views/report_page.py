@@ -13,6 +13,7 @@ from sweeps.analysis.check import FINE, KNOW, LOOK, Check
 from sweeps.analysis.checks import checks
 from sweeps.analysis.comparisons import DIFFERENCE_ERROR
 from sweeps.analysis.intervals import POOL_ERROR
+from sweeps.analysis.shot_verdict import shot_verdict
 from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import verdict
 from sweeps.core.commands import rerun_command
@@ -21,7 +22,7 @@ from sweeps.store.journal import JOURNAL
 from sweeps.store.spec import Source, Start
 from sweeps.store.trials import TrialRecord
 from sweeps.tracking.location import ui_command
-from sweeps.views import report_tables, text_table
+from sweeps.views import report_tables, shot_tables, text_table
 from sweeps.views.figure_style import Plot
 from sweeps.views.report_tables import Table
 
@@ -70,6 +71,9 @@ class Page:
         approaches: The table that is printed, too.
         legend: What its columns are.
         pairs: All comparisons of two approaches.
+        shots: Scores by images that are learned from; None if that was not asked for.
+        shot_steps: What more of them bring.
+        shot_words: What both say.
         equal_cost: What each search had found when all had cost the same.
         left_out: Approaches with too few configurations for an importance.
         cost: Workers' time.
@@ -91,6 +95,9 @@ class Page:
     approaches: Table
     legend: Sequence[str] = text_table.LEGEND
     pairs: Table
+    shots: Table | None
+    shot_steps: Table | None
+    shot_words: Sequence[str]
     equal_cost: Table
     left_out: Sequence[str]
     cost: Table
@@ -133,6 +140,9 @@ def page(folder: Path, summary: Summary, trials: Sequence[TrialRecord], plots: M
         to_look_at=sum(check.mark == LOOK for check in checked),
         approaches=report_tables.approaches(summary),
         pairs=report_tables.pairs(summary),
+        shots=shot_tables.table(summary),
+        shot_steps=shot_tables.steps(summary),
+        shot_words=_shot_words(summary),
         equal_cost=report_tables.equal_cost(summary, trials),
         left_out=_left_out(summary),
         cost=report_tables.cost(summary, trials),
@@ -150,6 +160,10 @@ def page(folder: Path, summary: Summary, trials: Sequence[TrialRecord], plots: M
         classes=CLASSES,
         files=[Named(name=name, text=text) for name, text in FILES],
     )
+
+
+def _shot_words(summary: Summary) -> list[str]:
+    return [*shot_verdict(summary), shot_tables.legend(summary.shot_curve)] if summary.shot_curve else []
 
 
 def _left_out(summary: Summary) -> list[str]:
