@@ -93,7 +93,7 @@ def rerun(asked: argparse.Namespace) -> int:
     inputs = inputs_of(journal, approach, asked)
     confirmed = confirmed_results(trials, trial.approach, trial.number)
     # The sweep's own number of shots is no point of its curve.
-    (shots,) = shot_curve.to_run([asked.shots] if asked.shots else [], journal.spec.protocol) or [None]
+    shots = next(iter(shot_curve.to_run([asked.shots] if asked.shots else [], journal.spec.protocol)), None)
     before = results_at(trials, trial.approach, trial.number, shots) if shots else trial.results + confirmed
     recorded = [result for result in before if result.seed == asked.seed]
     # The test split is opened only where it was opened before.

@@ -8,7 +8,7 @@ from itertools import pairwise
 from sweeps.analysis.comparisons import Comparison
 from sweeps.analysis.shot_curve import ApproachCurve, ShotCurve, Step
 from sweeps.analysis.summary import Summary
-from sweeps.core.formatting import points
+from sweeps.core.formatting import percent, points
 
 
 def shot_verdict(summary: Summary) -> list[str]:
@@ -69,11 +69,11 @@ def _lead(shots: int, leader: str, other: str, pair: Comparison | None) -> str:
     if pair is None:
         return f"with {shots} there is no complete {other} to compare {leader} with"
     shown = "shown" if pair.is_shown else "not shown"
-    return f"with {shots} {leader} is ahead by {_interval(pair)} points ({shown})"
+    return f"with {shots} {leader} is ahead by {percent(pair.mean)} points ({_interval(pair)}, {shown})"
 
 
 def _interval(value: Comparison | Step) -> str:
-    return f"{points(value.mean)}, {points(value.low)} to {points(value.high)}"
+    return f"{points(value.low)} to {points(value.high)}"
 
 
 def _against_baseline(curve: ShotCurve, best: str, baseline: str | None) -> Iterator[str]:
@@ -109,10 +109,10 @@ def _more_labels(curve: ApproachCurve, own: int | None) -> Iterator[str]:
     chosen = [*from_own[:1], *curve.steps[-1:]]
     for step in dict.fromkeys(chosen):
         what = "Twice the labels" if step.is_doubling else "More labels"
-        brings = "bring" if step.low > 0 else "bring no gain that the seeds show to"
+        doubt = "" if step.low > 0 else ", so that no gain is shown"
         yield (
-            f"{what}, {step.more} instead of {step.fewer} images a class, {brings} {curve.approach}: "
-            f"{_interval(step)} points."
+            f"{what}, {step.more} instead of {step.fewer} images a class, bring {curve.approach} {points(step.mean)} "
+            f"points (95 % interval {_interval(step)}){doubt}."
         )
 
 
