@@ -83,24 +83,21 @@ def _against_baseline(curve: ShotCurve, best: str, baseline: str | None) -> Iter
     pairs = {shots: pair for shots in curve.shots if (pair := curve.pair(shots, best, baseline))}
     if not pairs:
         return
-    better = [shots for shots, pair in pairs.items() if pair.is_shown and pair.better == best]
-    worse = [shots for shots, pair in pairs.items() if pair.is_shown and pair.better == baseline]
-    undecided = [shots for shots, pair in pairs.items() if not pair.is_shown]
-    parts = [
-        f"is {word} with {_numbers(own)}"
-        for word, own in (
-            ("shown to be better", better),
-            ("not shown to differ", undecided),
-            ("shown to be worse", worse),
-        )
-        if own
-    ]
-    yield f"Against the plain baseline {baseline}, {best} {', '.join(parts)} images a class."
+    verdicts = {
+        f"shown to be better than the plain baseline {baseline}": lambda pair: pair.is_shown and pair.better == best,
+        f"not shown to differ from the plain baseline {baseline}": lambda pair: not pair.is_shown,
+        f"shown to be worse than the plain baseline {baseline}": lambda pair: pair.is_shown and pair.worse == best,
+    }
+    for words, holds in verdicts.items():
+        numbers = [shots for shots, pair in pairs.items() if holds(pair)]
+        if numbers:
+            yield f"With {_images(numbers)} {best} is {words}."
 
 
-def _numbers(numbers: Sequence[int]) -> str:
+def _images(numbers: Sequence[int]) -> str:
     *first, last = map(str, numbers)
-    return f"{', '.join(first)} and {last}" if first else last
+    text = f"{', '.join(first)} and {last}" if first else last
+    return f"{text} {'image' if text == '1' else 'images'} a class"
 
 
 def _more_labels(curve: ApproachCurve, own: int | None) -> Iterator[str]:
@@ -120,4 +117,4 @@ def _failures(curve: ShotCurve) -> Iterator[str]:
     for each in curve.curves:
         for point in each.points:
             if point.failure and point.shots != curve.own:
-                yield f"{each.approach} failed with {point.shots} images a class: {point.failure}"
+                yield f"{each.approach} failed with {_images([point.shots])}: {point.failure}"

@@ -66,7 +66,7 @@ def printed(summary: Summary, width: int) -> list[str]:
         return []
     sentences = [*shot_verdict(summary), legend(curve)]
     return [
-        f"{heading(summary)}{with_warnings(summary.warnings)}",
+        *textwrap.wrap(f"{heading(summary)}{with_warnings(summary.warnings)}", width),
         "",
         text_table.aligned(rows(curve)),
         "",
