@@ -32,7 +32,7 @@ from sweeps.stages.ranking import best_complete
 from sweeps.store.journal import Journal
 from sweeps.store.trials import TrialRecord, searched
 from sweeps.views.text_table import aligned
-from trainables.parts.datasets import PHANTOM
+from trainables.parts.datasets import BREASTMNIST, PHANTOM
 from trainables.parts.image_sets import ImageSet
 from trainables.parts.learner import Learner
 from trainables.parts.protocol import TEST, VALIDATION
@@ -115,7 +115,7 @@ def _with_random_weights(journal: Journal, approach: Approach, asked: argparse.N
         journal.folder.parent,
         dataset=asked.dataset or spec.dataset.source,
         weights=RANDOM,
-        breastmnist=PHANTOM,
+        also=[f"{BREASTMNIST}={PHANTOM}"],
         precision=spec.precision,
         smoke=spec.smoke,
     )
@@ -156,7 +156,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--random", action="store_true", help="the same settings on random weights too")
     parser.add_argument("--first-configuration", action="store_true", help="each search's first one, not its best")
     parser.add_argument("--weights", help="where the weights are, if not where they were")
-    parser.add_argument("--breastmnist", help="where BreastMNIST is, if not where it was")
+    parser.add_argument("--also", nargs="+", help="where other images are, if not where they were: NAME=WHAT")
     parser.add_argument("--dataset", help="where the images are, if not where they were")
     parser.add_argument("--processes", type=int, default=joblib.cpu_count(), help="seeds at the same time")
     return parser.parse_args()

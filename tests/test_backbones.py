@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
@@ -126,6 +127,62 @@ def test_features_are_those_of_the_library_s_own_network(name):
 def test_images_are_prepared_as_by_torchvision_s_transforms(normalisation):
     found = coloured(IMAGES, SIZE_PX, normalisation).contiguous()
     torch.testing.assert_close(found, prepared(normalisation), rtol=1e-5, atol=1e-5)
+
+
+def drawn(*shape):
+    return torch.from_numpy(np.random.default_rng(1).integers(0, 256, size=shape, dtype=np.uint8))
+
+
+@pytest.mark.parametrize("interpolation", ["BILINEAR", "BICUBIC"])
+@pytest.mark.parametrize("side", [28, 40, 56, 64, 224])
+@pytest.mark.parametrize("colours", [(), (3,)], ids=["grey", "colour"])
+def test_images_of_any_size_are_prepared_as_by_torchvision_s_transforms(colours, side, interpolation):
+    """Made smaller with antialiasing, and enlarged from the pixels that there are."""
+    images = drawn(2, side, side, *colours)
+    transforms = torchvision.transforms
+    size, mode = (SIZE_PX, SIZE_PX), transforms.InterpolationMode[interpolation]
+    prepare = transforms.Compose(
+        [
+            transforms.ToTensor(),
+            transforms.Resize(size, mode, antialias=side > SIZE_PX),
+            transforms.Lambda(lambda planes: planes.expand(3, -1, -1)),
+            transforms.Normalize(*INPUT_NORMALISATIONS["imagenet"]),
+        ]
+    )
+    wanted = torch.stack([prepare(image.numpy()) for image in images])
+    found = coloured(images, SIZE_PX, "imagenet", interpolation.lower())
+    torch.testing.assert_close(found.contiguous(), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_images_are_made_smaller_as_by_pillow():
+    image = drawn(224, 224, 3)
+    wanted = np.asarray(Image.fromarray(image.numpy()).resize((SIZE_PX, SIZE_PX), Image.Resampling.BILINEAR)) / 255
+    found = coloured(image[None], SIZE_PX, "none")[0].permute(1, 2, 0)
+    # Pillow rounds to whole grey values, twice.
+    np.testing.assert_allclose(found.numpy(), wanted, atol=1.1 / 255)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("side", [28, 40, 224])
+def test_three_equal_colours_have_the_bits_of_grey(side, interpolation):
+    grey = drawn(5, side, side)
+    equal = grey[..., None].expand(-1, -1, -1, 3)
+    for images in (equal, equal.contiguous()):
+        found = coloured(images, 96, "imagenet", interpolation)
+        assert torch.equal(found, coloured(grey, 96, "imagenet", interpolation))
+
+
+def test_colours_stay_in_their_order_and_mirrored_is_left_for_right():
+    red = torch.zeros(1, 40, 40, 3, dtype=torch.uint8)
+    red[:, :, :10, 0] = 255
+    assert coloured(red, SIZE_PX, "none").amax((0, 2, 3)).tolist() == [1, 0, 0]
+    for name, output in (("alexnet", "mean"), ("timm:test_vit", after(2))):
+        spec = FeatureSpec(backbone=name, output="", size_px=SIZE_PX, mirrored=True)
+        weights = random_backbone(name).state_dict()
+        found = extractor(spec, [output], weights)(red)[output]
+        flipped = torch.from_numpy(red.numpy()[:, :, ::-1].copy())
+        assert torch.equal(found, extractor(replace(spec, mirrored=False), [output], weights)(flipped)[output])
+        assert not torch.equal(found, extractor(spec, [output], weights)(flipped)[output])
 
 
 @pytest.mark.parametrize("name", [name for name in OF_TORCHVISION if BACKBONES[name].pretrained])

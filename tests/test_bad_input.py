@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
+import numpy as np
 import pytest
 
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
@@ -26,8 +27,8 @@ BAD = {
     "unusable time": "--time-budget soon",
     "no cluster": "--address 127.0.0.1:9",
     "no such weights": "--weights missing.pth",
-    "no such other images": "--breastmnist missing.npz",
-    "no other images": "--approaches triplet --breastmnist notes.txt",
+    "no such other images": "--also breastmnist=missing.npz",
+    "no other images": "--approaches triplet --also breastmnist=notes.txt",
     "not a database": "--tracking-uri sqlite:///notes.txt",
     "no such store": "--tracking-uri mlruns",
     "a file for a folder": "--results-dir notes.txt",
@@ -36,6 +37,12 @@ BAD = {
     "a host that is none": "--tracking-uri http://a..b:80",
     "a cluster that is none": "--address a..b:6379",
     "too long a folder": f"--results-dir {'x' * 300}",
+    "several labels an image": "--dataset chestmnist",
+    "volumes": "--dataset organmnist3d",
+    "more shots than images": "--shots 999 999 --dataset few.npz",
+    "shots of other classes": "--shots 1 2 3",
+    "a size that is none": "--size 30",
+    "larger than it is": "--dataset few.npz --size 64",
     "nobody's home": "--dataset ~nobody-of-that-name/images.npz",
 }
 
@@ -46,8 +53,11 @@ def test_bad_input_is_one_sentence_and_starts_nothing(tmp_path, arguments, monke
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr("ray.init", None)
     (tmp_path / "notes.txt").write_text("Only words.\n" * 100)
+    few = np.arange(24 * 28 * 28, dtype=np.uint8).reshape(24, 28, 28)
+    labels = np.arange(24) % 2
+    np.savez("few.npz", train_images=few, train_labels=labels, test_images=few, test_labels=labels)
     (tmp_path / "results" / "used").mkdir(parents=True)
-    challenge = CHALLENGE2 if re.search("weights|breastmnist", arguments) else CHALLENGE1
+    challenge = CHALLENGE2 if re.search("weights|also", arguments) else CHALLENGE1
     code = main(challenge, ["--dataset", "phantom", *shlex.split(arguments)])
     printed, complaint = capfd.readouterr()
     assert (code, printed) == (2, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from sweeps.inputs import features
 from sweeps.inputs.features import load_or_compute, seconds_to_compute
 from sweeps.inputs.weights import find_weights
-from trainables.parts.backbones import FeatureSpec, before_last, empty_backbone, random_backbone
+from trainables.parts.backbones import FeatureSpec, before_last, empty_backbone, extractor, random_backbone
 from trainables.parts.torchvision_import import torchvision
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("two_workers")]
@@ -32,6 +33,25 @@ def images():
 def finished(weights, images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("features")
     return folder, load_or_compute(SPECS, images, weights, folder, "validation", lambda: 2)
+
+
+@pytest.mark.parametrize("shape", [(60, 40, 40), (60, 80, 80, 3)], ids=["larger grey", "colour"])
+def test_images_of_other_sizes_and_colours_have_tables_of_their_own(shape, finished, images, weights, tmp_path):
+    others = np.resize(images, shape)
+    assert seconds_to_compute(SPECS, others, weights, finished[0]).keys() == {"alexnet"}
+    found = load_or_compute(SPECS, others, weights, tmp_path, "validation", lambda: 2)
+    extract = extractor(SPECS[0], ["full", "mean"], weights["alexnet"].state)
+    for start in range(0, len(others), 20):
+        wanted = extract(torch.from_numpy(others[start : start + 20]))
+        for spec in SPECS:
+            np.testing.assert_allclose(found[spec][start : start + 20], wanted[spec.output], rtol=1e-3, atol=1e-4)
+
+
+def test_a_table_s_name_is_what_it_always_was(finished, images, weights):
+    """Else all tables that people have would be computed again."""
+    key = hashlib.sha256(f"2 (120, 28, 28) {weights['alexnet'].fingerprint}".encode() + images.tobytes()).hexdigest()
+    names = {f"alexnet-64px-half-{output}-float32-{key[:16]}.npy" for output in ("full", "mean")}
+    assert {path.name for path in finished[0].iterdir()} == names
 
 
 def one_by_one(images, weights):

@@ -22,7 +22,7 @@ from trainables.parts.training import train
 CHANNELS = {"alexnet": (192, 256), "vgg11": (512, 512), "vgg11_bn": (512, 512), "resnet50": (1024, 2048)}
 CHANNELS |= {"efficientnet_lite0": (80, 80)}
 CHANNELS_BEFORE_LAST_2 = {"alexnet": 64, "vgg11": 256, "efficientnet_lite0": 80}
-LABELS = torch.tensor([0.0] * 5 + [1.0] * 5)
+LABELS = torch.tensor([0] * 5 + [1] * 5)
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,8 @@ def support(chosen, weights=None):
     side = 8 if (chosen.backbone, chosen.blocks) == ("alexnet", 2) else 4
     shape = (10, channels, side, side) if chosen.blocks else (10, channels)
     images = torch.from_numpy(np.random.default_rng(0).random(shape, dtype=np.float32))
-    return Support(images=images, labels=LABELS, weights=made_weights(chosen.backbone) if weights is None else weights)
+    weights = made_weights(chosen.backbone) if weights is None else weights
+    return Support(images=images, labels=LABELS, classes=2, weights=weights)
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_without_blocks_there_is_only_a_linear_layer_and_weights_are_not_looked_
     optimiser = torch.optim.AdamW(layer.parameters(), lr=chosen.learning_rate, weight_decay=chosen.weight_decay)
     for _ in range(chosen.steps):
         optimiser.zero_grad()
-        nn.functional.binary_cross_entropy_with_logits(layer(taught.images)[:, 0], LABELS).backward()
+        nn.functional.binary_cross_entropy_with_logits(layer(taught.images)[:, 0], LABELS.float()).backward()
         optimiser.step()
     torch.testing.assert_close(found, layer(taught.images)[:, 0].detach(), rtol=1e-4, atol=1e-5)
     assert [len(list(model.parameters())) for model, _ in trained] == [2, 2]
@@ -253,3 +254,32 @@ def test_mirror_images_are_learned_from_with_the_same_labels():
     with torch.inference_mode():
         assert torch.equal(found(taught.images, torch.full_like(images, torch.nan)), wanted(taught.images))
     assert not torch.equal(wanted(taught.images), Finetune.fit(chosen, taught, Streams(0))(taught.images))
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 1, 1, 1, 2, 2], [0, 1, 2], [0] * 2 + [1] * 8, [0, 1]], ids=str)
+@pytest.mark.parametrize("count", [0, 1])
+def test_any_number_of_classes_and_of_images_of_each_is_learned(labels, count, trained):
+    chosen = config(backbone="alexnet", blocks=count, steps=3, mirror=True)
+    ten, classes = support(chosen), len(set(labels))
+    images = ten.images[: len(labels)]
+    given = dataclasses.replace(ten, images=images, more=(images,), labels=torch.tensor(labels), classes=classes)
+    found = scored(Finetune.fit(chosen, given, Streams(0)), images)
+    ((model, start),) = trained
+    assert found.shape == ((len(labels),) if classes == 2 else (len(labels), classes))
+    assert found.isfinite().all()
+    assert min(moved(model, start)) > 0
+
+
+def test_of_more_classes_a_linear_layer_learns_by_softmax():
+    chosen = config(blocks=0, steps=10, weight_decay=0.1)
+    labels = torch.tensor([0] * 2 + [1] * 5 + [2] * 3)
+    taught = dataclasses.replace(support(chosen, weights={}), labels=labels, classes=3)
+    found = scored(Finetune.fit(chosen, taught, Streams(3)), taught.images)
+    with Streams(3).torch_default("initialisation"):
+        layer = nn.Linear(512, 3)
+    optimiser = torch.optim.AdamW(layer.parameters(), lr=chosen.learning_rate, weight_decay=chosen.weight_decay)
+    for _ in range(chosen.steps):
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(layer(taught.images), labels).backward()
+        optimiser.step()
+    torch.testing.assert_close(found, layer(taught.images).detach(), rtol=1e-4, atol=1e-5)

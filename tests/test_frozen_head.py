@@ -23,6 +23,7 @@ from trainables.frozen_head import (
     scale,
 )
 from trainables.parts.learner import Support
+from trainables.parts.metrics import decided
 from trainables.parts.streams import Streams
 from trainables.parts.torchvision_import import torchvision
 from trainables.parts.training import focal_loss
@@ -36,8 +37,17 @@ HEADS = sorted(
     },
     key=lambda head: head.__name__,
 )
+# Labels of what is learned from: the study's, more classes, uneven ones, and one image of each.
+TASKS = {
+    "five and five": [0] * 5 + [1] * 5,
+    "three classes": [0] * 2 + [1] * 4 + [2] * 3,
+    "two and eight": [0] * 2 + [1] * 8,
+    "one each": [0, 1],
+    "one each of three": [0, 1, 2],
+}
+each_task = pytest.mark.parametrize("labels", [torch.tensor(each) for each in TASKS.values()], ids=TASKS)
 TRAINING = {"tap": "5@224", "scaling": "none", "learning_rate": 1e-2, "weight_decay": 0.1, "steps": 12}
-LABELS = torch.tensor([0.0] * 5 + [1.0] * 5)
+LABELS = torch.tensor([0] * 5 + [1] * 5)
 
 
 def features(count, size, seed):
@@ -105,8 +115,8 @@ def test_mirror_images_are_learned_from_as_further_images_and_not_looked_at_in_t
     config = {"tap": "8@140", "scaling": "damped", "learning_rate": 1e-2, "weight_decay": 0.1, "steps": 12}
     config |= {"gamma": 2.0, "alpha": 0.5}
     plain, mirrored, new = features(10, 30, 0), features(10, 30, 1), features(5, 30, 2)
-    support = Support(images=plain, labels=LABELS, more=(mirrored,))
-    both = Support(images=torch.cat([plain, mirrored]), labels=LABELS.repeat(2))
+    support = Support(images=plain, labels=LABELS, classes=2, more=(mirrored,))
+    both = Support(images=torch.cat([plain, mirrored]), labels=LABELS.repeat(2), classes=2)
     found = Lite0Focal.fit(Lite0Focal.Config(**config, mirror=True), support, Streams(0))
     expected = Lite0Focal.fit(Lite0Focal.Config(**config), both, Streams(0))
     with torch.inference_mode():
@@ -117,7 +127,7 @@ def test_mirror_images_are_learned_from_as_further_images_and_not_looked_at_in_t
 def test_mlp_has_so_many_hidden_layers_of_that_width(depth):
     config = MlpConfig(**TRAINING, pooling="full", width=6, depth=depth, dropout=0.35)
     torch.manual_seed(0)
-    head, expected = VGG11MLP.head(config, 9), torchvision.ops.MLP(9, [6] * depth + [1], dropout=0.35)
+    head, expected = VGG11MLP.head(config, 9, 4), torchvision.ops.MLP(9, [6] * depth + [4], dropout=0.35)
     # torchvision's own has dropout behind the last layer too.
     assert [str(layer) for layer in head] == [str(layer) for layer in expected][:-1]
     expected.load_state_dict(head.state_dict())
@@ -142,7 +152,7 @@ def test_focal_loss_is_torchvision_s(gamma, alpha):
 def test_focal_loss_with_gamma_0_is_cross_entropy():
     logits = torch.linspace(-5, 5, 10)
     assert 2 * focal_loss(0.0, 0.5)(logits, LABELS) == pytest.approx(
-        binary_cross_entropy_with_logits(logits, LABELS).item()
+        binary_cross_entropy_with_logits(logits, LABELS.float()).item()
     )
 
 
@@ -169,45 +179,81 @@ def two(**changes):
     return TwoBackbonesConfig(**{**TRAINING, "pooling": "full", **changes})
 
 
-def logits_by_hand(config, supports, news, streams):
+def logits_by_hand(config, supports, news, streams, labels=LABELS):
     """Of one linear layer on all features side by side, trained with torch's optimiser as anybody would write it."""
+    classes = len(labels.unique())
     support = torch.cat([scale(config.scaling, view, view) for view in supports], 1)
     new = torch.cat([scale(config.scaling, *both) for both in zip(news, supports, strict=True)], 1)
     with streams.torch_default("initialisation"):
-        layer = nn.Linear(support.shape[1], 1)
+        layer = nn.Linear(support.shape[1], 1 if classes == 2 else classes)
     optimiser = torch.optim.AdamW(layer.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     for _ in range(config.steps):
         optimiser.zero_grad()
-        binary_cross_entropy_with_logits(layer(support)[:, 0], LABELS).backward()
+        if classes == 2:
+            binary_cross_entropy_with_logits(layer(support)[:, 0], labels.float()).backward()
+        else:
+            nn.functional.cross_entropy(layer(support), labels).backward()
         optimiser.step()
-    return layer(new)[:, 0].detach()
+    return layer(new).squeeze(1).detach()
 
 
-def fitted_logits(config, supports, news, seed):
-    support = Support(images=supports[0], labels=LABELS, more=supports[1:])
+def fitted_logits(config, supports, news, seed, labels=LABELS):
+    support = Support(images=supports[0], labels=labels, classes=len(labels.unique()), more=supports[1:])
     classifier = VGG11VGG16.fit(config, support, Streams(seed))
     with torch.inference_mode():
         return classifier(*news)
 
 
+@each_task
 @pytest.mark.parametrize("scaling", ["none", "length", "standardise"])
-def test_joint_is_one_linear_layer_on_the_features_of_both(scaling):
-    config, supports, news = two(combination="joint", scaling=scaling), pair(10, 0), pair(20, 1)
-    found = fitted_logits(config, supports, news, 3)
-    torch.testing.assert_close(found, logits_by_hand(config, supports, news, Streams(3)), rtol=1e-4, atol=1e-5)
+def test_joint_is_one_linear_layer_on_the_features_of_both(scaling, labels):
+    config, supports, news = two(combination="joint", scaling=scaling), pair(len(labels), 0), pair(20, 1)
+    found = fitted_logits(config, supports, news, 3, labels)
+    wanted = logits_by_hand(config, supports, news, Streams(3), labels)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+@each_task
 @pytest.mark.parametrize("scaling", ["none", "standardise"])
-def test_average_is_the_mean_of_two_linear_layers_probabilities(scaling):
-    config, supports, news = two(combination="average", scaling=scaling), pair(10, 0), pair(20, 1)
-    found = fitted_logits(config, supports, news, 3)
+def test_average_is_the_mean_of_two_linear_layers_probabilities(scaling, labels):
+    config, supports, news = two(combination="average", scaling=scaling), pair(len(labels), 0), pair(20, 1)
+    found = fitted_logits(config, supports, news, 3, labels).double()
     members = [
-        logits_by_hand(config, [support], [new], Streams(3).within(name))
+        logits_by_hand(config, [support], [new], Streams(3).within(name), labels)
         for name, support, new in zip(("vgg11", "vgg16"), supports, news, strict=True)
     ]
-    mean = torch.stack(members).double().sigmoid().mean(0)
-    torch.testing.assert_close(found.double(), torch.logit(mean), rtol=1e-4, atol=1e-5)
+    outputs = torch.stack(members).double()
+    if outputs.ndim == 2:
+        torch.testing.assert_close(found.sigmoid(), outputs.sigmoid().mean(0), rtol=1e-4, atol=1e-5)
+    else:
+        torch.testing.assert_close(found.softmax(1), outputs.softmax(2).mean(0), rtol=1e-4, atol=1e-5)
     assert (members[0] - members[1]).abs().max() > 0.1
+
+
+@each_task
+@pytest.mark.parametrize("head", HEADS, ids=lambda head: head.__name__)
+def test_every_head_learns_any_number_of_classes_from_any_number_of_images_of_each(head, labels):
+    """Classes differ in every position of one channel each; images that were not learned from are told apart."""
+    settings = {"depth": 1, "width": 16, "dropout": 0.0, "gamma": 2.0, "alpha": 0.5, "combination": "average"}
+    settings |= {"channels": 8, "kernel_size": 1, "layers": 1, "sequence": "positions", "hidden_size": 16}
+    settings |= {"readout": "mean", "tap": head.taps[0], "scaling": "length", "weight_decay": 0.0, "steps": 60}
+    settings |= {"learning_rate": 2e-2, "mirror": False, "pooling": head.poolings[0]}
+    config = head.Config(**{each.name: settings[each.name] for each in fields(head.Config) if each.name in settings})
+    classes = len(labels.unique())
+
+    def views(of, seed):
+        noise = torch.randn(len(of), 4, 49, generator=torch.Generator().manual_seed(seed))
+        noise[range(len(of)), of] += 4
+        return (noise.flatten(1),) * len(head.backbones)
+
+    images, *more = views(labels, 0)
+    new_labels = torch.arange(8 * classes) % classes
+    classifier = head.fit(config, Support(images=images, labels=labels, classes=classes, more=tuple(more)), Streams(0))
+    with torch.inference_mode():
+        found = classifier(*views(new_labels, 1))
+    assert found.shape == ((len(new_labels),) if classes == 2 else (len(new_labels), classes))
+    assert found.isfinite().all()
+    assert (decided(found.numpy()) == new_labels.numpy()).mean() > 0.9
 
 
 def test_unknown_combination_is_an_error_with_the_choices():

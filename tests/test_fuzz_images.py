@@ -39,22 +39,29 @@ def check_images(path):
         dataset, notice = found
         assert notice is None
         assert isinstance(dataset, Dataset)
-        assert (dataset.pool_images.dtype, dataset.pool_images.shape) == (np.uint8, (2000, 28, 28))
-        assert (dataset.test_images.dtype, dataset.test_images.shape[1:]) == (np.uint8, (28, 28))
-        assert (dataset.test_labels.dtype, dataset.test_labels.shape) == (np.int64, (len(dataset.test_images),))
-        assert set(dataset.test_labels.tolist()) == {0, 1}
-        assert dataset.test_images.flags.c_contiguous
-        assert dataset.pool_images.flags.c_contiguous
+        check_form(dataset.pool_images, dataset.protocol.labels, dataset.protocol.classes)
+        check_form(dataset.test_images, dataset.test_labels, dataset.protocol.classes)
+        assert dataset.pool_images.shape[1:] == dataset.test_images.shape[1:]
+        learned, scored = dataset.protocol.split(0)
+        assert len(learned) == 5 * len(dataset.protocol.classes)
+        assert len(scored) > 0
     found, other_why = refusal(images.find_other, "breastmnist", str(path), None)
     if not other_why:
         other, _ = found
-        assert (other.images.dtype, other.images.shape[1:]) == (np.uint8, (28, 28))
-        assert (other.labels.dtype, other.labels.shape) == (np.int64, (len(other.images),))
-        assert set(other.labels.tolist()) == {0, 1}
-        assert other.images.flags.c_contiguous
+        check_form(other.images, other.labels, other.classes)
     # The other one needs less.
     assert why or not other_why
     return why
+
+
+def check_form(images, labels, classes):
+    side = images.shape[1]
+    assert images.dtype == np.uint8
+    assert images.shape[1:] in ((side, side), (side, side, 3))
+    assert images.flags.c_contiguous
+    assert (labels.dtype, labels.shape) == (np.int64, (len(images),))
+    assert set(labels.tolist()) == set(range(len(classes)))
+    assert len(classes) >= 2
 
 
 @pytest.fixture(scope="module")

@@ -74,9 +74,16 @@ VALUES = {
     "--backbone": st.sampled_from(["test_vit", "test_vit.r160_in1k", "test_vitt", "timm/test_vit", ".."]) | TEXTS,
     "--seeds": NUMBERS,
     "--confirm-seeds": NUMBERS,
-    "--dataset": st.sampled_from(["phantom", "auto", "pneumoniamnist", "good.npz"]) | PATHS,
+    "--dataset": st.sampled_from(["phantom", "auto", "pneumoniamnist", "bloodmnist", "chestmnist", "good.npz"]) | PATHS,
     "--weights": st.sampled_from(["random", "auto", "imagenet", "good.pth", "dir"]) | PATHS,
-    "--breastmnist": st.sampled_from(["phantom", "auto", "breastmnist", "good.npz"]) | PATHS,
+    "--also": st.builds(
+        str.__add__,
+        st.sampled_from(["breastmnist=", "breastmnist=", "chestmnist=", ""]),
+        st.sampled_from(["phantom", "auto", "breastmnist", "good.npz"]) | PATHS,
+    ),
+    "--size": st.sampled_from(["28", "64"]) | NUMBERS,
+    "--shots": NUMBERS,
+    "--validation": NUMBERS,
     "--precision": st.sampled_from(["auto", "float32", "bfloat16"]) | TEXTS,
     "--name": NAMES,
     "--resume": NAMES,
@@ -96,7 +103,7 @@ VALUES = {
 }
 OF_A_SEARCH = {"--num-samples", "--seeds", "--confirm-seeds", "--backbone", "--time-budget", "--search-seed"}
 OF_A_SEARCH |= {"--shot-curve"}
-OF_RERUN = {"--approach", "--trial", "--seed", "--dataset", "--weights", "--breastmnist"}
+OF_RERUN = {"--approach", "--trial", "--seed", "--dataset", "--weights", "--also"}
 OF_ANY_SWEEP = VALUES.keys() - OF_A_SEARCH - {"--approach", "--trial", "--seed", "--epochs", "--sweep"}
 FLAGS = {
     "challenge1": OF_ANY_SWEEP | OF_A_SEARCH,
@@ -147,7 +154,6 @@ def place(tmp_path_factory, module_patch, phantom, good_arrays):
     module_patch.setenv("HOME", str(folder / "home"))
     for name in ("MLFLOW_TRACKING_URI", "MEDMNIST_ROOT", "RAY_ADDRESS", RESULTS_VARIABLE):
         module_patch.delenv(name, raising=False)
-    module_patch.setattr(images, "phantom_dataset", lambda: phantom)
     module_patch.setattr(images, "_download_dataset", no_network)
     module_patch.setattr(weights, "_imagenet_weights", no_network)
     module_patch.setattr(weights, "random_backbone", lambda name: TINY)
@@ -309,11 +315,12 @@ def test_any_options_of_rerun(place, folder, more):
     check_ending(place, "rerun", [folder, *RERUN, *(word for pair in more for word in pair)])
 
 
-@pytest.mark.parametrize("flag", ["--dataset", "--weights", "--breastmnist", "--results-dir", "--sweep"])
+@pytest.mark.parametrize("flag", ["--dataset", "--weights", "--also", "--results-dir", "--sweep"])
 @pytest.mark.parametrize("path", PLACES)
 def test_any_place_as_any_path(place, flag, path):
     command = "reproduce" if flag == "--sweep" else "challenge2"
-    given = {"--dataset": "phantom", "--weights": "random", "--breastmnist": "phantom", flag: path}
+    given = {"--dataset": "phantom", "--weights": "random", "--also": "breastmnist=phantom"}
+    given[flag] = f"breastmnist={path}" if flag == "--also" else path
     check_ending(
         place, command, ["--approaches", "alexnet", "triplet", *(word for pair in given.items() for word in pair)]
     )

@@ -7,14 +7,12 @@ import pytest
 
 from refusals import no_network, refused
 from sweeps.inputs import downloads, images
-from sweeps.inputs.images import find_dataset, find_other
+from sweeps.inputs.images import MEDMNIST, check_also, find_dataset, find_other
 
 
 @pytest.fixture(autouse=True)
-def nowhere(monkeypatch, tmp_path, phantom):
+def nowhere(monkeypatch, tmp_path):
     """An empty home, no network: nothing is found but what a test puts there."""
-    # Made once for all tests; it takes half a second.
-    monkeypatch.setattr(images, "phantom_dataset", lambda: phantom)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("MEDMNIST_ROOT", raising=False)
     monkeypatch.setattr(images, "_download_dataset", no_network)
@@ -94,12 +92,11 @@ def test_the_home_of_an_unknown_user_is_bad_input_for_images():
 
 
 @pytest.fixture
-def real_download(monkeypatch, nowhere, phantom):
+def real_download(monkeypatch, nowhere):
     """The download itself, up to the point where medmnist goes to the network."""
     monkeypatch.undo()
 
     def prepared(home, fake):
-        monkeypatch.setattr(images, "phantom_dataset", lambda: phantom)
         monkeypatch.setenv("HOME", str(home))
         monkeypatch.delenv("MEDMNIST_ROOT", raising=False)
         monkeypatch.setattr(medmnist, "PneumoniaMNIST", fake)
@@ -170,13 +167,13 @@ def test_auto_falls_back_on_the_breast_phantom_and_says_so_loudly():
     assert notice.startswith("SYNTHETIC BREASTMNIST: BreastMNIST is not on this machine")
     assert "no route to host" in notice
     assert "breastmnist.npz" in notice
-    assert "--breastmnist" in notice
+    assert "--also breastmnist=" in notice
 
 
 def test_breastmnist_by_name_is_never_replaced():
     text = refused(find_breasts, "breastmnist")
     assert "no route to host" in text
-    assert "--breastmnist phantom" in text
+    assert "--also breastmnist=phantom" in text
     assert text.endswith(".")
 
 
@@ -219,7 +216,7 @@ def test_other_images_by_their_path(tmp_path):
     assert find_breasts("~/mine.npz")[0].source == mine
 
 
-@pytest.mark.parametrize("option", ["nowhere.npz", "breast-mnist", "PHANTOM", "pneumoniamnist"])
+@pytest.mark.parametrize("option", ["nowhere.npz", "breast-mnist", "PHANTOM"])
 def test_a_path_where_no_other_images_are(option):
     assert "there is none" in refused(find_breasts, option)
 
@@ -252,3 +249,91 @@ def test_half_a_download_of_breastmnist_leaves_nothing(tmp_path, real_download, 
     assert other.is_phantom
     assert "\n" not in notice
     assert list((tmp_path / ".medmnist").iterdir()) == []
+
+
+def test_medmnist_s_flat_sets_of_one_label_are_known_by_name():
+    assert len(MEDMNIST) == 11
+    assert {"pneumoniamnist", "breastmnist", "bloodmnist", "retinamnist"} <= set(MEDMNIST)
+
+
+@pytest.mark.parametrize("name", MEDMNIST)
+def test_each_is_never_replaced_by_another(name):
+    text = refused(find_dataset, name)
+    assert f"Put {name}.npz into ~/.medmnist" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("chestmnist", "ChestMNIST has 14 yes-or-no labels an image (multi-label). Save an .npz file with one of"),
+        ("organmnist3d", "OrganMNIST3D has volumes of 28 x 28 x 28. Save one slice of each"),
+    ],
+)
+def test_what_is_no_set_of_flat_images_with_one_label_is_called_by_its_kind(name, says):
+    assert says in refused(find_dataset, name)
+    assert says in refused(find_breasts, name)
+
+
+def test_another_set_by_its_name_has_its_classes(good_npz, tmp_path):
+    folder = tmp_path / "home" / ".medmnist"
+    folder.mkdir(parents=True)
+    (folder / "breastmnist.npz").write_bytes(good_npz.read_bytes())
+    dataset, notice = find_dataset("breastmnist")
+    assert dataset.protocol.classes == ("malignant", "normal, benign")
+    assert notice is None
+
+
+def test_grades_are_classes_like_any_others_and_that_is_said(good_arrays, tmp_path):
+    folder = tmp_path / "home" / ".medmnist"
+    folder.mkdir(parents=True)
+    labels = {key: np.arange(len(array)) % 5 for key, array in good_arrays.items() if "labels" in key}
+    np.savez(folder / "retinamnist.npz", **{**good_arrays, **labels})
+    dataset, _ = find_dataset("retinamnist")
+    assert dataset.protocol.classes == ("0", "1", "2", "3", "4")
+    assert "grades" in dataset.notices[0]
+
+
+def test_the_size_says_which_file(good_arrays, tmp_path):
+    folder = tmp_path / "home" / ".medmnist"
+    folder.mkdir(parents=True)
+    large = {
+        key: np.kron(array, np.ones((1, 8, 8), np.uint8)) if "images" in key else array
+        for key, array in few(good_arrays).items()
+    }
+    np.savez(folder / "pneumoniamnist_224.npz", **large)
+    dataset, notice = find_dataset("pneumoniamnist", size_px=224)
+    assert (dataset.pool_images.shape, notice, dataset.notices) == ((40, 224, 224), None, ())
+    assert dataset.protocol.classes == ("normal", "pneumonia")
+    assert "pneumoniamnist_128.npz" in refused(lambda: find_dataset("pneumoniamnist", size_px=128))
+
+
+def few(arrays):
+    labels = arrays["train_labels"].ravel()
+    rows = np.concatenate([np.flatnonzero(labels == label)[:20] for label in (0, 1)])
+    return {**arrays, **{f"train_{part}": arrays[f"train_{part}"][rows] for part in ("images", "labels")}}
+
+
+def test_a_size_means_nothing_to_the_phantom_and_that_is_said():
+    dataset, _ = find_dataset("phantom", size_px=64)
+    assert dataset.pool_images.shape == (2000, 28, 28)
+    assert "the phantom has 28 pixels" in dataset.notices[0]
+
+
+def test_shots_and_validation_are_the_protocol_s_of_whatever_it_is(good_npz):
+    for option in ("phantom", str(good_npz)):
+        protocol = find_dataset(option, shots=(2, 8), validation=10)[0].protocol
+        assert (protocol.shots, protocol.validation, protocol.confirmation) == ((2, 8), 10, 992)
+
+
+def test_too_few_images_are_refused_in_one_sentence(good_arrays, tmp_path):
+    np.savez(tmp_path / "few.npz", **few(good_arrays))
+    text = refused(lambda: find_dataset(str(tmp_path / "few.npz"), shots=(20,)))
+    assert "Expected at least 21 training images of class 0" in text
+
+
+def test_other_images_are_asked_for_by_name(tmp_path):
+    mine = breasts(tmp_path / "mine.npz")
+    assert check_also([]) == {"breastmnist": "auto"}
+    assert check_also([f"breastmnist={mine}"]) == {"breastmnist": mine}
+    assert "twice" in refused(check_also, ["breastmnist=auto", "breastmnist=phantom"])
+    assert "there is no nowhere.npz" in refused(check_also, ["breastmnist=nowhere.npz"])

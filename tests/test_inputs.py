@@ -12,7 +12,7 @@ import pretended
 from refusals import no_network
 from sweeps.analysis import caveats
 from sweeps.core.errors import BadInput
-from sweeps.inputs import images, weights
+from sweeps.inputs import weights
 from sweeps.inputs.inputs import SMOKE_PX, Inputs, fastest_precision
 from sweeps.store.spec import Source, Spec
 from trainables.parts.backbones import BACKBONES, FeatureSpec
@@ -68,14 +68,13 @@ def alexnet():
 
 
 @pytest.fixture(autouse=True)
-def cheap(monkeypatch, phantom, alexnet):
+def cheap(monkeypatch, alexnet):
     """What takes a second is made once. VGG11's values matter nowhere here, so it has AlexNet's."""
-    monkeypatch.setattr(images, "phantom_dataset", lambda: phantom)
     monkeypatch.setattr(weights, "random_backbone", lambda name: alexnet)
 
 
 def find(approaches, folder, **options):
-    given = {"dataset": "phantom", "weights": "random", "breastmnist": "phantom", "precision": "float32"}
+    given = {"dataset": "phantom", "weights": "random", "also": ["breastmnist=phantom"], "precision": "float32"}
     return Inputs.find(approaches, folder, **{**given, "smoke": False, **options})
 
 
@@ -118,7 +117,9 @@ def test_nothing_real(tmp_path, phantom, alexnet):
 
 
 def test_everything_real(tmp_path, good_npz, weights_file, breast_file):
-    found = find([FROZEN, BESIDE], tmp_path, dataset=str(good_npz), weights=weights_file, breastmnist=breast_file)
+    found = find(
+        [FROZEN, BESIDE], tmp_path, dataset=str(good_npz), weights=weights_file, also=[f"breastmnist={breast_file}"]
+    )
     assert caveats.of_sweep(found.spec("c")) == {"images": "real", "weights": weights_file}
     assert caveats.warnings(found.spec("c")) == []
     assert found.spec("c").other_datasets[BREASTMNIST].source == breast_file
@@ -139,7 +140,7 @@ def test_smoke_is_marked(tmp_path):
 
 
 def test_what_nobody_needs_is_neither_looked_for_nor_marked(tmp_path):
-    found = find([PIXELS_ONLY], tmp_path, weights="imagenet", breastmnist=BREASTMNIST)
+    found = find([PIXELS_ONLY], tmp_path, weights="imagenet", also=["breastmnist=breastmnist"])
     assert (found.weights, found.other_datasets, found.notices) == ({}, {}, ())
     assert caveats.of_sweep(found.spec("c")) == {"images": "phantom"}
 
@@ -165,7 +166,9 @@ def test_what_was_found_finds_the_same_again(tmp_path, good_npz, breast_file, mo
     monkeypatch.setattr(weights, "_imagenet_weights", no_network)
     given = {"weights": option, "smoke": True}
     approaches = [FROZEN, BESIDE]
-    first = find(approaches, tmp_path, dataset=str(good_npz), breastmnist=breast_file, precision="auto", **given)
+    first = find(
+        approaches, tmp_path, dataset=str(good_npz), also=[f"breastmnist={breast_file}"], precision="auto", **given
+    )
     # Also when weights can be had meanwhile.
     monkeypatch.setattr(weights, "_imagenet_weights", None)
     again = find(approaches, tmp_path, **first.found(), **given, before=first.spec("c"))
@@ -196,17 +199,17 @@ def test_other_images_that_are_to_be_validated_or_tested_on_are_refused(tmp_path
     images = np.concatenate([own, arrays[f"{split}_images"][:3]])
     np.savez(other, train_images=images, train_labels=np.arange(len(images)) % 2)
     with pytest.raises(BadInput) as caught:
-        find([BESIDE], tmp_path, dataset=str(main), breastmnist=str(other))
+        find([BESIDE], tmp_path, dataset=str(main), also=[f"breastmnist={other}"])
     text = str(caught.value)
     assert f"3 of {other.resolve()} are among them" in text
     assert str(main.resolve()) in text
-    assert "--breastmnist" in text
+    assert "--also breastmnist=PATH" in text
     assert "\n" not in text
 
 
 def test_the_main_file_given_as_other_images_is_refused(tmp_path, good_npz):
     with pytest.raises(BadInput, match="Expected other images as breastmnist than those of"):
-        find([BESIDE], tmp_path, dataset=str(good_npz), breastmnist=str(good_npz))
+        find([BESIDE], tmp_path, dataset=str(good_npz), also=[f"breastmnist={good_npz}"])
 
 
 def test_auto_precision_is_the_processor_s_and_is_in_the_spec(tmp_path):
@@ -252,7 +255,7 @@ def test_who_asks_for_the_pool_cannot_reach_the_test_split(tmp_path, phantom):
     found = find([PIXELS_ONLY], tmp_path).image_sets([PIXELS_ONLY], [POOL], slots=lambda: 1)
     assert found.keys() == {POOL}
     assert found[POOL].views.keys() == {PIXELS}
-    assert found[POOL].view(PIXELS) is phantom.pool_images
+    assert np.array_equal(found[POOL].view(PIXELS), phantom.pool_images)
     assert np.bincount(found[POOL].labels).tolist() == [1000, 1000]
 
 

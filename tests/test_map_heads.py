@@ -35,7 +35,7 @@ def maps(count, seed):
 
 
 def fitted(approach, config, seed):
-    support = Support(images=maps(10, 0), labels=torch.tensor([0.0] * 5 + [1.0] * 5))
+    support = Support(images=maps(10, 0), labels=torch.tensor([0] * 5 + [1] * 5), classes=2)
     return approach.fit(config, support, Streams(seed))
 
 
@@ -76,7 +76,7 @@ def test_pieces_of_vgg11_are_256_in_a_row():
 
 @pytest.mark.parametrize(("kernel_size", "layers"), [(1, 1), (1, 2), (3, 1), (3, 2)])
 def test_convolutions_keep_the_positions_and_their_mean_is_classified(kernel_size, layers):
-    head = VGG11CNN.head(cnn(kernel_size=kernel_size, layers=layers), C * 49).eval()
+    head = VGG11CNN.head(cnn(kernel_size=kernel_size, layers=layers), C * 49, 3).eval()
     convolutions = [layer for layer in head if isinstance(layer, nn.Conv2d)]
     assert [(layer.in_channels, layer.out_channels) for layer in convolutions] == [(C, 8), (8, 8)][:layers]
     flat_ND = maps(4, 2)
@@ -90,7 +90,7 @@ def test_convolutions_keep_the_positions_and_their_mean_is_classified(kernel_siz
 @pytest.mark.parametrize("approach", [VGG11CNN, VGG11RNN, VGG11LSTM])
 def test_dropout_is_for_training_alone(approach):
     config = cnn(dropout=0.5) if approach is VGG11CNN else sequence(dropout=0.5)
-    head, images = approach.head(config, C * 49), maps(10, 3)
+    head, images = approach.head(config, C * 49, 1), maps(10, 3)
     assert not torch.equal(head(images), head(images))
     head.eval()
     assert torch.equal(head(images), head(images))
@@ -98,4 +98,4 @@ def test_dropout_is_for_training_alone(approach):
 
 def test_unknown_sequence_is_an_error_with_the_choices():
     with pytest.raises(ValueError, match="Expected a sequence from positions, pieces; got 'rows'"):
-        VGG11RNN.head(sequence(sequence="rows"), C * 49)
+        VGG11RNN.head(sequence(sequence="rows"), C * 49, 1)

@@ -36,8 +36,11 @@ FLAGS = [
     "--search-seed",
     "--approaches",
     "--dataset",
+    "--size",
+    "--shots",
+    "--validation",
     "--weights",
-    "--breastmnist",
+    "--also",
     "--precision",
     "--name",
     "--resume",
@@ -72,7 +75,12 @@ def test_a_command_without_a_search_has_no_flags_of_one():
 def test_what_only_a_search_has_is_not_remembered_without_one():
     options = complete_any(CHALLENGE, {"smoke": True, "sweep": ("a", "b")}, {}, ReproduceOptions)
     assert options == ReproduceOptions(
-        smoke=True, sweep=("a", "b"), dataset="phantom", weights="random", breastmnist="phantom", approaches=NAMES
+        smoke=True,
+        sweep=("a", "b"),
+        dataset="phantom",
+        weights="random",
+        also=("breastmnist=phantom",),
+        approaches=NAMES,
     )
     assert "seeds" not in as_remembered(options)
 
@@ -91,12 +99,11 @@ def test_help_names_every_flag_and_its_default(capsys):
         "confirm_seeds",
         "dataset",
         "weights",
-        "breastmnist",
         "precision",
         "search_seed",
     ):
         described = text.split(f" --{field.replace('_', '-')} ")[-1]
-        assert re.search(r"\(default: (.*?)\)", described)[1] == str(getattr(SweepOptions(), field))
+        assert re.search(r"\(default: (.*?)\)", described)[1] == str(getattr(SweepOptions(), field)), field
 
 
 def test_results_go_where_the_environment_says(monkeypatch):
@@ -116,8 +123,11 @@ def test_defaults_are_as_documented():
         "seeds": 10,
         "confirm_seeds": 50,
         "dataset": "auto",
+        "size": None,
+        "shots": (5,),
+        "validation": None,
         "weights": "auto",
-        "breastmnist": "auto",
+        "also": (),
         "precision": "auto",
         "name": "",
         "resume": "",
@@ -139,7 +149,7 @@ def test_defaults_are_as_documented():
 def test_smoke_is_tiny_and_needs_no_download():
     options = complete(CHALLENGE, {"smoke": True}, {})
     assert {key: getattr(options, key) for key in SMOKE} == SMOKE
-    assert (options.dataset, options.weights, options.breastmnist) == ("phantom", "random", "phantom")
+    assert (options.dataset, options.weights, options.also) == ("phantom", "random", ("breastmnist=phantom",))
     assert options.approaches == NAMES
 
 
@@ -155,8 +165,11 @@ FIRST = SweepOptions(
     seeds=4,
     confirm_seeds=5,
     dataset="phantom",
+    size=64,
+    shots=(2, 8),
+    validation=10,
     weights="random",
-    breastmnist="phantom",
+    also=("breastmnist=phantom",),
     precision="float32",
     tracking_uri="sqlite:///elsewhere.db",
     search_seed=9,
@@ -204,9 +217,8 @@ def test_a_resumed_smoke_is_still_one_and_keeps_what_was_given():
 @pytest.mark.parametrize(
     ("field", "words"),
     [
-        ("dataset", ["auto", "pneumoniamnist", "phantom"]),
+        ("dataset", ["auto", "pneumoniamnist", "bloodmnist", "phantom"]),
         ("weights", ["auto", "imagenet", "random"]),
-        ("breastmnist", ["auto", "breastmnist", "phantom"]),
     ],
 )
 def test_a_relative_path_is_remembered_as_absolute_and_a_word_as_it_is(tmp_path, monkeypatch, field, words):
@@ -299,7 +311,19 @@ def test_the_plain_baseline_is_in_every_sweep():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("seeds", -1), ("seeds", "ten"), ("seeds", None), ("seeds", True), ("precision", "float16"), ("smoke", "yes")],
+    [
+        ("shots", (0,)),
+        ("shots", ("5",)),
+        ("shots", 5),
+        ("also", ("x=y",)),
+        ("size", 30),
+        ("seeds", -1),
+        ("seeds", "ten"),
+        ("seeds", None),
+        ("seeds", True),
+        ("precision", "float16"),
+        ("smoke", "yes"),
+    ],
 )
 def test_a_remembered_value_that_no_command_could_have_given_is_refused(name, value):
     remembered = {**through_the_journal(FIRST), name: value}

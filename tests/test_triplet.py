@@ -43,7 +43,7 @@ COMMON = {
     "joint": False,
     "inference": "centroid",
 }
-LABELS = torch.tensor([0, 1, 1, 0, 1, 0, 0, 1, 1, 0.0])
+LABELS = torch.tensor([0, 1, 1, 0, 1, 0, 0, 1, 1, 0])
 
 each_mining = pytest.mark.parametrize("mining", ["all", "semi-hard", "hard"])
 each_inference = pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def breasts(seed=2):
 
 
 def support(labels=LABELS, **other_datasets):
-    return Support(images=easy(LABELS, 0), labels=labels, other_datasets=other_datasets)
+    return Support(images=easy(LABELS, 0), labels=labels, classes=2, other_datasets=other_datasets)
 
 
 def logits(config, given, images, seed=0):
@@ -223,7 +223,7 @@ def test_dropout_is_on_the_features_and_only_in_training():
 @each_mining
 def test_no_triplet_crosses_from_one_data_set_to_the_other(mining):
     config = configuration(mining=mining)
-    labels = torch.cat([LABELS, torch.arange(2.0).repeat_interleave(8)])
+    labels = torch.cat([LABELS, torch.arange(2).repeat_interleave(8)])
 
     def loss_and_gradient(offset):
         embeddings = torch.randn(26, 4, generator=torch.Generator().manual_seed(1)).double()
@@ -333,7 +333,7 @@ def test_neighbours_agree_with_sklearn(count):
 def test_logistic_agrees_with_sklearn():
     references, queries = torch.randn(10, 8), torch.randn(7, 8)
     found = decision(configuration(inference="logistic"), references, LABELS)(queries)
-    model = LogisticRegression().fit(references.double().numpy(), LABELS.int().numpy())
+    model = LogisticRegression().fit(references.double().numpy(), LABELS.numpy())
     probability = model.predict_proba(queries.double().numpy())[:, 1]
     assert found.sigmoid().numpy() == pytest.approx(probability, abs=1e-6)
 

@@ -15,7 +15,7 @@ from trainables.parts.training import train
 from trainables.triplet import decision, triplet_loss
 from trainables.triplet_finetune import TripletFinetune, TripletFinetuneConfig
 
-LABELS = torch.tensor([0.0] * 5 + [1.0] * 5)
+LABELS = torch.tensor([0] * 5 + [1] * 5)
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def config(**changes):
 def support(mirrored=0):
     maps = torch.from_numpy(np.random.default_rng(0).random((10, 80, 5, 5), dtype=np.float32))
     weights = made_weights("efficientnet_lite0")
-    return Support(images=maps, more=(maps.flip(-1),) * mirrored, labels=LABELS, weights=weights)
+    return Support(images=maps, more=(maps.flip(-1),) * mirrored, labels=LABELS, classes=2, weights=weights)
 
 
 @pytest.fixture
@@ -92,7 +92,8 @@ def test_training_makes_the_triplet_loss_smaller(trained):
 
 
 def test_without_blocks_only_the_embedding_is_there(trained):
-    taught = Support(images=torch.randn(10, 12, generator=torch.Generator().manual_seed(0)), labels=LABELS)
+    images = torch.randn(10, 12, generator=torch.Generator().manual_seed(0))
+    taught = Support(images=images, labels=LABELS, classes=2)
     TripletFinetune.fit(config(blocks=0), taught, Streams(0))
     ((model, _, _, _),) = trained
     assert len(list(model.parameters())) == 2

@@ -100,7 +100,7 @@ def centroid(points_NR: np.ndarray, labels_N: np.ndarray) -> Linear:
 
 
 def lda(points_NR: np.ndarray, labels_N: np.ndarray, shrinkage: float | None) -> Linear:
-    """Linear discriminant analysis, classes as frequent as in the support.
+    """Linear discriminant analysis, for classes that are equally frequent.
 
     Where no image differs from the others of its class, as with one image a class, there is no covariance, and any
     that is spherical makes it the nearest class mean.
@@ -108,15 +108,27 @@ def lda(points_NR: np.ndarray, labels_N: np.ndarray, shrinkage: float | None) ->
     inside_NR = points_NR - class_means(points_NR, labels_N)[labels_N]
     if np.square(inside_NR).sum() <= 1e-12 * np.square(points_NR).sum():
         return centroid(points_NR, labels_N)
-    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage)
+    classes = labels_N.max() + 1
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage, priors=np.full(classes, 1 / classes))
     # It warns of a class with a single image, which adds nothing to the covariance.
     with warnings.catch_warnings(action="ignore"):
-        return of_sklearn(model, points_NR, labels_N)
+        model.fit(points_NR, labels_N)
+    return linear_of(model)
 
 
-def of_sklearn(model: Any, points_NR: np.ndarray, labels_N: np.ndarray) -> Linear:
-    """A linear model of sklearn's, fitted."""
-    model.fit(points_NR, labels_N)
+def weights_of(labels_N: np.ndarray) -> np.ndarray:
+    """What an image counts, so that every class counts the same; 1 where classes have as many images.
+
+    How many images of a class are learned from is a person's choice, and says nothing of how frequent it is in those
+    that are scored. With two and eight images, and none of these weights, heads may call everything the larger class.
+    """
+    counts_K = np.bincount(labels_N)
+    weights_N: np.ndarray = (len(labels_N) / (len(counts_K) * counts_K))[labels_N]
+    return weights_N
+
+
+def linear_of(model: Any) -> Linear:
+    """What a fitted linear model of sklearn's has learned."""
     weights, bias = np.asarray(model.coef_), np.ravel(model.intercept_)
     return (weights.ravel(), bias[0]) if len(weights) == 1 else (weights, bias)
 
@@ -129,7 +141,8 @@ def svm(points_NR: np.ndarray, labels_N: np.ndarray, price: float | None) -> Lin
 
     def machine(targets_N: np.ndarray) -> Linear:
         # It draws nothing, but without a state of its own it would move numpy's.
-        return of_sklearn(SVC(C=price, kernel="linear", random_state=0), points_NR, targets_N)
+        model = SVC(C=price, kernel="linear", random_state=0)
+        return linear_of(model.fit(points_NR, targets_N, sample_weight=weights_of(labels_N)))
 
     classes = labels_N.max() + 1
     if classes == 2:
@@ -139,7 +152,7 @@ def svm(points_NR: np.ndarray, labels_N: np.ndarray, price: float | None) -> Lin
 
 
 def head(config: TappedHeadConfig, points_NR: np.ndarray, labels_N: np.ndarray) -> Linear:
-    """Weights and bias of the configuration's head.
+    """Weights and bias of the configuration's head. Every class counts the same, however many images it has.
 
     Of more than two classes ridge regression, as the machines, asks for each class against all others; logistic
     regression and LDA are of all classes together.
@@ -151,11 +164,13 @@ def head(config: TappedHeadConfig, points_NR: np.ndarray, labels_N: np.ndarray) 
         case "centroid":
             return centroid(points_NR, labels_N)
         case "ridge":
-            return of_sklearn(RidgeClassifier(alpha=config.ridge_alpha), points_NR, labels_N)
+            ridge = RidgeClassifier(alpha=config.ridge_alpha)
+            return linear_of(ridge.fit(points_NR, labels_N, sample_weight=weights_of(labels_N)))
         case "svm":
             return svm(points_NR, labels_N, config.svm_c)
         case "logistic":
-            return of_sklearn(LogisticRegression(C=config.logistic_c, max_iter=1000), points_NR, labels_N)
+            logistic = LogisticRegression(C=config.logistic_c, max_iter=1000)
+            return linear_of(logistic.fit(points_NR, labels_N, sample_weight=weights_of(labels_N)))
         case "lda":
             return lda(points_NR, labels_N, config.lda_shrinkage)
         case unknown:

@@ -185,7 +185,7 @@ def decision(config: EmbeddingConfig, references_RE: Tensor, labels_R: Tensor) -
 
     "centroid" and "neighbours" are minus the distance to each class, as in `to_centroid` and `to_neighbours`, or, of
     two classes, the distance to class 0 less that to class 1: 0 at the border. "logistic" is a logistic regression on
-    the support's embeddings with sklearn's usual C of 1.
+    the support's embeddings with sklearn's usual C of 1, in which every class counts the same.
 
     Raises:
         ValueError: There is no inference of that name.
@@ -196,7 +196,9 @@ def decision(config: EmbeddingConfig, references_RE: Tensor, labels_R: Tensor) -
         case "neighbours":
             distance = partial(to_neighbours, count=config.neighbours)
         case "logistic":
-            model = LogisticRegression(C=1.0).fit(references_RE.double().numpy(), labels_R.numpy())
+            # Every class counts the same, however many images it has.
+            model = LogisticRegression(C=1.0, class_weight="balanced")
+            model.fit(references_RE.double().numpy(), labels_R.numpy())
             return lambda queries_NE: torch.from_numpy(model.decision_function(queries_NE.double().numpy()))
         case unknown:
             raise ValueError(f"Expected an inference from centroid, neighbours, logistic; got {unknown!r}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -12,12 +11,10 @@ from pydantic import computed_field
 from pydantic.dataclasses import dataclass
 from scipy import stats
 
+from sweeps.analysis.image_error import SEEDS_ALONE, ImagesError, ImageTable, with_images
+
 # Of all claims of a sweep together: the chance that one of them is wrong.
 ERROR = 0.05
-# All seeds validate on images of one pool of 2000. Another pool would move the difference of two approaches by this
-# much as a standard error, for they err on different images: .0029 to .0042 between approaches of challenge 1, measured
-# on PneumoniaMNIST from each image's share of hits over 100 seeds.
-DIFFERENCE_ERROR = 0.004
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +26,11 @@ class Comparison:
         worse: The other one.
         n: Common seeds.
         mean: Mean of `better` less `worse`, one difference per seed.
-        low: Lower end of the mean's 95 % interval, by Student's t, for other draws of ten images and other images to
-            validate on; this pair's own, without correction.
+        sd: Standard deviation of these differences.
+        images_error: The part of the mean's standard error that comes from the choice of the images that all seeds
+            share; 0 where interval and test speak of the seeds alone.
+        low: Lower end of the mean's 95 % interval, by Student's t, for other draws and other images; this pair's own,
+            without correction.
         high: Its upper end.
         p: Of the paired t test with the same error, two-sided.
         p_holm: The same after Holm's correction for all pairs of the sweep.
@@ -43,6 +43,8 @@ class Comparison:
     worse: str
     n: int
     mean: float
+    sd: float
+    images_error: float
     low: float
     high: float
     p: float
@@ -58,17 +60,12 @@ class Comparison:
 
 
 def compare(
-    better: str,
-    worse: str,
-    values_N: np.ndarray,
-    others_N: np.ndarray,
-    *,
-    images_error: float = DIFFERENCE_ERROR,
+    better: str, worse: str, values_N: np.ndarray, others_N: np.ndarray, images: ImagesError = SEEDS_ALONE
 ) -> Comparison | None:
     """Compare two approaches with one value per seed of each; None with fewer than two seeds.
 
     The test is the paired t test, because it speaks of the mean difference, as the interval does; the standard error
-    of the seeds and that of the images add as independent errors do. `p_holm` is `p`, as of a single pair.
+    over seeds and that of the images add as `with_images` says. `p_holm` is `p`, as of a single pair.
     """
     differences_N = np.asarray(values_N) - np.asarray(others_N)
     n = len(differences_N)
@@ -76,17 +73,20 @@ def compare(
         return None
     if differences_N.mean() < 0:
         better, worse, differences_N = worse, better, -differences_N
-    mean, error = float(differences_N.mean()), math.hypot(stats.sem(differences_N), images_error)
-    half = float(stats.t.ppf(0.975, n - 1)) * error
+    mean = float(differences_N.mean())
+    error, degrees = with_images(float(stats.sem(differences_N)), n, images)
+    half = float(stats.t.ppf(0.975, degrees)) * error
     # Rounding leaves differences that are the same on all seeds a spread of about 1e-17.
     t = mean / error if error > 1e-12 else np.inf if mean > 1e-12 else 0.0
-    p = float(2 * stats.t.sf(t, n - 1))
+    p = float(2 * stats.t.sf(t, degrees))
     wins = float(np.mean((differences_N > 0) + 0.5 * (differences_N == 0)))
     return Comparison(
         better=better,
         worse=worse,
         n=n,
         mean=mean,
+        sd=float(differences_N.std(ddof=1)),
+        images_error=images.error,
         low=mean - half,
         high=mean + half,
         p=p,
@@ -97,24 +97,20 @@ def compare(
 
 
 def compare_all(
-    values: Mapping[str, Mapping[int, float]], *, images_error: float = DIFFERENCE_ERROR
+    values: Mapping[str, Mapping[int, float]], tables: Mapping[str, ImageTable | None] | None = None
 ) -> list[Comparison]:
     """Compare every pair of approaches on their common seeds, clearest first.
 
     Args:
         values: Of each approach, its value by seed.
-        images_error: The part of a difference's standard error that more seeds do not make smaller.
+        tables: Of approaches whose hits are known; of a pair of others the seeds alone are reckoned with.
     """
     found = []
     for one, other in combinations(values, 2):
         common = sorted(values[one].keys() & values[other].keys())
-        pair = compare(
-            one,
-            other,
-            np.array([values[one][seed] for seed in common]),
-            np.array([values[other][seed] for seed in common]),
-            images_error=images_error,
-        )
+        own, others = (np.array([values[each][seed] for seed in common]) for each in (one, other))
+        images = _images_error((tables or {}).get(one), (tables or {}).get(other), common, own - others)
+        pair = compare(one, other, own, others, images)
         if pair is not None:
             found.append(pair)
     adjusted = holm([pair.p for pair in found])
@@ -122,6 +118,16 @@ def compare_all(
         (replace(pair, p_holm=p) for pair, p in zip(found, adjusted, strict=True)),
         key=lambda pair: (pair.p_holm, pair.p),
     )
+
+
+def _images_error(
+    one: ImageTable | None, other: ImageTable | None, seeds: Sequence[int], differences_S: np.ndarray
+) -> ImagesError:
+    """Of the mean difference over these seeds, from those of them whose hits are known of both."""
+    if one is None or other is None:
+        return SEEDS_ALONE
+    known = sorted({*one.seeds} & {*other.seeds} & {*seeds})
+    return one.of(known).less(other.of(known)).error(differences_S[np.searchsorted(seeds, known)])
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -8,10 +8,10 @@ import numpy as np
 from scipy import stats
 
 from sweeps.analysis.check import FINE, KNOW, LOOK, Check, CheckedSweep, look_or_fine
-from sweeps.analysis.comparisons import DIFFERENCE_ERROR, ERROR, Comparison, holm
+from sweeps.analysis.comparisons import ERROR, Comparison, holm
 from sweeps.analysis.summary import ApproachSummary
 from sweeps.analysis.verdict import BETTER, versus
-from sweeps.core.formatting import percent, points
+from sweeps.core.formatting import points
 from sweeps.stages.ranking import fresh_scores
 
 POWER = 0.8
@@ -63,8 +63,12 @@ def separation(sweep: CheckedSweep) -> Check:
     text = (
         f"If that is the true difference, about {needed} seeds would show it in four of five sweeps{such}."
         if needed
-        else "No number of seeds would show so small a difference reliably, since the choice of the pool's images "
-        f"alone moves a difference by {percent(DIFFERENCE_ERROR)} points."
+        else "No number of seeds would show so small a difference reliably"
+        + (
+            f", since the choice of the pool's images alone moves it by {100 * pair.images_error:.2f} points."
+            if pair.images_error
+            else "."
+        )
     )
     return Check(mark=LOOK, title=title, text=f"{pair.n} seeds do not show {difference}. {text}")
 
@@ -77,13 +81,10 @@ def seeds_needed(pair: Comparison, pairs: int) -> int | None:
     there were, which did not show it.
     """
     z = stats.norm.isf(ERROR / 2 / pairs) + stats.norm.ppf(POWER)
-    of_seeds = (pair.mean / z) ** 2 - DIFFERENCE_ERROR**2
+    of_seeds = (pair.mean / z) ** 2 - pair.images_error**2
     if of_seeds <= 0:
         return None
-    error = (pair.high - pair.low) / 2 / stats.t.ppf(0.975, pair.n - 1)
-    variance = max(error**2 - DIFFERENCE_ERROR**2, 0.0) * pair.n
-    needed: int = math.ceil(variance / of_seeds)
-    return max(pair.n + 1, needed)
+    return max(pair.n + 1, math.ceil(pair.sd**2 / of_seeds))
 
 
 def optimism(sweep: CheckedSweep) -> Check:
@@ -130,10 +131,13 @@ def test_openings(sweep: CheckedSweep) -> Check:
 def intervals(sweep: CheckedSweep) -> Check:
     """What no sweep on one data set can say."""
     best = sweep.rows[0].confirmed if sweep.rows else None
-    error = f" ({percent(best.images_error)} points as a standard error)" if best and best.images_error else ""
-    text = (
-        "All intervals hold for other draws of ten images and for other images of the same source; what the choice of "
-        f"these 2000 images adds{error} was measured on PneumoniaMNIST. They say nothing of other hospitals, machines "
-        "or diseases."
+    images = sum(sweep.summary.spec.protocol.pool)
+    adds = (
+        "The intervals hold for other draws and for other images of the same source; what the choice of these "
+        f"{images} images adds ({100 * best.images_error:.2f} points as a standard error, to the first) is estimated "
+        "from which of them each seed got right."
+        if best and best.images_error
+        else f"The intervals hold for other draws from these {images} images."
     )
+    text = f"{adds} They say nothing of other sources, such as other hospitals, machines or diseases."
     return Check(mark=KNOW, title="What the intervals cover", text=text)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
+from sweeps.analysis.image_error import SEEDS_ALONE, Hits, ImagesError, hits_of, with_images
+from sweeps.store.spec import Spec
 from trainables.parts.metrics import METRICS
-from trainables.parts.protocol import TEST, VALIDATION
+from trainables.parts.protocol import VALIDATION
 from trainables.parts.results import SeedResult
 
-# All seeds validate on images of one pool of 2000. Had it been another 2000, every mean would have moved together, by
-# this much as a standard error (measured on PneumoniaMNIST with this protocol; other images may have another). More
-# seeds do not make it smaller.
-POOL_ERROR = 0.0048
+# What the metrics of `SeedResult.recalls` are called here: this, and the number of the class.
+RECALL = "recall_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +23,9 @@ class Estimate:
     """A mean over `n` seeds. `sd` is the spread of single seeds, `low` to `high` the 95 % interval of the mean.
 
     `iqm` is the interquartile mean: what is left after cutting a quarter of the seeds off either end; it is less moved
-    by a few unlucky draws of ten images. `images_error` is the standard error, included in the interval, that comes
-    from scoring all seeds on the same images; 0 where the interval speaks of the seeds alone. With one seed `sd`, `low`
-    and `high` are None.
+    by a few unlucky draws of images to learn from. `images_error` is the standard error, included in the interval, that
+    comes from the choice of the images that all seeds share; 0 where the interval speaks of the seeds alone. With one
+    seed `sd`, `low` and `high` are None.
     """
 
     n: int
@@ -38,59 +37,84 @@ class Estimate:
     images_error: float
 
 
-def estimate(values_N: np.ndarray, images_error: float = 0.0) -> Estimate | None:
+def estimate(values_N: np.ndarray, images: ImagesError = SEEDS_ALONE) -> Estimate | None:
     """Summarise one value per seed; None if there is none.
 
-    The interval is Student's t over seeds, widened by `images_error` as independent errors add (the root of the sum of
-    squares), and cut to 0..1.
+    The interval is Student's t, with the standard error over seeds and that of the images as `with_images` adds them,
+    cut to 0..1.
     """
     n = len(values_N)
     if n == 0:
         return None
     mean, iqm = float(np.mean(values_N)), float(stats.trim_mean(values_N, 0.25))
     if n == 1:
-        return Estimate(n=n, mean=mean, iqm=iqm, sd=None, low=None, high=None, images_error=images_error)
+        return Estimate(n=n, mean=mean, iqm=iqm, sd=None, low=None, high=None, images_error=images.error)
     sd = float(np.std(values_N, ddof=1))
-    of_seeds = float(stats.t.ppf(0.975, n - 1) * stats.sem(values_N))
-    half = math.hypot(of_seeds, float(stats.norm.ppf(0.975)) * images_error)
+    error, degrees = with_images(float(stats.sem(values_N)), n, images)
+    half = float(stats.t.ppf(0.975, degrees)) * error
     low, high = max(mean - half, 0.0), min(mean + half, 1.0)
-    return Estimate(n=n, mean=mean, iqm=iqm, sd=sd, low=low, high=high, images_error=images_error)
+    return Estimate(n=n, mean=mean, iqm=iqm, sd=sd, low=low, high=high, images_error=images.error)
 
 
-def estimates(results: Iterable[SeedResult], split: str, test_counts: tuple[int, ...]) -> dict[str, Estimate]:
-    """Each metric over the seeds that have it on this split.
+def estimates(
+    results: Sequence[SeedResult], split: str, stage: str, spec: Spec, metrics: Sequence[str] | None = None
+) -> dict[str, Estimate]:
+    """Each metric over the seeds that have it on this split, with the recall of each class as `recall_0` and so on.
+
+    The error that the images add is estimated from the seeds' hits, where at least two seeds have some. AUROC and the
+    Brier score are no shares of hits, so that their intervals speak of the seeds alone.
 
     Args:
-        results: Of one configuration.
+        results: Of one configuration in one stage.
         split: Validation or test.
-        test_counts: Images of each class of the test split.
+        stage: Search or confirmation.
+        spec: Of the sweep.
+        metrics: Which; all of them by default.
     """
     found = sorted((r for r in results if r.split == split and r.error is None), key=lambda r: r.seed)
-    values = {metric: np.array([getattr(r, metric) for r in found], dtype=float) for metric in METRICS}
     if not found:
         return {}
-    errors = {VALIDATION: _pool_errors, TEST: lambda: _test_errors(values, test_counts)}[split]()
-    summaries = {metric: estimate(of_metric, errors.get(metric, 0.0)) for metric, of_metric in values.items()}
-    return {metric: value for metric, value in summaries.items() if value is not None}
+    hits = hits_of(found, split, stage, spec)
+    summaries = {}
+    for metric in metrics or (*METRICS, *(f"{RECALL}{number}" for number in range(len(found[0].recalls)))):
+        values = {r.seed: value for r in found if (value := _value(r, metric)) is not None}
+        images = _images_error(metric, hits, values) if hits and values else SEEDS_ALONE
+        summary = estimate(np.array(list(values.values()), dtype=float), images)
+        if summary is not None:
+            summaries[metric] = summary
+    return summaries
 
 
-def _pool_errors() -> dict[str, float]:
-    # On balanced images the two are the same number. Of the other metrics the pool's part was not measured.
-    return {"accuracy": POOL_ERROR, "balanced_accuracy": POOL_ERROR}
+def _value(result: SeedResult, metric: str) -> float | None:
+    if metric.startswith(RECALL):
+        return result.recalls[int(metric.removeprefix(RECALL))]
+    value: float | None = getattr(result, metric)
+    return value
 
 
-def _test_errors(values: dict[str, np.ndarray], counts: tuple[int, ...]) -> dict[str, float]:
-    """Binomial standard errors of proportions of test images; of AUROC and the Brier score there is none."""
-    normal, pneumonia = counts
-    sensitivity = _binomial(values["sensitivity"].mean(), pneumonia)
-    specificity = _binomial(values["specificity"].mean(), normal)
-    return {
-        "accuracy": _binomial(values["accuracy"].mean(), normal + pneumonia),
-        "balanced_accuracy": math.hypot(sensitivity, specificity) / 2,
-        "sensitivity": sensitivity,
-        "specificity": specificity,
-    }
+def accuracy(results: Sequence[SeedResult], stage: str, spec: Spec) -> Estimate | None:
+    """The validation accuracy of one configuration's seeds of one stage; None if there is none."""
+    return estimates(results, VALIDATION, stage, spec, ("accuracy",)).get("accuracy")
 
 
-def _binomial(share: float, count: int) -> float:
-    return math.sqrt(share * (1 - share) / count)
+def _images_error(metric: str, hits: Hits, values: Mapping[int, float]) -> ImagesError:
+    """Of a metric's mean over seeds, from those of them that have hits."""
+    weights_K = _weights(metric, hits.shares)
+    table = hits.table(weights_K) if weights_K is not None else None
+    if table is None:
+        return SEEDS_ALONE
+    known = [seed for seed in table.seeds if seed in values]
+    return table.of(known).error(np.array([values[seed] for seed in known]))
+
+
+def _weights(metric: str, share_K: np.ndarray) -> np.ndarray | None:
+    """What the recall of each class counts in a metric; None if the metric is no sum of recalls."""
+    if metric == "accuracy":
+        return share_K
+    if metric == "balanced_accuracy":
+        return np.full(len(share_K), 1 / len(share_K))
+    of_class = {"specificity": 0, "sensitivity": 1}
+    if metric in of_class or metric.startswith(RECALL):
+        number = of_class[metric] if metric in of_class else int(metric.removeprefix(RECALL))
+        return (np.arange(len(share_K)) == number).astype(float)
+    return None

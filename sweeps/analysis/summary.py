@@ -14,14 +14,15 @@ import numpy as np
 from search_spaces.published.settings import Published
 from sweeps.analysis import caveats
 from sweeps.analysis.comparisons import Comparison, compare_all
-from sweeps.analysis.intervals import POOL_ERROR, Estimate, estimate, estimates
+from sweeps.analysis.image_error import hits_of
+from sweeps.analysis.intervals import Estimate, accuracy, estimates
 from sweeps.analysis.shot_curve import ShotCurve, shot_curve
 from sweeps.core.challenge import Approach
 from sweeps.core.provenance import without_password
 from sweeps.stages.ranking import best_complete, confirmed_results, fresh_scores
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec, Start, Stored
-from sweeps.store.trials import CONFIRM, CURVE, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, CURVE, SEARCH, TrialRecord, searched
 from trainables.parts.protocol import TEST, VALIDATION
 from trainables.parts.results import SeedResult
 
@@ -160,7 +161,7 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
     rows = ranked(
         [_summarise(trials, approach, wanted, spec, journal.stopped(approach.name)) for approach in approaches]
     )
-    comparisons = compared(trials, rows)
+    comparisons = compared(trials, rows, spec)
     winners = {row.approach: row.best_trial for row in rows if row.best_trial is not None}
     return Summary(
         sweep=journal.folder.name,
@@ -195,14 +196,16 @@ def without_password_in(start: Start) -> Start:
     return start.model_copy(update={"options": {**start.options, "tracking_uri": without_password(uri)}})
 
 
-def compared(trials: Sequence[TrialRecord], rows: Sequence[ApproachSummary]) -> list[Comparison]:
+def compared(trials: Sequence[TrialRecord], rows: Sequence[ApproachSummary], spec: Spec) -> list[Comparison]:
     """Every pair of confirmed approaches on their common fresh seeds, by validation accuracy."""
+    best = {row.approach: row.best_trial for row in rows if row.is_confirmed and row.best_trial is not None}
+    hits = {
+        name: hits_of(confirmed_results(trials, name, number), VALIDATION, CONFIRM, spec)
+        for name, number in best.items()
+    }
     return compare_all(
-        {
-            row.approach: fresh_scores(trials, row.approach, row.best_trial)
-            for row in rows
-            if row.is_confirmed and row.best_trial is not None
-        }
+        {name: fresh_scores(trials, name, number) for name, number in best.items()},
+        {name: found.table(found.shares) for name, found in hits.items() if found},
     )
 
 
@@ -215,8 +218,8 @@ def _summarise(
     states = [trial.state for trial in in_search]
     best = best_complete(own, name)
     confirmed = confirmed_results(own, name, best.number) if best else ()
-    search = estimate(best.values("accuracy"), POOL_ERROR) if best else None
-    validation = estimates(confirmed, VALIDATION, spec.test_counts)
+    search = accuracy(best.results, SEARCH, spec) if best else None
+    validation = estimates(confirmed, VALIDATION, CONFIRM, spec)
     found = validation.get("accuracy")
     failed = [t.reason for t in own if t.stage == CONFIRM and best and t.of_trial == best.number and t.state == "FAIL"]
     all_results = [result for trial in own for result in trial.results]
@@ -240,10 +243,10 @@ def _summarise(
         confirmed_failure=failed[0] if failed else None,
         optimism=search.mean - found.mean if search and found else None,
         confirmed_validation=validation,
-        test=estimates(confirmed, TEST, spec.test_counts),
+        test=estimates(confirmed, TEST, CONFIRM, spec),
         test_openings=len(opened),
         published=published_number(approach.published) if approach.published else None,
-        at_published_setting=_at_published_setting(in_search, approach),
+        at_published_setting=_at_published_setting(in_search, approach, spec),
         seeds_run=len({(r.seed, trial.stage, trial.number) for trial in own for r in trial.results}),
         seconds=math.fsum(result.seconds for result in all_results),
         # More shots may take longer, so that the curve's seeds are not asked.
@@ -265,11 +268,11 @@ def published_number(published: Published, variant: str = "") -> PublishedNumber
     )
 
 
-def _at_published_setting(in_search: Sequence[TrialRecord], approach: Approach) -> Estimate | None:
+def _at_published_setting(in_search: Sequence[TrialRecord], approach: Approach, spec: Spec) -> Estimate | None:
     """Ours at the published setting, on the search's seeds; it is the first configuration of every search."""
     for trial in in_search:
         if approach.start is not None and trial.params == dict(approach.start) and trial.state == "COMPLETE":
-            return estimate(trial.values("accuracy"), POOL_ERROR)
+            return accuracy(trial.results, SEARCH, spec)
     return None
 
 

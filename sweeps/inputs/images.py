@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -69,10 +70,17 @@ def find_dataset(
         beside=None,
         size_px=size_px or SMALL_PX,
         load=load,
-        phantom=lambda: phantom_dataset(shots, validation),
+        phantom=lambda: _phantom(size_px, shots, validation),
         loudly="SYNTHETIC IMAGES",
         instead="The built-in phantom is used instead; no number below is about real X-rays",
     )
+
+
+def _phantom(size_px: int | None, shots: Sequence[int], validation: int | None) -> Dataset:
+    dataset = phantom_dataset(shots, validation)
+    if size_px in (None, SMALL_PX):
+        return dataset
+    return replace(dataset, notices=(f"--size {size_px} means nothing here: the phantom has {SMALL_PX} pixels.",))
 
 
 def find_other(

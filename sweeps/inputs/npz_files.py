@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from trainables.parts.datasets import LabelledSplit, ReadImages, fingerprint, re
 SPLITS = ("train", "val", "test")
 # What a file may take of this machine's memory once it is unpacked: small files can hold very much.
 MOST_OF_MEMORY = 0.5
+# By their fingerprints, sets whose classes have names whatever a copy is called and whatever form it has.
+KNOWN = {"bb38d5ceb4993e36": "pneumoniamnist"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ def read_npz(
     """
     arrays = _arrays(path, ("train",) if train_only else SPLITS)
     splits = [split for split in SPLITS if f"{split}_images" in arrays]
-    labels = read_labels(path, {split: arrays[f"{split}_labels"] for split in splits}, _names_of(path))
+    labels = read_labels(path, {split: arrays[f"{split}_labels"] for split in splits}, _names_of(path.stem))
     for split in splits:
         images, count = arrays[f"{split}_images"], len(labels.of_split[split])
         if images.ndim == 0 or len(images) != count:
@@ -60,7 +62,7 @@ def read_npz(
     found_print = fingerprint(_as_fingerprinted(pixels, labels, groups_of_train))
     numbers = _numbers(path, groups_of_train, len(labels.of_split["train"]))
     train = LabelledSplit(images=pixels.of_split["train"], labels=labels.of_split["train"], groups=numbers)
-    notices = [*pixels.notices]
+    notices = [*pixels.notices, *_of_grades(path)]
     test = None
     if "test" in splits:
         test = LabelledSplit(images=pixels.of_split["test"], labels=labels.of_split["test"])
@@ -74,7 +76,7 @@ def read_npz(
     return ReadImages(
         source=str(path.resolve()),
         fingerprint=found_print,
-        classes=labels.classes,
+        classes=_names_of(KNOWN[found_print]) if found_print in KNOWN else labels.classes,
         train=train,
         test=test,
         of_train=tuple(np.bincount(train.labels, minlength=len(labels.classes)).tolist()),
@@ -96,8 +98,7 @@ def _arrays(path: Path, splits: Sequence[str]) -> dict[str, np.ndarray]:
             if missing:
                 found = ", ".join(file.files) or "nothing"
                 raise BadInput(
-                    f"Expected {', '.join(wanted)} in {path}; got {found}. Save them with "
-                    "numpy.savez(path, train_images=..., train_labels=..., test_images=..., test_labels=...)."
+                    f"Expected {', '.join(wanted)} in {path}; got {found}. Give an .npz file of MedMNIST's form."
                 )
             _check_size(path, file.zip, wanted)
             arrays = {key: file[key] for key in wanted}
@@ -133,10 +134,18 @@ def _check_size(path: Path, archive: zipfile.ZipFile, keys: Sequence[str]) -> No
         )
 
 
-def _names_of(path: Path) -> tuple[str, ...]:
-    """The class names of the MedMNIST set that a file is named after; none if there is no such set."""
-    info = medmnist.INFO.get(path.stem.split("_")[0], {"label": {}})
+def _names_of(name: str) -> tuple[str, ...]:
+    """The class names of the MedMNIST set of that name, of whatever size; none if there is no such set."""
+    info = medmnist.INFO.get(name.split("_")[0], {"label": {}})
     return tuple(info["label"].values())
+
+
+def _of_grades(path: Path) -> Iterator[str]:
+    """What is to be said of a MedMNIST set whose classes have an order."""
+    if "ordinal" in medmnist.INFO.get(path.stem.split("_")[0], {"task": ""})["task"]:
+        yield (
+            f"The classes of {path} are grades: a next one is as wrong here as any other, since classes have no order."
+        )
 
 
 def _pixels(path: Path, of_split: dict[str, np.ndarray], size_px: int | None) -> _Pixels:
@@ -193,7 +202,7 @@ def _with_axes(path: Path, split: str, images: np.ndarray) -> np.ndarray:
         )
     if not len(images):
         # A range of nothing cannot be told.
-        images = images.astype(np.uint8)
+        images = np.zeros(images.shape, np.uint8)
     return images
 
 

@@ -9,7 +9,7 @@ from sweeps.analysis.caveats import with_warnings
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.progress import duration
 from sweeps.inputs.inputs import Inputs
-from sweeps.run import shot_curve
+from sweeps.run import plan_of_images, shot_curve
 from sweeps.run.options import SweepOptions
 from sweeps.stages.racing import Racing
 from sweeps.views.text_table import aligned
@@ -105,7 +105,7 @@ def text(
     lines = [
         challenge.title + with_warnings(warnings),
         "",
-        f"Images    {inputs.dataset.source} (fingerprint {inputs.dataset.fingerprint})",
+        *plan_of_images.lines(inputs.dataset),
         *(f"Weights   {name}: {each.source} (fingerprint {each.fingerprint})" for name, each in inputs.weights.items()),
         *([f"Precision {inputs.precision} in the backbones"] if inputs.weights else []),
         *(

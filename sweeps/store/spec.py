@@ -219,15 +219,15 @@ def differences(before: Spec, now: Spec) -> Iterator[Difference]:
     only where both use backbones. Weights and data sets that only `before` has do not count; those that only `now` has
     are told with None as what was before.
     """
+    if before.dataset.fingerprint != now.dataset.fingerprint:
+        old, new = before.dataset.fingerprint, now.dataset.fingerprint
+        yield Difference(part="dataset", what="images", before=old, now=new)
     if before.protocol != now.protocol:
         yield _of_protocols(before.protocol, now.protocol)
     for part, what in PLAIN_PARTS.items():
         old, new = getattr(before, part), getattr(now, part)
         if None not in (old, new) and old != new:
             yield Difference(part=part, what=what, before=str(old), now=str(new))
-    if before.dataset.fingerprint != now.dataset.fingerprint:
-        old, new = before.dataset.fingerprint, now.dataset.fingerprint
-        yield Difference(part="dataset", what="images", before=old, now=new)
     for part, what in (("weights", "weights of"), ("other_datasets", "images of")):
         known: Mapping[str, Source] = getattr(before, part)
         wanted: Mapping[str, Source] = getattr(now, part)

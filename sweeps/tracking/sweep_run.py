@@ -33,7 +33,7 @@ class SweepRun:
         params: Of the sweep's own run; MLflow never changes them.
         shared_tags: Of every run of the sweep.
         approach_tags: Of every run of each approach.
-        test_counts: Images of each class of the test split.
+        spec: What its numbers depend on.
         examples: A configuration of each approach, from which the saved view takes its columns.
     """
 
@@ -45,7 +45,7 @@ class SweepRun:
     params: Mapping[str, str]
     shared_tags: Mapping[str, str]
     approach_tags: Mapping[str, Mapping[str, str]]
-    test_counts: tuple[int, ...]
+    spec: Spec
     examples: Sequence[Mapping[str, Any]]
 
     @property
@@ -108,7 +108,7 @@ def of_start(
         params=params(spec),
         shared_tags=_source_tags(start),
         approach_tags={each.name: caveats.of_approach(spec, each) for each in challenge.approaches},
-        test_counts=spec.test_counts,
+        spec=spec,
         examples=[_example(approach) for approach in approaches],
     )
 

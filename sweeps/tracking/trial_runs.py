@@ -10,6 +10,7 @@ from typing import Any
 from sweeps.analysis.intervals import estimates
 from sweeps.core.commands import rerun_command
 from sweeps.core.formatting import percent, readable
+from sweeps.store.spec import Spec
 from sweeps.store.trials import CONFIRM, CURVE, TrialRecord
 from trainables.parts.metrics import METRICS
 from trainables.parts.protocol import TEST, VALIDATION
@@ -56,7 +57,7 @@ def logarithms(params: Mapping[str, Any]) -> dict[str, str]:
     return {f"{LOGARITHM_PREFIX}{name}": f"{math.log10(value):.2f}" for name, value in found.items()}
 
 
-def metrics(trial: TrialRecord, test_counts: tuple[int, ...]) -> list[tuple[str, float, int, int]]:
+def metrics(trial: TrialRecord, spec: Spec) -> list[tuple[str, float, int, int]]:
     """Name, value, time stamp and step: each seed's own metrics with the seed as the step, then the aggregates."""
     of_seeds = [
         (
@@ -69,11 +70,11 @@ def metrics(trial: TrialRecord, test_counts: tuple[int, ...]) -> list[tuple[str,
         for metric in (*METRICS, "seconds")
         if (value := getattr(result, metric)) is not None and not (metric == "seconds" and result.split == TEST)
     ]
-    found = aggregates(trial, test_counts)
+    found = aggregates(trial, spec)
     return of_seeds + [(key, round(value, 4), ended_ms(trial), 0) for key, value in found.items()]
 
 
-def aggregates(trial: TrialRecord, test_counts: tuple[int, ...]) -> dict[str, float]:
+def aggregates(trial: TrialRecord, spec: Spec) -> dict[str, float]:
     """Means of all metrics, sd and 95 % interval of the accuracies, number of seeds, and what they took.
 
     Only a complete trial's are named `accuracy_mean` and so on: one that was raced out or failed has `partial_` before
@@ -82,7 +83,7 @@ def aggregates(trial: TrialRecord, test_counts: tuple[int, ...]) -> dict[str, fl
     prefix = "" if trial.state == "COMPLETE" else "partial_"
     found: dict[str, float] = {}
     for split, of_split in ((VALIDATION, ""), (TEST, "test_")):
-        for metric, value in estimates(trial.results, split, test_counts).items():
+        for metric, value in estimates(trial.results, split, trial.stage, spec).items():
             name = f"{prefix}{of_split}{metric}"
             found[f"{name}_mean"] = value.mean
             if metric in ("accuracy", "balanced_accuracy") and value.sd is not None:

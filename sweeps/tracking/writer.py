@@ -125,7 +125,7 @@ class Writer:
         run_id, status = self._run(f"{trial.approach}:{trial.stage}:{trial.number}", tags, trial.started_ms)
         if status in trial_runs.STATUS.values():
             return 0
-        metrics = [Metric(*each) for each in trial_runs.metrics(trial, self.sweep.test_counts)]
+        metrics = [Metric(*each) for each in trial_runs.metrics(trial, self.sweep.spec)]
         params = [Param(name, value) for name, value in trial_runs.params(trial).items()]
         run_tags = [RunTag("mlflow.note.content", trial_runs.note(trial, self.sweep.folder))]
         run_tags += [RunTag("reason", trial.reason)] if trial.reason else []

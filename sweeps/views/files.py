@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from sweeps.analysis.intervals import POOL_ERROR, estimate
+from sweeps.analysis.intervals import accuracy
 from sweeps.core.challenge import Approach
 from sweeps.core.files import write_whole
 from sweeps.store.journal import Journal
-from sweeps.store.spec import Stored
+from sweeps.store.spec import Spec, Stored
 from sweeps.store.trials import SEARCH, TrialRecord
 from trainables.parts.metrics import metric_names, metrics_of
 from trainables.parts.protocol import VALIDATION
@@ -32,7 +32,7 @@ def write_files(journal: Journal, approaches: Sequence[Approach], summary: Store
     content = summary.model_dump(mode="json")
     write_whole(journal.folder / "summary.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
     seeds = seeds_frame(trials, journal.spec.protocol.classes)
-    for name, frame in (("trials", trials_frame(trials)), ("seeds", seeds)):
+    for name, frame in (("trials", trials_frame(trials, journal.spec)), ("seeds", seeds)):
         write_whole(journal.folder / f"{name}.csv", frame.to_csv(index=False))
         write_whole(journal.folder / f"{name}.parquet", parquet(frame))
 
@@ -65,13 +65,13 @@ def seeds_frame(trials: Iterable[TrialRecord], classes: Sequence[str]) -> pd.Dat
     return frame if frame["shots"].notna().any() else frame[columns]
 
 
-def trials_frame(trials: Iterable[TrialRecord]) -> pd.DataFrame:
+def trials_frame(trials: Iterable[TrialRecord], spec: Spec) -> pd.DataFrame:
     """One row for each configuration of the search: state, accuracy over its finished seeds, time, parameters."""
     rows = []
     for trial in trials:
         if trial.stage != SEARCH:
             continue
-        found = estimate(trial.values("accuracy"), POOL_ERROR)
+        found = accuracy(trial.results, SEARCH, spec)
         rows.append(
             {
                 "approach": trial.approach,

@@ -11,8 +11,6 @@ from pathlib import Path
 from sweeps.analysis import importance
 from sweeps.analysis.check import FINE, KNOW, LOOK, Check
 from sweeps.analysis.checks import checks
-from sweeps.analysis.comparisons import DIFFERENCE_ERROR
-from sweeps.analysis.intervals import POOL_ERROR
 from sweeps.analysis.shot_verdict import shot_verdict
 from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import verdict
@@ -70,6 +68,7 @@ class Page:
         to_look_at: How many of them are to be looked at.
         approaches: The table that is printed, too.
         legend: What its columns are.
+        intervals: What the intervals are made of.
         pairs: All comparisons of two approaches.
         shots: Scores by images that are learned from; None if that was not asked for.
         shot_steps: What more of them bring.
@@ -94,6 +93,7 @@ class Page:
     to_look_at: int
     approaches: Table
     legend: Sequence[str] = text_table.LEGEND
+    intervals: str
     pairs: Table
     shots: Table | None
     shot_steps: Table | None
@@ -112,8 +112,6 @@ class Page:
     classes: Mapping[str, str]
     files: Sequence[Named]
     plots_folder: str = PLOTS
-    pool_error_points: str = f"{100 * POOL_ERROR:.2f}"
-    difference_error_points: str = f"{100 * DIFFERENCE_ERROR:.1f}"
     least_complete: int = importance.LEAST_COMPLETE
     least_tried: int = importance.LEAST_TRIED
     resamples: int = importance.RESAMPLES
@@ -139,6 +137,7 @@ def page(folder: Path, summary: Summary, trials: Sequence[TrialRecord], plots: M
         checks=checked,
         to_look_at=sum(check.mark == LOOK for check in checked),
         approaches=report_tables.approaches(summary),
+        intervals=_intervals(summary),
         pairs=report_tables.pairs(summary),
         shots=shot_tables.table(summary),
         shot_steps=shot_tables.steps(summary),
@@ -164,6 +163,27 @@ def page(folder: Path, summary: Summary, trials: Sequence[TrialRecord], plots: M
 
 def _shot_words(summary: Summary) -> list[str]:
     return [*shot_verdict(summary), shot_tables.legend(summary.shot_curve)] if summary.shot_curve else []
+
+
+def _intervals(summary: Summary) -> str:
+    """What the intervals are made of, and how much of them the images are, in one sentence or two."""
+    means = [row.confirmed.images_error for row in summary.approaches if row.confirmed and row.confirmed.images_error]
+    pairs = [pair.images_error for pair in summary.comparisons if pair.images_error]
+    text = "The 95 % interval is Student's t over the seeds"
+    if not means:
+        return f"{text} alone: of the images' part nothing is known here."
+    images = sum(summary.spec.protocol.pool)
+    of_pairs = f", and {_in_points(pairs)} points to the difference of two approaches" if pairs else ""
+    return (
+        f"{text}, widened for the images that all of them share, by an error estimated from which images each seed got "
+        f"right. As a standard error, the choice of these {images} images adds {_in_points(means)} points to an "
+        f"accuracy{of_pairs}. On the test split its own images' error is added likewise."
+    )
+
+
+def _in_points(errors: Sequence[float]) -> str:
+    ends = sorted({f"{100 * error:.2f}" for error in (min(errors), max(errors))}, key=float)
+    return " to ".join(ends)
 
 
 def _left_out(summary: Summary) -> list[str]:

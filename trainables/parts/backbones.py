@@ -264,8 +264,9 @@ def coloured(images: Tensor, size_px: int, normalisation: str, interpolation: st
         interpolation: As in `FeatureSpec`.
     """
     means, sds = (torch.tensor(values)[:, None, None] for values in INPUT_NORMALISATIONS[normalisation])
-    # Planes, each in a row of memory, are interpolated one by one: three that are equal give the bits of one.
-    planes = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
+    # Colours are planes like others here, since torch has another kernel for images of three: so three equal colours
+    # have the bits of grey.
+    planes = (images if images.ndim == 3 else images.permute(0, 3, 1, 2).flatten(0, 1))[:, None]
     resized = interpolate(
         planes.float() / 255,
         size=(size_px, size_px),
@@ -273,7 +274,8 @@ def coloured(images: Tensor, size_px: int, normalisation: str, interpolation: st
         align_corners=False,
         antialias=max(planes.shape[2:]) > size_px,
     )
-    return ((resized - means) / sds).contiguous(memory_format=torch.channels_last)
+    colours = resized.reshape(len(images), -1, size_px, size_px)
+    return ((colours - means) / sds).contiguous(memory_format=torch.channels_last)
 
 
 def _inputs(spec: FeatureSpec, images: Tensor) -> Tensor:

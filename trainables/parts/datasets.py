@@ -152,7 +152,7 @@ def resized(planes: np.ndarray, size_px: int) -> np.ndarray:
         np.asarray(Image.fromarray(plane).resize((size_px, size_px), filtering))
         for plane in planes.reshape(-1, *planes.shape[-2:])
     ]
-    return np.stack(flat).reshape(*planes.shape[:-2], size_px, size_px)
+    return np.array(flat, np.uint8).reshape(*planes.shape[:-2], size_px, size_px)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,8 +207,8 @@ def dataset_of(
     for name, size, learn in zip(read.classes, sizes, shots, strict=True):
         if size < learn + 1:
             raise MisfitError(
-                f"Expected at least {learn + 1} training images of {name} in {read.source}, {learn} to learn from and "
-                f"one to be scored on; got {size}. Give fewer shots, or more images."
+                f"Expected at least {learn + 1} training images of class {name} in {read.source}, {learn} to "
+                f"learn from and one to be scored on; got {size}. Give fewer shots, or more images."
             )
     _check_test(read, test)
     if pool.groups is not None:
@@ -245,7 +245,7 @@ def other_of(name: str, read: ReadImages) -> OtherDataset:
         count = int(np.count_nonzero(read.train.labels == label))
         if count < LEAST_PER_OTHER_CLASS:
             raise MisfitError(
-                f"Expected at least {LEAST_PER_OTHER_CLASS} training images of {of_class} in {read.source}; got "
+                f"Expected at least {LEAST_PER_OTHER_CLASS} training images of class {of_class} in {read.source}; got "
                 f"{count}. Add some, or leave the class out."
             )
     return OtherDataset(
@@ -330,7 +330,8 @@ def _check_test(read: ReadImages, test: LabelledSplit) -> None:
     if not counts.all():
         name = read.classes[int(counts.argmin())]
         raise MisfitError(
-            f"Expected at least one test image of {name} in {read.source}; got 0. Add some, or leave the class out."
+            f"Expected at least one test image of class {name} in {read.source}; got 0. Add some, or leave the class "
+            "out."
         )
 
 
@@ -346,9 +347,9 @@ def _check_groups(read: ReadImages, pool: LabelledSplit, shots: Sequence[int]) -
         needed = shots[label] + sum(others) + 1
         if len(of_class[label]) < needed:
             raise MisfitError(
-                f"Expected at least {needed} groups (such as patients) of {name} to draw from in {read.source}, "
-                f"{needed - 1} that may be learned from and one to be scored on; got {len(of_class[label])}. Give "
-                "fewer shots, or more groups."
+                f"Expected at least {needed} groups (such as patients) of class {name} to draw from in {read.source}; "
+                f"got {len(of_class[label])}, and a seed may learn from {needed - 1} of them. Give fewer shots, or "
+                "more groups."
             )
 
 

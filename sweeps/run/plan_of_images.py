@@ -1,0 +1,68 @@
+"""What a plan says of the images: how many there are of each class, how they are drawn, and what limits what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from sweeps.views.text_table import aligned
+from trainables.parts.datasets import Dataset
+from trainables.parts.protocol import STUDY_VALIDATION
+
+
+def lines(dataset: Dataset) -> Iterator[str]:
+    """The images, how seeds draw from them, whose they are, and a table of the classes."""
+    protocol = dataset.protocol
+    side, kind = dataset.pool_images.shape[1], "grey" if dataset.pool_images.ndim == 3 else "colour"
+    yield f"Images    {dataset.source} (fingerprint {dataset.fingerprint}), {side} x {side} pixels, {kind}"
+    at_most = "at most " if protocol.groups else ""
+    yield (
+        f"Seeds     each learns from {protocol.support} images and is scored on {at_most}{protocol.validation} others "
+        f"of each class; fresh seeds on {at_most}{protocol.confirmation}"
+    )
+    yield from _limit(dataset)
+    yield _groups(dataset)
+    yield ""
+    yield aligned(_rows(dataset), left=("class",))
+    yield ""
+
+
+def _limit(dataset: Dataset) -> Iterator[str]:
+    """What keeps seeds from being scored on as many images as is usual."""
+    protocol = dataset.protocol
+    left = [size - learn for size, learn in zip(protocol.pool, protocol.shots, strict=True)]
+    least = int(np.argmin(left))
+    if protocol.confirmation == left[least] < STUDY_VALIDATION:
+        yield (
+            f"Limit     {protocol.pool[least]} images of class {protocol.classes[least]}: {protocol.shots[least]} "
+            f"learn, so {left[least]} of each class are left to be scored on; intervals are as wide as so few make them"
+        )
+
+
+def _groups(dataset: Dataset) -> str:
+    groups = dataset.protocol.groups
+    if not groups:
+        return "Groups    none: every image counts as a person of its own"
+    tested = f", {dataset.test_groups} to test on" if dataset.test_groups else ""
+    return f"Groups    {len(set(groups))} to draw from{tested}; none stands on two sides of a split"
+
+
+def _rows(dataset: Dataset) -> list[dict[str, str]]:
+    protocol = dataset.protocol
+    groups = np.array(protocol.groups)
+    rows = []
+    for label, name in enumerate(protocol.classes):
+        own = {"their groups": str(len(np.unique(groups[protocol.labels == label])))} if protocol.groups else {}
+        rows.append(
+            {
+                "class": name,
+                "training images": str(dataset.of_train[label]),
+                "drawn from": str(protocol.pool[label]),
+                **own,
+                "learn": str(protocol.shots[label]),
+                "scored": str(protocol.validation),
+                "test images": str(dataset.test_counts[label]),
+            }
+        )
+    return rows
