@@ -85,6 +85,7 @@ VALUES = {
     "--shots": NUMBERS,
     "--validation": NUMBERS,
     "--precision": st.sampled_from(["auto", "float32", "bfloat16"]) | TEXTS,
+    "--metric": st.sampled_from(["balanced_accuracy", "auroc"]) | TEXTS,
     "--name": NAMES,
     "--resume": NAMES,
     "--results-dir": st.just("results") | PATHS,
@@ -101,8 +102,10 @@ VALUES = {
     "--trial": st.sampled_from(["0", "1", "2"]) | TEXTS,
     "--seed": st.sampled_from(["0", "1000", "2000"]) | TEXTS,
 }
-OF_A_SEARCH = {"--num-samples", "--seeds", "--confirm-seeds", "--backbone", "--time-budget", "--search-seed"}
-OF_A_SEARCH |= {"--shot-curve"}
+OF_A_SEARCH = {
+    *("--num-samples", "--seeds", "--confirm-seeds", "--metric", "--backbone", "--time-budget", "--search-seed"),
+    "--shot-curve",
+}
 OF_RERUN = {"--approach", "--trial", "--seed", "--dataset", "--weights", "--also"}
 OF_ANY_SWEEP = VALUES.keys() - OF_A_SEARCH - {"--approach", "--trial", "--seed", "--epochs", "--sweep"}
 FLAGS = {

@@ -31,6 +31,7 @@ FLAGS = [
     "--seeds",
     "--confirm-seeds",
     "--shot-curve",
+    "--metric",
     "--backbone",
     "--time-budget",
     "--search-seed",
@@ -65,8 +66,16 @@ def test_every_flag_is_a_field_of_the_options():
 
 def test_a_command_without_a_search_has_no_flags_of_one():
     found = re.findall(r"\[(--[a-z-]+)", parser(CHALLENGE, ReproduceOptions).format_usage())
-    of_a_search = {"--num-samples", "--seeds", "--confirm-seeds", "--shot-curve", "--backbone", "--time-budget"}
-    of_a_search |= {"--search-seed"}
+    of_a_search = {
+        "--num-samples",
+        "--seeds",
+        "--confirm-seeds",
+        "--shot-curve",
+        "--metric",
+        "--backbone",
+        "--time-budget",
+        "--search-seed",
+    }
     assert set(found) == {*FLAGS, "--sweep"} - of_a_search
     with pytest.raises(BadInput, match="--seeds"):
         parse(CHALLENGE, ["--seeds", "5"], ReproduceOptions)
@@ -102,7 +111,7 @@ def test_help_names_every_flag_and_its_default(capsys):
         "precision",
         "search_seed",
     ):
-        described = text.split(f" --{field.replace('_', '-')} ")[-1]
+        _, described = re.split(rf" --{field.replace('_', '-')} [A-Z]", text)
         assert re.search(r"\(default: (.*?)\)", described)[1] == str(getattr(SweepOptions(), field)), field
 
 
@@ -122,6 +131,7 @@ def test_defaults_are_as_documented():
         "approaches": (),
         "seeds": 10,
         "confirm_seeds": 50,
+        "metric": "balanced_accuracy",
         "dataset": "auto",
         "size": None,
         "shots": (5,),
@@ -164,6 +174,7 @@ FIRST = SweepOptions(
     approaches=NAMES[:2],
     seeds=4,
     confirm_seeds=5,
+    metric="auroc",
     dataset="phantom",
     size=64,
     shots=(2, 8),

@@ -10,12 +10,9 @@ from scipy import stats
 
 from sweeps.analysis.image_error import SEEDS_ALONE, Hits, ImagesError, hits_of, with_images
 from sweeps.store.spec import Spec
-from trainables.parts.metrics import METRICS
+from trainables.parts.metrics import RECALL, metric_names, metrics_of
 from trainables.parts.protocol import VALIDATION
 from trainables.parts.results import SeedResult
-
-# What the metrics of `SeedResult.recalls` are called here: this, and the number of the class.
-RECALL = "recall_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +56,7 @@ def estimate(values_N: np.ndarray, images: ImagesError = SEEDS_ALONE) -> Estimat
 def estimates(
     results: Sequence[SeedResult], split: str, stage: str, spec: Spec, metrics: Sequence[str] | None = None
 ) -> dict[str, Estimate]:
-    """Each metric over the seeds that have it on this split, with the recall of each class as `recall_0` and so on.
+    """Each metric over the seeds that have it on this split, by the names that `metric_names` gives.
 
     The error that the images add is estimated from the seeds' hits, where at least two seeds have some. AUROC and the
     Brier score are no shares of hits, so that their intervals speak of the seeds alone.
@@ -76,8 +73,10 @@ def estimates(
         return {}
     hits = hits_of(found, split, stage, spec)
     summaries = {}
-    for metric in metrics or (*METRICS, *(f"{RECALL}{number}" for number in range(len(found[0].recalls)))):
-        values = {r.seed: value for r in found if (value := _value(r, metric)) is not None}
+    classes = spec.protocol.classes
+    measured = {result.seed: metrics_of(result, classes) for result in found}
+    for metric in metrics or metric_names(classes):
+        values = {seed: value for seed, of_seed in measured.items() if (value := of_seed[metric]) is not None}
         images = _images_error(metric, hits, values) if hits and values else SEEDS_ALONE
         summary = estimate(np.array(list(values.values()), dtype=float), images)
         if summary is not None:
@@ -85,21 +84,14 @@ def estimates(
     return summaries
 
 
-def _value(result: SeedResult, metric: str) -> float | None:
-    if metric.startswith(RECALL):
-        return result.recalls[int(metric.removeprefix(RECALL))]
-    value: float | None = getattr(result, metric)
-    return value
-
-
-def accuracy(results: Sequence[SeedResult], stage: str, spec: Spec) -> Estimate | None:
-    """The validation accuracy of one configuration's seeds of one stage; None if there is none."""
-    return estimates(results, VALIDATION, stage, spec, ("accuracy",)).get("accuracy")
+def score(results: Sequence[SeedResult], stage: str, spec: Spec) -> Estimate | None:
+    """What ranks, on validation images, of one configuration's seeds of one stage; None if there is none."""
+    return estimates(results, VALIDATION, stage, spec, (spec.ranked_by,)).get(spec.ranked_by)
 
 
 def _images_error(metric: str, hits: Hits, values: Mapping[int, float]) -> ImagesError:
     """Of a metric's mean over seeds, from those of them that have hits."""
-    weights_K = _weights(metric, hits.shares)
+    weights_K = _weights(metric, hits.shares, hits.protocol.classes)
     table = hits.table(weights_K) if weights_K is not None else None
     if table is None:
         return SEEDS_ALONE
@@ -107,14 +99,11 @@ def _images_error(metric: str, hits: Hits, values: Mapping[int, float]) -> Image
     return table.of(known).error(np.array([values[seed] for seed in known]))
 
 
-def _weights(metric: str, share_K: np.ndarray) -> np.ndarray | None:
+def _weights(metric: str, share_K: np.ndarray, classes: Sequence[str]) -> np.ndarray | None:
     """What the recall of each class counts in a metric; None if the metric is no sum of recalls."""
     if metric == "accuracy":
         return share_K
     if metric == "balanced_accuracy":
         return np.full(len(share_K), 1 / len(share_K))
-    of_class = {"specificity": 0, "sensitivity": 1}
-    if metric in of_class or metric.startswith(RECALL):
-        number = of_class[metric] if metric in of_class else int(metric.removeprefix(RECALL))
-        return (np.arange(len(share_K)) == number).astype(float)
-    return None
+    of_class = {"specificity": 0, "sensitivity": 1, **{f"{RECALL}{name}": at for at, name in enumerate(classes)}}
+    return (np.arange(len(share_K)) == of_class[metric]).astype(float) if metric in of_class else None

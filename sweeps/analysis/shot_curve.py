@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-import numpy as np
-
-from sweeps.analysis.comparisons import Comparison, compare, compare_all, holm
-from sweeps.analysis.intervals import Estimate, estimates
+from sweeps.analysis.comparisons import Comparison, compare_all, holm
+from sweeps.analysis.image_error import ImageTable, hits_of
+from sweeps.analysis.intervals import Estimate, score
 from sweeps.stages.outcomes import NOT_ASKED
 from sweeps.stages.ranking import confirmed_trials, curve_trials
 from sweeps.store.spec import Spec, Stored
-from sweeps.store.trials import TrialRecord
+from sweeps.store.trials import CURVE, TrialRecord
 from trainables.parts.protocol import VALIDATION
 from trainables.parts.results import SeedResult
 
@@ -135,11 +134,6 @@ def own_shots(spec: Spec) -> int | None:
     return numbers.pop() if len(numbers) == 1 else None
 
 
-def at_shots(spec: Spec, shots: int) -> Spec:
-    """The spec of a sweep that learns from so many images of each class."""
-    return spec.model_copy(update={"protocol": spec.protocol.with_shots(shots)})
-
-
 def _runs(trials: Sequence[TrialRecord], name: str, number: int, spec: Spec) -> dict[int, list[TrialRecord]]:
     """What was run of a winner on fresh seeds, by shots."""
     own = own_shots(spec)
@@ -160,16 +154,12 @@ def _curve(name: str, runs: Mapping[int, Sequence[TrialRecord]], wanted: int, sp
 def _point(shots: int, runs: Sequence[TrialRecord], wanted: int, spec: Spec) -> CurvePoint:
     last = runs[-1]
     failure = last.reason if last.state == "FAIL" and last.reason != NOT_ASKED.reason else None
-    score = None if failure else _score(_results(runs), at_shots(spec, shots))
-    return CurvePoint(shots=shots, score=score, is_complete=bool(score and score.n >= wanted), failure=failure)
+    found = None if failure else score(_results(runs), CURVE, spec.at_shots(shots))
+    return CurvePoint(shots=shots, score=found, is_complete=bool(found and found.n >= wanted), failure=failure)
 
 
 def _results(runs: Sequence[TrialRecord]) -> list[SeedResult]:
     return [result for trial in runs for result in trial.results]
-
-
-def _score(results: Sequence[SeedResult], spec: Spec) -> Estimate | None:
-    return estimates(results, VALIDATION, spec.test_counts).get(spec.ranked_by)
 
 
 def _scores(runs: Sequence[TrialRecord]) -> dict[int, float]:
@@ -177,17 +167,29 @@ def _scores(runs: Sequence[TrialRecord]) -> dict[int, float]:
 
 
 def _step(fewer: int, more: int, runs: Mapping[int, Sequence[TrialRecord]], spec: Spec) -> Step | None:
-    before, after = _scores(runs[fewer]), _scores(runs[more])
-    seeds = sorted(before.keys() & after.keys())
-    pair = compare(
-        "more", "fewer", np.array([after[seed] for seed in seeds]), np.array([before[seed] for seed in seeds])
+    """The difference between two numbers of shots on their common seeds.
+
+    The images that both are scored on, and learn from, are those of the larger number but for a few, so that the error
+    of the images is that of a difference between two approaches that learn from so many.
+    """
+    numbers = {"more": more, "fewer": fewer}
+    found = compare_all(
+        {name: _scores(runs[shots]) for name, shots in numbers.items()},
+        {name: _images(runs[shots], shots, spec) for name, shots in numbers.items()},
     )
-    if pair is None:
+    if not found:
         return None
+    (pair,) = found
     mean, low, high = pair.mean, pair.low, pair.high
     if pair.better == "fewer":
         mean, low, high = -mean, -high, -low
     return Step(fewer=fewer, more=more, n=pair.n, mean=mean, low=low, high=high)
+
+
+def _images(runs: Sequence[TrialRecord], shots: int, spec: Spec) -> ImageTable | None:
+    """What each image adds to what ranks; None where that is no share of hits, or they are not known."""
+    hits = hits_of(_results(runs), VALIDATION, CURVE, spec.at_shots(shots)) if spec.ranked_by == "accuracy" else None
+    return hits.table(hits.shares) if hits else None
 
 
 def _pairs(
@@ -202,7 +204,9 @@ def _pairs(
     found: list[tuple[int, Comparison]] = []
     for shots in numbers:
         complete = [curve.approach for curve in curves if (point := curve.at(shots)) and point.is_complete]
-        found += [(shots, pair) for pair in compare_all({name: _scores(runs[name][shots]) for name in complete})]
+        scores = {name: _scores(runs[name][shots]) for name in complete}
+        tables = {name: _images(runs[name][shots], shots, spec) for name in complete}
+        found += [(shots, pair) for pair in compare_all(scores, tables)]
     adjusted = holm([pair.p for _, pair in found])
     by_shots: dict[int, list[Comparison]] = {shots: [] for shots in numbers}
     for (shots, pair), p in zip(found, adjusted, strict=True):

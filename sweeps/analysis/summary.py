@@ -15,7 +15,7 @@ from search_spaces.published.settings import Published
 from sweeps.analysis import caveats
 from sweeps.analysis.comparisons import Comparison, compare_all
 from sweeps.analysis.image_error import hits_of
-from sweeps.analysis.intervals import Estimate, accuracy, estimates
+from sweeps.analysis.intervals import Estimate, estimates, score
 from sweeps.analysis.shot_curve import ShotCurve, shot_curve
 from sweeps.core.challenge import Approach
 from sweeps.core.provenance import without_password
@@ -72,15 +72,16 @@ class ApproachSummary(Stored):
         stopped: Why its search was stopped early, if it was.
         best_trial: Number of its best complete configuration; None if there is none.
         best_params: That configuration.
-        search: Its accuracy on the search's seeds.
-        confirmed: Its accuracy on fresh seeds.
+        search: What ranks, on the search's seeds.
+        confirmed: What ranks, on fresh seeds.
         is_confirmed: Whether all its fresh seeds are there; only then it is ranked.
         confirmed_failure: Why its confirmation failed, if it did.
         optimism: Mean in the search less the confirmed mean.
         confirmed_validation: Every metric on fresh seeds.
         test: Every metric on the test split.
         test_openings: How many of its configurations were scored on the test split.
-        published: What the study gives; None for an approach that it does not have.
+        start: The configuration that its search starts from; None where the sampler begins by itself.
+        published: What the study gives; None for an approach that it does not have, or if these are not its images.
         at_published_setting: Ours at the setting that the search starts from, on the search's seeds.
         seeds_run: Seeds that were trained, in all its configurations.
         seconds: What they took, each on one CPU.
@@ -102,6 +103,7 @@ class ApproachSummary(Stored):
     confirmed_validation: Mapping[str, Estimate]
     test: Mapping[str, Estimate]
     test_openings: int
+    start: Mapping[str, Any] | None
     published: PublishedNumber | None
     at_published_setting: Estimate | None
     seeds_run: int
@@ -112,11 +114,6 @@ class ApproachSummary(Stored):
     def test_accuracy(self) -> Estimate | None:
         """Balanced accuracy on the test split."""
         return self.test.get("balanced_accuracy")
-
-    @property
-    def start(self) -> Mapping[str, Any] | None:
-        """The configuration that its search started from; None where the sampler began by itself."""
-        return self.published.params if self.published else None
 
     @property
     def is_best_at_start(self) -> bool:
@@ -178,7 +175,7 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
 def ranked(rows: Sequence[ApproachSummary]) -> list[ApproachSummary]:
     """The approaches, best first.
 
-    Confirmed ones come before the others, and among either the greatest mean validation accuracy on fresh seeds comes
+    Confirmed ones come before the others, and among either the greatest mean score on fresh seeds comes
     first. Equals, and those without a fresh seed, stay in the order of the rows, which is the challenge's.
     """
     return sorted(rows, key=_rank)
@@ -197,7 +194,10 @@ def without_password_in(start: Start) -> Start:
 
 
 def compared(trials: Sequence[TrialRecord], rows: Sequence[ApproachSummary], spec: Spec) -> list[Comparison]:
-    """Every pair of confirmed approaches on their common fresh seeds, by validation accuracy."""
+    """Every pair of confirmed approaches on their common fresh seeds, by what ranks, on validation images.
+
+    AUROC is no share of hits, so that its comparisons speak of the seeds alone.
+    """
     best = {row.approach: row.best_trial for row in rows if row.is_confirmed and row.best_trial is not None}
     hits = {
         name: hits_of(confirmed_results(trials, name, number), VALIDATION, CONFIRM, spec)
@@ -205,7 +205,7 @@ def compared(trials: Sequence[TrialRecord], rows: Sequence[ApproachSummary], spe
     }
     return compare_all(
         {name: fresh_scores(trials, name, number) for name, number in best.items()},
-        {name: found.table(found.shares) for name, found in hits.items() if found},
+        {name: found.table(found.shares) for name, found in hits.items() if found and spec.ranked_by == "accuracy"},
     )
 
 
@@ -218,9 +218,9 @@ def _summarise(
     states = [trial.state for trial in in_search]
     best = best_complete(own, name)
     confirmed = confirmed_results(own, name, best.number) if best else ()
-    search = accuracy(best.results, SEARCH, spec) if best else None
+    search = score(best.results, SEARCH, spec) if best else None
     validation = estimates(confirmed, VALIDATION, CONFIRM, spec)
-    found = validation.get("accuracy")
+    found = validation.get(spec.ranked_by)
     failed = [t.reason for t in own if t.stage == CONFIRM and best and t.of_trial == best.number and t.state == "FAIL"]
     all_results = [result for trial in own for result in trial.results]
     opened = {trial.of_trial for trial in own if any(result.split == TEST for result in trial.results)}
@@ -245,7 +245,8 @@ def _summarise(
         confirmed_validation=validation,
         test=estimates(confirmed, TEST, CONFIRM, spec),
         test_openings=len(opened),
-        published=published_number(approach.published) if approach.published else None,
+        start=approach.start,
+        published=published_number(approach.published) if approach.published and spec.is_of_the_study else None,
         at_published_setting=_at_published_setting(in_search, approach, spec),
         seeds_run=len({(r.seed, trial.stage, trial.number) for trial in own for r in trial.results}),
         seconds=math.fsum(result.seconds for result in all_results),
@@ -272,7 +273,7 @@ def _at_published_setting(in_search: Sequence[TrialRecord], approach: Approach, 
     """Ours at the published setting, on the search's seeds; it is the first configuration of every search."""
     for trial in in_search:
         if approach.start is not None and trial.params == dict(approach.start) and trial.state == "COMPLETE":
-            return accuracy(trial.results, SEARCH, spec)
+            return score(trial.results, SEARCH, spec)
     return None
 
 

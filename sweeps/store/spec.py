@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sweeps.core.errors import BadInput
-from trainables.parts.protocol import Protocol
+from trainables.parts.protocol import Protocol, study_protocol
 
 # What ranks, by the name that people ask for it with, and the metric of a result that has it. Validation images are as
 # many in each class, so their accuracy is the balanced one.
@@ -91,6 +91,15 @@ class Spec(Stored):
     def ranked_by(self) -> str:
         """The metric of a result that ranks."""
         return RANKED_BY[self.metric]
+
+    def at_shots(self, shots: int | None) -> Spec:
+        """The spec of a sweep that learns from so many images of each class; None is as many as this one."""
+        return self if shots is None else self.model_copy(update={"protocol": self.protocol.with_shots(shots)})
+
+    @property
+    def is_of_the_study(self) -> bool:
+        """Whether numbers can stand beside the study's: of its images, or of what stands in for them."""
+        return self.protocol == study_protocol() and self.ranked_by == "accuracy"
 
     @property
     def measured(self) -> str:
@@ -232,6 +241,6 @@ def differences(before: Spec, now: Spec) -> Iterator[Difference]:
         known: Mapping[str, Source] = getattr(before, part)
         wanted: Mapping[str, Source] = getattr(now, part)
         for name, source in wanted.items():
-            old = known[name].fingerprint if name in known else None
-            if old != source.fingerprint:
-                yield Difference(part=part, what=f"{what} {name}", before=old, now=source.fingerprint)
+            was = known[name].fingerprint if name in known else None
+            if was != source.fingerprint:
+                yield Difference(part=part, what=f"{what} {name}", before=was, now=source.fingerprint)

@@ -83,7 +83,7 @@ def aggregates(trial: TrialRecord, spec: Spec) -> dict[str, float]:
     prefix = "" if trial.state == "COMPLETE" else "partial_"
     found: dict[str, float] = {}
     for split, of_split in ((VALIDATION, ""), (TEST, "test_")):
-        for metric, value in estimates(trial.results, split, trial.stage, spec).items():
+        for metric, value in estimates(trial.results, split, trial.stage, spec.at_shots(trial.shots)).items():
             name = f"{prefix}{of_split}{metric}"
             found[f"{name}_mean"] = value.mean
             if metric in ("accuracy", "balanced_accuracy") and value.sd is not None:

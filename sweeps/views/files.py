@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from sweeps.analysis.intervals import accuracy
+from sweeps.analysis.intervals import score
 from sweeps.core.challenge import Approach
 from sweeps.core.files import write_whole
 from sweeps.store.journal import Journal
@@ -66,22 +66,22 @@ def seeds_frame(trials: Iterable[TrialRecord], classes: Sequence[str]) -> pd.Dat
 
 
 def trials_frame(trials: Iterable[TrialRecord], spec: Spec) -> pd.DataFrame:
-    """One row for each configuration of the search: state, accuracy over its finished seeds, time, parameters."""
+    """One row for each configuration of the search: state, score over its finished seeds, time, parameters."""
     rows = []
     for trial in trials:
         if trial.stage != SEARCH:
             continue
-        found = accuracy(trial.results, SEARCH, spec)
+        found = score(trial.results, SEARCH, spec)
         rows.append(
             {
                 "approach": trial.approach,
                 "trial": trial.number,
                 "state": trial.state,
                 "seeds": found.n if found else 0,
-                "accuracy_mean": found.mean if found else None,
-                "accuracy_sd": found.sd if found else None,
-                "accuracy_low": found.low if found else None,
-                "accuracy_high": found.high if found else None,
+                f"{spec.ranked_by}_mean": found.mean if found else None,
+                f"{spec.ranked_by}_sd": found.sd if found else None,
+                f"{spec.ranked_by}_low": found.low if found else None,
+                f"{spec.ranked_by}_high": found.high if found else None,
                 "seconds": trial.seconds,
                 "reason": trial.reason,
                 **{f"param.{name}": value for name, value in trial.params.items()},

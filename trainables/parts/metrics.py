@@ -14,6 +14,8 @@ from trainables.parts.results import SeedResult
 # Of every classifier, and what two classes have besides.
 OF_ALL = ("accuracy", "balanced_accuracy", "auroc", "brier")
 OF_TWO = ("sensitivity", "specificity")
+# The recall of a class of more than two is called this and the class's name.
+RECALL = "recall_"
 # As tables of two classes have them.
 METRICS = ("accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity", "brier")
 
@@ -68,7 +70,7 @@ def score(logits: np.ndarray, labels_N: np.ndarray) -> dict[str, Any]:
 
 def metric_names(classes: Sequence[str]) -> tuple[str, ...]:
     """What is measured of classes of these names; of more than two, the recall of each under its name."""
-    return METRICS if len(classes) == 2 else (*OF_ALL, *(f"recall_{name}" for name in classes))
+    return METRICS if len(classes) == 2 else (*OF_ALL, *(f"{RECALL}{name}" for name in classes))
 
 
 def metrics_of(result: SeedResult, classes: Sequence[str]) -> dict[str, float | None]:
