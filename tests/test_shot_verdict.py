@@ -41,7 +41,7 @@ def crossing():
     """`a`, the plain baseline, leads with one image, `b` with five and more."""
     made = [*winner("a", 0.80), *winner("b", 0.90)]
     for shots, of_a, of_b in ((1, 0.75, 0.60), (10, 0.82, 0.93), (20, 0.83, 0.931)):
-        made += [point("a", shots, of_a), point("b", shots, of_b, spread=0.012)]
+        made += [point("a", shots, of_a), point("b", shots, of_b, spread=0.05 if shots == 20 else 0.012)]
     return made
 
 
