@@ -13,8 +13,11 @@ from sweeps.stages.outcomes import NOT_ASKED
 from sweeps.stages.ranking import confirmed_trials, curve_trials
 from sweeps.store.spec import Spec, Stored
 from sweeps.store.trials import CURVE, TrialRecord
-from trainables.parts.protocol import VALIDATION
+from trainables.parts.protocol import VALIDATION, Protocol
 from trainables.parts.results import SeedResult
+
+# About twice as many each time, from a single image of each class on.
+USUAL_NUMBERS = (1, 2, 5, 10, 20)
 
 
 class CurvePoint(Stored):
@@ -126,6 +129,11 @@ def shot_curve(
     return ShotCurve(
         own=own, shots=tuple(numbers), curves=tuple(curves), pairs=tuple(_pairs(curves, runs, spec, comparisons))
     )
+
+
+def usual_numbers(protocol: Protocol) -> list[int]:
+    """Numbers of shots that are worth a curve, as far as these images are enough for them."""
+    return [shots for shots in USUAL_NUMBERS if 2 * shots <= min(protocol.pool)]
 
 
 def own_shots(spec: Spec) -> int | None:

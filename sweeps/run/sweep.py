@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from sweeps.analysis.shot_curve import usual_numbers
 from sweeps.analysis.summary import summarise
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.inputs.inputs import Inputs
@@ -117,6 +118,9 @@ def _conclude(prepared: Prepared[SweepOptions], journal: Journal, approaches: Se
 def _ways_on(prepared: Prepared[SweepOptions], journal: Journal) -> Iterator[str]:
     options = prepared.options
     yield f"Extend  {prepared.resume_command} --num-samples {2 * options.num_samples}"
+    numbers = usual_numbers(prepared.spec.protocol)
+    if numbers and not options.shot_curve:
+        yield f"Labels  {prepared.resume_command} --shot-curve {' '.join(map(str, numbers))}"
     begun = _begun(journal)
     short = [
         name for name in options.approaches if begun.get(name, 0) < options.num_samples and not journal.stopped(name)

@@ -11,6 +11,7 @@ from pathlib import Path
 from sweeps.analysis import importance
 from sweeps.analysis.check import FINE, KNOW, LOOK, Check
 from sweeps.analysis.checks import checks
+from sweeps.analysis.shot_curve import usual_numbers
 from sweeps.analysis.shot_verdict import shot_verdict
 from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import verdict
@@ -258,6 +259,10 @@ def _commands(folder: Path, summary: Summary) -> list[Named]:
         commands.append(Named(name="Go on where it stopped", text=last.resume))
     if asked := last.num_samples:
         commands.append(Named(name="Extend the search", text=f"{last.resume} --num-samples {2 * asked}"))
+    numbers = usual_numbers(summary.spec.protocol)
+    if numbers and not summary.shot_curve and last.num_samples:
+        curve = f"{last.resume} --shot-curve {' '.join(map(str, numbers))}"
+        commands.append(Named(name="See how many images you would need", text=curve))
     best = summary.approaches[0] if summary.approaches else None
     if best and best.best_trial is not None:
         seed = CONFIRM_SEEDS_FROM if best.confirmed else SEARCH_SEEDS_FROM
