@@ -182,7 +182,8 @@ def own(**more):
 def test_a_number_that_leaves_nothing_to_validate_on_is_refused():
     shot_curve.check((1, 24), own(), 8)
     assert refused(shot_curve.check, (1, 25), own(), 8) == (
-        "Expected --shot-curve with numbers up to 24, since dog has 25 images and one of them must validate; got 25."
+        "Expected --shot-curve with numbers up to 24, since there are 25 images of class dog and one of them must "
+        "validate; got 25."
     )
     # The protocol's own number has been looked at with the other options.
     shot_curve.check((25,), own(shots=(25, 25)), 8)

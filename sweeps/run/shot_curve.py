@@ -26,8 +26,8 @@ def check(shot_curve: Sequence[int], protocol: Protocol, confirm_seeds: int) -> 
     least, name = min(zip(protocol.pool, protocol.classes, strict=True))
     if asked[-1] >= least:
         raise BadInput(
-            f"Expected --shot-curve with numbers up to {least - 1}, since {name} has {least} images and one of them "
-            f"must validate; got {asked[-1]}."
+            f"Expected --shot-curve with numbers up to {least - 1}, since there are {least} images of class {name} "
+            f"and one of them must validate; got {asked[-1]}."
         )
     if protocol.groups:
         for seed in range(CONFIRM_SEEDS_FROM, CONFIRM_SEEDS_FROM + confirm_seeds):
