@@ -1,4 +1,4 @@
-"""Challenge 1: PneumoniaMNIST from ten training images and nothing else.
+"""Challenge 1: a few labelled images, ten of PneumoniaMNIST in the study, and nothing else.
 
 python sweeps/challenge1.py --num-samples 50
 """
@@ -42,7 +42,7 @@ from trainables.small_cnn import CNN, CNNCirillo, CNNSatoto, StarterCNN
 
 CHALLENGE = Challenge(
     name="challenge1",
-    title="Challenge 1: from scratch, ten training images",
+    title="Challenge 1: from scratch, few labelled images",
     approaches=with_published(
         PUBLISHED,
         Approach(

@@ -1,4 +1,4 @@
-"""Challenge 2: PneumoniaMNIST from ten training images and networks pretrained on others.
+"""Challenge 2: a few labelled images, ten of PneumoniaMNIST in the study, and networks pretrained on others.
 
 python sweeps/challenge2.py --num-samples 50
 """
@@ -77,7 +77,7 @@ on_demand = partial(Approach, is_default=False)
 
 CHALLENGE = Challenge(
     name="challenge2",
-    title="Challenge 2: networks trained on other images, ten training images",
+    title="Challenge 2: networks trained on other images, few labelled images",
     approaches=with_published(
         {**challenge1.PUBLISHED, **challenge2.PUBLISHED},
         # What needs no pretrained network, nor any.

@@ -71,7 +71,12 @@ def _parser() -> argparse.ArgumentParser:
         help="a point of the shot curve: images of each class to learn from, if not as many as in the sweep",
     )
     declared = declarations(SweepOptions)
-    for name, what in (("dataset", "the images"), ("weights", "the weights"), ("also", "other images")):
+    for name, what in (
+        ("dataset", "the images"),
+        ("group_by", "groups"),
+        ("weights", "the weights"),
+        ("also", "other images"),
+    ):
         option = declared[name]
         more: dict[str, Any] = {"nargs": "+", "action": "extend"} if option.adds_up else {}
         about = f"where {what} are, if not where they were"
@@ -154,6 +159,7 @@ def inputs_of(journal: Journal, approach: Approach, asked: argparse.Namespace) -
         size=had.size,
         shots=had.shots,
         validation=had.validation,
+        group_by=asked.group_by or had.group_by,
         also=asked.also or [f"{name}={each.source}" for name, each in spec.other_datasets.items()],
         weights=asked.weights or _one_option(weights),
         precision=spec.precision,

@@ -5,7 +5,7 @@ from torch import nn
 from trainables.cnn_attention import POSITIONS as CNN_POSITIONS
 from trainables.cnn_attention import CNNAttention, CnnAttentionConfig
 from trainables.parts.attention import KINDS, AttentionBlock, AttentionConfig, with_attention
-from trainables.parts.networks import Stage
+from trainables.parts.networks import Ends, Stage
 from trainables.resnet18 import ResNet18Attention, ResNet18AttentionConfig
 
 
@@ -31,6 +31,7 @@ def test_modules_are_blocks_after_the_stage(modules):
     torch.testing.assert_close(found.module(maps), expected)
 
 
+GREY_OF_TWO = Ends(inputs=1, outputs=1)
 TRAINING = {
     "learning_rate": 1e-3,
     "weight_decay": 0.0,
@@ -72,7 +73,7 @@ def test_attention_in_a_small_network_is_where_the_position_says(
     config = CnnAttentionConfig(
         **TRAINING, kind=kind, network=network, batch_norm=batch_norm, dropout=0.0, position=position, modules=modules
     )
-    built = CNNAttention.network(config)
+    built = CNNAttention.network(config, GREY_OF_TWO)
     assert blocks_and_maps(built)[1] == [expected] * modules
     assert any(isinstance(module, nn.BatchNorm2d) for module in built.modules()) == batch_norm
 
@@ -88,7 +89,7 @@ def test_attention_in_a_resnet18_is_where_the_position_says(kind, stem, position
     if stem == "7x7":
         pairs = [2] if position == "end" else [pair for pair in pairs if pair < 3]
     side_of_pair = {"7x7": [7, 4, 2, 1], "3x3": [14, 7, 4, 2]}[stem]
-    _, found = blocks_and_maps(ResNet18Attention.network(config))
+    _, found = blocks_and_maps(ResNet18Attention.network(config, GREY_OF_TWO))
     assert found == [(8 * 2**pair, side_of_pair[pair], side_of_pair[pair]) for pair in pairs]
 
 
@@ -105,4 +106,4 @@ def test_attention_at_the_end_of_the_custom_network_has_3_by_3_positions(blocks,
         position="end",
         modules=1,
     )
-    assert blocks_and_maps(CNNAttention.network(config))[1] == [(channels, 3, 3)]
+    assert blocks_and_maps(CNNAttention.network(config, GREY_OF_TWO))[1] == [(channels, 3, 3)]

@@ -6,18 +6,26 @@ import torch
 from scipy import ndimage
 
 from trainables.parts import augmentation
-from trainables.parts.augmentation import (
-    AugmentationChoice,
-    cirillo,
-    random_affine,
-    random_elastic,
-    random_intensity,
-    satoto,
-)
+from trainables.parts.augmentation import AugmentationChoice
 from trainables.parts.torchvision_import import torchvision
 
 NO_AFFINE = {"rotation_deg": 0.0, "shear_x_deg": 0.0, "shear_y_deg": 0.0, "least_scale": 1.0, "reflect": False}
 STRONG_AFFINE = {"rotation_deg": 90.0, "shear_x_deg": 45.0, "shear_y_deg": 60.0, "least_scale": 0.5, "reflect": True}
+
+
+def of_grey(function):
+    """The same function of grey images (N, H, W), which most tests are about."""
+    return lambda images, *others, **options: function(images[:, None], *others, **options)[:, 0]
+
+
+def of_grey_choice(function):
+    return lambda choice, images, generator: function(choice, images[:, None], generator)[:, 0]
+
+
+random_affine, random_elastic, random_intensity = map(
+    of_grey, (augmentation.random_affine, augmentation.random_elastic, augmentation.random_intensity)
+)
+augmented, cirillo, satoto = map(of_grey_choice, (augmentation.augment, augmentation.cirillo, augmentation.satoto))
 
 
 def intensity(images, generator, strength=1.0):
@@ -284,17 +292,26 @@ def test_the_choice_is_of_these_functions_in_this_order(images, name, steps):
     generator, expected = seeded(), images
     for step in steps:
         expected = step(choice(name), expected, generator)
-    found = augmentation.augment(choice(name), images, seeded())
+    found = augmented(choice(name), images, seeded())
     assert torch.equal(found, expected)
     assert torch.equal(found, images) == (name == "none")
 
 
 @pytest.mark.parametrize("name", ["none", "cirillo", "satoto", "both"])
 def test_no_strength_given_is_no_change(images, name):
-    found = augmentation.augment(AugmentationChoice(augmentation=name), images, seeded())
+    found = augmented(AugmentationChoice(augmentation=name), images, seeded())
     assert torch.allclose(found, images, atol=2e-5)
 
 
 def test_unknown_choice_is_an_error_with_the_choices(images):
     with pytest.raises(ValueError, match="Expected an augmentation from none, cirillo, satoto, both; got 'mixup'"):
-        augmentation.augment(choice("mixup"), images, seeded())
+        augmented(choice("mixup"), images, seeded())
+
+
+@pytest.mark.parametrize("name", ["cirillo", "satoto", "both"])
+def test_all_colours_of_an_image_are_changed_alike(images, name):
+    coloured = torch.stack([images, images.flip(0), images.flip(2)], dim=1)
+    found = augmentation.augment(choice(name), coloured, seeded())
+    assert found.shape == coloured.shape
+    for colour in range(3):
+        assert torch.allclose(found[:, colour], augmented(choice(name), coloured[:, colour], seeded()), atol=1e-6)

@@ -8,7 +8,7 @@ from trainables.cnn_ensemble import CNNEnsemble, CnnEnsembleConfig
 from trainables.cnn_resnet18_ensemble import CNNResNet18Ensemble, EnsembleConfig, JointNetwork
 from trainables.parts.augmentation import augment
 from trainables.parts.learner import Support
-from trainables.parts.networks import classifying, custom_stages, pooled_classifying, resnet18_stages
+from trainables.parts.networks import Ends, classifying, custom_stages, pooled_classifying, resnet18_stages
 from trainables.parts.scratch import fit_network
 from trainables.parts.streams import Streams
 
@@ -34,6 +34,7 @@ def two(combination, **changes):
     return EnsembleConfig(**{**COMMON, "shape": "7x7-8", "combination": combination, **changes})
 
 
+GREY_OF_TWO = Ends(inputs=1, outputs=1)
 EACH = {
     "several": (CNNEnsemble, several()),
     "several of three blocks": (CNNEnsemble, several(blocks=3)),
@@ -46,7 +47,7 @@ EACH = {
 def support():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (10, 28, 28), dtype=np.uint8)
-    return Support(images=torch.from_numpy(images), labels=torch.tensor([0.0] * 5 + [1.0] * 5))
+    return Support(images=torch.from_numpy(images), labels=torch.tensor([0] * 5 + [1] * 5), classes=2)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_several_networks_vote_by_their_mean_probability(members, blocks, suppor
     config = several(members=members, blocks=blocks)
     singles = [
         fit_network(
-            lambda: CNNEnsemble.network(config),
+            lambda ends: CNNEnsemble.network(config, ends),
             lambda images, generator: augment(config, images, generator),
             config,
             support,
@@ -114,8 +115,8 @@ def test_several_networks_vote_by_their_mean_probability(members, blocks, suppor
 def test_the_two_networks_vote_by_their_mean_probability(support, others):
     config = two("average")
     builds = {
-        "cnn": lambda: classifying(custom_stages(), dropout=config.dropout),
-        "resnet18": lambda: pooled_classifying(resnet18_stages(config.shape)),
+        "cnn": lambda ends: classifying(custom_stages(), dropout=config.dropout),
+        "resnet18": lambda ends: pooled_classifying(resnet18_stages(config.shape)),
     }
     singles = [
         fit_network(
@@ -154,7 +155,7 @@ def test_another_member_changes_none(support, others, fitted):
 
 @pytest.mark.parametrize(("blocks", "inputs"), [(2, 32 * 7 * 7), (3, 64 * 3 * 3), (4, 64)])
 def test_blocks_are_the_network_s(blocks, inputs):
-    network = CNNEnsemble.network(several(blocks=blocks, dropout=0.35))
+    network = CNNEnsemble.network(several(blocks=blocks, dropout=0.35), GREY_OF_TWO)
     kinds = {
         kind: [module for module in network.modules() if isinstance(module, kind)] for kind in (nn.Conv2d, nn.Linear)
     }
@@ -166,7 +167,7 @@ def test_blocks_are_the_network_s(blocks, inputs):
 
 def test_joint_features_are_those_of_both_networks():
     torch.manual_seed(0)
-    network, images = JointNetwork(two("joint")).eval(), torch.randn(3, 1, 28, 28)
+    network, images = JointNetwork(two("joint"), GREY_OF_TWO).eval(), torch.randn(3, 1, 28, 28)
     custom, resnet = network.branches
     linear = network.head[0]
     assert linear.in_features == 64 + 8 * 8
@@ -179,7 +180,7 @@ def test_joint_features_are_those_of_both_networks():
 
 def test_joint_training_reaches_every_weight_of_both():
     torch.manual_seed(0)
-    network = JointNetwork(two("joint"))
+    network = JointNetwork(two("joint"), GREY_OF_TWO)
     network(torch.randn(10, 1, 28, 28)).square().sum().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad.abs().max() > 0, name
@@ -188,8 +189,8 @@ def test_joint_training_reaches_every_weight_of_both():
 def test_joint_fit_trains_both(support, monkeypatch):
     built = []
 
-    def network(config):
-        built.append(JointNetwork(config))
+    def network(config, ends):
+        built.append(JointNetwork(config, ends))
         built.append({name: parameter.detach().clone() for name, parameter in built[0].named_parameters()})
         return built[0]
 
@@ -202,7 +203,7 @@ def test_joint_fit_trains_both(support, monkeypatch):
 
 
 def test_joint_dropout_is_before_the_linear_layer():
-    network, images = JointNetwork(two("joint", dropout=0.5)), torch.randn(10, 1, 28, 28)
+    network, images = JointNetwork(two("joint", dropout=0.5), GREY_OF_TWO), torch.randn(10, 1, 28, 28)
     assert network.dropout.p == 0.5
     for branch in network.branches:
         branch.eval()

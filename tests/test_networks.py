@@ -234,3 +234,27 @@ def test_unknown_stem_is_an_error_with_the_choices(shape):
 def test_a_shape_without_channels_is_an_error(shape):
     with pytest.raises(ValueError, match="Expected a shape such as 7x7-64"):
         resnet18_stages(shape)
+
+
+COLOURED = {
+    "starter": starter_stages,
+    "custom": custom_stages,
+    "twin": twin_stages,
+    **{shape: lambda shape=shape, **given: resnet18_stages(shape, **given) for shape in ("7x7-8", "3x3-4")},
+}
+
+
+@pytest.mark.parametrize("build", COLOURED.values(), ids=COLOURED)
+def test_equal_colours_are_grey_to_a_network_with_a_third_of_the_weights_for_each(build):
+    grey, coloured = features(build()).eval(), features(build(inputs=3)).eval()
+    weights = grey.state_dict()
+    first = next(name for name in weights if name.endswith("weight"))
+    coloured.load_state_dict({**weights, first: weights[first].repeat(1, 3, 1, 1) / 3})
+    batch = images()
+    torch.testing.assert_close(coloured(batch.repeat(1, 3, 1, 1)), grey(batch), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", [classifying, pooled_classifying])
+@pytest.mark.parametrize("outputs", [2, 9])
+def test_a_classifier_of_several_outputs_gives_them_for_each_image(head, outputs):
+    assert head(custom_stages(inputs=3), outputs=outputs).eval()(torch.randn(1, 3, 28, 28)).shape == (1, outputs)

@@ -33,19 +33,20 @@ def test_every_normalisation_has_an_oracle():
 def test_unit_is_grey_values_over_255():
     every_value = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16)
     assert unit(every_value).dtype == torch.float32
+    assert unit(every_value).shape == (1, 1, 16, 16)
     assert np.allclose(unit(every_value).numpy().ravel(), np.arange(256) / 255, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ORACLES)
 def test_agrees_with_a_loop_over_images(raw, name):
-    found = normalise(name, unit(torch.from_numpy(raw))).numpy()
+    found = normalise(name, unit(torch.from_numpy(raw))).numpy()[:, 0]
     assert found.dtype == np.float32
     for image, result in zip(raw, found, strict=True):
         assert np.allclose(result, ORACLES[name](image.astype(np.float64)), atol=1e-5)
 
 
 def test_autocontrast_agrees_with_pillow(raw):
-    found = (normalise("autocontrast", unit(torch.from_numpy(raw))).numpy() + 1) / 2 * 255
+    found = (normalise("autocontrast", unit(torch.from_numpy(raw))).numpy()[:, 0] + 1) / 2 * 255
     for image, result in zip(raw, found, strict=True):
         # Pillow cuts off the fraction.
         assert np.abs(result - np.asarray(ImageOps.autocontrast(Image.fromarray(image)))).max() < 1.001
@@ -62,7 +63,7 @@ def test_autocontrast_agrees_with_pillow(raw):
 )
 def test_constant_image_keeps_to_the_scale(name, value, grey):
     found = normalise(name, unit(torch.full((2, 28, 28), grey, dtype=torch.uint8)))
-    assert found.numpy() == pytest.approx(np.full((2, 28, 28), value(grey)), abs=1e-6)
+    assert found.numpy() == pytest.approx(np.full((2, 1, 28, 28), value(grey)), abs=1e-6)
 
 
 def test_zscore_of_a_constant_image_is_0_whatever_its_grey():
@@ -89,3 +90,22 @@ def test_leaves_its_input_alone(raw, name):
 def test_unknown_name_is_an_error():
     with pytest.raises(ValueError, match="Expected a normalisation from none, fixed, zscore, autocontrast; got 'max'"):
         normalise("max", torch.zeros(1, 28, 28))
+
+
+def coloured(raw):
+    return raw[:39].reshape(13, 3, 28, 28)
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_colours_of_an_image_are_looked_at_together(raw, name):
+    found = normalise(name, unit(torch.from_numpy(coloured(raw)))).numpy()
+    for image, result in zip(coloured(raw), found, strict=True):
+        assert np.allclose(result, ORACLES[name](image.astype(np.float64)), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_equal_colours_are_grey(raw, name):
+    grey = normalise(name, unit(torch.from_numpy(raw)))
+    found = normalise(name, unit(torch.from_numpy(np.stack([raw] * 3, axis=1))))
+    for colour in range(3):
+        assert torch.allclose(found[:, colour], grey[:, 0], atol=1e-6)

@@ -5,6 +5,7 @@ from torch import nn
 
 from trainables.parts.image_sets import PIXELS
 from trainables.parts.learner import Support
+from trainables.parts.networks import Ends
 from trainables.parts.normalisation import fixed, unit
 from trainables.parts.streams import Streams
 from trainables.pixel_sequences import (
@@ -71,17 +72,17 @@ def views(approach, count, seed):
 
 def fitted(approach, config, seed=0):
     first, *more = views(approach, 10, 0)
-    support = Support(images=first, more=tuple(more), labels=torch.tensor([0.0] * 5 + [1.0] * 5))
+    support = Support(images=first, more=tuple(more), labels=torch.tensor([0] * 5 + [1] * 5), classes=2)
     return approach.fit(config, support, Streams(seed))
 
 
 def recurrent_of(kind, config):
     """A network, torch's own recurrent network with the same weights, and images of -1..1."""
     torch.manual_seed(0)
-    network = pixel_network(kind, config).eval()
+    network = pixel_network(kind, config, Ends(inputs=1, outputs=1)).eval()
     torchs = kind(network.recurrent.input_size, config.hidden_size, config.layers, batch_first=True)
     torchs.load_state_dict(network.recurrent.state_dict())
-    return network, torchs, fixed(unit(pixels(4, 1)))
+    return network, torchs, fixed(unit(pixels(4, 1)))[:, 0]
 
 
 @pytest.mark.parametrize(("approach", "config"), EACH.values(), ids=EACH)
@@ -119,10 +120,10 @@ def test_steps_are_rows_or_patches_row_by_row():
 
 
 def test_pieces_are_the_upscaled_image_s_rows_cut_into_256_steps():
-    images_NHW = unit(pixels(2, 3))
-    found = pixel_sequence("pieces", images_NHW[:, None])
+    images_N1HW = unit(pixels(2, 3))
+    found = pixel_sequence("pieces", images_N1HW)
     assert found.shape == (2, 256, 196)
-    upscaled_NSS = nn.Upsample(scale_factor=8, mode="bilinear")(images_NHW[:, None])[:, 0]
+    upscaled_NSS = nn.Upsample(scale_factor=8, mode="bilinear")(images_N1HW)[:, 0]
     # 8 pieces are 7 rows of 224 pixels.
     assert torch.equal(found[:, :8].reshape(2, 7, 224), upscaled_NSS[:, :7])
     assert torch.equal(found[:, -1], upscaled_NSS[:, -1, 28:])
@@ -203,3 +204,10 @@ def test_unknown_option_is_an_error_with_the_choices(option, choices, approach):
     config = (alone if approach is PixelRNN else started)(**{option: "sideways"})
     with pytest.raises(ValueError, match=f"Expected {choices}; got 'sideways'"):
         fitted(approach, config)
+
+
+@pytest.mark.parametrize("name", ["rows", "patches", "pieces"])
+def test_colours_of_a_step_are_side_by_side(name):
+    images_NCHW = unit(pixels(6, 3)).reshape(2, 3, 28, 28)
+    each = [pixel_sequence(name, images_NCHW[:, colour : colour + 1]) for colour in range(3)]
+    torch.testing.assert_close(pixel_sequence(name, images_NCHW), torch.cat(each, dim=2))

@@ -98,7 +98,7 @@ def test_from_the_command_through_ctrl_c_to_mlflow_and_to_one_seed_again(tmp_pat
     ]
     for words in (
         "The study's numbers beside ours, at its settings and on its seeds [PHANTOM IMAGES]",
-        "Challenge 1: from scratch, ten training images [PHANTOM IMAGES]",
+        "Challenge 1: from scratch, few labelled images [PHANTOM IMAGES]",
         "reproduce.py --resume mine --sweep results/NAME",
     ):
         assert words in printed

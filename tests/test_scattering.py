@@ -69,6 +69,12 @@ def test_shape_is_the_documented_one():
     assert scattering(images(1, 32)).shape == (1, 81, 8, 8)
 
 
+def test_without_order_2_the_others_are_as_they_are_with_it():
+    found = scattering(images(), order=1)
+    assert found.shape == (2, 1 + SCALES * ORIENTATIONS, 7, 7)
+    torch.testing.assert_close(found, scattering(images())[:, : found.shape[1]])
+
+
 def test_side_must_be_a_multiple_of_the_step():
     with pytest.raises(ValueError, match="Expected images whose side 4 divides; got 30 pixels"):
         scattering(images(1, 30))
@@ -110,3 +116,22 @@ def test_the_representation_is_its_logarithm_and_does_not_depend_on_what_came_be
         found = represent(config, pixels)
         assert found == pytest.approx(expected, abs=1e-4)
         found[:] = 0
+
+
+def test_the_first_order_of_normalised_images_does_not_depend_on_their_contrast():
+    pixels = (100 * images(3)).byte()
+    config = PixelBaselineConfig(representation="zscore_scattering", classifier="centroid")
+    found = represent(config, pixels)
+    normalised = pixels.float()
+    normalised = (normalised - normalised.mean((1, 2), keepdim=True)) / normalised.std(
+        (1, 2), keepdim=True, correction=0
+    )
+    assert found == pytest.approx(np.log(scattering(normalised)[:, 1:17].flatten(1).numpy() + 1e-3), abs=1e-3)
+    assert represent(config, 2 * pixels + 20) == pytest.approx(found, abs=1e-3)
+
+
+def test_the_representation_of_colours_is_each_one_s_behind_the_other():
+    pixels = (255 * images(6)).byte().reshape(2, 3, 28, 28)
+    config = PixelBaselineConfig(representation="scattering", classifier="ridge", ridge_alpha=1.0)
+    each = [represent(config, pixels[:, colour]) for colour in range(3)]
+    assert represent(config, pixels) == pytest.approx(np.concatenate(each, axis=1), abs=1e-4)

@@ -19,7 +19,7 @@ from trainables.siamese import (
     SiameseContrastive,
     TrainedSimilarity,
     Twins,
-    class_score,
+    class_scores,
     contrastive_loss,
     negative_distance,
     pairs,
@@ -66,7 +66,7 @@ def easy(count, seed):
     images = rng.integers(60, 120, size=(count, 28, 28), dtype=np.uint8)
     images[labels == 0, :, :14] += 100
     images[labels == 1, :, 14:] += 100
-    return torch.from_numpy(images), torch.from_numpy(labels.astype(np.float32))
+    return torch.from_numpy(images), torch.from_numpy(labels)
 
 
 def test_pairs_of_ten_are_the_45_once_each():
@@ -109,8 +109,8 @@ def test_negative_distance_is_euclidean():
 
 @pytest.mark.parametrize("references", ["mean", "nearest"])
 def test_class_score_agrees_with_loops(references):
-    similarities, labels = torch.randn(7, 10), torch.tensor([0, 1, 1, 0, 1, 0, 0, 1, 1, 1.0])
-    found = class_score(similarities, labels, references)
+    similarities, labels = torch.randn(7, 10), torch.tensor([0, 1, 1, 0, 1, 0, 0, 1, 1, 1])
+    found = class_scores(similarities, labels, references, 2)
     assert found.shape == (7,)
     for row, score in zip(similarities.tolist(), found.tolist(), strict=True):
         of_class = {0: [], 1: []}
@@ -122,7 +122,7 @@ def test_class_score_agrees_with_loops(references):
 
 def test_unknown_references_are_an_error_with_the_choices():
     with pytest.raises(ValueError, match="Expected references from mean, nearest; got 'median'"):
-        class_score(torch.zeros(1, 2), torch.tensor([0.0, 1.0]), "median")
+        class_scores(torch.zeros(1, 2), torch.tensor([0, 1]), "median", 2)
 
 
 def test_unknown_comparison_is_an_error_with_the_choices():
@@ -185,7 +185,7 @@ def test_embeddings_are_of_length_1_if_asked_for(unit_length):
 
 @pytest.mark.parametrize("unit_length", [False, True])
 def test_unit_length_is_the_configuration_s(unit_length):
-    assert SiameseContrastive.twins(contrastive(unit_length=unit_length)).embedding.unit_length == unit_length
+    assert SiameseContrastive.twins(contrastive(unit_length=unit_length), 1).embedding.unit_length == unit_length
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_targets_are_20_pairs_of_one_class_and_25_of_two(approach, config, monke
     seen = []
     monkeypatch.setattr(siamese, "train", lambda twins, batch_of_step, targets, *rest: seen.append(targets))
     images, labels = easy(10, 0)
-    approach.fit(config, Support(images=images, labels=labels), Streams(0))
+    approach.fit(config, Support(images=images, labels=labels, classes=2), Streams(0))
     (targets,) = seen
     assert targets.dtype == torch.float32
     assert sorted(targets.tolist()) == [0.0] * 25 + [1.0] * 20
@@ -220,8 +220,8 @@ def test_training_brings_a_class_together_and_its_references_decide(approach, co
     images, labels = easy(10, 0)
     others, truth = easy(20, 1)
     streams = Streams(seed)
-    classifier = approach.fit(config, Support(images=images, labels=labels), streams)
-    turned_classifier = approach.fit(config, Support(images=images, labels=1 - labels), streams)
+    classifier = approach.fit(config, Support(images=images, labels=labels, classes=2), streams)
+    turned_classifier = approach.fit(config, Support(images=images, labels=1 - labels, classes=2), streams)
     with torch.inference_mode():
         scores, turned = classifier(others), turned_classifier(others)
     assert scores.shape == (20,)
@@ -239,7 +239,7 @@ def test_score_is_the_difference_of_distances_to_the_ten_as_they_are(references,
     config = contrastive(
         references=references, augmentation="both", gain_spread=0.5, elastic_sigma_px=5.0, rotation_deg=90.0
     )
-    classifier = SiameseContrastive.fit(config, Support(images=images, labels=labels), Streams(0))
+    classifier = SiameseContrastive.fit(config, Support(images=images, labels=labels, classes=2), Streams(0))
 
     def embedded(image):
         return kept[0].embedding((image.float() / 255 * 2 - 1)[None, None])[0].tolist()
@@ -247,11 +247,11 @@ def test_score_is_the_difference_of_distances_to_the_ten_as_they_are(references,
     with torch.inference_mode():
         scores = classifier(others).tolist()
         for image, score in zip(others, scores, strict=True):
-            distances = {0.0: [], 1.0: []}
+            distances = {0: [], 1: []}
             for reference, label in zip(images, labels.tolist(), strict=True):
                 distances[label].append(math.dist(embedded(image), embedded(reference)))
             far = {"mean": np.mean, "nearest": min}[references]
-            assert score == pytest.approx(far(distances[0.0]) - far(distances[1.0]), abs=1e-4)
+            assert score == pytest.approx(far(distances[0]) - far(distances[1]), abs=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -278,8 +278,41 @@ def test_training_lowers_the_loss_on_the_pairs(approach, config, monkeypatch):
     losses = {}
     for learning_rate in (0.0, 1e-3):
         given = dataclasses.replace(config, learning_rate=learning_rate, steps=50)
-        approach.fit(given, Support(images=images, labels=labels), Streams(0))
+        approach.fit(given, Support(images=images, labels=labels, classes=2), Streams(0))
         twins, batch, targets, _, streams, loss = kept.pop()
         train(twins, lambda step, batch=batch: batch, targets, given, streams, loss)
         losses[learning_rate] = float(loss(twins.train()(batch), targets).detach())
     assert losses[1e-3] < 0.8 * losses[0.0]
+
+
+@pytest.mark.parametrize("references", ["mean", "nearest"])
+def test_scores_of_more_classes_are_the_similarities_to_each(references):
+    similarities, labels = torch.randn(7, 6), torch.tensor([0, 2, 1, 2, 2, 0])
+    found = class_scores(similarities, labels, references, 3)
+    assert found.shape == (7, 3)
+    for row, scores in zip(similarities.tolist(), found.tolist(), strict=True):
+        for label, score in enumerate(scores):
+            values = [value for value, other in zip(row, labels.tolist(), strict=True) if other == label]
+            assert score == pytest.approx(max(values) if references == "nearest" else sum(values) / len(values))
+
+
+@pytest.mark.parametrize(
+    ("labels", "same"),
+    [([0, 0, 1, 1, 2, 2], 3), ([0, 0, 1, 1, 1, 1, 1, 1, 1, 1], 1 + 28), ([0, 1, 2], 0), ([0, 1], 0)],
+)
+@each_approach
+def test_pairs_are_of_one_class_or_not_also_where_none_is(approach, config, labels, same, monkeypatch):
+    seen = []
+
+    def watched(twins, batch_of_step, targets, *rest):
+        seen.append(targets)
+        train(twins, batch_of_step, targets, *rest)
+
+    monkeypatch.setattr(siamese, "train", watched)
+    images, _ = easy(len(labels), 0)
+    support = Support(images=images, labels=torch.tensor(labels), classes=max(labels) + 1)
+    classifier = approach.fit(config, support, Streams(0))
+    assert len(seen[0]) == len(labels) * (len(labels) - 1) // 2
+    assert seen[0].sum() == same
+    with torch.inference_mode():
+        assert classifier(images).isfinite().all()

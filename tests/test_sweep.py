@@ -57,7 +57,7 @@ def finished(tmp_path_factory):
 def test_prints_plan_table_and_where_everything_is(finished):
     _, done = finished
     for words in (
-        "Challenge 1: from scratch, ten training images [PHANTOM IMAGES]",
+        "Challenge 1: from scratch, few labelled images [PHANTOM IMAGES]",
         "1 trials at the same time",
         "a losing configuration is stopped after 3, 4, 5 of 6 seeds",
         " fresh seeds [PHANTOM IMAGES]",

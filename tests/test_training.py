@@ -3,18 +3,26 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
+from sklearn.metrics import log_loss
+from sklearn.metrics.pairwise import cosine_similarity
 from torch import nn
+from torch.nn import functional
 from torch.nn.functional import l1_loss, mse_loss
 
 from trainables.parts.streams import Streams
+from trainables.parts.torchvision_import import torchvision
 from trainables.parts.training import (
     COSINE_SCALE,
     TrainingConfig,
     channels_last,
     classifier_of,
-    cosine_log_odds,
+    cosine_logits,
     cosine_loss,
+    cross_entropy,
+    focal_loss,
     mean_probability,
+    outputs_for,
     train,
 )
 
@@ -222,11 +230,66 @@ def test_cosine_loss_agrees_with_loops(weight):
         total += 1 - (one if label else zero) / length
         right = COSINE_SCALE * (one - zero) / length * (1 if label else -1)
         total += weight * math.log(1 + math.exp(-right))
-    found = cosine_loss(weight)(OUTPUTS, torch.tensor([0.0, 1.0, 0.0, 1.0]))
+    found = cosine_loss(weight)(OUTPUTS, torch.tensor([0, 1, 0, 1]))
     assert float(found) == pytest.approx(total / 4, abs=1e-6)
 
 
 def test_cosine_log_odds_know_directions_and_no_lengths():
-    found = cosine_log_odds(OUTPUTS)
+    found = cosine_logits(OUTPUTS)
     assert found[:3].tolist() == pytest.approx([-COSINE_SCALE, 0.0, COSINE_SCALE], abs=1e-6)
-    torch.testing.assert_close(cosine_log_odds(7 * OUTPUTS), found)
+    torch.testing.assert_close(cosine_logits(7 * OUTPUTS), found)
+
+
+LOGITS = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+LABELS = torch.tensor([0, 3, 1, 2, 3, 3])
+
+
+@pytest.mark.parametrize(("classes", "outputs"), [(2, 1), (3, 3), (9, 9)])
+def test_two_classes_have_one_output(classes, outputs):
+    assert outputs_for(classes) == outputs
+
+
+def test_cross_entropy_is_torch_s_of_both_kinds_of_logits():
+    assert torch.equal(cross_entropy(LOGITS, LABELS), functional.cross_entropy(LOGITS, LABELS))
+    two = LABELS % 2
+    expected = functional.binary_cross_entropy_with_logits(LOGITS[:, 0], two.float())
+    assert torch.equal(cross_entropy(LOGITS[:, 0], two), expected)
+    # Log-odds are the same question as logits of two classes whose difference they are.
+    both = torch.stack([LOGITS[:, 1], LOGITS[:, 1] + LOGITS[:, 0]], dim=1)
+    torch.testing.assert_close(functional.cross_entropy(both, two), expected)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("alpha", [0.25, 0.5, 0.8])
+def test_focal_loss_is_the_sum_of_torchvision_s_over_classes(gamma, alpha):
+    sigmoid_focal_loss = torchvision.ops.sigmoid_focal_loss
+    is_so = functional.one_hot(LABELS, 4).float()
+    expected = sigmoid_focal_loss(LOGITS, is_so, alpha=alpha, gamma=gamma).sum(1).mean()
+    torch.testing.assert_close(focal_loss(gamma, alpha)(LOGITS, LABELS), expected)
+    two = LABELS % 2
+    expected = sigmoid_focal_loss(LOGITS[:, 0], two.float(), alpha=alpha, gamma=gamma, reduction="mean")
+    torch.testing.assert_close(focal_loss(gamma, alpha)(LOGITS[:, 0], two), expected)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1])
+def test_cosine_loss_of_more_classes_agrees_with_sklearn(weight):
+    cosines = cosine_similarity(LOGITS.numpy(), np.eye(4, dtype=np.float32))
+    assert cosine_logits(LOGITS).numpy() == pytest.approx(COSINE_SCALE * cosines, abs=1e-5)
+    away = 1 - cosines[np.arange(6), LABELS.numpy()]
+    entropy = log_loss(LABELS.numpy(), softmax(COSINE_SCALE * cosines.astype(np.float64), axis=1), labels=range(4))
+    assert float(cosine_loss(weight)(LOGITS, LABELS)) == pytest.approx(away.mean() + weight * entropy, abs=1e-5)
+
+
+@pytest.mark.parametrize("members", [1, 2, 5])
+def test_mean_probability_of_more_classes_is_the_mean_of_the_members(members):
+    logits = 4 * torch.randn(members, 50, 3, generator=torch.Generator().manual_seed(0))
+    found = mean_probability([lambda images, own=own: own for own in logits])(torch.zeros(50))
+    assert found.shape == (50, 3)
+    mean = softmax(logits.double().numpy(), axis=2).mean(0)
+    assert softmax(found.double().numpy(), axis=1) == pytest.approx(mean, abs=1e-6)
+
+
+def test_mean_probability_of_more_classes_is_exact_where_a_probability_rounds_to_0():
+    members = torch.tensor([[[0.0, -1000.0, -2000.0]], [[0.0, -900.0, -2000.0]]])
+    found = mean_probability([lambda images, own=own: own for own in members])(torch.zeros(1))[0]
+    assert (found - found[0]).tolist() == pytest.approx([0, -900 - math.log(2), -2000], abs=1e-3)

@@ -58,11 +58,18 @@ def _caveats(spec: Spec, weights: list[str], others: Collection[Source]) -> dict
 def warnings(spec: Spec) -> list[str]:
     """The caveats that forbid taking a number at face value, in capitals."""
     others = [f"PHANTOM {name.upper()}" for name, each in spec.other_datasets.items() if each.source == PHANTOM]
+    content = spec.content
     return [
+        *([f"{content.test_in_pool + content.test_nearly_in_pool} TEST IMAGES IN THE POOL"] if _leaks(spec) else []),
+        *([f"{content.copies_in_pool} COPIES IN THE POOL"] if content.is_repeated(spec.protocol) else []),
         *(["PHANTOM IMAGES"] if spec.dataset.source == PHANTOM else others),
         *_random_weights(spec),
         *(["SMOKE RUN"] if spec.smoke else []),
     ]
+
+
+def _leaks(spec: Spec) -> bool:
+    return spec.content.is_leaked(spec.test_counts)
 
 
 def _random_weights(spec: Spec) -> list[str]:

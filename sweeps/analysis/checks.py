@@ -11,6 +11,7 @@ from sweeps.store.trials import TrialRecord
 
 CHECKS: tuple[Callable[[CheckedSweep], Check], ...] = (
     input_checks.images,
+    input_checks.content,
     input_checks.weights,
     input_checks.smoke,
     confirmation_checks.confirmation,

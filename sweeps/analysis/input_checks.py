@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sweeps.analysis.check import Check, CheckedSweep, look_or_fine
+from sweeps.store.spec import SHARE_THAT_COUNTS
 
 
 def images(sweep: CheckedSweep) -> Check:
@@ -12,6 +13,24 @@ def images(sweep: CheckedSweep) -> Check:
         "The built-in phantom, which is synthetic, stands in for them: numbers that rest on it mean nothing medical."
     )
     return look_or_fine("Images", f"{', '.join(synthetic)}. {trouble}" if synthetic else "", "All images are real.")
+
+
+def content(sweep: CheckedSweep) -> Check:
+    """Whether images stand in two splits or several times, are blank, or have labels that disagree."""
+    spec = sweep.summary.spec
+    found, pool, test = spec.content, sum(spec.protocol.pool), sum(spec.test_counts)
+    items = [f"{count} {what}" for what, count in found.by_kind().items() if count]
+    texts = []
+    if found.is_leaked(spec.test_counts):
+        texts.append(f"Of the {test} test images so many stand in the pool that results on them are too good.")
+    if found.is_repeated(spec.protocol):
+        texts.append(
+            f"Of the {pool} images of the pool so many are copies that seeds are scored on what they learned from."
+        )
+    if found.blank + found.with_two_labels >= SHARE_THAT_COUNTS * (pool + test):
+        texts.append(f"Of the {pool + test} images so many are blank or labelled twice that no method can tell them.")
+    fine = "Too few images are blank, copies or in two splits to move a number." if items else "No image is a copy."
+    return look_or_fine("Content of the images", " ".join(texts), fine, items)
 
 
 def weights(sweep: CheckedSweep) -> Check:

@@ -18,7 +18,7 @@ class PairedDifference:
     """An approach compared with a second one on their common fresh seeds.
 
     Attributes:
-        mean: Its accuracy less that of the second.
+        mean: Its score less that of the second.
         low: Lower end of the 95 % interval of the mean.
         high: Its upper end.
         p_holm: Of the paired t test, corrected for all pairs of the sweep.
@@ -129,8 +129,8 @@ def _held(best: ApproachSummary) -> str:
     if test is None:
         return f"{text}."
     return (
-        f"{text}; on the official test split, which has other images and another mixture of the classes, its balanced "
-        f"accuracy is {percent(test.mean)} %{_interval(test)}."
+        f"{text}; on the test split, which has other images, its balanced accuracy is {percent(test.mean)} %"
+        f"{_interval(test)}."
     )
 
 

@@ -51,7 +51,7 @@ class Approach:
 
     Attributes:
         name: How people ask for it.
-        learner: How it learns from ten images.
+        learner: How it learns from few images.
         space: What is searched.
         seconds_per_seed: Typical time of one seed on one CPU core; the plan's estimate until the sweep has its own.
         published: What the study gives for it, and where its search starts; None leaves the start to the sampler.

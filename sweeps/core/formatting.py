@@ -53,3 +53,8 @@ def interval_percent(low: float | None, high: float | None) -> str:
 def readable(value: Any) -> str:
     """A parameter's value with as many digits as one reads; the journal has all of them."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def capital(text: str) -> str:
+    """The text as the beginning of a sentence."""
+    return text[:1].upper() + text[1:]

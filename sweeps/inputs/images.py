@@ -13,12 +13,15 @@ import medmnist
 
 from sweeps.core.errors import BadInput, path_of
 from sweeps.inputs.downloads import AUTO, downloading
+from sweeps.inputs.groups import grouping_of_files
+from sweeps.inputs.image_folders import read_folder
 from sweeps.inputs.npz_files import read_npz
 from trainables.parts.datasets import (
     OTHER_PHANTOMS,
     PHANTOM,
     SMALL_PX,
     Dataset,
+    MisfitError,
     OtherDataset,
     ReadImages,
     dataset_of,
@@ -29,8 +32,6 @@ from trainables.parts.datasets import (
 from trainables.parts.protocol import STUDY_SHOTS
 
 PNEUMONIAMNIST = "pneumoniamnist"
-# Sizes that MedMNIST's files have, and that images are reduced to.
-SIZES_PX = (28, 64, 128, 224)
 # The sets that can be asked for by name: flat images with one label each.
 MEDMNIST = tuple(
     name for name, info in medmnist.INFO.items() if not name.endswith("3d") and "multi-label" not in info["task"]
@@ -44,6 +45,7 @@ def find_dataset(
     size_px: int | None = None,
     shots: Sequence[int] = (STUDY_SHOTS,),
     validation: int | None = None,
+    group_by: str | None = None,
 ) -> tuple[Dataset, str | None]:
     """The data set that `--dataset` asks for, and a notice if it is not what a person would have hoped for.
 
@@ -53,6 +55,7 @@ def find_dataset(
             they are otherwise.
         shots: As for `dataset_of`.
         validation: As for `dataset_of`.
+        group_by: Whom or what images belong to: the path of a table, or a pattern over the names of a folder's files.
 
     Raises:
         BadInput: A file is not usable, has too few images, or a data set was asked for by name and is nowhere to be
@@ -61,7 +64,12 @@ def find_dataset(
     _check_kind(option)
 
     def load(path: Path) -> Dataset:
-        return dataset_of(read_images(path, size_px=size_px), shots, validation)
+        read = read_images(path, size_px=size_px, group_by=group_by)
+        try:
+            return dataset_of(read, shots, validation)
+        except MisfitError as error:
+            # What was left out may be why there are too few.
+            raise BadInput(" ".join([str(error), *read.notices])) from None
 
     return _find(
         PNEUMONIAMNIST if option == AUTO else option if option in MEDMNIST else None,
@@ -70,13 +78,15 @@ def find_dataset(
         beside=None,
         size_px=size_px or SMALL_PX,
         load=load,
-        phantom=lambda: _phantom(size_px, shots, validation),
+        phantom=lambda: _phantom(size_px, shots, validation, group_by),
         loudly="SYNTHETIC IMAGES",
         instead="The built-in phantom is used instead; no number below is about real X-rays",
     )
 
 
-def _phantom(size_px: int | None, shots: Sequence[int], validation: int | None) -> Dataset:
+def _phantom(size_px: int | None, shots: Sequence[int], validation: int | None, group_by: str | None) -> Dataset:
+    if group_by is not None:
+        raise BadInput(f"Expected no --group-by, since the phantom has no patients; got {group_by!r}. Omit it.")
     dataset = phantom_dataset(shots, validation)
     if size_px in (None, SMALL_PX):
         return dataset
@@ -112,13 +122,18 @@ def find_other(
     )
 
 
-def read_images(path: Path, *, size_px: int | None = None, train_only: bool = False) -> ReadImages:
+def read_images(
+    path: Path, *, size_px: int | None = None, group_by: str | None = None, train_only: bool = False
+) -> ReadImages:
     """Read and check the images at a path.
 
     Raises:
         BadInput: There are none, or none that can be used.
     """
-    return read_npz(path, size_px=size_px, train_only=train_only)
+    if path.is_dir():
+        grouping = grouping_of_files(group_by) if group_by is not None else None
+        return read_folder(path, size_px=size_px, grouping=grouping, train_only=train_only)
+    return read_npz(path, size_px=size_px, group_by=group_by, train_only=train_only)
 
 
 def check_also(options: Sequence[str]) -> dict[str, str]:

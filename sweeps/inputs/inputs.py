@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from sweeps.core.challenge import Approach
-from sweeps.core.errors import BadInput
-from sweeps.inputs import features
+from sweeps.core.errors import BadInput, path_of
+from sweeps.inputs import content_checks, features
+from sweeps.inputs.groups import is_table
 from sweeps.inputs.images import check_also, find_dataset, find_other
 from sweeps.inputs.weights import Weights, find_weights
-from sweeps.store.spec import BALANCED_ACCURACY, OptionValue, Source, Spec
+from sweeps.store.spec import BALANCED_ACCURACY, Content, OptionValue, Source, Spec
 from trainables.parts.backbones import FeatureSpec, size_near
 from trainables.parts.datasets import PHANTOM, Dataset, OtherDataset, small
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
@@ -29,15 +30,20 @@ class Inputs:
     """Images and weights, found and checked, and where feature tables are kept."""
 
     dataset: Dataset
+    content: Content
     weights: dict[str, Weights]
     # Other data sets that an approach may learn from, by name.
     other_datasets: dict[str, OtherDataset]
+    # Whom or what images belong to, as an option that finds it again from any folder.
+    group_by: str | None
     features_folder: Path
     # What backbones compute in.
     precision: str
     smoke: bool
     # What was not found as one would have hoped.
     notices: tuple[str, ...]
+    # What a person should know of how images were read.
+    notes: tuple[str, ...]
 
     @classmethod
     def find(
@@ -49,6 +55,7 @@ class Inputs:
         size: int | None = None,
         shots: Sequence[int] = (STUDY_SHOTS,),
         validation: int | None = None,
+        group_by: str | None = None,
         also: Sequence[str] = (),
         weights: str,
         precision: str,
@@ -61,32 +68,39 @@ class Inputs:
             BadInput: It cannot be had, or cannot be used.
         """
         wanted = check_also(also)
-        found, notice = find_dataset(dataset, size_px=size, shots=shots, validation=validation)
-        notices = [notice, *found.notices]
+        found, notice = find_dataset(dataset, size_px=size, shots=shots, validation=validation, group_by=group_by)
+        content = content_checks.content_of(found)
+        notices = [notice, *content_checks.notices(found, content)]
         others = {}
         for name in sorted({name for approach in approaches for name in approach.learner.may_need.other_datasets}):
             beside = None if found.is_phantom else Path(found.source).parent
             others[name], notice = find_other(name, wanted[name], beside, with_phantom=dataset == PHANTOM)
-            notices += [notice, *others[name].notices]
+            notices.append(notice)
             _check_apart(found, others[name])
+        of_others = [note for each in others.values() for note in each.notices]
+        notes = [*found.notices, *of_others, content_checks.note(content)]
         # Last, because it may download more than a gigabyte.
         had = {name: each.source for name, each in before.weights.items()} if before else None
         of_backbone, notice = find_weights(weights, sorted({spec.backbone for spec in _specs(approaches)}), had)
         notices.append(notice)
         return cls(
             dataset=found,
+            content=content,
             weights=of_backbone,
             other_datasets=others,
+            group_by=str(path_of(group_by).resolve()) if group_by is not None and is_table(group_by) else group_by,
             features_folder=results / features.FEATURES,
             precision=fastest_precision() if precision == "auto" else precision,
             smoke=smoke,
             notices=tuple(notice for notice in notices if notice),
+            notes=tuple(note for note in notes if note),
         )
 
     def found(self) -> dict[str, OptionValue]:
         """The options that find the same inputs again; on weights see `find_weights`."""
         also = tuple(f"{name}={other.source}" for name, other in self.other_datasets.items())
-        return {"dataset": self.dataset.source, "precision": self.precision, **({"also": also} if also else {})}
+        found = {"dataset": self.dataset.source, "group_by": self.group_by, "precision": self.precision}
+        return {**found, **({"also": also} if also else {})}
 
     def spec(
         self,
@@ -104,6 +118,7 @@ class Inputs:
             dataset=_source(self.dataset),
             protocol=self.dataset.protocol,
             test_counts=self.dataset.test_counts,
+            content=self.content,
             weights={name: _source(each) for name, each in self.weights.items()},
             other_datasets={name: _source(each) for name, each in self.other_datasets.items()},
             precision=self.precision,

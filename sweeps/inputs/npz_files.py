@@ -13,6 +13,7 @@ import medmnist
 import numpy as np
 
 from sweeps.core.errors import BadInput
+from sweeps.inputs.groups import groups_of_rows, numbered
 from sweeps.inputs.held_out import content_hash, held_out
 from sweeps.inputs.npz_labels import FoundLabels, read_labels
 from trainables.parts.datasets import LabelledSplit, ReadImages, fingerprint, resized
@@ -33,14 +34,15 @@ class _Pixels:
 
 
 def read_npz(
-    path: Path, *, size_px: int | None = None, groups_of_train: Sequence[str] | None = None, train_only: bool = False
+    path: Path, *, size_px: int | None = None, group_by: str | None = None, train_only: bool = False
 ) -> ReadImages:
     """Read and check a file.
 
     Args:
         path: Where it is.
         size_px: To reduce its images to; None is as they are.
-        groups_of_train: Of each training image a name of whom or what it belongs to; None if each stands for itself.
+        group_by: The path of a table that says whom or what each training image belongs to; None if each stands for
+            itself.
         train_only: Read the training split alone; otherwise, if there is no test split, a fifth of the training images
             becomes one.
 
@@ -59,8 +61,9 @@ def read_npz(
             )
     pixels = _pixels(path, {split: arrays[f"{split}_images"] for split in splits}, size_px)
     del arrays
+    groups_of_train = None if group_by is None else groups_of_rows(group_by, len(labels.of_split["train"]), path)
     found_print = fingerprint(_as_fingerprinted(pixels, labels, groups_of_train))
-    numbers = _numbers(path, groups_of_train, len(labels.of_split["train"]))
+    numbers = None if groups_of_train is None else numbered(groups_of_train)[0]
     train = LabelledSplit(images=pixels.of_split["train"], labels=labels.of_split["train"], groups=numbers)
     notices = [*pixels.notices, *_of_grades(path)]
     test = None
@@ -262,13 +265,3 @@ def _as_fingerprinted(
     if groups_of_train is not None:
         found["groups"] = np.array([repr(name) for name in groups_of_train])
     return found
-
-
-def _numbers(path: Path, groups: Sequence[str] | None, images: int) -> np.ndarray | None:
-    """Groups as numbers, in the order in which they come."""
-    if groups is None:
-        return None
-    if len(groups) != images:
-        raise BadInput(f"Expected a group for each of the {images} training images of {path}; got {len(groups)}.")
-    first: dict[str, int] = {}
-    return np.array([first.setdefault(name, len(first)) for name in groups], dtype=np.int64)

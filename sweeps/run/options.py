@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from sweeps.core.challenge import Challenge
 from sweeps.core.seeds import MOST_SEEDS
-from sweeps.inputs.images import MEDMNIST, SIZES_PX
+from sweeps.inputs.image_folders import SIZES_PX
+from sweeps.inputs.images import MEDMNIST
 from sweeps.run.option_types import (
     named_source,
     non_empty,
@@ -82,9 +83,10 @@ class Options:
     )
     dataset: str = _option(
         "auto",
-        "a MedMNIST set by its name (flat images with one label each, such as pneumoniamnist), the path of an .npz "
-        "file of that form, phantom (synthetic images), or auto: PneumoniaMNIST if it is here or can be downloaded, "
-        "else the phantom with a notice",
+        "a folder with a sub-folder of images for each class (or train and test above them), an .npz file of "
+        "MedMNIST's form, a MedMNIST set by its name (flat images with one label each, such as pneumoniamnist), "
+        "phantom (synthetic images), or auto: PneumoniaMNIST if it is here or can be downloaded, else the phantom with "
+        "a notice",
         read=non_empty,
         metavar="WHAT",
         is_remembered=True,
@@ -97,7 +99,7 @@ class Options:
         f"{', '.join(map(str, SIZES_PX))}",
         read=one_number_of(*SIZES_PX),
         metavar="N",
-        default_help="28 of MedMNIST, else as they are",
+        default_help="28 of MedMNIST, of a folder the largest that enlarges none, else as they are",
         is_remembered=True,
     )
     shots: tuple[int, ...] = _option(
@@ -116,6 +118,16 @@ class Options:
         read=whole_number(1, MOST_POOL - 1),
         metavar="N",
         default_help=f"{STUDY_VALIDATION}, also for fresh seeds",
+        is_remembered=True,
+    )
+    group_by: str | None = _option(
+        None,
+        "whose image each is, so that nobody's images stand on two sides of a split: a CSV file with the columns file "
+        "and group (for an .npz file row and group), or a regular expression with one group over file names, such as "
+        "'(person[0-9]+)_'",
+        read=non_empty,
+        metavar="HOW",
+        default_help="every image counts as a person of its own",
         is_remembered=True,
     )
     weights: str = _option(

@@ -125,7 +125,7 @@ class Pipeline(Generic[AnyOptions]):
             tracking_uri=provenance.without_password(prepared.tracking_uri),
             options=command_line.as_remembered(prepared.options, prepared.inputs.found()),
             caveats=caveats.of_sweep(prepared.whole_spec),
-            notices=prepared.inputs.notices,
+            notices=(*prepared.inputs.notices, *prepared.inputs.notes),
         )
 
     def _tracker(self, journal: Journal) -> Tracker:

@@ -105,7 +105,7 @@ def text(
     lines = [
         challenge.title + with_warnings(warnings),
         "",
-        *plan_of_images.lines(inputs.dataset),
+        *plan_of_images.lines(inputs.dataset, inputs.notes),
         *(f"Weights   {name}: {each.source} (fingerprint {each.fingerprint})" for name, each in inputs.weights.items()),
         *([f"Precision {inputs.precision} in the backbones"] if inputs.weights else []),
         *(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,9 +11,11 @@ from sweeps.views.text_table import aligned
 from trainables.parts.datasets import Dataset
 from trainables.parts.protocol import STUDY_VALIDATION
 
+WIDTH = 120
 
-def lines(dataset: Dataset) -> Iterator[str]:
-    """The images, how seeds draw from them, whose they are, and a table of the classes."""
+
+def lines(dataset: Dataset, notes: Sequence[str]) -> Iterator[str]:
+    """The images, how seeds draw from them, whose they are, how they were read, and a table of the classes."""
     protocol = dataset.protocol
     side, kind = dataset.pool_images.shape[1], "grey" if dataset.pool_images.ndim == 3 else "colour"
     yield f"Images    {dataset.source} (fingerprint {dataset.fingerprint}), {side} x {side} pixels, {kind}"
@@ -23,6 +26,8 @@ def lines(dataset: Dataset) -> Iterator[str]:
     )
     yield from _limit(dataset)
     yield _groups(dataset)
+    for note in notes:
+        yield textwrap.fill(note, WIDTH, initial_indent="Note      ", subsequent_indent=" " * 10)
     yield ""
     yield aligned(_rows(dataset), left=("class",))
     yield ""
@@ -34,16 +39,19 @@ def _limit(dataset: Dataset) -> Iterator[str]:
     left = [size - learn for size, learn in zip(protocol.pool, protocol.shots, strict=True)]
     least = int(np.argmin(left))
     if protocol.confirmation == left[least] < STUDY_VALIDATION:
-        yield (
-            f"Limit     {protocol.pool[least]} images of class {protocol.classes[least]}: {protocol.shots[least]} "
-            f"learn, so {left[least]} of each class are left to be scored on; intervals are as wide as so few make them"
+        yield textwrap.fill(
+            f"{protocol.pool[least]} images of class {protocol.classes[least]}: {protocol.shots[least]} "
+            f"learn, so {left[least]} of each class are left to be scored on; intervals are as wide as that makes them",
+            WIDTH,
+            initial_indent="Limit     ",
+            subsequent_indent=" " * 10,
         )
 
 
 def _groups(dataset: Dataset) -> str:
     groups = dataset.protocol.groups
     if not groups:
-        return "Groups    none: every image counts as a person of its own"
+        return "Groups    none given (--group-by): every image counts as a person of its own"
     tested = f", {dataset.test_groups} to test on" if dataset.test_groups else ""
     return f"Groups    {len(set(groups))} to draw from{tested}; none stands on two sides of a split"
 

@@ -47,6 +47,7 @@ def prepare(
         size=options.size,
         shots=options.shots,
         validation=options.validation,
+        group_by=options.group_by,
         also=options.also,
         weights=options.weights,
         precision=options.precision,

@@ -54,6 +54,46 @@ class Source(Stored):
     fingerprint: str
 
 
+# From this share on copies are no odd ones any more, but move the numbers.
+SHARE_THAT_COUNTS = 0.01
+
+
+class Content(Stored):
+    """What was counted in the images that a person should know.
+
+    Attributes:
+        test_in_pool: Test images that stand in the pool too.
+        test_nearly_in_pool: Others that nearly do, as after scaling or compression.
+        copies_in_pool: Images of the pool that are copies of others in it.
+        blank: Images of one grey value.
+        with_two_labels: Images that stand there with another label too.
+    """
+
+    test_in_pool: int = 0
+    test_nearly_in_pool: int = 0
+    copies_in_pool: int = 0
+    blank: int = 0
+    with_two_labels: int = 0
+
+    def by_kind(self) -> dict[str, int]:
+        """What was counted, by what a person calls it."""
+        return {
+            "test images that are in the pool too": self.test_in_pool,
+            "test images that nearly are": self.test_nearly_in_pool,
+            "copies within the pool": self.copies_in_pool,
+            "blank images": self.blank,
+            "images that are there with another label too": self.with_two_labels,
+        }
+
+    def is_leaked(self, test_counts: tuple[int, ...]) -> bool:
+        """Whether so much of the test split is in the pool that results on it are not to be believed."""
+        return self.test_in_pool + self.test_nearly_in_pool >= SHARE_THAT_COUNTS * sum(test_counts)
+
+    def is_repeated(self, protocol: Protocol) -> bool:
+        """Whether so many images of the pool are copies that seeds are scored on what they learn from."""
+        return self.copies_in_pool >= SHARE_THAT_COUNTS * sum(protocol.pool)
+
+
 class Spec(Stored):
     """What every number of a sweep depends on; it stays the same when the sweep is resumed.
 
@@ -63,6 +103,7 @@ class Spec(Stored):
         dataset: The images.
         protocol: Which of the images a seed learns from and is scored on.
         test_counts: Images of each class of the test split.
+        content: What was counted in the images.
         weights: Of every backbone.
         other_datasets: Data sets besides the images, that an approach may learn from.
         precision: What the backbones compute in.
@@ -78,6 +119,7 @@ class Spec(Stored):
     dataset: Source
     protocol: Protocol
     test_counts: tuple[int, ...]
+    content: Content = Content()
     weights: Mapping[str, Source] = {}
     other_datasets: Mapping[str, Source] = {}
     precision: str

@@ -11,7 +11,7 @@ from sweeps.analysis.summary import ApproachSummary, Summary
 from sweeps.analysis.verdict import BETTER, UNDECIDED, WORSE, verdict, versus
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.commands import rerun_command
-from sweeps.core.formatting import readable
+from sweeps.core.formatting import capital, readable
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM
 from sweeps.views import shot_tables, text_table
 
@@ -62,11 +62,12 @@ def framed(notice: str) -> str:
 def sweep_text(summary: Summary, folder: Path) -> str:
     """The table of approaches, the verdict, the best configuration, and what did not go as planned."""
     lines = [
-        f"Accuracy on balanced validation images in per cent, mean +- sd over seeds{with_warnings(summary.warnings)}",
+        f"{capital(summary.spec.measured)} on balanced validation images in per cent, mean +- sd over seeds"
+        f"{with_warnings(summary.warnings)}",
         "",
         text_table.printed(summary),
         "",
-        *(line for text in text_table.LEGEND for line in textwrap.wrap(text, WIDTH, subsequent_indent="    ")),
+        *(line for text in text_table.legend(summary) for line in textwrap.wrap(text, WIDTH, subsequent_indent="    ")),
         "",
         *(line for sentence in verdict(summary) for line in textwrap.wrap(sentence, WIDTH)),
         "",

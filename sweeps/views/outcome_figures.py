@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sweeps.analysis.curves import Cost
+from sweeps.core.formatting import capital
 from sweeps.views.figure_style import (
     BLACK,
     BLUE,
@@ -77,7 +78,7 @@ def seeds(rows: Sequence[SeedsRow], baseline_percent: float | None, warnings: Se
         what: The metric that ranks.
     """
     titled = titled_figure(
-        f"{what[0].upper()}{what[1:]} of every fresh seed, with mean and 95 % interval",
+        f"{capital(what)} of every fresh seed, with mean and 95 % interval",
         warnings,
         0.8 + 0.32 * len(rows),
     )

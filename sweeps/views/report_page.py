@@ -69,6 +69,7 @@ class Page:
         to_look_at: How many of them are to be looked at.
         approaches: The table that is printed, too.
         legend: What its columns are.
+        measured: What ranks, as a person calls it.
         intervals: What the intervals are made of.
         pairs: All comparisons of two approaches.
         shots: Scores by images that are learned from; None if that was not asked for.
@@ -93,7 +94,8 @@ class Page:
     checks: Sequence[Check]
     to_look_at: int
     approaches: Table
-    legend: Sequence[str] = text_table.LEGEND
+    legend: Sequence[str]
+    measured: str
     intervals: str
     pairs: Table
     shots: Table | None
@@ -138,6 +140,8 @@ def page(folder: Path, summary: Summary, trials: Sequence[TrialRecord], plots: M
         checks=checked,
         to_look_at=sum(check.mark == LOOK for check in checked),
         approaches=report_tables.approaches(summary),
+        legend=text_table.legend(summary),
+        measured=summary.spec.measured,
         intervals=_intervals(summary),
         pairs=report_tables.pairs(summary),
         shots=shot_tables.table(summary),

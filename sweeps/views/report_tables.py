@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sweeps.analysis import curves
 from sweeps.analysis.summary import ApproachSummary, Summary
-from sweeps.core.formatting import mean_sd, percent, points
+from sweeps.core.formatting import capital, mean_sd, percent, points
 from sweeps.store.trials import TrialRecord
 from sweeps.views import text_table
 
@@ -43,7 +43,8 @@ def approaches(summary: Summary) -> Table:
     return Table(
         head=head,
         rows=[[row[name] if name in words else typeset(row[name]) for name in head] for row in rows],
-        caption="Accuracy on balanced validation images in per cent, mean ± standard deviation over seeds",
+        caption=f"{capital(summary.spec.measured)} on balanced validation images in per cent, mean ± standard "
+        "deviation over seeds",
         left=("weights",),
     )
 

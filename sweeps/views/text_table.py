@@ -12,17 +12,24 @@ from sweeps.core.formatting import interval_percent, mean_sd, mean_sd_percent, p
 
 # What the columns of the printed table are, for those who have not read the README.
 LEGEND = (
-    "confirmed: the best configuration on fresh seeds, with the 95 % interval of its mean, for other draws of ten "
+    "confirmed: the best configuration on fresh seeds, with the 95 % interval of its mean, for other draws of labelled "
     "images and other images to validate on, and its interquartile mean",
     "in search: the same configuration on the search's seeds, which chose it; optimism: how much better it looked "
     "there",
-    "test bal. acc.: the same models on the official test split, which has other images and another mixture of classes",
+    "test bal. acc.: balanced accuracy of the same models on the test split, which has other images",
     "published: the study's number; our run of it: ours at the setting the search starts from, on the search's seeds",
 )
+# In the place of the last, where the images are not the study's.
+WITHOUT_THE_STUDY = "at the start: the setting the search starts from, on the search's seeds"
+
+
+def legend(summary: Summary) -> tuple[str, ...]:
+    """What the columns of the sweep's table are."""
+    return LEGEND if summary.spec.is_of_the_study else (*LEGEND[:-1], WITHOUT_THE_STUDY)
 
 
 def printed(summary: Summary) -> str:
-    """The table of approaches, best confirmed first; accuracies in per cent."""
+    """The table of approaches, best confirmed first; in per cent."""
     rows = printed_rows(summary)
     return aligned(rows, left=[name for name in ("approach", "weights") if name in rows[0]])
 
@@ -34,7 +41,7 @@ def printed_rows(summary: Summary) -> list[dict[str, str]]:
         {
             "approach": row.approach,
             **({"weights": source_names(row.weights)} if has_weights else {}),
-            **_printed_row(row),
+            **_printed_row(row, is_of_the_study=summary.spec.is_of_the_study),
         }
         for row in summary.approaches
     ]
@@ -45,9 +52,10 @@ def source_names(sources: Sequence[str]) -> str:
     return ", ".join("/".join(Path(source).parts[-2:]) for source in sources) or "none"
 
 
-def _printed_row(row: ApproachSummary) -> dict[str, str]:
+def _printed_row(row: ApproachSummary, *, is_of_the_study: bool) -> dict[str, str]:
     confirmed, count = row.confirmed, row.configurations
     incomplete = f" ({confirmed.n} seeds)" if confirmed and not row.is_confirmed else ""
+    at_start = mean_sd(row.at_published_setting)
     return {
         "confirmed": mean_sd(confirmed) + incomplete,
         "95 % interval": interval_percent(confirmed.low, confirmed.high) if confirmed else "",
@@ -55,8 +63,11 @@ def _printed_row(row: ApproachSummary) -> dict[str, str]:
         "in search": mean_sd(row.search),
         "optimism": points(row.optimism) if row.optimism is not None else "",
         "test bal. acc.": mean_sd(row.test_accuracy),
-        "published": published(row.published),
-        "our run of it": mean_sd(row.at_published_setting),
+        **(
+            {"published": published(row.published), "our run of it": at_start}
+            if is_of_the_study
+            else {"at the start": at_start}
+        ),
         "complete/raced/failed": f"{count.complete}/{count.raced_out}/{count.failed}",
         "seconds/seed": f"{row.seconds_per_seed:.2f}" if row.seconds_per_seed is not None else "",
     }

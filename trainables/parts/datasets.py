@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -87,7 +87,6 @@ class Dataset:
         test_labels: Its labels, int64 (N,).
         of_train: Training images of each class, of which the pool has the first.
         test_groups: Groups in the test split; 0 if each image stands for itself.
-        content: What was counted in the images that a person should know, by kind.
         notices: What a person should know of how they were read.
     """
 
@@ -99,7 +98,6 @@ class Dataset:
     test_labels: np.ndarray
     of_train: tuple[int, ...]
     test_groups: int = 0
-    content: Mapping[str, int] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
 
     @property
@@ -183,8 +181,6 @@ def dataset_of(
     read: ReadImages,
     shots: Sequence[int] = (STUDY_SHOTS,),
     validation: int | None = None,
-    *,
-    content: Mapping[str, int] | None = None,
 ) -> Dataset:
     """The data set and the protocol that these images allow.
 
@@ -193,7 +189,6 @@ def dataset_of(
         shots: Images of each class that a seed learns from; one number is for all classes.
         validation: Images of each class that a seed is scored on in the search, or as many as there are; then all that
             are left are scored on fresh seeds. None is the study's number, on fresh seeds too.
-        content: What was counted in the images.
 
     Raises:
         MisfitError: There are too few images of a class, or of groups of it, or shots for another number of classes.
@@ -230,7 +225,6 @@ def dataset_of(
         test_labels=test.labels,
         of_train=read.of_train,
         test_groups=0 if test.groups is None else len(np.unique(test.groups)),
-        content=content or {},
         notices=read.notices,
     )
 

@@ -21,21 +21,21 @@ STEP = 2**SCALES
 MARGIN = 2 * STEP
 
 
-def scattering(unit_NSS: Tensor) -> Tensor:
-    """Scattering coefficients of orders 0, 1 and 2 of images of 0..1: (N, S, S) -> (N, C, O, O).
+def scattering(images_NSS: Tensor, *, order: int = 2) -> Tensor:
+    """Scattering coefficients of orders 0, 1 and, unless `order` is 1, 2: (N, S, S) -> (N, C, O, O).
 
     |x * psi| for each wavelet psi of J scales and L orientations; |. * psi| of these for each coarser scale; all of
     them, and the image itself, averaged by a Gaussian of sd .8 * 2^J pixels at every 2^J-th pixel (Bruna and Mallat
-    2013, section 2.3). C is 1 + J L + L^2 J (J - 1) / 2: 81 for two scales and eight orientations. Images are mirrored
-    at their borders.
+    2013, section 2.3). C is 1 + J L + L^2 J (J - 1) / 2, without order 2 1 + J L: 81 and 17 for two scales and eight
+    orientations. Images are mirrored at their borders.
 
     Raises:
         ValueError: 2^J does not divide S.
     """
-    side = unit_NSS.shape[-1]
+    side = images_NSS.shape[-1]
     if side % STEP:
         raise ValueError(f"Expected images whose side {STEP} divides; got {side} pixels.")
-    padded_N1PP = pad(unit_NSS[:, None], [MARGIN] * 4, mode="reflect")
+    padded_N1PP = pad(images_NSS[:, None], [MARGIN] * 4, mode="reflect")
     wavelets_JLPP = wavelets(side + 2 * MARGIN)
 
     def moduli(maps_NCPP: Tensor, scale: int) -> Tensor:
@@ -44,7 +44,7 @@ def scattering(unit_NSS: Tensor) -> Tensor:
         return torch.fft.ifft2(spectra_NC1PP * wavelets_JLPP[scale]).abs().flatten(1, 2)
 
     first = [moduli(padded_N1PP, scale) for scale in range(SCALES)]
-    second = [moduli(first[finer], scale) for scale in range(SCALES) for finer in range(scale)]
+    second = [moduli(first[finer], scale) for scale in range(SCALES) for finer in range(scale)] if order > 1 else []
     average_OP = averages(side)
     return average_OP @ torch.cat([padded_N1PP, *first, *second], dim=1) @ average_OP.T
 

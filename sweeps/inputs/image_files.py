@@ -1,0 +1,130 @@
+"""One image file, read as a person sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
+ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".dib")
+DICOM_ENDINGS = (".dcm", ".dicom")
+# A digital mammogram has 20 million. A small file can claim any number, and would fill the memory.
+MOST_PIXELS = 60_000_000
+# Bits of a grey value that 16-bit files really use, as scanners make them.
+DEPTHS = (8, 10, 12, 14, 16)
+
+
+class Unreadable(Exception):
+    """An image that is left out; the message says why in a few words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """An image of the size that is asked for.
+
+    Attributes:
+        pixels: uint8, grey (S, S) or colour (S, S, 3); or float32 (S, S), whose range is not known yet.
+        peak: The largest value of a file of more than 8 bits; None of others.
+    """
+
+    pixels: np.ndarray
+    peak: float | None = None
+
+
+def longest_side(path: Path) -> int:
+    """Of the image in a file, without reading it.
+
+    Raises:
+        Exception: It cannot be read as one.
+    """
+    if path.suffix.lower() in DICOM_ENDINGS:
+        from sweeps.inputs import dicom_files
+
+        return max(_checked(dicom_files.size_of(path)))
+    with Image.open(path, formats=FORMATS) as image:
+        if getattr(image, "n_frames", 1) > 1 and image.format == "TIFF":
+            raise Unreadable(f"{image.n_frames} pages")  # type: ignore[attr-defined]
+        return max(_checked(image.size))
+
+
+def decoded(path: Path, size_px: int) -> Decoded:
+    """The image in a file, as a person sees it, on a black square of `size_px`.
+
+    It is turned as its EXIF orientation says; what is transparent lies on black, as the borders are; palettes, CMYK and
+    the like become RGB. Larger images are averaged over areas, smaller ones enlarged bilinearly. Values of more than 8
+    bits stay as they are, since only all files together tell how many bits are used (`as_bytes`). Three equal channels
+    are grey.
+
+    Raises:
+        Exception: It cannot be read.
+    """
+    if path.suffix.lower() in DICOM_ENDINGS:
+        from sweeps.inputs import dicom_files
+
+        return Decoded(pixels=_as_grey_if_it_is(_on_square(dicom_files.read(path), size_px)))
+    with Image.open(path, formats=FORMATS) as image:
+        _checked(image.size)
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):
+        values = np.asarray(upright).astype(np.float32)
+        if values.min() < 0 or values.max() > 65535:
+            raise Unreadable("grey values of more than 16 bits")
+        return Decoded(pixels=_on_square(Image.fromarray(values), size_px), peak=float(values.max()))
+    if upright.mode == "F":
+        raise Unreadable("floating-point pixels")
+    return Decoded(pixels=_as_grey_if_it_is(_on_square(_seen(upright), size_px)))
+
+
+def as_bytes(images: list[Decoded]) -> list[np.ndarray]:
+    """All images as uint8. Those of more than 8 bits are scaled alike, by the bits that the brightest of them needs.
+
+    So a file that fills 12 of its 16 bits, as many scanners write it, is not nearly black, and a darker image stays
+    darker than a bright one. Where all 16 bits are used, 257 becomes 1.
+    """
+    peaks = [image.peak for image in images if image.peak is not None]
+    most = next((2**bits - 1 for bits in DEPTHS if max(peaks) < 2**bits), 65535) if peaks else 255
+    return [
+        image.pixels if image.peak is None else np.rint(image.pixels * (255 / most)).astype(np.uint8)
+        for image in images
+    ]
+
+
+def _checked(size: tuple[int, int]) -> tuple[int, int]:
+    if size[0] * size[1] > MOST_PIXELS:
+        raise Unreadable(f"{size[0]} x {size[1]} pixels are too many")
+    if 0 in size:
+        raise Unreadable("no pixels")
+    return size
+
+
+def _seen(image: Image.Image) -> Image.Image:
+    """The image in grey or RGB, on black where it is transparent."""
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _on_square(image: Image.Image, size_px: int) -> np.ndarray:
+    """The image in the middle of a black square."""
+    longest = max(image.size)
+    if longest != size_px:
+        width, height = (max(round(side * size_px / longest), 1) for side in image.size)
+        # Pillow's box filter averages over areas when it makes smaller, each pixel by how much of it is covered.
+        how = Image.Resampling.BOX if longest > size_px else Image.Resampling.BILINEAR
+        image = image.resize((width, height), how)
+    pixels = np.asarray(image)
+    height, width = pixels.shape[:2]
+    square = np.zeros((size_px, size_px, *pixels.shape[2:]), pixels.dtype)
+    above, left = (size_px - height) // 2, (size_px - width) // 2
+    square[above : above + height, left : left + width] = pixels
+    return square
+
+
+def _as_grey_if_it_is(pixels: np.ndarray) -> np.ndarray:
+    is_grey = pixels.ndim == 3 and bool((pixels == pixels[..., :1]).all())
+    return np.ascontiguousarray(pixels[..., 0]) if is_grey else pixels
