@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from sweeps.core.formatting import capital
 from sweeps.views.figure_style import BLACK, Interval, legend_key, room_for, titled_figure
 from sweeps.views.search_figures import LINES, SERIES, SYMBOLS, CurveEnd, label_ends
 
@@ -28,7 +29,7 @@ def shot_curves(
         what: The metric that ranks.
     """
     titled = titled_figure(
-        f"{what[0].upper()}{what[1:]} by images to learn from", warnings, max(3.6, 0.9 + 0.24 * len(curves))
+        f"{capital(what)} by images of each class to learn from", warnings, max(3.6, 0.9 + 0.24 * len(curves))
     )
     axes = titled.figure.add_subplot()
     axes.set_xscale("log")
