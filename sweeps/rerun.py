@@ -27,10 +27,11 @@ from sweeps.engine import cluster
 from sweeps.inputs.downloads import AUTO
 from sweeps.inputs.inputs import Inputs
 from sweeps.inputs.weights import is_file
+from sweeps.run import shot_curve
 from sweeps.run.command_line import OneSentenceParser, complete
 from sweeps.run.option_types import non_empty, whole_number
 from sweeps.run.options import SweepOptions, declarations, flag
-from sweeps.stages.ranking import confirmed_results
+from sweeps.stages.ranking import confirmed_results, results_at
 from sweeps.store.journal import Journal
 from sweeps.store.spec import differences
 from sweeps.store.trials import TrialRecord, searched
@@ -38,7 +39,7 @@ from sweeps.views.text_table import aligned
 from trainables.parts.backbones import backbone_of
 from trainables.parts.image_sets import POOL, ImageSet
 from trainables.parts.metrics import metrics_of
-from trainables.parts.protocol import NUMBERS_VERSION, TEST, VALIDATION
+from trainables.parts.protocol import MOST_POOL, NUMBERS_VERSION, TEST, VALIDATION
 from trainables.parts.results import SeedResult
 from trainables.parts.run_seed import prepare_worker, run_seed
 
@@ -62,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="the seed: from 0 the study's, from 1000 the search's, from 2000 the confirmation's; any that "
         "the journal lacks is trained without anything to compare with",
+    )
+    add(
+        "--shots",
+        type=whole_number(1, MOST_POOL - 1),
+        metavar="N",
+        help="a point of the shot curve: images of each class to learn from, if not as many as in the sweep",
     )
     declared = declarations(SweepOptions)
     for name, what in (
@@ -90,7 +97,9 @@ def rerun(asked: argparse.Namespace) -> int:
     (approach,) = challenge.named([asked.approach])
     inputs = inputs_of(journal, approach, asked)
     confirmed = confirmed_results(trials, trial.approach, trial.number)
-    before = trial.results + confirmed
+    # The sweep's own number of shots is no point of its curve.
+    shots = next(iter(shot_curve.to_run([asked.shots] if asked.shots else [], journal.spec.protocol)), None)
+    before = results_at(trials, trial.approach, trial.number, shots) if shots else trial.results + confirmed
     recorded = [result for result in before if result.seed == asked.seed]
     # The test split is opened only where it was opened before.
     splits = [VALIDATION, TEST] if any(result.split == TEST for result in recorded) else [VALIDATION]
@@ -100,7 +109,7 @@ def rerun(asked: argparse.Namespace) -> int:
         image_sets[POOL] = image_sets[POOL].for_confirmation()
     prepare_worker()
     weights = inputs.weights_to_train([approach])
-    found = run_seed(approach.learner, trial.params, asked.seed, image_sets, splits, weights=weights)
+    found = run_seed(approach.learner, trial.params, asked.seed, image_sets, splits, weights=weights, shots=shots)
     classes = journal.spec.protocol.classes
     print(_compared(found, recorded, classes))
     if not recorded:

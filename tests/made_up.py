@@ -71,7 +71,7 @@ def trial(number=0, mean=0.8, state="COMPLETE", *, approach="a", stage="search",
             auroc=0.9, brier=0.1, hits=hits(first + at, split, round(mean + spread * deviation, 6)),
         )
         for at, deviation in enumerate(deviations)
-        for split in ((VALIDATION,) if stage == "search" else (VALIDATION, TEST))
+        for split in ((VALIDATION, TEST) if stage == "confirm" else (VALIDATION,))
     )  # fmt: skip
     common = {
         "params": {"rate": 1e-3, "width": 0.5, "kind": "plain"},

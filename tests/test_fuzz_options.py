@@ -97,12 +97,14 @@ VALUES = {
     "--search-seed": NUMBERS,
     "--sweep": st.sampled_from(["results/begun", "results/empty", "results/damaged"]) | PATHS,
     "--epochs": TEXTS,
+    "--shot-curve": NUMBERS,
     "--approach": st.sampled_from(["pixel_baseline", "cnn", "a"]) | TEXTS,
     "--trial": st.sampled_from(["0", "1", "2"]) | TEXTS,
     "--seed": st.sampled_from(["0", "1000", "2000"]) | TEXTS,
 }
 OF_A_SEARCH = {
     *("--num-samples", "--seeds", "--confirm-seeds", "--metric", "--backbone", "--time-budget", "--search-seed"),
+    "--shot-curve",
 }
 OF_RERUN = {"--approach", "--trial", "--seed", "--dataset", "--weights", "--also"}
 OF_ANY_SWEEP = VALUES.keys() - OF_A_SEARCH - {"--approach", "--trial", "--seed", "--epochs", "--sweep"}

@@ -36,7 +36,15 @@ class Weighty(Learner):
     may_need = Needs(trained_backbones=("alexnet",))
 
 
-LEARNERS = {"stepwise": Stepwise, "opposite": Opposite, "weighty": Weighty}
+class Counting(Stepwise):
+    """It says how many images it gets."""
+
+    @classmethod
+    def fit(cls, config, support, streams):
+        raise ValueError(f"{len(support.images)} images")
+
+
+LEARNERS = {"stepwise": Stepwise, "opposite": Opposite, "weighty": Weighty, "counting": Counting}
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +52,8 @@ def image_sets(phantom):
     return phantom.pixel_sets()
 
 
-def request(blocks, *, approach="stepwise", splits=(VALIDATION,), **params):
-    return {"approach": approach, "params": params, "blocks": blocks, "splits": list(splits)}
+def request(blocks, *, approach="stepwise", splits=(VALIDATION,), shots=None, **params):
+    return {"approach": approach, "params": params, "blocks": blocks, "splits": list(splits), "shots": shots}
 
 
 def started(image_sets, first_request):
@@ -122,3 +130,12 @@ def test_the_request_is_left_as_it_was(image_sets):
     trainable = started(image_sets, request(blocks))
     trainable.step()
     assert blocks == [[1, 2], [3]]
+
+
+def test_a_request_says_from_how_many_images_it_learns(image_sets):
+    def learned(shots):
+        trainable = started(image_sets, request([[7]], approach="counting", shots=shots))
+        return trainable.step()["results"][0]["error"]
+
+    says = [learned(shots).split(": ")[1].split(" (")[0] for shots in (None, 1, 20)]
+    assert says == ["10 images", "2 images", "40 images"]

@@ -19,10 +19,11 @@ from sweeps.core.challenge import Approach
 from sweeps.engine import cluster, tune_loop
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.search import SearchStage
+from sweeps.stages.shot_curve import ShotCurveStage
 from sweeps.store.journal import Journal
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
 from trainables.parts.learner import Learner, Needs
-from trainables.parts.protocol import TEST
+from trainables.parts.protocol import TEST, study_protocol
 from trainables.seed_trainable import InObjectStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("two_workers")]
@@ -59,6 +60,8 @@ class Odd(Learner):
             np.ones(1 << 45)
         if config.behaviour == "always die":
             os.kill(os.getpid(), signal.SIGKILL)
+        if config.behaviour == "count":
+            return lambda images: torch.full((len(images),), len(support.images) / 10)
         border = support.images.float().mean()
         return lambda images: images.float().mean((1, 2)) - border
 
@@ -95,7 +98,8 @@ def image_sets():
     for split, labels in ((POOL, np.repeat([0, 1], 1000)), (TEST, np.repeat([0, 1], 100))):
         images = rng.integers(0, 200, size=(len(labels), 28, 28), dtype=np.uint8)
         images[labels == 1] += 10
-        sets[split] = ImageSet(labels=labels, views={PIXELS: images})
+        protocol = study_protocol() if split == POOL else None
+        sets[split] = ImageSet(labels=labels, views={PIXELS: images}, protocol=protocol)
     return sets
 
 
@@ -223,6 +227,17 @@ def test_search_workers_cannot_reach_the_test_split_and_confirmation_s_can(journ
     confirmed = found["fine/confirm"]
     assert confirmed.state == "COMPLETE"
     assert len(confirmed.values("accuracy", TEST)) == len(confirmed.values("accuracy")) == 7
+
+
+def test_workers_learn_from_as_many_images_as_a_task_says(journal, image_sets):
+    counting = [approach("counts", behaviours=["count"])]
+    run(journal, counting, image_sets, seeds=1)
+    stage = ShotCurveStage(journal, counting, lambda *who: None, seeds=2, shots=(1, 20))
+    run(journal, counting, image_sets, stage)
+    found = {trial.shots: {round(result.brier, 4) for result in trial.results} for trial in journal.trials()}
+    # Always class 1, with a log-odds of a tenth of the images that were learned from, on as many images of each class.
+    share = {shots: 1 / (1 + np.exp(-2 * (shots or 5) / 10)) for shots in found}
+    assert found == {shots: {round(p**2 / 2 + (1 - p) ** 2 / 2, 4)} for shots, p in share.items()}
 
 
 def test_numbers_do_not_depend_on_the_number_of_workers(tmp_path, image_sets):

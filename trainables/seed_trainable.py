@@ -38,8 +38,9 @@ class SeedTrainable(tune.Trainable):
 
     So one Tune run serves all approaches: no slot waits at the end of one, and actors, which cost seconds to start,
     are used again by all. The Tune configuration of a trial is a request: `approach`, `params` (the hyperparameters),
-    `blocks` (lists of seeds; a step never runs past the end of one, so that the driver can stop a loser there) and
-    `splits`. A step reports `results` (a list of `SeedResult` as dictionaries) and `done`.
+    `blocks` (lists of seeds; a step never runs past the end of one, so that the driver can stop a loser there),
+    `splits`, and `shots` (images of each class to learn from; None is as the protocol says). A step reports `results`
+    (a list of `SeedResult` as dictionaries) and `done`.
 
     A configuration that raises or diverges is a result with its reason, and ends the trial; the actor lives on.
     """
@@ -86,6 +87,7 @@ class SeedTrainable(tune.Trainable):
                 self.image_sets,
                 self.request["splits"],
                 weights=self.weights,
+                shots=self.request["shots"],
             )
             failed = results[-1].error is not None
         if not block:

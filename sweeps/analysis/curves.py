@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sweeps.store.trials import CONFIRM, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, CURVE, TrialRecord, searched
 from trainables.parts.protocol import VALIDATION
 
 
@@ -86,13 +86,14 @@ class Cost:
     complete_seconds: float
     other_seconds: float
     confirm_seconds: float
+    curve_seconds: float
     planned: int
     spared: int
 
     @property
     def seconds(self) -> float:
         """All of it."""
-        return self.complete_seconds + self.other_seconds + self.confirm_seconds
+        return self.complete_seconds + self.other_seconds + self.confirm_seconds + self.curve_seconds
 
 
 def cost(trials: Iterable[TrialRecord], approach: str, seeds: int) -> Cost:
@@ -106,6 +107,7 @@ def cost(trials: Iterable[TrialRecord], approach: str, seeds: int) -> Cost:
         complete_seconds=sum(trial.seconds for trial in complete),
         other_seconds=sum(trial.seconds for trial in in_search if trial.state != "COMPLETE"),
         confirm_seconds=sum(trial.seconds for trial in own if trial.stage == CONFIRM),
+        curve_seconds=sum(trial.seconds for trial in own if trial.stage == CURVE),
         planned=seeds * (len(complete) + len(raced)),
         spared=sum(max(seeds - count, 0) for count in run),
     )

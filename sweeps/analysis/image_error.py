@@ -38,7 +38,7 @@ import numpy as np
 
 from sweeps.core.errors import BadInput
 from sweeps.store.spec import Spec
-from sweeps.store.trials import CONFIRM
+from sweeps.store.trials import FRESH
 from trainables.parts.protocol import VALIDATION, Protocol
 from trainables.parts.results import SeedResult, unpacked_hits
 
@@ -244,7 +244,7 @@ def hits_of(results: Sequence[SeedResult], split: str, stage: str, spec: Spec) -
     found = sorted((r for r in results if r.split == split and r.hits is not None), key=lambda r: r.seed)
     if len(found) < 2:
         return None
-    protocol = spec.protocol.for_confirmation() if stage == CONFIRM else spec.protocol
+    protocol = spec.protocol.for_confirmation() if stage in FRESH else spec.protocol
     is_pool = split == VALIDATION
     counts = protocol.pool if is_pool else spec.test_counts
     images = sum(counts)

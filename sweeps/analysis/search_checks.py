@@ -14,7 +14,7 @@ from sweeps.analysis.curves import history
 from sweeps.analysis.ranges import place_in_range
 from sweeps.core.errors import first_line
 from sweeps.core.formatting import percent, points, readable
-from sweeps.store.trials import CONFIRM, SEARCH, TrialRecord
+from sweeps.store.trials import CONFIRM, CURVE, SEARCH, TrialRecord
 
 # Of a searched range, counted from either end: values there may want to lie beyond it.
 EDGE = 0.05
@@ -150,7 +150,7 @@ def unfinished(sweep: CheckedSweep) -> Check:
     running = Counter(trial.stage for trial in sweep.trials if trial.state == "RUNNING")
     texts = [
         f"{running[stage]} {what}"
-        for stage, what in ((SEARCH, "configurations"), (CONFIRM, "confirmations"))
+        for stage, what in ((SEARCH, "configurations"), (CONFIRM, "confirmations"), (CURVE, "points of shot curves"))
         if running[stage]
     ]
     trouble = f"Begun and not finished, so not ranked: {' and '.join(texts)}. Go on with --resume." if texts else ""

@@ -16,12 +16,13 @@ from sweeps.analysis import caveats
 from sweeps.analysis.comparisons import Comparison, compare_all
 from sweeps.analysis.image_error import hits_of
 from sweeps.analysis.intervals import Estimate, estimates, score
+from sweeps.analysis.shot_curve import ShotCurve, shot_curve
 from sweeps.core.challenge import Approach
 from sweeps.core.provenance import without_password
 from sweeps.stages.ranking import best_complete, confirmed_results, fresh_scores
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec, Start, Stored
-from sweeps.store.trials import CONFIRM, SEARCH, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, CURVE, SEARCH, TrialRecord, searched
 from trainables.parts.protocol import TEST, VALIDATION
 from trainables.parts.results import SeedResult
 
@@ -131,6 +132,7 @@ class Summary(Stored):
         baseline: The plain baseline's name, if the challenge has one.
         approaches: Those that are confirmed first, best first.
         comparisons: Of all pairs of confirmed approaches, clearest first.
+        shot_curve: What the best configurations make of other numbers of images to learn from, if that was asked for.
     """
 
     sweep: str
@@ -140,6 +142,7 @@ class Summary(Stored):
     baseline: str | None
     approaches: tuple[ApproachSummary, ...]
     comparisons: tuple[Comparison, ...]
+    shot_curve: ShotCurve | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -155,6 +158,8 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
     rows = ranked(
         [_summarise(trials, approach, wanted, spec, journal.stopped(approach.name)) for approach in approaches]
     )
+    comparisons = compared(trials, rows, spec)
+    winners = {row.approach: row.best_trial for row in rows if row.best_trial is not None}
     return Summary(
         sweep=journal.folder.name,
         spec=spec,
@@ -162,7 +167,8 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
         starts=tuple(without_password_in(start) for start in starts),
         baseline=next((approach.name for approach in approaches if approach.is_baseline), None),
         approaches=tuple(rows),
-        comparisons=tuple(compared(trials, rows, spec)),
+        comparisons=tuple(comparisons),
+        shot_curve=shot_curve(trials, winners, wanted, spec, comparisons),
     )
 
 
@@ -244,7 +250,8 @@ def _summarise(
         at_published_setting=_at_published_setting(in_search, approach, spec),
         seeds_run=len({(r.seed, trial.stage, trial.number) for trial in own for r in trial.results}),
         seconds=math.fsum(result.seconds for result in all_results),
-        seconds_per_seed=_median_seconds(all_results),
+        # More shots may take longer, so that the curve's seeds are not asked.
+        seconds_per_seed=_median_seconds([result for trial in own if trial.stage != CURVE for result in trial.results]),
     )
 
 

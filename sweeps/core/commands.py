@@ -6,6 +6,9 @@ import shlex
 from pathlib import Path
 
 
-def rerun_command(folder: Path, approach: str, trial: int, seed: int) -> str:
-    """The command that trains one seed of one configuration again."""
-    return f"python sweeps/rerun.py {shlex.quote(str(folder))} --approach {approach} --trial {trial} --seed {seed}"
+def rerun_command(folder: Path, approach: str, trial: int, seed: int, shots: int | None = None) -> str:
+    """The command that trains one seed of one configuration again, where `shots` are given with other ones."""
+    more = "" if shots is None else f" --shots {shots}"
+    return (
+        f"python sweeps/rerun.py {shlex.quote(str(folder))} --approach {approach} --trial {trial} --seed {seed}{more}"
+    )

@@ -48,7 +48,13 @@ class StageSearcher(Searcher):
         task = self.dispatcher.next_task(trial_id)
         if task is None:
             return Searcher.FINISHED if self.dispatcher.stage.is_finished() else None
-        return {"approach": task.approach, "params": task.params, "blocks": task.blocks, "splits": list(task.splits)}
+        return {
+            "approach": task.approach,
+            "params": task.params,
+            "blocks": task.blocks,
+            "splits": list(task.splits),
+            "shots": task.shots,
+        }
 
     @_guarded
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

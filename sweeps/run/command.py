@@ -82,6 +82,7 @@ class Conclusion:
         ways_on: What could be done next; printed if all went well.
         files: Everything that was written, for MLflow's artifacts.
         metrics: Of the sweep's own run in MLflow.
+        stepped_metrics: More of them, each a name, a value and a step.
         note: Its description, in Markdown.
         trouble: What could not be written; empty if all was.
     """
@@ -92,6 +93,7 @@ class Conclusion:
     files: tuple[Path, ...] = ()
     metrics: Mapping[str, float]
     note: str
+    stepped_metrics: Sequence[tuple[str, float, int]] = ()
     trouble: str = ""
 
 

@@ -66,6 +66,9 @@ def parse(challenge: Challenge, arguments: Sequence[str] | None = None, kind: ty
     approaches = given.get("approaches")
     if isinstance(approaches, tuple):
         given["approaches"] = _approaches(challenge, [str(name) for name in approaches])
+    curve = given.get("shot_curve")
+    if isinstance(curve, tuple) and len(set(curve)) < len(curve):
+        raise BadInput(f"Expected --shot-curve with different numbers; got {' '.join(map(str, curve))}.")
     if "name" in given and "resume" in given:
         raise BadInput("Expected --name for a new sweep or --resume for an old one; got both. Omit one.")
     return given

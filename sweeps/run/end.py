@@ -74,7 +74,12 @@ class End(Generic[AnyOptions]):
             self._complain(self._why_nothing_completed())
             code = 1
         end = SweepEnd(
-            exit_code=code, metrics=found.metrics, note=found.note, files=found.files, ended_ms=self._last_ms()
+            exit_code=code,
+            metrics=found.metrics,
+            note=found.note,
+            files=found.files,
+            ended_ms=self._last_ms(),
+            stepped_metrics=found.stepped_metrics,
         )
         self.tracker.close(end, patience=DRAIN_SECONDS if code == 0 else HURRIED_DRAIN_SECONDS)
         print(flush=True)

@@ -245,6 +245,16 @@ class SweepOptions(Options):
         is_remembered=True,
         smoke=3,
     )
+    shot_curve: tuple[int, ...] = _option(
+        (),
+        "numbers of training images a class, such as 1 2 5 10 20: after the confirmation each approach's best "
+        "configuration learns from so many too, on the same fresh seeds",
+        read=whole_number(1, MOST_POOL - 1),
+        metavar="SHOTS",
+        takes_many=True,
+        default_help="none",
+        is_remembered=True,
+    )
     metric: str = _option(
         BALANCED_ACCURACY,
         f"what ranks configurations and approaches, and what racing looks at: {' or '.join(RANKED_BY)}; every metric "

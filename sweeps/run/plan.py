@@ -9,10 +9,11 @@ from sweeps.analysis.caveats import with_warnings
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.progress import duration
 from sweeps.inputs.inputs import Inputs
-from sweeps.run import plan_of_images
+from sweeps.run import plan_of_images, shot_curve
 from sweeps.run.options import SweepOptions
 from sweeps.stages.racing import Racing
 from sweeps.views.text_table import aligned
+from trainables.parts.protocol import Protocol
 
 # Ray and its workers, which are started for the search and again for the confirmation, take about this long.
 STARTUP_SECONDS = 15.0
@@ -42,23 +43,29 @@ class Work:
 
 
 def of_sweep(
-    options: SweepOptions, approaches: Sequence[Approach], begun: Mapping[str, int], racing: Racing | None
+    options: SweepOptions,
+    approaches: Sequence[Approach],
+    begun: Mapping[str, int],
+    racing: Racing | None,
+    protocol: Protocol,
 ) -> Work:
-    """The work of a search and its confirmation; `begun` are configurations already in the journal, by approach."""
+    """The work of a search and what follows it; `begun` are configurations already in the journal, by approach."""
     looks = racing.looks(options.seeds) if racing else []
+    more_shots = shot_curve.to_run(options.shot_curve, protocol)
+    of_winner = (CONFIRM_FACTOR + len(more_shots)) * options.confirm_seeds
     rows = []
     cpu_seconds = 0.0
     for approach in approaches:
         configurations = max(options.num_samples - begun.get(approach.name, 0), 0)
         search = configurations * options.seeds
-        seconds = (search + CONFIRM_FACTOR * options.confirm_seeds) * approach.seconds_per_seed
+        seconds = (search + of_winner) * approach.seconds_per_seed
         cpu_seconds += seconds
         rows.append(
             {
                 "approach": approach.name,
                 "configurations": f"{configurations}" + (f" more (of {options.num_samples})" if begun else ""),
                 "seeds each": str(options.seeds),
-                "fresh seeds": str(options.confirm_seeds),
+                "fresh seeds": str(options.confirm_seeds) + (f" x {1 + len(more_shots)}" if more_shots else ""),
                 "on one CPU": f"about {duration(seconds)}",
                 "what it is": approach.about,
             }
@@ -66,7 +73,11 @@ def of_sweep(
     return Work(
         rows=rows,
         cpu_seconds=cpu_seconds,
-        facts=(f"Racing    {_racing(racing, options.seeds)}", *_cheaper(approaches)),
+        facts=(
+            f"Racing    {_racing(racing, options.seeds)}",
+            *([shot_curve.plan_line(options.shot_curve, protocol)] if more_shots else []),
+            *_cheaper(approaches),
+        ),
         limits=f", or what starts within {duration(options.time_budget)}" if options.time_budget else "",
         savings="; racing will save some of it" if looks else "",
     )

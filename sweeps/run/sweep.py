@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from sweeps.analysis.shot_curve import usual_numbers
 from sweeps.analysis.summary import summarise
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.inputs.inputs import Inputs
 from sweeps.inputs.weights import RANDOM
-from sweeps.run import plan
+from sweeps.run import plan, shot_curve
 from sweeps.run.command import Command, Conclusion, OnClosed, PlannedStage, Prepared
 from sweeps.run.end import write_tables
 from sweeps.run.options import SweepOptions
@@ -17,6 +18,7 @@ from sweeps.run.pipeline import run_command
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.racing import Racing
 from sweeps.stages.search import SearchStage
+from sweeps.stages.shot_curve import ShotCurveStage
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec
 from sweeps.tracking import sweep_run
@@ -36,6 +38,7 @@ def sweep_command(racing: Racing | None = Racing()) -> Command[SweepOptions]:  #
         options=SweepOptions,
         spec=_spec,
         as_run=_as_run,
+        check=_check,
         work=partial(_work, racing),
         tags=_tags,
         stages=partial(_stages, racing),
@@ -59,8 +62,14 @@ def _as_run(challenge: Challenge, spec: Spec) -> Challenge:
     return challenge.with_random_weights(random)
 
 
+def _check(prepared: Prepared[SweepOptions]) -> None:
+    options = prepared.options
+    shot_curve.check(options.shot_curve, prepared.spec.protocol, options.confirm_seeds)
+
+
 def _work(racing: Racing | None, prepared: Prepared[SweepOptions], journal: Journal | None) -> plan.Work:
-    return plan.of_sweep(prepared.options, prepared.approaches, _begun(journal) if journal else {}, racing)
+    begun = _begun(journal) if journal else {}
+    return plan.of_sweep(prepared.options, prepared.approaches, begun, racing, prepared.spec.protocol)
 
 
 def _tags(options: SweepOptions) -> dict[str, str]:
@@ -84,6 +93,10 @@ def _stages(
     yield PlannedStage(stage=search, title="Search")
     confirmation = ConfirmationStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds)
     yield PlannedStage(stage=confirmation, title="Confirm")
+    if options.shot_curve:
+        shots = shot_curve.to_run(options.shot_curve, prepared.spec.protocol)
+        curve = ShotCurveStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds, shots=shots)
+        yield PlannedStage(stage=curve, title="Shots")
 
 
 def _conclude(prepared: Prepared[SweepOptions], journal: Journal, approaches: Sequence[Approach]) -> Conclusion:
@@ -97,6 +110,7 @@ def _conclude(prepared: Prepared[SweepOptions], journal: Journal, approaches: Se
         files=(*written, *of_report),
         metrics=sweep_run.metrics(summary),
         note=console.sweep_note(summary),
+        stepped_metrics=sweep_run.curve_metrics(summary),
         trouble=trouble,
     )
 
@@ -104,6 +118,9 @@ def _conclude(prepared: Prepared[SweepOptions], journal: Journal, approaches: Se
 def _ways_on(prepared: Prepared[SweepOptions], journal: Journal) -> Iterator[str]:
     options = prepared.options
     yield f"Extend  {prepared.resume_command} --num-samples {2 * options.num_samples}"
+    numbers = usual_numbers(prepared.spec.protocol)
+    if numbers and not options.shot_curve:
+        yield f"Labels  {prepared.resume_command} --shot-curve {' '.join(map(str, numbers))}"
     begun = _begun(journal)
     short = [
         name for name in options.approaches if begun.get(name, 0) < options.num_samples and not journal.stopped(name)

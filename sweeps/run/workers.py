@@ -19,7 +19,7 @@ from sweeps.run.command import PlannedStage, Prepared
 from sweeps.run.options import AnyOptions
 from sweeps.stages.fixed import FixedStage
 from sweeps.stages.stage import Stage
-from sweeps.store.trials import CONFIRM
+from sweeps.store.trials import FRESH
 from trainables.parts.image_sets import POOL, ImageSet
 from trainables.parts.protocol import VALIDATION
 from trainables.seed_trainable import InObjectStore
@@ -86,16 +86,18 @@ class Workers(Generic[AnyOptions]):
         names = [*(POOL if split == VALIDATION else split for split in stage.splits), *inputs.other_datasets]
         views = self._views(stage) if isinstance(stage, FixedStage) else None
         for name in names:
-            if name not in self._image_sets:
+            had = self._image_sets.get(name)
+            # Of two fixed stages, each may look at what the other does not.
+            if had is None or (views is not None and not views <= had.views.keys()):
                 found = inputs.image_sets(
                     approaches, [name], slots=slots, views=views, interrupt=self.signals.stop_if_one_came
                 )
-                self._image_sets |= {key: _in_store(images) for key, images in found.items()}
+                self._image_sets |= {key: _in_store(images, had) for key, images in found.items()}
         if not self._weights:
             states = inputs.weights_to_train(approaches)
             self._weights = {name: InObjectStore(ray.put(state)) for name, state in states.items()}
         stored = {name: self._image_sets[name] for name in names}
-        if stage.name == CONFIRM:
+        if stage.name in FRESH:
             stored[POOL] = stored[POOL].for_confirmation()
         return stored
 
@@ -109,6 +111,8 @@ class Workers(Generic[AnyOptions]):
         }
 
 
-def _in_store(images: ImageSet) -> ImageSet:
-    """The same image set with its arrays in the object store."""
-    return replace(images, views={name: InObjectStore(ray.put(array)) for name, array in images.views.items()})
+def _in_store(images: ImageSet, had: ImageSet | None) -> ImageSet:
+    """The same image set with its arrays in the object store, besides those that it has there already."""
+    stored = dict(had.views) if had else {}
+    new = {name: InObjectStore(ray.put(array)) for name, array in images.views.items() if name not in stored}
+    return replace(images, views={**stored, **new})

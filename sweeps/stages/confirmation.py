@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from optuna.trial import Trial, TrialState
+from optuna.trial import Trial
 
 from sweeps.core.challenge import Approach
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM
@@ -47,29 +47,18 @@ class ConfirmationStage(FixedStage):
         missing = [seed for seed in self.wanted if seed not in done]
         trial = self._interrupted(approach, winner)
         if trial is None and missing and not any(result.error for result in results):
-            trial = self._new_trial(approach, winner)
+            trial = self.new_trial(approach, winner.params, {OF_TRIAL: winner.number})
         if trial is not None:
             self.queue(approach.name, trial, winner.params, missing)
 
     def _interrupted(self, approach: Approach, winner: TrialRecord) -> Trial | None:
         """The trial that a dead driver left of this winner; those of earlier winners are ended."""
-        study = self.studies[approach.name]
         found = None
-        # The driver may have died between queueing a trial and beginning it, or while it got its parameters.
-        for _ in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            study.ask()
-        for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            trial = Trial(study, frozen._trial_id)
-            if frozen.user_attrs.get(OF_TRIAL) == winner.number:
+        for trial in self.interrupted(approach):
+            if trial.user_attrs.get(OF_TRIAL) == winner.number:
+                # The driver may have died while it got its parameters.
                 approach.suggest(trial)
                 found = trial
             else:
                 self.end(approach.name, trial, SUPERSEDED)
         return found
-
-    def _new_trial(self, approach: Approach, winner: TrialRecord) -> Trial:
-        study = self.studies[approach.name]
-        study.enqueue_trial(winner.params, user_attrs={OF_TRIAL: winner.number})
-        trial = study.ask()
-        approach.suggest(trial)
-        return trial

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sweeps.store.trials import CONFIRM, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, CURVE, TrialRecord, searched
 from trainables.parts.results import SeedResult
 
 
@@ -19,12 +19,28 @@ def best_complete(trials: Iterable[TrialRecord], approach: str) -> TrialRecord |
 
 def confirmed_results(trials: Iterable[TrialRecord], approach: str, number: int) -> tuple[SeedResult, ...]:
     """Every confirmation seed of that search trial; two confirmations of the same one add up."""
-    return tuple(
-        result
+    return tuple(result for trial in confirmed_trials(trials, approach, number) for result in trial.results)
+
+
+def confirmed_trials(trials: Iterable[TrialRecord], approach: str, number: int) -> list[TrialRecord]:
+    """The confirmations of that search trial, in the order in which they were begun."""
+    return [
+        trial for trial in trials if trial.approach == approach and trial.stage == CONFIRM and trial.of_trial == number
+    ]
+
+
+def results_at(trials: Iterable[TrialRecord], approach: str, number: int, shots: int) -> tuple[SeedResult, ...]:
+    """Every fresh seed of that search trial that learned from so many images of each class, in its shot curve."""
+    return tuple(result for trial in curve_trials(trials, approach, number, shots) for result in trial.results)
+
+
+def curve_trials(trials: Iterable[TrialRecord], approach: str, number: int, shots: int) -> list[TrialRecord]:
+    """What was run of that search trial at this number of shots, in the order in which it was begun."""
+    return [
+        trial
         for trial in trials
-        if trial.approach == approach and trial.stage == CONFIRM and trial.of_trial == number
-        for result in trial.results
-    )
+        if trial.approach == approach and trial.stage == CURVE and trial.of_trial == number and trial.shots == shots
+    ]
 
 
 def fresh_scores(trials: Iterable[TrialRecord], approach: str, number: int) -> dict[int, float]:

@@ -26,6 +26,8 @@ class Task:
     params: dict[str, Any]
     blocks: list[list[int]]
     splits: tuple[str, ...]
+    # Images of each class to learn from; None is as the sweep's protocol says.
+    shots: int | None = None
     # How often its worker was lost since a seed of it finished.
     attempts: int = 0
 

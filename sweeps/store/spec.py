@@ -134,6 +134,10 @@ class Spec(Stored):
         """The metric of a result that ranks."""
         return RANKED_BY[self.metric]
 
+    def at_shots(self, shots: int | None) -> Spec:
+        """The spec of a sweep that learns from so many images of each class; None is as many as this one."""
+        return self if shots is None else self.model_copy(update={"protocol": self.protocol.with_shots(shots)})
+
     @property
     def is_of_the_study(self) -> bool:
         """Whether numbers can stand beside the study's: of its images, or of what stands in for them."""

@@ -14,11 +14,14 @@ from optuna.trial import FrozenTrial, Trial
 from trainables.parts.protocol import VALIDATION
 from trainables.parts.results import SeedResult
 
-SEARCH, CONFIRM = "search", "confirm"
-STAGES = (SEARCH, CONFIRM)
-# What a trial's attributes hold besides its seeds: why it ended; of which search trial it is the confirmation; how many
-# seeds it is to have, where that is no option.
-REASON, OF_TRIAL, SEEDS_WANTED = "reason", "of_trial", "seeds"
+SEARCH, CONFIRM, CURVE = "search", "confirm", "curve"
+STAGES = (SEARCH, CONFIRM, CURVE)
+# Stages whose seeds are fresh ones.
+FRESH = (CONFIRM, CURVE)
+# What a trial's attributes hold besides its seeds: why it ended; which search trial's configuration it is; how many
+# seeds it is to have, where that is no option; from how many images of each class it learns, where not from as many as
+# the protocol says.
+REASON, OF_TRIAL, SEEDS_WANTED, SHOTS = "reason", "of_trial", "seeds", "shots"
 _SEED = "seed:"
 
 
@@ -26,8 +29,9 @@ _SEED = "seed:"
 class TrialRecord:
     """One configuration as the journal has it. `state` is Optuna's: RUNNING, COMPLETE, PRUNED (raced out) or FAIL.
 
-    In the confirm stage `of_trial` is the number of the search trial whose configuration this is. `distributions` are
-    the ranges that the parameters were drawn from. `ranked_by` is the metric of a result that ranks.
+    In the stages after the search `of_trial` is the number of the search trial whose configuration this is, and in the
+    shot curve `shots` are the images of each class that it learned from. `distributions` are the ranges that the
+    parameters were drawn from. `ranked_by` is the metric of a result that ranks.
     """
 
     approach: str
@@ -40,6 +44,7 @@ class TrialRecord:
     of_trial: int | None
     started_ms: int
     ended_ms: int | None
+    shots: int | None = None
     ranked_by: str = "accuracy"
     distributions: Mapping[str, BaseDistribution] = field(default_factory=dict)
 
@@ -106,6 +111,7 @@ def trial_record(approach: str, stage: str, trial: FrozenTrial, ranked_by: str =
         of_trial=trial.user_attrs.get(OF_TRIAL),
         started_ms=int(start.timestamp() * 1000) if start else 0,
         ended_ms=int(end.timestamp() * 1000) if end else None,
+        shots=trial.user_attrs.get(SHOTS),
         ranked_by=ranked_by,
         distributions=trial.distributions,
     )

@@ -61,6 +61,7 @@ class SweepEnd:
     Attributes:
         exit_code: Of the command.
         metrics: Of the sweep's own run.
+        stepped_metrics: More of them, each a name, a value and a step.
         note: Its description, in Markdown.
         files: Its artifacts, from anywhere in the sweep's folder.
         ended_ms: Time stamp of the metrics.
@@ -71,6 +72,7 @@ class SweepEnd:
     note: str
     files: Sequence[Path]
     ended_ms: int
+    stepped_metrics: Sequence[tuple[str, float, int]] = ()
 
     @property
     def status(self) -> str:
@@ -169,3 +171,16 @@ def metrics(summary: Summary) -> dict[str, float]:
         if row.optimism is not None:
             found[f"{row.approach}.optimism"] = row.optimism
     return found
+
+
+def curve_metrics(summary: Summary) -> list[tuple[str, float, int]]:
+    """The shot curve as metrics of the sweep's own run, with the images of each class as the step."""
+    curves = summary.shot_curve.curves if summary.shot_curve else ()
+    return [
+        (f"{each.approach}.by_shots_{summary.spec.ranked_by}_{end}", value, point.shots)
+        for each in curves
+        for point in each.points
+        if point.score is not None
+        for end, value in (("mean", point.score.mean), ("ci_low", point.score.low), ("ci_high", point.score.high))
+        if value is not None
+    ]

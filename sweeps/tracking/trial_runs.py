@@ -11,7 +11,7 @@ from sweeps.analysis.intervals import estimates
 from sweeps.core.commands import rerun_command
 from sweeps.core.formatting import percent, readable
 from sweeps.store.spec import Spec
-from sweeps.store.trials import CONFIRM, TrialRecord
+from sweeps.store.trials import CONFIRM, CURVE, TrialRecord
 from trainables.parts.metrics import METRICS
 from trainables.parts.protocol import TEST, VALIDATION
 
@@ -32,12 +32,13 @@ def search_filter(sweep: str) -> str:
 
 def tags(trial: TrialRecord) -> dict[str, str]:
     """What a run is found and filtered by."""
-    is_confirm = trial.stage == CONFIRM
+    of_stage = {CONFIRM: "-confirmed", CURVE: f"-{trial.shots}-shots"}.get(trial.stage, "")
     return {
-        "mlflow.runName": f"t{_number(trial):03d}-{trial.approach}" + ("-confirmed" if is_confirm else ""),
-        "role": "confirmation" if is_confirm else "trial",
+        "mlflow.runName": f"t{_number(trial):03d}-{trial.approach}{of_stage}",
+        "role": {CONFIRM: "confirmation", CURVE: "shot curve"}.get(trial.stage, "trial"),
         "approach": trial.approach,
         "state": trial.state.lower(),
+        **({"shots": str(trial.shots)} if trial.shots is not None else {}),
     }
 
 
@@ -82,7 +83,7 @@ def aggregates(trial: TrialRecord, spec: Spec) -> dict[str, float]:
     prefix = "" if trial.state == "COMPLETE" else "partial_"
     found: dict[str, float] = {}
     for split, of_split in ((VALIDATION, ""), (TEST, "test_")):
-        for metric, value in estimates(trial.results, split, trial.stage, spec).items():
+        for metric, value in estimates(trial.results, split, trial.stage, spec.at_shots(trial.shots)).items():
             name = f"{prefix}{of_split}{metric}"
             found[f"{name}_mean"] = value.mean
             if metric in ("accuracy", "balanced_accuracy") and value.sd is not None:
@@ -100,10 +101,11 @@ def note(trial: TrialRecord, folder: Path) -> str:
     found = f"over {len(accuracies)} seeds: {percent(accuracies.mean())} %" if len(accuracies) else "no seed finished"
     number = _number(trial)
     seed = trial.results[0].seed if trial.results else 0
+    shots = "" if trial.shots is None else f", from {trial.shots} images of each class"
     return (
-        f"{trial.approach}, configuration {number}: {trial.state.lower()}. Mean validation accuracy {found}."
+        f"{trial.approach}, configuration {number}{shots}: {trial.state.lower()}. Mean validation accuracy {found}."
         f"{' ' + trial.reason + '.' if trial.reason else ''}\n\n"
-        f"One seed again: `{rerun_command(folder, trial.approach, number, seed)}`"
+        f"One seed again: `{rerun_command(folder, trial.approach, number, seed, trial.shots)}`"
     )
 
 

@@ -141,7 +141,10 @@ class Writer:
         self._look_for_runs()
         self.client.log_batch(
             self.parent,
-            [Metric(key, round(value, 4), end.ended_ms, 0) for key, value in end.metrics.items()],
+            [
+                *(Metric(key, round(value, 4), end.ended_ms, 0) for key, value in end.metrics.items()),
+                *(Metric(key, round(value, 4), end.ended_ms, step) for key, value, step in end.stepped_metrics),
+            ],
             tags=[RunTag("mlflow.note.content", end.note)],
         )
         for file in end.files:

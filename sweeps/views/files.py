@@ -38,7 +38,11 @@ def write_files(journal: Journal, approaches: Sequence[Approach], summary: Store
 
 
 def seeds_frame(trials: Iterable[TrialRecord], classes: Sequence[str]) -> pd.DataFrame:
-    """One row per seed and split. In the confirm stage `trial` is the number of the search trial that was confirmed."""
+    """One row per seed and split.
+
+    After the search `trial` is the number of the search trial whose configuration it is. Where there is a shot curve,
+    its rows have `shots`, the images of each class that were learned from; the others learned from the sweep's.
+    """
     what = ("approach", "stage", "trial", "seed", "split")
     columns = [*what, *metric_names(classes), "seconds", "timestamp_ms", "error"]
     rows = [
@@ -52,11 +56,13 @@ def seeds_frame(trials: Iterable[TrialRecord], classes: Sequence[str]) -> pd.Dat
             "seconds": result.seconds,
             "timestamp_ms": result.timestamp_ms,
             "error": result.error,
+            "shots": trial.shots,
         }
         for trial in trials
         for result in sorted(trial.results, key=lambda result: (result.seed, result.split != VALIDATION))
     ]
-    return pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(rows, columns=[*columns, "shots"]).astype({"shots": "Int64"})
+    return frame if frame["shots"].notna().any() else frame[columns]
 
 
 def trials_frame(trials: Iterable[TrialRecord], spec: Spec) -> pd.DataFrame:

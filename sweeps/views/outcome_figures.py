@@ -16,6 +16,7 @@ from sweeps.views.figure_style import (
     FONT,
     GREEN,
     ORANGE,
+    PURPLE,
     VERMILLION,
     Interval,
     draw_interval,
@@ -168,7 +169,9 @@ def costs(costs: Mapping[str, Cost], warnings: Sequence[str]) -> Figure:
         ("search: complete", BLUE, "", lambda cost: cost.complete_seconds),
         ("search: raced out, failed", ORANGE, "////", lambda cost: cost.other_seconds),
         ("confirmation", GREEN, "....", lambda cost: cost.confirm_seconds),
+        ("shot curve", PURPLE, r"\\\\", lambda cost: cost.curve_seconds),
     )
+    stages = stages if any(cost.curve_seconds for cost in costs.values()) else stages[:-1]
     begin_N = np.zeros(len(names))
     handles = []
     for _, color, hatch, seconds in stages:
@@ -184,7 +187,7 @@ def costs(costs: Mapping[str, Cost], warnings: Sequence[str]) -> Figure:
     axes.set_xlim(0, max(begin_N.max(initial=0) * 1.12, 1e-9))
     axes.set_xlabel(f"{unit} of one worker")
     titled.place_axes(room_for(names), 0.15, 0.68)
-    titled.legend(handles, [label for label, *_ in stages], 3)
+    titled.legend(handles, [label for label, *_ in stages], len(stages))
     return titled.figure
 
 

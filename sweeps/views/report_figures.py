@@ -15,7 +15,7 @@ from sweeps.analysis.verdict import UNDECIDED, PairedDifference, versus
 from sweeps.core.formatting import readable
 from sweeps.stages.ranking import fresh_scores
 from sweeps.store.trials import TrialRecord, searched
-from sweeps.views import outcome_figures, search_figures
+from sweeps.views import outcome_figures, search_figures, shot_figures
 from sweeps.views.figure_style import Interval, Plot, rendered
 from sweeps.views.outcome_figures import Difference, MeanAndSd, SeedsRow, StudyRow
 
@@ -33,6 +33,7 @@ def figures(summary: Summary, trials: Sequence[TrialRecord]) -> dict[str, list[P
     return {
         "seeds": list(_seeds(summary, trials)),
         "differences": list(_differences(summary)),
+        "shots": list(_shots(summary)),
         "history": list(_histories(summary, trials)),
         "cost_curve": list(_cost_curves(summary, trials)),
         "importance": list(_importances(summary, trials)),
@@ -100,6 +101,24 @@ def _differences(summary: Summary) -> Iterator[Plot]:
         names = [name for name in _names(summary) if name in _confirmed_percent(summary)]
         alt = f"Paired differences in points: {'; '.join(panels)}. The table below has the numbers."
         yield rendered("differences", alt, outcome_figures.differences(panels, names, summary.warnings))
+
+
+def _shots(summary: Summary) -> Iterator[Plot]:
+    curve = summary.shot_curve
+    if curve is None:
+        return
+    curves = {
+        each.approach: {point.shots: _in_percent(point.score) for point in each.points if point.score}
+        for each in curve.curves
+    }
+    curves = {name: own for name, own in curves.items() if own}
+    if curves:
+        what = summary.spec.measured
+        figure = shot_figures.shot_curves(curves, curve.own, summary.warnings, what=what)
+        alt = (
+            f"Mean {what} with its interval against images of each class, for {', '.join(curves)}; the table has them."
+        )
+        yield rendered("shots", alt, figure)
 
 
 def _histories(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from sweeps.analysis import importance
 from sweeps.analysis.check import FINE, KNOW, LOOK, Check
 from sweeps.analysis.checks import checks
+from sweeps.analysis.shot_curve import usual_numbers
+from sweeps.analysis.shot_verdict import shot_verdict
 from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import verdict
 from sweeps.core.commands import rerun_command
@@ -19,7 +21,7 @@ from sweeps.store.journal import JOURNAL
 from sweeps.store.spec import Source, Start
 from sweeps.store.trials import TrialRecord
 from sweeps.tracking.location import ui_command
-from sweeps.views import report_tables, text_table
+from sweeps.views import report_tables, shot_tables, text_table
 from sweeps.views.figure_style import Plot
 from sweeps.views.report_tables import Table
 
@@ -70,6 +72,9 @@ class Page:
         measured: What ranks, as a person calls it.
         intervals: What the intervals are made of.
         pairs: All comparisons of two approaches.
+        shots: Scores by images that are learned from; None if that was not asked for.
+        shot_steps: What more of them bring.
+        shot_words: What both say.
         equal_cost: What each search had found when all had cost the same.
         left_out: Approaches with too few configurations for an importance.
         cost: Workers' time.
@@ -93,6 +98,9 @@ class Page:
     measured: str
     intervals: str
     pairs: Table
+    shots: Table | None
+    shot_steps: Table | None
+    shot_words: Sequence[str]
     equal_cost: Table
     left_out: Sequence[str]
     cost: Table
@@ -136,6 +144,9 @@ def page(folder: Path, summary: Summary, trials: Sequence[TrialRecord], plots: M
         measured=summary.spec.measured,
         intervals=_intervals(summary),
         pairs=report_tables.pairs(summary),
+        shots=shot_tables.table(summary),
+        shot_steps=shot_tables.steps(summary),
+        shot_words=_shot_words(summary),
         equal_cost=report_tables.equal_cost(summary, trials),
         left_out=_left_out(summary),
         cost=report_tables.cost(summary, trials),
@@ -153,6 +164,10 @@ def page(folder: Path, summary: Summary, trials: Sequence[TrialRecord], plots: M
         classes=CLASSES,
         files=[Named(name=name, text=text) for name, text in FILES],
     )
+
+
+def _shot_words(summary: Summary) -> list[str]:
+    return [*shot_verdict(summary), shot_tables.legend(summary.shot_curve)] if summary.shot_curve else []
 
 
 def _intervals(summary: Summary) -> str:
@@ -248,6 +263,10 @@ def _commands(folder: Path, summary: Summary) -> list[Named]:
         commands.append(Named(name="Go on where it stopped", text=last.resume))
     if asked := last.num_samples:
         commands.append(Named(name="Extend the search", text=f"{last.resume} --num-samples {2 * asked}"))
+    numbers = usual_numbers(summary.spec.protocol)
+    if numbers and not summary.shot_curve and last.num_samples:
+        curve = f"{last.resume} --shot-curve {' '.join(map(str, numbers))}"
+        commands.append(Named(name="See how many images you would need", text=curve))
     best = summary.approaches[0] if summary.approaches else None
     if best and best.best_trial is not None:
         seed = CONFIRM_SEEDS_FROM if best.confirmed else SEARCH_SEEDS_FROM

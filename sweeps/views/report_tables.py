@@ -42,14 +42,15 @@ def approaches(summary: Summary) -> Table:
     words = ("approach", "weights")
     return Table(
         head=head,
-        rows=[[row[name] if name in words else _typeset(row[name]) for name in head] for row in rows],
+        rows=[[row[name] if name in words else typeset(row[name]) for name in head] for row in rows],
         caption=f"{capital(summary.spec.measured)} on balanced validation images in per cent, mean ± standard "
         "deviation over seeds",
         left=("weights",),
     )
 
 
-def _typeset(text: str) -> str:
+def typeset(text: str) -> str:
+    """Printed text with the signs of print."""
     return text.replace("+-", "±").replace("-", "\N{MINUS SIGN}")
 
 
@@ -60,8 +61,8 @@ def pairs(summary: Summary) -> Table:
             pair.better,
             pair.worse,
             "shown" if pair.is_shown else "not shown",
-            _typeset(points(pair.mean)),
-            _typeset(f"{points(pair.low)} to {points(pair.high)}"),
+            typeset(points(pair.mean)),
+            typeset(f"{points(pair.low)} to {points(pair.high)}"),
             f"{pair.p_holm:.3f}" if pair.p_holm >= 0.001 else "< 0.001",
             f"{100 * pair.probability:.1f} %" if pair.probability <= 0.999 else "> 99.9 %",
             f"{100 * pair.wins:.0f} %",
@@ -116,11 +117,13 @@ def cost(summary: Summary, trials: Sequence[TrialRecord]) -> Table:
     """Workers' time by approach and stage, with the sum of all."""
     names = [row.approach for row in summary.approaches]
     costs = {name: curves.cost(trials, name, summary.spec.seeds or 0) for name in names}
-    rows = [_cost_row(name, cost) for name, cost in costs.items()]
+    has_curve = any(cost.curve_seconds for cost in costs.values())
+    rows = [_cost_row(name, cost, has_curve=has_curve) for name, cost in costs.items()]
     if len(costs) > 1:
-        rows.append(_cost_row("all", _sum(list(costs.values()))))
+        rows.append(_cost_row("all", _sum(list(costs.values())), has_curve=has_curve))
+    stages = ["search: complete", "search: others", "confirmation", *(["shot curve"] if has_curve else [])]
     return Table(
-        head=["approach", "search: complete", "search: others", "confirmation", "together", "seeds spared by racing"],
+        head=["approach", *stages, "together", "seeds spared by racing"],
         rows=rows,
         caption="Time of one worker, which has one CPU, by approach and stage, and what racing spared",
     )
@@ -131,14 +134,16 @@ def _sum(costs: Sequence[curves.Cost]) -> curves.Cost:
         complete_seconds=sum(cost.complete_seconds for cost in costs),
         other_seconds=sum(cost.other_seconds for cost in costs),
         confirm_seconds=sum(cost.confirm_seconds for cost in costs),
+        curve_seconds=sum(cost.curve_seconds for cost in costs),
         planned=sum(cost.planned for cost in costs),
         spared=sum(cost.spared for cost in costs),
     )
 
 
-def _cost_row(name: str, cost: curves.Cost) -> list[str]:
+def _cost_row(name: str, cost: curves.Cost, *, has_curve: bool) -> list[str]:
     spared = f"{cost.spared} of {cost.planned} ({100 * cost.spared / cost.planned:.0f} %)" if cost.planned else "none"
-    seconds = (cost.complete_seconds, cost.other_seconds, cost.confirm_seconds, cost.seconds)
+    of_curve = [cost.curve_seconds] if has_curve else []
+    seconds = (cost.complete_seconds, cost.other_seconds, cost.confirm_seconds, *of_curve, cost.seconds)
     return [name, *map(_seconds, seconds), spared]
 
 
@@ -147,11 +152,11 @@ def study(summary: Summary) -> Table:
     rows = [
         [
             row.approach,
-            _typeset(text_table.published(published))
+            typeset(text_table.published(published))
             + ("" if published.is_class_accuracy else " (not an accuracy of the class)"),
             str(published.seeds or ""),
-            _typeset(mean_sd(row.at_published_setting)),
-            _typeset(mean_sd(row.confirmed)),
+            typeset(mean_sd(row.at_published_setting)),
+            typeset(mean_sd(row.confirmed)),
         ]
         for row in summary.approaches
         if (published := row.published) and published.is_of_the_study

@@ -110,11 +110,11 @@ def _explain_history(titled: TitledFigure, states: Iterable[str]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _CurveEnd:
-    """Where the curve of an approach ends: seconds and score, its confirmed one if there is one."""
+class CurveEnd:
+    """Where the curve of an approach ends: its place on the horizontal axis, and its last score."""
 
     approach: str
-    seconds: float
+    across: float
     score_percent: float
     color: str
 
@@ -152,29 +152,29 @@ def cost_curves(
         ["best so far, in the search (optimistic)", "its mean on fresh seeds"],
         2,
     )
-    _label_ends(axes, ends, titled)
+    label_ends(axes, ends, titled)
     return titled.figure
 
 
 def _draw_cost_curve(
     axes: Axes, at: int, name: str, points: Sequence[Point], confirmed_percent: float | None
-) -> _CurveEnd:
+) -> CurveEnd:
     color, line = SERIES[at % len(SERIES)], LINES[(at // len(SERIES)) % len(LINES)]
     known = [(point.seconds, 100 * point.incumbent) for point in points if point.incumbent is not None]
     seconds_N, incumbent_N = map(list, zip(*known, strict=True))
     end, last = points[-1].seconds, incumbent_N[-1]
     axes.step([*seconds_N, end], [*incumbent_N, last], where="post", color=color, ls=line, linewidth=1.3)
     if confirmed_percent is None:
-        return _CurveEnd(approach=name, seconds=end, score_percent=last, color=color)
+        return CurveEnd(approach=name, across=end, score_percent=last, color=color)
     axes.plot([end, end], [last, confirmed_percent], color=color, linewidth=0.8, linestyle=":")
     symbol = SYMBOLS[at % len(SYMBOLS)]
     axes.plot(
         [end], [confirmed_percent], symbol, color=color, markersize=6, markeredgecolor="white", markeredgewidth=0.5
     )
-    return _CurveEnd(approach=name, seconds=end, score_percent=confirmed_percent, color=color)
+    return CurveEnd(approach=name, across=end, score_percent=confirmed_percent, color=color)
 
 
-def _label_ends(axes: Axes, ends: Sequence[_CurveEnd], titled: TitledFigure) -> None:
+def label_ends(axes: Axes, ends: Sequence[CurveEnd], titled: TitledFigure) -> None:
     """Names to the right of the axes, at the heights of their ends as far as they do not overlap."""
     low, high = axes.get_ylim()
     inches = titled.height - titled.top - 0.66
@@ -182,7 +182,7 @@ def _label_ends(axes: Axes, ends: Sequence[_CurveEnd], titled: TitledFigure) -> 
     for end, height in zip(ends, heights, strict=True):
         axes.annotate(
             end.approach,
-            xy=(end.seconds, end.score_percent),
+            xy=(end.across, end.score_percent),
             xytext=(1.03, height / inches),
             textcoords=axes.transAxes,
             va="center",

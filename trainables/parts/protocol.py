@@ -56,6 +56,14 @@ class Protocol:
         """Of the images of the pool, int64."""
         return np.repeat(np.arange(len(self.classes)), self.pool)
 
+    def with_shots(self, count: int) -> Protocol:
+        """The protocol with so many images of each class to learn from.
+
+        A seed's order of images stays the same, so its smaller sets are parts of its larger ones (with groups, as far
+        as those of one class do not decide about another's).
+        """
+        return replace(self, shots=(count,) * len(self.classes))
+
     def for_confirmation(self) -> Protocol:
         """The protocol as fresh seeds follow it."""
         return replace(self, validation=self.confirmation)

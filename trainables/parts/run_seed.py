@@ -48,6 +48,7 @@ def run_seed(
     splits: Sequence[str] = (VALIDATION,),
     *,
     weights: Mapping[str, Any] | None = None,
+    shots: int | None = None,
 ) -> list[SeedResult]:
     """Train one configuration on one seed's images and score it on each of `splits`.
 
@@ -62,6 +63,7 @@ def run_seed(
             configuration needs.
         splits: What is scored, in this order.
         weights: By backbone, the state dict of those that are trained further, of arrays, or what loads it.
+        shots: Images of each class that are learned from; None is as the pool's protocol says.
     """
     results: list[SeedResult] = []
     begin = time.perf_counter()
@@ -74,6 +76,8 @@ def run_seed(
         config = learner.Config(**params)
         needs = learner.needs(config)
         protocol = protocol_of(image_sets)
+        if shots is not None:
+            protocol = protocol.with_shots(shots)
         train_rows, validation_rows = protocol.split(seed)
         support = support_of(needs, train_rows, image_sets, weights or {})
         classifier = learner.fit(config, support, Streams(seed))

@@ -1,0 +1,80 @@
+"""The shot curve: the winners of the search again, learning from other numbers of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from optuna.trial import Trial
+
+from sweeps.core.challenge import Approach
+from sweeps.core.seeds import CONFIRM_SEEDS_FROM
+from sweeps.stages.fixed import FixedStage
+from sweeps.stages.outcomes import NOT_ASKED, SUPERSEDED
+from sweeps.stages.ranking import best_complete, results_at
+from sweeps.store.journal import Journal
+from sweeps.store.trials import CURVE, OF_TRIAL, SHOTS, TrialRecord
+from trainables.parts.protocol import VALIDATION
+
+
+class ShotCurveStage(FixedStage):
+    """The confirmation's seeds at other numbers of shots, for the best configuration of each approach.
+
+    A trial for each approach and number of shots, on validation images only: the test split is not opened again. What
+    the confirmation has at its own number of shots is a part of the curve and is not run again.
+    """
+
+    name = CURVE
+    splits = (VALIDATION,)
+
+    def __init__(
+        self,
+        journal: Journal,
+        approaches: Sequence[Approach],
+        on_closed: Callable[[TrialRecord], None],
+        *,
+        seeds: int,
+        shots: Sequence[int],
+    ) -> None:
+        """Queue what the journal lacks of `seeds` fresh seeds at each of these numbers of shots for each winner."""
+        super().__init__(journal, approaches, on_closed)
+        self.wanted = range(CONFIRM_SEEDS_FROM, CONFIRM_SEEDS_FROM + seeds)
+        trials = journal.trials([approach.name for approach in approaches])
+        for approach in approaches:
+            winner = best_complete(trials, approach.name)
+            if winner is not None:
+                self.tallies[approach.name].seconds_per_seed = winner.seconds / max(len(winner.results), 1)
+                left = self._interrupted(approach, winner, shots)
+                for count in shots:
+                    self._run(approach, winner, count, left.get(count), trials)
+
+    def _run(
+        self,
+        approach: Approach,
+        winner: TrialRecord,
+        shots: int,
+        trial: Trial | None,
+        trials: Sequence[TrialRecord],
+    ) -> None:
+        """Queue the seeds that the winner lacks at this number of shots; one that has failed once is left at that."""
+        results = results_at(trials, approach.name, winner.number, shots)
+        done = {result.seed for result in results}
+        missing = [seed for seed in self.wanted if seed not in done]
+        if trial is None and missing and not any(result.error for result in results):
+            trial = self.new_trial(approach, winner.params, {OF_TRIAL: winner.number, SHOTS: shots})
+        if trial is not None:
+            self.queue(approach.name, trial, winner.params, missing)
+
+    def _interrupted(self, approach: Approach, winner: TrialRecord, shots: Sequence[int]) -> dict[int, Trial]:
+        """The trials that a dead driver left of this winner, by their shots; those that are not wanted are ended."""
+        found: dict[int, Trial] = {}
+        for trial in self.interrupted(approach):
+            count = trial.user_attrs.get(SHOTS)
+            if trial.user_attrs.get(OF_TRIAL) != winner.number:
+                self.end(approach.name, trial, SUPERSEDED)
+            elif count is None or count not in shots:
+                self.end(approach.name, trial, NOT_ASKED)
+            else:
+                # The driver may have died while it got its parameters.
+                approach.suggest(trial)
+                found[count] = trial
+        return found

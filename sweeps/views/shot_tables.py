@@ -1,0 +1,100 @@
+"""The shot curve as people read it: its table, its steps, and what is printed of it."""
+
+from __future__ import annotations
+
+import textwrap
+
+from sweeps.analysis.caveats import with_warnings
+from sweeps.analysis.shot_curve import CurvePoint, ShotCurve, Step
+from sweeps.analysis.shot_verdict import shot_verdict
+from sweeps.analysis.summary import Summary
+from sweeps.core.formatting import interval_percent, percent, points
+from sweeps.views import text_table
+from sweeps.views.report_tables import Table, typeset
+
+
+def heading(summary: Summary) -> str:
+    """What the table's cells are."""
+    return (
+        f"Validation {summary.spec.measured} in per cent by images of each class that are learned from, mean and 95 % "
+        "interval over the same fresh seeds"
+    )
+
+
+def legend(curve: ShotCurve) -> str:
+    """What must be known of the configurations."""
+    where = f"with {curve.own}" if curve.own is not None else "with the sweep's own numbers of images"
+    return f"Each approach's configuration is the one that the search found {where}; with others another may be better."
+
+
+def rows(curve: ShotCurve) -> list[dict[str, str]]:
+    """The scores of each approach by shots, and what twice the sweep's own number brings."""
+    doubled = {
+        each.approach: step
+        for each in curve.curves
+        for step in each.steps
+        if step.fewer == curve.own
+        if step.is_doubling
+    }
+    found = []
+    for each in curve.curves:
+        cells = {str(shots): _cell(each.at(shots)) for shots in curve.shots}
+        step = doubled.get(each.approach)
+        gain = {f"from {curve.own} to {2 * (curve.own or 0)}": _gain(step) if step else ""} if doubled else {}
+        found.append({"approach": each.approach, **cells, **gain})
+    return found
+
+
+def _cell(point: CurvePoint | None) -> str:
+    if point is None or (point.score is None and not point.failure):
+        return ""
+    if point.score is None:
+        return "failed"
+    interval = interval_percent(point.score.low, point.score.high)
+    incomplete = "" if point.is_complete else f", {point.score.n} seeds"
+    return f"{percent(point.score.mean)} ({interval}{incomplete})"
+
+
+def _gain(step: Step) -> str:
+    return f"{points(step.mean)} ({points(step.low)} to {points(step.high)})"
+
+
+def printed(summary: Summary, width: int) -> list[str]:
+    """The table and what it says, for the terminal; nothing if there is no curve."""
+    curve = summary.shot_curve
+    if curve is None:
+        return []
+    sentences = [*shot_verdict(summary), legend(curve)]
+    return [
+        *textwrap.wrap(f"{heading(summary)}{with_warnings(summary.warnings)}", width),
+        "",
+        text_table.aligned(rows(curve)),
+        "",
+        *(line for sentence in sentences for line in textwrap.wrap(sentence, width)),
+        "",
+    ]
+
+
+def table(summary: Summary) -> Table | None:
+    """The same table for the report."""
+    curve = summary.shot_curve
+    if curve is None:
+        return None
+    found = rows(curve)
+    head = list(found[0]) if found else ["approach"]
+    cells = [[row["approach"], *(typeset(row[name]) for name in head[1:])] for row in found]
+    return Table(head=head, rows=cells, caption=heading(summary))
+
+
+def steps(summary: Summary) -> Table | None:
+    """What each step to more labels brings each approach."""
+    curve = summary.shot_curve
+    if curve is None:
+        return None
+    pairs = sorted({(step.fewer, step.more) for each in curve.curves for step in each.steps})
+    by_pair = {each.approach: {(step.fewer, step.more): _gain(step) for step in each.steps} for each in curve.curves}
+    return Table(
+        head=["approach", *(f"{fewer} to {more}" for fewer, more in pairs)],
+        rows=[[name, *(typeset(own.get(pair, "")) for pair in pairs)] for name, own in by_pair.items()],
+        caption="What more images of each class bring, in points on the same fresh seeds, with 95 % intervals",
+    )
