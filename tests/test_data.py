@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from npz_cases import complaint_about, load_npz, load_other, saved
 from trainables.parts.datasets import phantom_other
 from trainables.parts.image_sets import PIXELS, POOL
 from trainables.parts.protocol import TEST
