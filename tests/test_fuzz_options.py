@@ -83,6 +83,7 @@ VALUES = {
     ),
     "--size": st.sampled_from(["28", "64"]) | NUMBERS,
     "--shots": NUMBERS,
+    "--group-by": st.sampled_from(["(a)", "(", "(a)(b)", "rows.csv", "notes.csv"]) | PATHS,
     "--validation": NUMBERS,
     "--precision": st.sampled_from(["auto", "float32", "bfloat16"]) | TEXTS,
     "--metric": st.sampled_from(["balanced_accuracy", "auroc"]) | TEXTS,
@@ -106,7 +107,7 @@ OF_A_SEARCH = {
     *("--num-samples", "--seeds", "--confirm-seeds", "--metric", "--backbone", "--time-budget", "--search-seed"),
     "--shot-curve",
 }
-OF_RERUN = {"--approach", "--trial", "--seed", "--dataset", "--weights", "--also"}
+OF_RERUN = {"--approach", "--trial", "--seed", "--dataset", "--group-by", "--weights", "--also"}
 OF_ANY_SWEEP = VALUES.keys() - OF_A_SEARCH - {"--approach", "--trial", "--seed", "--epochs", "--sweep"}
 FLAGS = {
     "challenge1": OF_ANY_SWEEP | OF_A_SEARCH,
@@ -169,6 +170,8 @@ def place(tmp_path_factory, module_patch, phantom, good_arrays):
     (folder / "loop").symlink_to("loop")
     (folder / "notes.txt").write_text("Only words.\n" * 100)
     np.savez_compressed(folder / "good.npz", **good_arrays)
+    (folder / "rows.csv").write_text("row,group\n" + "".join(f"{row},{row // 3}\n" for row in range(2013)))
+    shutil.copy(folder / "notes.txt", folder / "notes.csv")
     torch.save(TINY.state_dict(), folder / "good.pth")
     shutil.copy(folder / "good.pth", folder / "dir" / "alexnet.pth")
     shutil.copy(folder / "good.npz", folder / "unreadable.npz")
@@ -318,7 +321,7 @@ def test_any_options_of_rerun(place, folder, more):
     check_ending(place, "rerun", [folder, *RERUN, *(word for pair in more for word in pair)])
 
 
-@pytest.mark.parametrize("flag", ["--dataset", "--weights", "--also", "--results-dir", "--sweep"])
+@pytest.mark.parametrize("flag", ["--dataset", "--group-by", "--weights", "--also", "--results-dir", "--sweep"])
 @pytest.mark.parametrize("path", PLACES)
 def test_any_place_as_any_path(place, flag, path):
     command = "reproduce" if flag == "--sweep" else "challenge2"

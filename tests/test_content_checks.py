@@ -1,0 +1,122 @@
+"""Leaks, copies, blanks and labels that disagree are counted before anything learns from them."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from made_up import SPEC, changed, found
+from refusals import refused
+from sweeps.analysis import caveats
+from sweeps.analysis.check import FINE, LOOK, CheckedSweep
+from sweeps.analysis.input_checks import content as content_check
+from sweeps.inputs.content_checks import content_of, note, notices
+from sweeps.store.spec import Content
+from trainables.parts.datasets import LabelledSplit, ReadImages, dataset_of
+
+
+def smooth(count, seed):
+    """Images that differ as real ones do: blurred noise."""
+    small = np.random.default_rng(seed).integers(0, 256, (count, 7, 7)).astype(np.uint8)
+    return np.stack([np.asarray(Image.fromarray(each).resize((28, 28), Image.Resampling.BICUBIC)) for each in small])
+
+
+@pytest.fixture
+def clean():
+    train, test = (
+        LabelledSplit(images=smooth(2 * each, seed), labels=np.repeat([0, 1], each))
+        for seed, each in ((0, 60), (1, 20))
+    )
+    read = ReadImages(source="x", fingerprint="f", classes=("a", "b"), train=train, test=test, of_train=(60, 60))
+    return dataset_of(read)
+
+
+def test_nothing_is_said_where_there_is_nothing(clean):
+    assert content_of(clean) == Content()
+    assert note(Content()) is None
+    assert list(notices(clean, Content())) == []
+
+
+def test_the_phantom_and_its_like_have_nothing(phantom):
+    assert content_of(phantom) == Content()
+
+
+def with_test(dataset, images):
+    return replace(dataset, test_images=np.concatenate([images, dataset.test_images[len(images) :]]))
+
+
+def test_test_images_that_are_in_the_pool(clean):
+    found = content_of(with_test(clean, clean.pool_images[:5]))
+    assert (found.test_in_pool, found.test_nearly_in_pool) == (5, 0)
+    (notice,) = notices(clean, found)
+    assert "of its 40 images 5 stand among those that are learned from too, and 0 more nearly do" in notice
+
+
+def scaled(image):
+    return np.asarray(Image.fromarray(image).resize((90, 90), Image.Resampling.BICUBIC).resize((28, 28), 4))
+
+
+def compressed(image):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=80)
+    return np.asarray(Image.open(file))
+
+
+def brighter(image):
+    return np.minimum(image.astype(int) + 1, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("change", [scaled, compressed, brighter])
+def test_test_images_that_are_nearly_in_the_pool(clean, change):
+    images = np.stack([change(image) for image in clean.pool_images[:5]])
+    assert content_of(with_test(clean, images)).test_nearly_in_pool == 5
+
+
+def test_in_colour_too(clean):
+    tinted = np.stack([clean.pool_images, clean.pool_images // 2, clean.pool_images // 3], axis=-1)
+    colour = replace(clean, pool_images=tinted, test_images=np.repeat(clean.test_images[..., None], 3, axis=-1))
+    assert content_of(colour) == Content()
+    assert content_of(with_test(colour, tinted[:4])).test_in_pool == 4
+
+
+def test_copies_blanks_and_two_labels(clean):
+    pool = clean.pool_images.copy()
+    # Of one class, and of both.
+    pool[1] = pool[0]
+    pool[60] = pool[0]
+    pool[5] = 7
+    content = content_of(replace(clean, pool_images=pool))
+    assert (content.copies_in_pool, content.blank, content.with_two_labels) == (2, 1, 3)
+    assert note(content) == (
+        "Among the images are 2 copies within the pool, 1 blank images, 3 images that are there with another label too."
+    )
+    (notice,) = notices(clean, content)
+    assert notice.startswith("COPIES: 2 of the 120 images")
+
+
+def test_a_pool_of_one_image_is_refused(clean):
+    text = refused(content_of, replace(clean, pool_images=np.zeros_like(clean.pool_images)))
+    assert "all 120 to draw from are the same" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "warnings", "mark"),
+    [
+        (Content(), [], FINE),
+        (Content(test_in_pool=1, copies_in_pool=3, blank=2), [], FINE),
+        (Content(test_in_pool=100, test_nearly_in_pool=3), ["103 TEST IMAGES IN THE POOL"], LOOK),
+        (Content(copies_in_pool=1950), ["1950 COPIES IN THE POOL"], LOOK),
+        (Content(blank=300), [], LOOK),
+        (Content(with_two_labels=300), [], LOOK),
+    ],
+)
+def test_what_moves_numbers_stands_beside_them(content, warnings, mark):
+    spec = changed(SPEC, {"content": content})
+    assert caveats.warnings(spec) == warnings
+    check = content_check(CheckedSweep(summary=found([], spec={"content": content}), trials=[]))
+    assert check.mark == mark
+    assert len(check.items) == sum(count > 0 for count in content.by_kind().values())

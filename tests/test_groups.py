@@ -1,0 +1,156 @@
+"""Whose images they are: nobody's stand on two sides of a split."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refusals import refused
+from sweeps.inputs.groups import grouping_of_files, groups_of_rows
+from sweeps.inputs.held_out import held_out
+from sweeps.inputs.images import find_dataset
+from test_folders import noise, save
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twenty persons with three images each, of whom every second is sick."""
+    for person in range(20):
+        for number in range(3):
+            name = f"person{person}_{number}.png"
+            save(tmp_path / "images" / ("sick" if person % 2 else "healthy") / name, noise(28, 28))
+    return tmp_path / "images"
+
+
+PATTERN = "(person[0-9]+)_"
+
+
+def table(folder, rows, name="groups.csv", header="file,group"):
+    path = folder.parent / name
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return str(path)
+
+
+def files(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+
+
+def test_a_pattern_over_names(folder):
+    dataset, _ = find_dataset(str(folder), shots=(2,), group_by=PATTERN)
+    protocol = dataset.protocol
+    assert (protocol.pool, len(set(protocol.groups)), dataset.test_groups) == ((24, 24), 16, 4)
+    assert dataset.test_counts == (6, 6)
+    for seed in range(20):
+        learned, scored = protocol.split(seed)
+        groups = np.array(protocol.groups)
+        assert len(set(groups[learned])) == 4
+        assert not set(groups[learned]) & set(groups[scored])
+
+
+@pytest.mark.parametrize("key", ["path", "name"])
+def test_a_table_says_the_same_as_the_pattern(folder, key):
+    rows = [
+        f"{name if key == 'path' else name.split('/')[1]},{name.split('/')[1].split('_')[0]}" for name in files(folder)
+    ]
+    by_table, by_pattern = (
+        find_dataset(str(folder), shots=(2,), group_by=how)[0] for how in (table(folder, rows), PATTERN)
+    )
+    assert by_table.protocol == by_pattern.protocol
+    assert by_table.fingerprint == by_pattern.fingerprint
+    assert by_table.fingerprint != find_dataset(str(folder))[0].fingerprint
+
+
+def test_tables_as_spreadsheets_write_them(folder):
+    rows = [f"{name};{name[-6]}" for name in files(folder)]
+    path = table(folder, [], header="")
+    with open(path, "w", encoding="utf-8-sig") as file:  # noqa: PTH123 - a text with a mark
+        file.write("\r\n".join(["File;Group", *rows, ";"]))
+    assert grouping_of_files(path).of(files(folder)[0]) == files(folder)[0][-6]
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("person", "Expected one pair of brackets"),
+        ("(p)(e)", "got 2 in"),
+        ("(", "or a regular expression; got '('"),
+        ("(nobody)", "60 of 60 have none, the first is healthy/person0_0.png"),
+        ("(person1)[0-9]*_", None),
+        ("missing.csv", "Expected a CSV file at --group-by missing.csv; there is none."),
+    ],
+)
+def test_patterns(folder, how, says):
+    if says is None:
+        assert "have none" in refused(lambda: find_dataset(str(folder), group_by=how))
+    else:
+        assert says in refused(lambda: find_dataset(str(folder), group_by=how))
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "says"),
+    [
+        ("name,person", ["a,b"], "Expected a first line with the names file and group"),
+        ("file,group", ["a.png,1", "a.png,2"], "one group for each file in"),
+        ("file,group", ["a.png"], "line 2 lacks one"),
+        ("file,group", ["healthy/person0_0.png,a"], "59 of 60 have none, the first is healthy/person0_1.png"),
+    ],
+)
+def test_tables_that_are_wrong(folder, header, rows, says):
+    assert says in refused(lambda: find_dataset(str(folder), group_by=table(folder, rows, header=header)))
+
+
+def test_a_table_that_is_no_text(folder):
+    (folder.parent / "x.csv").write_bytes(b"\xff\xfe\x00")
+    assert "in UTF-8" in refused(lambda: find_dataset(str(folder), group_by=str(folder.parent / "x.csv")))
+
+
+def test_somebody_on_both_sides_of_given_splits_is_refused(tmp_path):
+    for split in ("train", "test"):
+        for name in ("a", "b"):
+            for person in range(8):
+                first = 0 if split == "train" else 7
+                save(tmp_path / split / name / f"person{name}{first + person}_.png", noise(28, 28))
+    text = refused(lambda: find_dataset(str(tmp_path), shots=(2,), group_by="(person.[0-9]+)_"))
+    assert "2 have images on both, the first is 'persona7'" in text
+    assert find_dataset(str(tmp_path), shots=(2,))[0].test_counts == (8, 8)
+
+
+def test_too_few_persons_are_refused(folder):
+    text = refused(lambda: find_dataset(str(folder), shots=(8,), group_by=PATTERN))
+    assert "Expected at least 9 groups (such as patients) of class healthy" in text
+    assert "got 8" in text
+
+
+def test_rows_of_an_npz_file(tmp_path, good_arrays):
+    np.savez(tmp_path / "x.npz", **good_arrays)
+    count = len(good_arrays["train_labels"])
+    path = table(tmp_path / "x", [f"{row},{row // 3}" for row in range(count)], header="row,group")
+    dataset, _ = find_dataset(str(tmp_path / "x.npz"), group_by=path)
+    assert len(dataset.protocol.groups) == 2000
+    plain, _ = find_dataset(str(tmp_path / "x.npz"))
+    assert plain.fingerprint != dataset.fingerprint
+    assert np.array_equal(plain.pool_images, dataset.pool_images)
+    assert "have no file names; got '(x)'" in refused(lambda: groups_of_rows("(x)", 3, tmp_path))
+    assert "2013 training images" in refused(
+        lambda: find_dataset(str(tmp_path / "x.npz"), group_by=table(tmp_path / "x", ["0,a"], header="row,group"))
+    )
+
+
+def test_the_phantom_has_no_patients():
+    assert "the phantom has no patients" in refused(lambda: find_dataset("phantom", group_by="(x)"))
+
+
+def test_a_fifth_of_the_groups_of_each_class_is_held_out_whole():
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 40, 300)
+    labels = groups % 2
+    hashes = [rng.bytes(8) for _ in range(300)]
+    is_test = held_out(labels, hashes, groups)
+    tested = set(groups[is_test].tolist())
+    assert not tested & set(groups[~is_test].tolist())
+    assert [sum(group % 2 == label for group in tested) for label in (0, 1)] == [
+        len(set(groups[labels == label].tolist())) // 5 for label in (0, 1)
+    ]
+    order = rng.permutation(300)
+    again = held_out(labels[order], [hashes[row] for row in order], groups[order])
+    assert np.array_equal(again, is_test[order])
