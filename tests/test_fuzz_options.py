@@ -107,7 +107,7 @@ OF_A_SEARCH = {
     *("--num-samples", "--seeds", "--confirm-seeds", "--metric", "--backbone", "--time-budget", "--search-seed"),
     "--shot-curve",
 }
-OF_RERUN = {"--approach", "--trial", "--seed", "--dataset", "--group-by", "--weights", "--also"}
+OF_RERUN = {"--approach", "--trial", "--seed", "--shots", "--dataset", "--group-by", "--weights", "--also"}
 OF_ANY_SWEEP = VALUES.keys() - OF_A_SEARCH - {"--approach", "--trial", "--seed", "--epochs", "--sweep"}
 FLAGS = {
     "challenge1": OF_ANY_SWEEP | OF_A_SEARCH,
