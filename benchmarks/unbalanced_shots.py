@@ -28,7 +28,7 @@ from sweeps.engine import cluster
 from sweeps.inputs.downloads import AUTO
 from sweeps.inputs.inputs import Inputs
 from sweeps.views.text_table import aligned
-from trainables.parts.datasets import PHANTOM
+from trainables.parts.datasets import BREASTMNIST, PHANTOM
 from trainables.parts.image_sets import POOL, ImageSet
 from trainables.parts.run_seed import prepare_worker, run_seed
 
@@ -74,7 +74,7 @@ def _images(dataset: str) -> dict[str, ImageSet]:
         Path(gettempdir()) / "seedsweep-benchmark",
         dataset=dataset,
         weights=AUTO,
-        breastmnist=PHANTOM,
+        also=[f"{BREASTMNIST}={PHANTOM}"],
         precision=AUTO,
         smoke=False,
     )

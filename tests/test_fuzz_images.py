@@ -6,12 +6,15 @@ import contextlib
 import io
 import resource
 import struct
+import tempfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from fuzzing import CHANGES, TEXTS, Unseen, contents, examples, mutated, refusal
 from refusals import no_network
@@ -161,3 +164,64 @@ def test_made_up_headers_of_an_array(good_arrays, tmp_path, header, version, dat
     assert check_images(path)
     # In kilobytes: what a header claims is not taken, only what is there.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+@pytest.fixture(scope="module")
+def picture_files():
+    """Small images of each kind that is read, as bytes, by the ending of their files."""
+    rng = np.random.default_rng(0)
+    grey, colour = rng.integers(0, 256, (9, 12), np.uint8), rng.integers(0, 256, (9, 12, 3), np.uint8)
+    kinds = {
+        "grey.png": grey,
+        "colour.png": colour,
+        "deep.png": grey.astype(np.uint16) * 257,
+        "palette.png": Image.fromarray(colour).quantize(16),
+        "photo.jpg": colour,
+        "cmyk.jpg": Image.fromarray(colour).convert("CMYK"),
+        "grey.tif": grey,
+        "deep.tif": grey.astype(np.uint16) * 257,
+        "grey.bmp": grey,
+    }
+    found = {}
+    for name, pixels in kinds.items():
+        content = io.BytesIO()
+        image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+        image.save(content, {"jpg": "JPEG", "tif": "TIFF"}.get(name.split(".")[1], name.split(".")[1].upper()))
+        found[name] = content.getvalue()
+    return found
+
+
+@examples(60)
+@given(
+    changes=st.dictionaries(st.integers(0, 8), CHANGES, min_size=1), ending=st.none() | st.sampled_from(["png", "tif"])
+)
+def test_mutated_pictures_in_a_folder(picture_files, changes, ending):
+    """Whatever cannot be read is left out, or the class has too few: nothing hangs, warns or takes memory."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        rng = np.random.default_rng(1)
+        for label in "ab":
+            (folder / label).mkdir()
+            for number in range(9):
+                pixels = rng.integers(0, 256, (30, 30), np.uint8)
+                Image.fromarray(pixels).save(folder / label / f"{number}.png")
+        for number, (name, content) in enumerate(picture_files.items()):
+            name = f"{name.split('.')[0]}.{ending}" if ending else name
+            (folder / "a" / name).write_bytes(mutated(content, changes[number]) if number in changes else content)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        assert check_images(folder) is None
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
+
+
+@examples(30)
+@given(names=st.lists(st.tuples(TEXTS, TEXTS), max_size=4))
+def test_any_names_in_a_folder(picture_files, names):
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        for above, name in [("a", "x.png"), *names]:
+            with contextlib.suppress(OSError, ValueError):
+                # No name may lead out of the folder.
+                place = folder / above.replace("/", "").strip(".") / name.replace("/", "")
+                place.parent.mkdir(exist_ok=True)
+                place.write_bytes(picture_files["grey.png"])
+        check_images(folder)

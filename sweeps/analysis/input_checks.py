@@ -29,7 +29,11 @@ def content(sweep: CheckedSweep) -> Check:
         )
     if found.blank + found.with_two_labels >= SHARE_THAT_COUNTS * (pool + test):
         texts.append(f"Of the {pool + test} images so many are blank or labelled twice that no method can tell them.")
-    fine = "Too few images are blank, copies or in two splits to move a number." if items else "No image is a copy."
+    fine = (
+        "Too few images are blank, copies or in two splits to move a number."
+        if items
+        else "No image is blank, a copy, or in two splits."
+    )
     return look_or_fine("Content of the images", " ".join(texts), fine, items)
 
 
