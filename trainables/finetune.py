@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from trainables.frozen_head import logits_of, scale
+from trainables.frozen_head import scale
 from trainables.parts.backbones import FeatureSpec, after, backbone_with, before_last, blocks
 from trainables.parts.learner import Classifier, Learner, Needs, Support
 from trainables.parts.streams import Streams
-from trainables.parts.training import TrainingConfig, classifier_of, outputs_for, train
+from trainables.parts.training import TrainingConfig, classifier_of, logits_of, outputs_for, train
 
 # The most positions of a map along either side that a head gets.
 SIDE = 7

@@ -22,6 +22,7 @@ from trainables.parts.training import (
     classifier_of,
     cross_entropy,
     focal_loss,
+    logits_of,
     mean_probability,
     outputs_for,
     train,
@@ -120,11 +121,6 @@ def dense(inputs: int, outputs: int, config: MlpConfig) -> nn.Module:
         layers += [nn.Linear(inputs, config.width), nn.ReLU(), nn.Dropout(config.dropout)]
         inputs = config.width
     return nn.Sequential(*layers, nn.Linear(inputs, outputs))
-
-
-def logits_of(outputs: int) -> nn.Module:
-    """What turns a head's outputs (N, O) into logits: (N,) if there is one, which is log-odds, else as they are."""
-    return nn.Flatten(0) if outputs == 1 else nn.Identity()
 
 
 class FrozenHead(Learner):

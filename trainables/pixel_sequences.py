@@ -17,12 +17,12 @@ from trainables.frozen_head import FIVE_BLOCK_TAPS, FrozenHead, HeadConfig, scal
 from trainables.parts.backbones import FeatureSpec
 from trainables.parts.image_sets import PIXELS
 from trainables.parts.learner import Classifier, Support
-from trainables.parts.networks import Ends, logits_of
+from trainables.parts.networks import Ends
 from trainables.parts.normalisation import unit
 from trainables.parts.recurrent import Recurrent, SequenceConfig, SequenceNetwork
 from trainables.parts.scratch import ScratchConfig, ScratchNetwork, colours, network_input
 from trainables.parts.streams import Streams
-from trainables.parts.training import classifier_of, outputs_for, train
+from trainables.parts.training import classifier_of, logits_of, outputs_for, train
 
 # Height and width of the pixels that are one step.
 WINDOWS = {"rows": (1, 28), "patches": (4, 4)}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from trainables.parts.torchvision_import import torchvision
+from trainables.parts.training import logits_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,11 +151,6 @@ def pooled_features(stages: Sequence[Stage]) -> nn.Sequential:
 def linear(inputs: int, outputs: int) -> nn.Sequential:
     """A linear layer: (N, inputs) -> (N, O), or (N,) if there is a single output."""
     return nn.Sequential(nn.Linear(inputs, outputs), logits_of(outputs))
-
-
-def logits_of(outputs: int) -> nn.Module:
-    """What turns a network's outputs (N, O) into logits: (N,) if there is one, which is log-odds, else as they are."""
-    return nn.Flatten(0) if outputs == 1 else nn.Identity()
 
 
 def classifying(stages: Sequence[Stage], *, dropout: float = 0.0, outputs: int = 1) -> nn.Module:

@@ -40,6 +40,11 @@ def outputs_for(classes: int) -> int:
     return 1 if classes == 2 else classes
 
 
+def logits_of(outputs: int) -> nn.Module:
+    """What turns a network's outputs (N, O) into logits: (N,) if there is one, which is log-odds, else as they are."""
+    return nn.Flatten(0) if outputs == 1 else nn.Identity()
+
+
 def cross_entropy(logits: Tensor, labels_N: Tensor) -> Tensor:
     """Cross-entropy, averaged over images, of log-odds of class 1 (N,) or logits of more than two classes (N, K)."""
     if logits.ndim == 1:
