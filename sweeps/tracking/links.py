@@ -10,7 +10,11 @@ from sweeps.tracking.location import ui_command
 
 # Where `mlflow ui` serves by default.
 LOCAL_UI = "http://127.0.0.1:5000"
-BEST_FIRST = f"metrics.`{trial_runs.RANKED_BY}`"
+
+
+def best_first(ranked_by: str) -> str:
+    """The key that sorts trials by the mean of what ranks."""
+    return f"metrics.`{ranked_by}_mean`"
 
 
 def runs_page(**query: str) -> str:
@@ -19,9 +23,9 @@ def runs_page(**query: str) -> str:
     return "runs?" + urllib.parse.urlencode(whole, quote_via=urllib.parse.quote)
 
 
-def plain_table(sweep: str) -> str:
+def plain_table(sweep: str, ranked_by: str = "accuracy") -> str:
     """The end of a link that needs no saved view: the sweep's trials, best first, with the columns MLflow chooses."""
-    return runs_page(searchFilter=trial_runs.search_filter(sweep), orderByKey=BEST_FIRST, orderByAsc="false")
+    return runs_page(searchFilter=trial_runs.search_filter(sweep), orderByKey=best_first(ranked_by), orderByAsc="false")
 
 
 def where_to_look(uri: str, experiment_id: str, table: str, charts: str | None) -> list[str]:

@@ -120,6 +120,10 @@ def params(spec: Spec) -> dict[str, str]:
         "numbers_version": spec.numbers_version,
         "dataset": spec.dataset.source,
         "dataset_fingerprint": spec.dataset.fingerprint,
+        "classes": ", ".join(spec.protocol.classes),
+        "shots": ", ".join(map(str, spec.protocol.shots)),
+        "validation": spec.protocol.validation,
+        "metric": spec.metric,
         "precision": spec.precision,
         "smoke": spec.smoke,
         "seeds": spec.seeds,
@@ -157,12 +161,12 @@ def _example(approach: Approach) -> Mapping[str, Any]:
 
 
 def metrics(summary: Summary) -> dict[str, float]:
-    """Metrics of the sweep's own run: by approach, accuracies with their intervals, and the optimism of the search."""
+    """Metrics of the sweep's own run: by approach, means with their intervals, and the optimism of the search."""
     found: dict[str, float] = {}
     for row in summary.approaches:
         estimates = {
-            "confirmed_accuracy": row.confirmed,
-            "search_accuracy": row.search,
+            f"confirmed_{summary.spec.ranked_by}": row.confirmed,
+            f"search_{summary.spec.ranked_by}": row.search,
             "test_balanced_accuracy": row.test_accuracy,
         }
         for name, estimate in estimates.items():

@@ -94,7 +94,7 @@ class Tracker:
         """What a person types and opens to see the sweep; nothing if MLflow never answered."""
         if self._experiment_id is None:
             return []
-        table = self._view.table if self._view else links.plain_table(self.sweep.name)
+        table = self._view.table if self._view else links.plain_table(self.sweep.name, self.sweep.spec.ranked_by)
         charts = self._view.charts if self._view else None
         return links.where_to_look(self.uri, self._experiment_id, table, charts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,12 @@ from sweeps.core.commands import rerun_command
 from sweeps.core.formatting import percent, readable
 from sweeps.store.spec import Spec
 from sweeps.store.trials import CONFIRM, CURVE, TrialRecord
-from trainables.parts.metrics import METRICS
+from trainables.parts.metrics import metrics_of
 from trainables.parts.protocol import TEST, VALIDATION
 
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 # A seed's own metrics stand apart from the aggregates, of which a run's page shows the last value as the run's own.
 SEED_PREFIX = "seed/"
-# The aggregate that trials are ranked by.
-RANKED_BY = "accuracy_mean"
 # Searched over decades. MLflow's axes are linear and would squeeze nearly all values of these into one point.
 LOGARITHMIC = ("learning_rate", "weight_decay")
 LOGARITHM_PREFIX = "log10_"
@@ -61,21 +60,26 @@ def metrics(trial: TrialRecord, spec: Spec) -> list[tuple[str, float, int, int]]
     """Name, value, time stamp and step: each seed's own metrics with the seed as the step, then the aggregates."""
     of_seeds = [
         (
-            f"{SEED_PREFIX}{'test_' if result.split == TEST else ''}{metric}",
+            f"{SEED_PREFIX}{'test_' if result.split == TEST else ''}{key_of(metric)}",
             round(value, 6),
             result.timestamp_ms,
             result.seed,
         )
         for result in trial.results
-        for metric in (*METRICS, "seconds")
-        if (value := getattr(result, metric)) is not None and not (metric == "seconds" and result.split == TEST)
+        for metric, value in {**metrics_of(result, spec.protocol.classes), "seconds": result.seconds}.items()
+        if value is not None and not (metric == "seconds" and result.split == TEST)
     ]
     found = aggregates(trial, spec)
     return of_seeds + [(key, round(value, 4), ended_ms(trial), 0) for key, value in found.items()]
 
 
+def key_of(metric: str) -> str:
+    """The metric's name as MLflow takes it: a class may have a name that it does not."""
+    return re.sub(r"[^\w.\- :]", "_", metric)
+
+
 def aggregates(trial: TrialRecord, spec: Spec) -> dict[str, float]:
-    """Means of all metrics, sd and 95 % interval of the accuracies, number of seeds, and what they took.
+    """Means of all metrics, sd and 95 % interval of the accuracies and of what ranks, number of seeds, and what they took.
 
     Only a complete trial's are named `accuracy_mean` and so on: one that was raced out or failed has `partial_` before
     them, so that nobody ranks five lucky seeds above ten.
@@ -84,26 +88,26 @@ def aggregates(trial: TrialRecord, spec: Spec) -> dict[str, float]:
     found: dict[str, float] = {}
     for split, of_split in ((VALIDATION, ""), (TEST, "test_")):
         for metric, value in estimates(trial.results, split, trial.stage, spec.at_shots(trial.shots)).items():
-            name = f"{prefix}{of_split}{metric}"
+            name = f"{prefix}{of_split}{key_of(metric)}"
             found[f"{name}_mean"] = value.mean
-            if metric in ("accuracy", "balanced_accuracy") and value.sd is not None:
+            if metric in ("accuracy", "balanced_accuracy", spec.ranked_by) and value.sd is not None:
                 assert value.low is not None
                 assert value.high is not None
                 found |= {f"{name}_sd": value.sd, f"{name}_ci_low": value.low, f"{name}_ci_high": value.high}
-    found["n_seeds"] = float(len(trial.values("accuracy")))
+    found["n_seeds"] = float(len(trial.scores))
     found["seconds"] = trial.seconds
     return found
 
 
-def note(trial: TrialRecord, folder: Path) -> str:
-    """The description on a run's page; `folder` is the sweep's."""
-    accuracies = trial.values("accuracy")
-    found = f"over {len(accuracies)} seeds: {percent(accuracies.mean())} %" if len(accuracies) else "no seed finished"
+def note(trial: TrialRecord, folder: Path, measured: str = "accuracy") -> str:
+    """The description on a run's page; `folder` is the sweep's, and `measured` what ranks, as a person calls it."""
+    scores = trial.scores
+    found = f"over {len(scores)} seeds: {percent(scores.mean())} %" if len(scores) else "no seed finished"
     number = _number(trial)
     seed = trial.results[0].seed if trial.results else 0
     shots = "" if trial.shots is None else f", from {trial.shots} images of each class"
     return (
-        f"{trial.approach}, configuration {number}{shots}: {trial.state.lower()}. Mean validation accuracy {found}."
+        f"{trial.approach}, configuration {number}{shots}: {trial.state.lower()}. Mean validation {measured} {found}."
         f"{' ' + trial.reason + '.' if trial.reason else ''}\n\n"
         f"One seed again: `{rerun_command(folder, trial.approach, number, seed, trial.shots)}`"
     )

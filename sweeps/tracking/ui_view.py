@@ -27,8 +27,6 @@ _PAYLOAD_PREFIX = "deflate;"
 _MAX_TAG_LENGTH = 20_000
 # Longer lists of columns do not fit a screen.
 _MAX_PARAMS = 8
-_METRIC_COLUMNS = (trial_runs.RANKED_BY, "accuracy_ci_low", "accuracy_ci_high", "n_seeds")
-_SEED_ACCURACY = f"{trial_runs.SEED_PREFIX}accuracy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,20 +43,23 @@ class SavedView:
     charts: str
 
 
-def saved_view(sweep: str, examples: Iterable[Mapping[str, Any]], created_ms: int) -> SavedView:
+def saved_view(
+    sweep: str, examples: Iterable[Mapping[str, Any]], created_ms: int, ranked_by: str = "accuracy"
+) -> SavedView:
     """Make the view of one sweep. The same sweep always gets the same tag, so that writing again replaces the view.
 
     Args:
         sweep: The sweep's name.
         examples: The parameters of a trial of each approach. Columns are those that most of them have.
         created_ms: When the sweep began. The newest view is the first in MLflow's menu of views.
+        ranked_by: The metric whose mean is shown, with its interval, and sorts the trials.
 
     Raises:
         ValueError: The view does not fit an experiment's tag.
     """
     columns, axes = _columns_and_axes(examples)
     key = _uuid(sweep, "view")
-    value = _encoded(f"Sweep {sweep}", _state(sweep, columns, axes), created_ms)
+    value = _encoded(f"Sweep {sweep}", _state(sweep, columns, axes, ranked_by), created_ms)
     if len(value) > _MAX_TAG_LENGTH:
         raise ValueError(f"Expected a view of at most {_MAX_TAG_LENGTH} characters; got {len(value)}.")
     # Filter and order must not stand beside the key: MLflow then ignores the view.
@@ -93,17 +94,18 @@ def _encoded(name: str, state: Mapping[str, Any], created_ms: int) -> str:
     return json.dumps(view)
 
 
-def _state(sweep: str, params: Sequence[str], axes: Sequence[str]) -> dict[str, Any]:
+def _state(sweep: str, params: Sequence[str], axes: Sequence[str], ranked_by: str) -> dict[str, Any]:
     columns = {
         _column("params", "approach"): 120,
-        **{_column("metrics", name): 122 for name in _METRIC_COLUMNS},
+        **{_column("metrics", f"{ranked_by}_{end}"): 122 for end in ("mean", "ci_low", "ci_high")},
+        _column("metrics", "n_seeds"): 122,
         _column("tags", "state"): 85,
         **{_column("params", name): 110 for name in params if name != "approach"},
     }
     ours = _uuid(sweep, "section")
     return {
         "searchFilter": trial_runs.search_filter(sweep),
-        "orderByKey": links.BEST_FIRST,
+        "orderByKey": links.best_first(ranked_by),
         "orderByAsc": False,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
@@ -114,7 +116,7 @@ def _state(sweep: str, params: Sequence[str], axes: Sequence[str]) -> dict[str, 
         "columnWidths": columns,
         # Otherwise charts show the first ten runs of the list only.
         "runsHiddenMode": "SHOW_ALL",
-        "compareRunCharts": _charts(sweep, ours, axes),
+        "compareRunCharts": _charts(sweep, ours, axes, ranked_by),
         # MLflow adds a chart of every other metric to its own section, which stays folded.
         "compareRunSections": [
             _section(ours, f"Sweep {sweep} (a step is a seed)", display=True),
@@ -126,22 +128,23 @@ def _state(sweep: str, params: Sequence[str], axes: Sequence[str]) -> dict[str, 
     }
 
 
-def _charts(sweep: str, section: str, axes: Sequence[str]) -> list[dict[str, Any]]:
+def _charts(sweep: str, section: str, axes: Sequence[str], ranked_by: str) -> list[dict[str, Any]]:
+    of_seeds = f"{trial_runs.SEED_PREFIX}{ranked_by}"
     shown = {"metricSectionId": section, "deleted": False, "isGenerated": False, "runsCountToCompare": 100}
     parallel = {
         **shown,
         "uuid": _uuid(sweep, "parallel"),
         "type": "PARALLEL",
         "selectedParams": ["approach", *(name for name in axes if name != "approach")],
-        "selectedMetrics": [trial_runs.RANKED_BY],
+        "selectedMetrics": [f"{ranked_by}_mean"],
         "showAllRuns": True,
     }
     seeds = {
         **shown,
         "uuid": _uuid(sweep, "seeds"),
         "type": "LINE",
-        "metricKey": _SEED_ACCURACY,
-        "selectedMetricKeys": [_SEED_ACCURACY],
+        "metricKey": of_seeds,
+        "selectedMetricKeys": [of_seeds],
         "lineSmoothness": 0,
         "xAxisKey": "step",
         "xAxisScaleType": "linear",

@@ -66,7 +66,9 @@ class Writer:
     def _saved_view(self) -> ui_view.SavedView | None:
         """Save columns and charts for the sweep's trials; None if that fails."""
         try:
-            view = ui_view.saved_view(self.sweep.name, self.sweep.examples, self.sweep.begun_ms)
+            view = ui_view.saved_view(
+                self.sweep.name, self.sweep.examples, self.sweep.begun_ms, self.sweep.spec.ranked_by
+            )
             self.client.set_experiment_tag(self.experiment_id, view.tag, view.value)
         except Exception:
             # Its form is undocumented, so whatever goes wrong with it costs only the view. Where the store is gone,
@@ -127,7 +129,7 @@ class Writer:
             return 0
         metrics = [Metric(*each) for each in trial_runs.metrics(trial, self.sweep.spec)]
         params = [Param(name, value) for name, value in trial_runs.params(trial).items()]
-        run_tags = [RunTag("mlflow.note.content", trial_runs.note(trial, self.sweep.folder))]
+        run_tags = [RunTag("mlflow.note.content", trial_runs.note(trial, self.sweep.folder, self.sweep.spec.measured))]
         run_tags += [RunTag("reason", trial.reason)] if trial.reason else []
         self.client.log_batch(run_id, metrics[:MOST_METRICS], params, run_tags)
         for at in range(MOST_METRICS, len(metrics), MOST_METRICS):
