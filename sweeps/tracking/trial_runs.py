@@ -79,7 +79,7 @@ def key_of(metric: str) -> str:
 
 
 def aggregates(trial: TrialRecord, spec: Spec) -> dict[str, float]:
-    """Means of all metrics, sd and 95 % interval of the accuracies and of what ranks, number of seeds, and what they took.
+    """Means of all metrics, sd and 95 % interval of accuracies and of what ranks, number of seeds, and what they took.
 
     Only a complete trial's are named `accuracy_mean` and so on: one that was raced out or failed has `partial_` before
     them, so that nobody ranks five lucky seeds above ten.
