@@ -252,12 +252,13 @@ def test_three_classes_and_their_recalls():
         replace(result, recalls=tuple(of_seed)) for result, of_seed in zip(results(hits), recalls.tolist(), strict=True)
     ]
     found = estimates(own, VALIDATION, "search", spec)
-    assert [found[f"recall_{number}"].mean for number in range(3)] == pytest.approx(recalls.mean(0).tolist())
+    of_classes = [found[f"recall_{name}"] for name in made.classes]
+    assert [each.mean for each in of_classes] == pytest.approx(recalls.mean(0).tolist())
     assert found["accuracy"].mean == pytest.approx(values.mean())
-    assert all(found[f"recall_{number}"].images_error > 0 for number in range(3))
+    assert all(each.images_error > 0 for each in of_classes)
     # Two classes alone have these.
     assert not {"sensitivity", "specificity"} & found.keys()
-    assert found["accuracy"].images_error < max(found[f"recall_{number}"].images_error for number in range(3))
+    assert found["accuracy"].images_error < max(each.images_error for each in of_classes)
 
 
 def test_the_test_split_has_an_error_of_its_own():

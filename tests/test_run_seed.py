@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -61,8 +61,9 @@ def test_fit_gets_the_ten_images_of_the_split(phantom, seed):
     assert result.error is None
     assert Watched.seen.images.dtype == torch.uint8
     assert np.array_equal(Watched.seen.images.numpy(), phantom.pool_images[train])
-    assert Watched.seen.labels.dtype == torch.float32
-    assert Watched.seen.labels.tolist() == [0.0] * 5 + [1.0] * 5
+    assert Watched.seen.labels.dtype == torch.int64
+    assert Watched.seen.labels.tolist() == [0] * 5 + [1] * 5
+    assert Watched.seen.classes == 2
 
 
 def test_accuracy_is_over_the_1000_validation_images(phantom):
@@ -90,7 +91,7 @@ def test_fit_does_not_need_validation_labels(phantom):
     train, _ = study_protocol().split(2)
     others = np.setdiff1d(np.arange(2000), train)
     labels[others] = 1 - labels[others]
-    (swapped,) = run_seed(Watched, {}, 2, {POOL: ImageSet(labels=labels, views={PIXELS: phantom.pool_images})})
+    (swapped,) = run_seed(Watched, {}, 2, {POOL: replace(phantom.pixel_sets()[POOL], labels=labels)})
     assert torch.equal(Watched.seen.images, with_labels.images)
     assert torch.equal(Watched.seen.labels, with_labels.labels)
     assert swapped.accuracy == pytest.approx(1 - ordinary.accuracy)
@@ -182,7 +183,9 @@ def test_support_is_what_the_needs_say(store):
     foreign = {table.name: rng.random((7, 3))}
     weights = {"vgg11": store({"bias": np.ones(2, np.float32)}), "alexnet": store({"bias": np.zeros(2, np.float32)})}
     image_sets = {
-        POOL: ImageSet(labels=labels, views={name: store(view) for name, view in own.items()}),
+        POOL: ImageSet(
+            labels=labels, views={name: store(view) for name, view in own.items()}, protocol=study_protocol()
+        ),
         "breastmnist": ImageSet(labels=np.arange(7), views={name: store(view) for name, view in foreign.items()}),
     }
     needs = Needs(views=(table, PIXELS), other_datasets=("breastmnist",), trained_backbones=("vgg11",))
@@ -191,7 +194,7 @@ def test_support_is_what_the_needs_say(store):
     support = support_of(needs, rows, image_sets, weights)
     assert np.array_equal(support.images.numpy(), own[table.name][rows])
     assert [np.array_equal(view.numpy(), own[PIXELS][rows]) for view in support.more] == [True]
-    assert support.labels.tolist() == [0.0, 1.0, 0.0]
+    assert support.labels.tolist() == [0, 1, 0]
     assert set(support.other_datasets) == {"breastmnist"}
     assert np.array_equal(support.other_datasets["breastmnist"].images, foreign[table.name])
     assert support.other_datasets["breastmnist"].labels.tolist() == list(range(7))

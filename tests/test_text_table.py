@@ -101,7 +101,7 @@ def test_every_column_of_a_row():
     assert row == {
         "approach": "a",
         "confirmed": "88.0 +- 0.7",
-        "95 % interval": "86.9 to 89.1",
+        "95 % interval": "87.2 to 88.8",
         "IQM": "88.0",
         "in search": "90.0 +- 0.7",
         "optimism": "+2.0",

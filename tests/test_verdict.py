@@ -54,7 +54,7 @@ def test_says_which_by_how_much_and_whether_it_held():
     assert apart.startswith(
         "It is shown to be better than every other confirmed approach (at a level of 5 %, corrected for all 3 pairs"
     )
-    assert held.startswith("On fresh seeds its mean is 1.2 points lower than in the search; on the official test")
+    assert held.startswith("On fresh seeds its mean is 1.2 points lower than in the search; on the test split")
     assert "balanced accuracy is 70.0 % (95 % interval 65.0 to 75.0)" in held
 
 

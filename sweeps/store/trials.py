@@ -94,7 +94,9 @@ def note_reason(trial: Trial, reason: str) -> None:
 
 def seeds_of(user_attrs: Mapping[str, Any]) -> tuple[SeedResult, ...]:
     """The finished seeds in a trial's attributes."""
-    return tuple(SeedResult(**value) for key, value in user_attrs.items() if key.startswith(_SEED))
+    found = (value for key, value in user_attrs.items() if key.startswith(_SEED))
+    # JSON has lists for tuples.
+    return tuple(SeedResult(**{**value, "recalls": tuple(value.get("recalls", ()))}) for value in found)
 
 
 def trial_record(approach: str, stage: str, trial: FrozenTrial, ranked_by: str = "accuracy") -> TrialRecord:
