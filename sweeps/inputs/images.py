@@ -203,7 +203,7 @@ def _find(
             return load(_download_dataset(name, home, size_px)), None
         except OSError as error:
             why = f"{_title(name)} is not on this machine and cannot be downloaded ({error})"
-            how = f"Put {file} into ~/.medmnist, or give its path with {flag}"
+            how = f"Put {file} into ~/.medmnist, or give its path with {_with(flag, 'PATH')}"
             if option != AUTO:
                 raise BadInput(f"{why}. {how}, or use {_with(flag, PHANTOM)}.") from None
             return phantom(), f"{loudly}: {why}. {instead}. {how}."
