@@ -17,6 +17,7 @@ if __name__ == "__main__":
 from search_spaces import (
     alexnet,
     alexnet_focal,
+    cnn_transfer,
     convnext_tiny,
     densenet121,
     dinov2_small,
@@ -49,6 +50,7 @@ from search_spaces import (
 from search_spaces.published import challenge1, challenge2
 from sweeps.core.challenge import Approach, Challenge, with_published
 from sweeps.run import sweep
+from trainables.cnn_transfer import CNNTransfer
 from trainables.finetune import Finetune
 from trainables.frozen_head import (
     VGG11MLP,
@@ -117,6 +119,8 @@ CHALLENGE = Challenge(
         on_demand(name="vgg11_random", learner=RandomVGG11, space=vgg11_random, seconds_per_seed=0.1),
         on_demand(name="finetune", learner=Finetune, space=finetune, seconds_per_seed=4.0),
         on_demand(name="triplet_finetune", learner=TripletFinetune, space=triplet_finetune, seconds_per_seed=1.5),
+        # What the study expected of other images: a small network that has learned from some.
+        on_demand(name="cnn_transfer", learner=CNNTransfer, space=cnn_transfer, seconds_per_seed=0.6),
         # Ours: further backbones under the heads of `efficientnet_lite0`, and any of timm's.
         on_demand(name="resnet18_frozen", learner=ResNet18Frozen, space=resnet18_frozen, seconds_per_seed=0.05),
         on_demand(name="densenet121", learner=DenseNet121, space=densenet121, seconds_per_seed=0.05),

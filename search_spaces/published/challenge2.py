@@ -16,9 +16,12 @@ from search_spaces.published.shared import (
     RECURRENT_HEAD_FAULT,
     RECURRENT_HEAD_NOTE,
     STUDY_ALEXNET_HEAD,
+    STUDY_CIRILLO,
+    STUDY_CUSTOM,
     STUDY_FEATURE_START,
     STUDY_HEAD,
     STUDY_MAP_HEAD,
+    STUDY_NORMED_CLASSIFIER,
     STUDY_OUTPUTS_AS_STATE,
     STUDY_RECURRENT,
     STUDY_TRAINING,
@@ -202,6 +205,18 @@ PUBLISHED = {
             "inference": "centroid",
         },
         OURS,
+    ),
+    "cnn_transfer": ours(
+        params={
+            **STUDY_NORMED_CLASSIFIER,
+            **STUDY_CUSTOM,
+            "augmentation": "cirillo",
+            **STUDY_CIRILLO,
+            "first_steps": 400,
+            "body_rate": 1.0,
+        },
+        note="the study learns from other images only jointly, by triplets; the setting is its best network's, after "
+        "400 steps on the other images",
     ),
     "finetune": ours(
         params={

@@ -153,7 +153,7 @@ def linear(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, outputs), logits_of(outputs))
 
 
-def classifying(stages: Sequence[Stage], *, dropout: float = 0.0, outputs: int = 1) -> nn.Module:
+def classifying(stages: Sequence[Stage], *, dropout: float = 0.0, outputs: int = 1) -> nn.Sequential:
     """The stages, then dropout and `linear` on the whole last map: (N, C, 28, 28) -> logits (N,) or (N, O)."""
     last = stages[-1]
     head = linear(last.channels * last.side**2, outputs)

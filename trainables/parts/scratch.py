@@ -5,7 +5,7 @@ Shapes: N = images, S = those that are learned from, C = colours (1 of grey imag
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -106,9 +106,22 @@ def ends_of(config: ScratchConfig, support: Support) -> Ends:
 
 
 def fit_network(
-    build: Callable[[Ends], nn.Module], augment: Augment, config: ScratchConfig, support: Support, streams: Streams
+    build: Callable[[Ends], Network],
+    augment: Augment,
+    config: ScratchConfig,
+    support: Support,
+    streams: Streams,
+    begin: Callable[[Network], Iterable[Any] | None] = lambda model: None,
 ) -> Classifier:
     """Build a network and train it on augmented images; the classifier sees images as they are.
+
+    Args:
+        build: Makes the network.
+        augment: Changes images at random.
+        config: How it is trained.
+        support: What it is trained on.
+        streams: The seed's.
+        begin: Gets the initialised network, which it may change, and gives what is trained, as `train` takes it.
 
     Raises:
         ValueError: There is no loss of that name.
@@ -117,8 +130,9 @@ def fit_network(
         raise ValueError(f"Expected a loss from {', '.join(LOSSES)}; got {config.loss!r}.")
     ends = ends_of(config, support)
     model = initialised(lambda: build(ends), config, streams)
+    parameters = begin(model)
     batches = training_batches(augment, config, support, streams)
-    train(model, batches.__getitem__, support.labels, config, streams, LOSSES[config.loss])
+    train(model, batches.__getitem__, support.labels, config, streams, LOSSES[config.loss], parameters)
     outputs_of = classifier_of(model, lambda images: network_input(config, unit(images)))
     if config.loss == "cross_entropy":
         return outputs_of
