@@ -22,6 +22,7 @@ from sweeps.analysis.intervals import Estimate
 from sweeps.analysis.study import confirmed_elsewhere, find, summarise_study
 from sweeps.challenge2 import on_demand
 from sweeps.core.challenge import Approach, Challenge, with_published
+from sweeps.core.errors import BadInput
 from sweeps.core.progress import duration
 from sweeps.inputs.inputs import Inputs
 from sweeps.run.command import Command, Conclusion, OnClosed, PlannedStage, Prepared
@@ -93,6 +94,13 @@ def reproduction_command() -> Command[ReproduceOptions]:
     confirmed: dict[str, Estimate] = {}
 
     def check(prepared: Prepared[ReproduceOptions]) -> None:
+        if not prepared.spec.is_of_the_study:
+            raise BadInput(
+                "Expected the study's images, PneumoniaMNIST of 28 pixels or the phantom, and as many of each class to "
+                "learn from and to be scored on as it had, since its numbers are about them; got others "
+                f"({prepared.spec.dataset.source}). Omit --dataset, --size, --shots and --validation, or sweep your "
+                "own images with challenge1 or challenge2."
+            )
         confirmed.update(confirmed_elsewhere(prepared.options.sweep, TABLES, prepared.spec))
 
     return Command(

@@ -169,11 +169,16 @@ def inputs_of(journal: Journal, approach: Approach, asked: argparse.Namespace) -
     now = inputs.spec(
         spec.challenge, seeds=spec.seeds, search_seed=spec.search_seed, metric=spec.metric, backbone=spec.backbone
     )
-    options = {"dataset": "--dataset", "weights": "--weights", "other_datasets": "--also"}
+    options = {
+        "dataset": "--dataset",
+        "protocol": "--group-by",
+        "weights": "--weights",
+        "other_datasets": "--also",
+    }
     for found in differences(spec, now):
         if found.part in options:
             raise BadInput(
-                f"Expected the {found.what} with fingerprint {found.before}; got {found.now}. Give the right ones with "
+                f"Expected the {found.what} of the sweep ({found.before}); got {found.now}. Give the right ones with "
                 f"{options[found.part]}."
             )
     return inputs

@@ -286,6 +286,7 @@ GOLDEN = {
     "resnet50_focal": [0.8338, 0.844],
     "alexnet_focal": [0.9193, 0.9034],
     "vgg11_random": [0.9337, 0.9135],
+    "cnn_transfer": [0.8419, 0.8342],
     "triplet_finetune": [0.8615, 0.9112],
     "efficientnet_lite0": [0.936, 0.9379],
     "lite0_mlp": [0.9366, 0.9411],

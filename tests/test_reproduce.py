@@ -47,6 +47,7 @@ BAD = {
     "nothing to resume": "--resume nothing",
     "no such file": "--dataset missing.npz",
     "used name": "--name used",
+    "other shots than the study's": "--shots 3",
 }
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from made_up import SPEC, START, source
 from sweeps.core.errors import BadInput
 from sweeps.store.journal import Journal
-from sweeps.store.spec import Spec, Start, differences, validated
+from sweeps.store.spec import Source, Spec, Start, differences, validated
 
 
 def test_spec_and_starts_are_read_back_as_they_were_written(journal):
@@ -115,3 +115,18 @@ def test_a_start_says_what_it_asked_for():
 def test_a_start_without_its_fresh_seeds_is_refused(options):
     with pytest.raises(BadInput, match="Expected a whole number as confirm_seeds of a start in the journal"):
         assert with_options(**options).confirm_seeds
+
+
+def test_the_study_s_numbers_stand_beside_its_images_alone():
+    its = SPEC.model_copy(update={"dataset": Source(source="/x/pneumoniamnist.npz", fingerprint="0")})
+    assert its.is_of_the_study
+    assert its.model_copy(update={"dataset": Source(source="phantom", fingerprint="1")}).is_of_the_study
+    by_fingerprint = Source(source="/x/renamed.npz", fingerprint="bb38d5ceb4993e36")
+    assert its.model_copy(update={"dataset": by_fingerprint}).is_of_the_study
+    for other in (
+        {"dataset": Source(source="/home/me/xrays", fingerprint="2")},
+        {"dataset": Source(source="/x/pneumoniamnist_64.npz", fingerprint="3")},
+        {"metric": "auroc"},
+        {"protocol": its.protocol.with_shots(3)},
+    ):
+        assert not its.model_copy(update=other).is_of_the_study

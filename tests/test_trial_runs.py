@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,3 +42,10 @@ def test_the_note_says_how_to_train_a_seed_again():
     text = trial_runs.note(trial(3, reason="so it was"), Path("results/my sweep"))
     assert text.startswith("a, configuration 3: complete. Mean validation accuracy over 3 seeds: 80.0 %. so it was.")
     assert "`python sweeps/rerun.py 'results/my sweep' --approach a --trial 3 --seed 1000`" in text
+
+
+def test_classes_with_names_that_mlflow_does_not_take_have_keys_of_their_own():
+    keys = trial_runs.keys_of(["a/b", "a_b", "a\nb", "plain"])
+    assert len(set(keys.values())) == len(keys)
+    assert keys["recall_plain"] == "recall_plain"
+    assert all(re.fullmatch(r"[\w.\- :]+", key) for key in keys.values())

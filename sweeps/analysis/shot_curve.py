@@ -133,7 +133,13 @@ def shot_curve(
 
 def usual_numbers(protocol: Protocol) -> list[int]:
     """Numbers of shots that are worth a curve, as far as these images are enough for them."""
-    return [shots for shots in USUAL_NUMBERS if 2 * shots <= min(protocol.pool)]
+    groups, labels = protocol.groups or range(sum(protocol.pool)), protocol.labels.tolist()
+    # Of a class, those whom images belong to. Images of other classes may be theirs, too.
+    owners = [
+        len({group for group, label in zip(groups, labels, strict=True) if label == each}) for each in set(labels)
+    ]
+    least = min(owners) // (len(owners) if protocol.groups else 1)
+    return [shots for shots in USUAL_NUMBERS if 2 * shots <= min(protocol.pool) and shots < least]
 
 
 def own_shots(spec: Spec) -> int | None:

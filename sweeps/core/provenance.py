@@ -15,7 +15,18 @@ from pathlib import Path
 
 import torch
 
-DISTRIBUTIONS = ("ray", "optuna", "mlflow", "torch", "torchvision", "timm", "numpy", "scikit-learn")
+DISTRIBUTIONS = (
+    "ray",
+    "optuna",
+    "mlflow",
+    "torch",
+    "torchvision",
+    "timm",
+    "numpy",
+    "pillow",
+    "scikit-image",
+    "scikit-learn",
+)
 # The sets of instructions for which PyTorch and NumPy have arithmetic of their own.
 VECTORS = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16", "neon", "sve", "bf16")
 

@@ -50,9 +50,10 @@ def _check_groups(asked: Sequence[int], protocol: Protocol, seed: int) -> None:
 def plan_line(shot_curve: Sequence[int], protocol: Protocol) -> str:
     """What is run, and where fewer images validate than otherwise."""
     asked = to_run(shot_curve, protocol)
+    at_most = "at most " if protocol.groups else ""
     usual = min(protocol.confirmation, min(protocol.pool) - max(protocol.shots))
     fewer = [
-        f"{validate} of a class validate after {count}"
+        f"{at_most}{validate} of a class validate after {count}"
         for count in asked
         if (validate := min(protocol.confirmation, min(protocol.pool) - count)) < usual
     ]

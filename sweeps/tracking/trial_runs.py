@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from sweeps.core.commands import rerun_command
 from sweeps.core.formatting import percent, readable
 from sweeps.store.spec import Spec
 from sweeps.store.trials import CONFIRM, CURVE, TrialRecord
-from trainables.parts.metrics import metrics_of
+from trainables.parts.metrics import metric_names, metrics_of
 from trainables.parts.protocol import TEST, VALIDATION
 
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
@@ -58,9 +58,10 @@ def logarithms(params: Mapping[str, Any]) -> dict[str, str]:
 
 def metrics(trial: TrialRecord, spec: Spec) -> list[tuple[str, float, int, int]]:
     """Name, value, time stamp and step: each seed's own metrics with the seed as the step, then the aggregates."""
+    keys = keys_of(spec.protocol.classes)
     of_seeds = [
         (
-            f"{SEED_PREFIX}{'test_' if result.split == TEST else ''}{key_of(metric)}",
+            f"{SEED_PREFIX}{'test_' if result.split == TEST else ''}{keys.get(metric, metric)}",
             round(value, 6),
             result.timestamp_ms,
             result.seed,
@@ -73,9 +74,14 @@ def metrics(trial: TrialRecord, spec: Spec) -> list[tuple[str, float, int, int]]
     return of_seeds + [(key, round(value, 4), ended_ms(trial), 0) for key, value in found.items()]
 
 
-def key_of(metric: str) -> str:
-    """The metric's name as MLflow takes it: a class may have a name that it does not."""
-    return re.sub(r"[^\w.\- :]", "_", metric)
+def keys_of(classes: Sequence[str]) -> dict[str, str]:
+    """Of each metric the name as MLflow takes it: a class may have a name that it does not, and no two get the same."""
+    names = metric_names(classes)
+    keys = [re.sub(r"[^\w.\- :]", "_", name) for name in names]
+    return {
+        name: key if keys.count(key) == 1 else f"{key}_{at}"
+        for at, (name, key) in enumerate(zip(names, keys, strict=True))
+    }
 
 
 def aggregates(trial: TrialRecord, spec: Spec) -> dict[str, float]:
@@ -84,11 +90,12 @@ def aggregates(trial: TrialRecord, spec: Spec) -> dict[str, float]:
     Only a complete trial's are named `accuracy_mean` and so on: one that was raced out or failed has `partial_` before
     them, so that nobody ranks five lucky seeds above ten.
     """
+    keys = keys_of(spec.protocol.classes)
     prefix = "" if trial.state == "COMPLETE" else "partial_"
     found: dict[str, float] = {}
     for split, of_split in ((VALIDATION, ""), (TEST, "test_")):
         for metric, value in estimates(trial.results, split, trial.stage, spec.at_shots(trial.shots)).items():
-            name = f"{prefix}{of_split}{key_of(metric)}"
+            name = f"{prefix}{of_split}{keys[metric]}"
             found[f"{name}_mean"] = value.mean
             if metric in ("accuracy", "balanced_accuracy", spec.ranked_by) and value.sd is not None:
                 assert value.low is not None

@@ -11,12 +11,11 @@ from sklearn.metrics import roc_auc_score
 
 from trainables.parts.results import SeedResult
 
-# Of every classifier, and what two classes have besides.
+# Of every classifier.
 OF_ALL = ("accuracy", "balanced_accuracy", "auroc", "brier")
-OF_TWO = ("sensitivity", "specificity")
 # The recall of a class of more than two is called this and the class's name.
 RECALL = "recall_"
-# As tables of two classes have them.
+# Of two classes, in the order of tables.
 METRICS = ("accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity", "brier")
 
 

@@ -72,7 +72,7 @@ class Protocol:
         """Rows of the pool that this seed learns from, and is scored on; class by class in both.
 
         Raises:
-            ValueError: The groups that are learned from leave a class without another image.
+            ValueError: What is learned from leaves a class without another image, or one of another group.
         """
         order = np.random.RandomState(seed).permutation(max(self.pool))
         starts = np.cumsum([0, *self.pool[:-1]])
@@ -84,7 +84,8 @@ class Protocol:
         count = min(self.validation, *map(len, others))
         if count == 0:
             name = self.classes[int(np.argmin([len(rows) for rows in others]))]
-            raise ValueError(f"All groups of {name} have an image among those that seed {seed} learns from.")
+            what = f"All groups of {name} have an image" if self.groups else f"All images of {name} are"
+            raise ValueError(f"{what} among those that seed {seed} learns from.")
         return learned_from, np.concatenate([rows[:count] for rows in others])
 
     @staticmethod
