@@ -20,7 +20,7 @@ class CnnHogConfig(CnnEnsembleConfig):
     `plain_weight` is the weight of the machine in the sum; 0 leaves the networks alone, 1 the machine.
     `scattering_share` is the part that scattering coefficients have in the machine's squared distances between images
     (see `representation` in `pixel_baseline`); 0 is HOG alone. With a share, a `svm_gamma_factor` of 1 is what 1.75 is
-    on HOG alone, where sklearn's "scale" counts the spread of the ten images' mean vector too.
+    on HOG alone, where sklearn's "scale" counts the spread within the mean vector too.
     """
 
     plain_weight: float

@@ -153,10 +153,10 @@ def balanced_batches(labels_N: np.ndarray, steps: int, generator: torch.Generato
 def training_batches(
     config: TripletConfig, support: Support, prepare: Callable[[Tensor], Tensor], streams: Streams
 ) -> tuple[Callable[[int], Tensor], list[Tensor]]:
-    """The features of each step: those of all support images, then, if joint, of 16 images of BreastMNIST.
+    """The features of each step: those of all support images, then, if joint, of 8 of each class of the other set.
 
     Returns:
-        From a step to its features, (R, D) or (R + 16, D); each data set's labels in a batch, the same at every step.
+        From a step to its features, (R, D) or (R + B, D); each data set's labels in a batch, the same at every step.
     """
     support_RD = prepare(support.images)
     if not config.joint:
