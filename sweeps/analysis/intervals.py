@@ -59,8 +59,10 @@ def estimate(values_N: np.ndarray, images: ImagesError = SEEDS_ALONE) -> Estimat
     if images is SEEDS_ALONE:
         low, high = mean - quantile * error, mean + quantile * error
     else:
-        hits = mean * (1 - mean) / error**2 if error > 0 else 0.0
+        # Rounding leaves equal values a spread of about 1e-17, and may leave an end on the wrong side of the mean.
+        hits = mean * (1 - mean) / error**2 if error > 1e-12 else 0.0
         low, high = _wilson(mean, hits or images.degrees, quantile)
+        low, high = min(low, mean), max(high, mean)
     low, high = max(low, 0.0), min(high, 1.0)
     return Estimate(n=n, mean=mean, iqm=iqm, sd=sd, low=low, high=high, images_error=images.error)
 
