@@ -84,6 +84,23 @@ def test_intervals_and_differences_hold_the_truth_of_all_pools(images, seeds):
         assert np.mean([each.low <= 0 for each in differences_alone]) < 0.92
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("images", [7, 12, 30])
+def test_two_alike_are_seldom_told_apart_by_a_few_seeds_on_a_few_images(images, seeds):
+    """Few images make differences that are the same on all seeds, which must not pass for certain ones."""
+    rng = np.random.default_rng(0)
+    made = protocol((images, images), shots=(min(5, images - 3),) * 2)
+    found = []
+    for pool in range(200):
+        own = [1000 + seeds * (pool % 20) + at for at in range(seeds)]
+        (a, values), (b, others) = simulated(rng, own, made, approaches=2)
+        error = a.table(a.shares).less(b.table(b.shares)).error(values - others)
+        found.append(compare("a", "b", values, others, error))
+    assert min(each.p for each in found) > 1e-6
+    # 5 % and two standard errors of 200 pools.
+    assert np.mean([each.is_shown for each in found]) <= 0.08
+
+
 def test_of_images_that_all_seeds_scored_it_is_the_analysis_of_variance():
     """Where nothing is learned of the images: on the test split, with shots that do not matter."""
     rng = np.random.default_rng(1)
