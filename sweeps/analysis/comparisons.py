@@ -65,9 +65,8 @@ def compare(
     """Compare two approaches with one value per seed of each; None with fewer than two seeds.
 
     The test is the paired t test, because it speaks of the mean difference, as the interval does; the standard error
-    over seeds and that of the images add as `with_images` says. Where all seeds show the same difference, their error is
-    that of a sample in which one of them shows none, and the others this one: the difference over `n`. `p_holm` is `p`,
-    as of a single pair.
+    over seeds and that of the images add as `with_images` says. Where all seeds show the same difference, their error
+    is as if one of them had shown none: the difference over `n`. `p_holm` is `p`, as of a single pair.
     """
     differences_N = np.asarray(values_N) - np.asarray(others_N)
     n = len(differences_N)
