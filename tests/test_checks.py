@@ -207,6 +207,17 @@ def test_optimism_that_chance_does_not_explain():
     assert check(replaced(clean(), confirmed("b", 0.95)), "Optimism of the search").mark == FINE
 
 
+def test_optimism_is_of_what_ranks():
+    """Accuracies of .9 in the search are not compared with AUROCs of .71 on fresh seeds; these were the same there."""
+
+    def at_auroc(each):
+        auroc = 0.71 if 1 in (each.number, each.of_trial) else 0.7
+        return replace(each, ranked_by="auroc", results=tuple(replace(r, auroc=auroc) for r in each.results))
+
+    trials = [at_auroc(each) for each in clean()]
+    assert check(trials, "Optimism of the search", spec={"metric": "auroc"}).mark == FINE
+
+
 def test_a_search_that_still_improves():
     trials = [each for each in clean() if not (each.approach == "b" and each.stage == "confirm")]
     trials = [*replaced(trials, trial(10, 0.91, approach="b")), confirmed("b", 0.91, of_trial=10)]

@@ -51,12 +51,18 @@ def test_twins_do_not_differ():
     assert (found.p, found.probability, found.wins) == (1, 0.5, 0.5)
 
 
-def test_a_difference_without_spread_is_certain():
-    values = draws(0, 0.8)[0]
+@pytest.mark.parametrize("n", [2, 3, 50])
+def test_of_a_difference_without_spread_one_seed_might_have_shown_none(n):
+    values = draws(0, 0.8, n=n)[0]
     found = compare("a", "b", values + 0.1, values)
-    assert (found.p, found.probability, found.wins) == (0, 1, 1)
-    assert found.low == pytest.approx(0.1)
-    assert found.high == pytest.approx(0.1)
+    expected = stats.ttest_1samp([0.0] + [0.1] * (n - 1), 0)
+    half = stats.t.ppf(0.975, n - 1) * 0.1 / n
+    assert (found.sd, found.wins) == (pytest.approx(0), 1)
+    assert (found.low, found.high) == (pytest.approx(0.1 - half), pytest.approx(0.1 + half))
+    assert found.p == pytest.approx(2 * stats.t.sf(n, n - 1))
+    assert found.p < expected.pvalue
+    # Few seeds do not show it, many do.
+    assert found.is_shown == (n == 50)
 
 
 def test_holm_by_hand():

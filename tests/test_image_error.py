@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from made_up import SPEC, changed
+from made_up import SPEC, changed, trial
+from sweeps.analysis import image_error
 from sweeps.analysis.comparisons import compare
 from sweeps.analysis.image_error import SEEDS_ALONE, Hits, ImagesError, hits_of, split_of, with_images
 from sweeps.analysis.intervals import estimate, estimates
 from sweeps.core.errors import BadInput
+from sweeps.tracking.trial_runs import aggregates
 from trainables.parts.protocol import TEST, VALIDATION, Protocol
 from trainables.parts.results import SeedResult, packed
 
@@ -82,6 +84,23 @@ def test_intervals_and_differences_hold_the_truth_of_all_pools(images, seeds):
     if images == 30:
         assert np.mean([each.low <= truth <= each.high for each in alone]) < 0.6
         assert np.mean([each.low <= 0 for each in differences_alone]) < 0.92
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("images", [7, 12, 30])
+def test_two_alike_are_seldom_told_apart_by_a_few_seeds_on_a_few_images(images, seeds):
+    """Few images make differences that are the same on all seeds, which must not pass for certain ones."""
+    rng = np.random.default_rng(0)
+    made = protocol((images, images), shots=(min(5, images - 3),) * 2)
+    found = []
+    for pool in range(200):
+        own = [1000 + seeds * (pool % 20) + at for at in range(seeds)]
+        (a, values), (b, others) = simulated(rng, own, made, approaches=2)
+        error = a.table(a.shares).less(b.table(b.shares)).error(values - others)
+        found.append(compare("a", "b", values, others, error))
+    assert min(each.p for each in found) > 1e-6
+    # 5 % and two standard errors of 200 pools.
+    assert np.mean([each.is_shown for each in found]) <= 0.08
 
 
 def test_of_images_that_all_seeds_scored_it_is_the_analysis_of_variance():
@@ -281,3 +300,84 @@ def test_the_test_split_has_an_error_of_its_own():
     found = estimates(own, TEST, "confirm", changed(SPEC, {"protocol": made, "test_counts": (20, 40)}))
     assert found["accuracy"].images_error == pytest.approx(chance.std(ddof=1) / np.sqrt(60), rel=0.15)
     assert found["sensitivity"].images_error == pytest.approx(chance[20:].std(ddof=1) / np.sqrt(40), rel=0.15)
+
+
+def on_test(hits_SN, counts, seeds=range(1000, 1020)):
+    """Results on a test split, with what two classes have."""
+    return [
+        SeedResult(
+            seed=seed,
+            split=TEST,
+            seconds=1.0,
+            timestamp_ms=0,
+            hits=packed(hits),
+            accuracy=float(hits.mean()),
+            balanced_accuracy=float((hits[: counts[0]].mean() + hits[counts[0] :].mean()) / 2),
+            specificity=float(hits[: counts[0]].mean()),
+            sensitivity=float(hits[counts[0] :].mean()),
+        )
+        for seed, hits in zip(seeds, hits_SN, strict=True)
+    ]
+
+
+def test_a_class_of_one_image_leaves_the_others_images_their_error():
+    """The single image can say nothing of its class; the most that it can add is reckoned with."""
+    rng = np.random.default_rng(12)
+    counts = (1, 300)
+    chance = rng.uniform(size=301) < 0.9
+    hits = np.where(rng.uniform(size=(20, 301)) < 0.97, chance, ~chance)
+    hits[:, 0] = True
+    spec = changed(SPEC, {"protocol": protocol((300, 300)), "test_counts": counts})
+    found = estimates(on_test(hits, counts), TEST, "confirm", spec)
+    of_images = hits[:, 1:].mean(0).std() / np.sqrt(300)
+    assert found["accuracy"].images_error == pytest.approx(of_images, rel=0.05)
+    assert found["sensitivity"].images_error == pytest.approx(of_images, rel=0.05)
+    assert found["accuracy"].high - found["accuracy"].low > 3 * of_images
+    # One hit, and one hit and one miss more: a share of 2 of 3.
+    assert found["specificity"].images_error == pytest.approx(np.sqrt(2 / 9))
+    assert found["specificity"].low < 0.05
+    assert found["balanced_accuracy"].images_error == pytest.approx(np.sqrt(2 / 9) / 2, rel=0.01)
+    table = hits_of(on_test(hits, counts), TEST, "confirm", spec).table(np.array([1.0, 0.0]))
+    assert table.less(table).bound == 2 * table.bound
+
+
+def test_one_scored_image_of_each_class_has_an_error_too():
+    ((hits, values),) = simulated(np.random.default_rng(13), range(1000, 1010), protocol((6, 6), validation=1))
+    found = estimates(results(hits), VALIDATION, "search", changed(SPEC, {"protocol": hits.protocol}))["accuracy"]
+    assert found.images_error > 0.05
+    assert found.low < values.mean() < found.high
+
+
+def test_test_images_of_one_patient_stand_together():
+    """Ten images of each of 20 patients, alike: the interval holds the truth of other patients."""
+    rng = np.random.default_rng(14)
+    counts, patients = (100, 100), tuple(np.repeat(np.arange(20), 10).tolist())
+    single = changed(SPEC, {"protocol": protocol((300, 300)), "test_counts": counts})
+    grouped = changed(single, {"test_groups": patients})
+    held = {}
+    for name, spec in (("grouped", grouped), ("single", single)):
+        found = []
+        for _ in range(150):
+            chance = rng.beta(2.4, 0.6, 20)[list(patients)]
+            own = on_test(rng.uniform(size=(10, 200)) < chance, counts, range(1000, 1010))
+            found.append(estimates(own, TEST, "confirm", spec, ("accuracy",))["accuracy"])
+        held[name] = np.mean([each.low <= 0.8 <= each.high for each in found])
+    assert 0.9 < held["grouped"] <= 0.99
+    assert held["single"] < 0.7
+
+
+def test_what_no_metric_changes_is_reckoned_once(monkeypatch):
+    made = protocol((30, 40, 50), shots=(3, 3, 3))
+    ((hits, _),) = simulated(np.random.default_rng(15), range(1000, 1010), made)
+    own = [replace(result, recalls=(0.8, 0.8, 0.8)) for result in results(hits)]
+    calls, tables = [], []
+    shots, table = image_error._shots, Hits.table
+    monkeypatch.setattr(image_error, "_shots", lambda *args: calls.append(args) or shots(*args))
+    monkeypatch.setattr(Hits, "table", lambda *args: tables.append(args) or table(*args))
+    spec = changed(SPEC, {"protocol": made})
+    whole = estimates(own, VALIDATION, "search", spec)
+    assert (len(calls), len(tables)) == (1, 5)
+    # MLflow has no interval of a class.
+    record = replace(trial(), results=tuple(own))
+    assert aggregates(record, spec)["accuracy_ci_low"] == whole["accuracy"].low
+    assert (len(calls), len(tables)) == (2, 7)

@@ -87,6 +87,17 @@ def test_where_no_image_is_ever_missed_as_many_hits_speak_as_there_are_images():
     assert found.low == pytest.approx(58 / (58 + stats.t.ppf(0.975, 58) ** 2))
 
 
+@pytest.mark.parametrize("share", [0.7, 1 / 3, 0.9, 1.0])
+def test_rounding_makes_no_interval_of_no_width(share):
+    """Equal accuracies may have a standard error of 1e-17, by which one would divide."""
+    values = np.full(6, share)
+    found = estimate(values, ImagesError(error=0.0, degrees=12))
+    assert found.low <= found.mean <= found.high
+    assert found.high - found.low > 0.1
+    nearly = values - np.array([0, 1e-16] * 3)
+    assert estimate(nearly, ImagesError(error=0.0, degrees=12)).low < share - 0.1
+
+
 def test_with_the_images_error_the_interval_covers_the_truth_of_another_pool():
     """Every sample's images move all its seeds together; without that part the interval would be far too narrow."""
     rng = np.random.default_rng(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -9,11 +10,11 @@ from html.parser import HTMLParser
 import pytest
 
 import pretended
-from made_up import SPEC, START, approaches, changed, finished, found, source
+from made_up import SPEC, START, approaches, changed, finished, found, source, trial
 from sweeps.analysis.summary import summarise
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.store.journal import Journal
-from sweeps.views import report, report_tables, search_figures
+from sweeps.views import report, report_page, report_tables, search_figures
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 
@@ -186,6 +187,27 @@ def test_an_approach_that_the_study_does_not_have_is_not_among_its_approaches(jo
     page, markdown, _ = written(journal, only_ours)
     assert "The study has none of these approaches." in page
     assert "The study has none of these approaches." in markdown
+
+
+@pytest.mark.parametrize("spec", [{"protocol": replace(SPEC.protocol, pool=(900, 900))}, {"metric": "auroc"}])
+def test_what_is_not_the_study_s_is_not_said_to_be_its_approaches(journal, spec):
+    made = finished(journal, spec=spec)
+    for text in written(journal, made)[:2]:
+        assert "not the study's images" in html.unescape(text)
+        assert "none of these approaches" not in text
+        assert "more accurate" not in text
+        assert "shuffles of the\naccuracies" not in text
+
+
+def test_what_intervals_are_made_of_is_said_as_it_is():
+    """With hits, as `made_up` has them, and without."""
+    with_hits = [trial(0, 0.8, approach=name) for name in "ab"]
+    with_hits += [trial(0, 0.8, approach=name, stage="confirm", of_trial=0) for name in "ab"]
+    bare = [replace(each, results=tuple(replace(r, hits=None) for r in each.results)) for each in with_hits]
+    known, unknown = (report_page._intervals(found(trials)) for trials in (with_hits, bare))
+    assert known.startswith("The 95 % interval of a mean is Wilson's")
+    assert "adds" in known
+    assert "of the seeds alone" in unknown
 
 
 def test_columns_have_the_names_that_are_printed(whole):

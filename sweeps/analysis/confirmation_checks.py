@@ -109,7 +109,7 @@ def _flattery(sweep: CheckedSweep, row: ApproachSummary) -> tuple[float, float] 
     if trial is None:
         return None
     fresh = fresh_scores(sweep.trials, row.approach, trial.number)
-    searched_N, fresh_N = trial.values("accuracy"), np.array(list(fresh.values()))
+    searched_N, fresh_N = trial.scores, np.array(list(fresh.values()))
     if min(len(searched_N), len(fresh_N)) < 2 or max(searched_N.std(), fresh_N.std()) == 0:
         return None
     test = stats.ttest_ind(searched_N, fresh_N, equal_var=False, alternative="greater")

@@ -21,7 +21,8 @@ Of the hits `x_si` of a seed, less its class's recall, and its metric `d_s`, les
 With all images scored by all seeds the first is that of a two-way analysis of variance; of other designs see Gao and
 Owen 2017, Efficient moment calculations for variance components in large unbalanced crossed random effects models. A
 paired difference is treated alike, with the differences of hits and of metrics. Groups of images, such as a patient's,
-stand together in the place of single images.
+stand together in the place of single images. Of a class of which a seed was scored on one image or group alone nothing
+can be estimated; the variance of independent hits stands there in its place, which is the most that it can be.
 
 Shapes: S seeds, N images, K classes, U units that were scored, G units that are learned from. A unit is a group, or an
 image that stands for itself.
@@ -32,7 +33,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -52,6 +53,8 @@ class ImagesError:
 
 
 SEEDS_ALONE = ImagesError(error=0.0, degrees=1.0)
+# Scored images, or groups, of a class from which its variance can be estimated.
+LEAST_UNITS = 2
 
 
 def with_images(of_seeds: float, n: int, images: ImagesError) -> tuple[float, float]:
@@ -110,31 +113,56 @@ class Hits:
         scored_K: np.ndarray = self._scored_of_class.mean(0)
         return scored_K / scored_K.sum()
 
-    @property
+    @cached_property
     def _one_hot(self) -> np.ndarray:
         return (self.labels[:, None] == np.arange(len(self.protocol.classes))).astype(np.float32)
 
-    @property
+    @cached_property
     def _scored_of_class(self) -> np.ndarray:
         scored_SK: np.ndarray = self.scored.astype(np.float32) @ self._one_hot
         return scored_SK
 
-    def table(self, weights_K: np.ndarray) -> ImageTable | None:
-        """What each unit adds to a metric that is so weighted a sum of recalls; None where nothing can be estimated."""
-        protocol, is_NK, scored_SK = self.protocol, self._one_hot, self._scored_of_class
-        # A seed's recall over one image leaves nothing of it.
-        if scored_SK.min() < 2:
-            return None
-        images_K, shots_K = is_NK.sum(0), np.array(protocol.shots) * self.is_pool
-        weight_SN = (weights_K / scored_SK)[:, self.labels] * self.scored
-        recall_SK = self.hits @ is_NK / scored_SK
-        # Less the recall, which the image itself is a part of, it is a little smaller.
-        kept_SK = (1 - 1 / scored_SK) * np.sqrt(images_K / (images_K - 1))
-        parts_SN = weight_SN * (self.hits - recall_SK[:, self.labels]) / kept_SK[:, self.labels]
-        # The images that a seed learns from are not scored, which moves its metric the other way.
-        share_N = (weights_K / (images_K - shots_K))[self.labels]
+    @cached_property
+    def _recalls(self) -> np.ndarray:
+        recall_SK: np.ndarray = self.hits @ self._one_hot / self._scored_of_class
+        return recall_SK
+
+    @cached_property
+    def _shots(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return _shots(self.protocol, self.seeds)
+
+    @cached_property
+    def _alone(self) -> tuple[np.ndarray, np.ndarray]:
+        """How many images each seed was scored on of each class (S, K), and how many there are (K,).
+
+        Where images stand in groups, the number of equal groups that would weigh as the groups do: what counts for an
+        image's part in its class's recall.
+        """
         units = int(self.units.max()) + 1
-        shots_SG, drawn_G, kept_G = _shots(protocol, self.seeds)
+        if units == len(self.units):
+            return self._scored_of_class, self._one_hot.sum(0)
+        of_class = [self.labels == label for label in range(len(self.protocol.classes))]
+        scored_KSU = [_by_unit(self.scored[:, own], self.units[own], units) for own in of_class]
+        there_KU = [np.bincount(self.units[own], minlength=units) for own in of_class]
+        return np.stack([_alike(scored_SU) for scored_SU in scored_KSU], 1), np.array([_alike(own) for own in there_KU])
+
+    def table(self, weights_K: np.ndarray) -> ImageTable:
+        """What each unit adds to a metric that is so weighted a sum of recalls."""
+        protocol, is_NK, scored_SK = self.protocol, self._one_hot, self._scored_of_class
+        alone_SK, units_K = self._alone
+        # A seed's recall over one unit leaves nothing of it.
+        is_known_K = alone_SK.min(0) >= LEAST_UNITS
+        images_K, shots_K = is_NK.sum(0), np.array(protocol.shots) * self.is_pool
+        known_K = np.where(is_known_K, weights_K, 0.0)
+        weight_SN = (known_K / scored_SK)[:, self.labels] * self.scored
+        # Less the recall, which the image itself is a part of, it is a little smaller.
+        there_K = np.maximum(units_K, LEAST_UNITS)
+        kept_SK = np.where(is_known_K, (1 - 1 / alone_SK) * np.sqrt(there_K / (there_K - 1)), 1.0)
+        parts_SN = weight_SN * (self.hits - self._recalls[:, self.labels]) / kept_SK[:, self.labels]
+        # The images that a seed learns from are not scored, which moves its metric the other way.
+        share_N = (known_K / (images_K - shots_K))[self.labels]
+        units = int(self.units.max()) + 1
+        shots_SG, drawn_G, kept_G = self._shots
         return ImageTable(
             seeds=self.seeds,
             parts=_by_unit(parts_SN, self.units, units),
@@ -143,9 +171,23 @@ class Hits:
             shots=shots_SG,
             drawn=drawn_G,
             kept=kept_G,
+            bound=self._bound(np.where(is_known_K, 0.0, weights_K)),
             degrees=_degrees(np.square(weights_K) / images_K, self.labels, self.units),
             is_pool=self.is_pool,
         )
+
+    def _bound(self, weights_K: np.ndarray) -> float:
+        """The most variance that classes of so few scored units can give: of independent hits, p (1 - p) for each unit.
+
+        The share p is that of all seeds and one hit and one miss more (Laplace's rule of succession), since one image
+        that all get right does not show that others would be.
+        """
+        if not weights_K.any():
+            return 0.0
+        was_scored_N = self.scored.any(0)
+        scored_K = np.array([_alike(np.bincount(self.units[was_scored_N & own])) for own in self._one_hot.T > 0])
+        share_K = (self._recalls.mean(0) * scored_K + 1) / (scored_K + 2)
+        return float((np.square(weights_K) * share_K * (1 - share_K) / scored_K).sum())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +201,7 @@ class ImageTable:
         share: (U,), the weight that they have in the mean over all seeds.
         shots: (S, G), how many images of a unit a seed learns from.
         drawn: (G,), the mean of that over all seeds.
+        bound: The most variance of a mean over all seeds by classes of too few scored units to estimate it.
         kept: (G,), by how much seeds with an image of the unit differ from all, as a share of what the image does.
         degrees: Degrees of freedom of the estimates over units.
         is_pool: Whether U and G are the same units.
@@ -171,6 +214,7 @@ class ImageTable:
     shots: np.ndarray
     drawn: np.ndarray
     kept: np.ndarray
+    bound: float
     degrees: float
     is_pool: bool
 
@@ -189,7 +233,7 @@ class ImageTable:
 
     def less(self, other: ImageTable) -> ImageTable:
         """Of the difference between two approaches' metrics, of the same seeds and images."""
-        return replace(self, parts=self.parts - other.parts)
+        return replace(self, parts=self.parts - other.parts, bound=self.bound + other.bound)
 
     def error(self, values_S: np.ndarray) -> ImagesError:
         """The standard error that the choice of the images gives the mean of these values, of this table's seeds."""
@@ -204,12 +248,12 @@ class ImageTable:
         scored = max(_ratio(_of_two(self.parts), _of_two(self.weights)) * _squares(self.share), 0.0)
         learned = self._learned(off_S)
         if not self.is_pool:
-            return Variances(scored=scored, learned=learned, both=0.0)
+            return Variances(scored=scored + self.bound, learned=learned, both=0.0)
         product = float(self.parts.sum(0) @ ((off_S @ self.shots) / self.kept))
         pairs = float(self.weights.sum(0) @ self.shots.sum(0))
         both = 2 * _ratio(product, pairs) * float(self.share @ self.drawn)
         most = 2 * math.sqrt(scored * learned)
-        return Variances(scored=scored, learned=learned, both=min(max(both, -most), most))
+        return Variances(scored=scored + self.bound, learned=learned, both=min(max(both, -most), most))
 
     def _learned(self, off_S: np.ndarray) -> float:
         """The variance of the mean that comes from which units can be learned from.
@@ -261,7 +305,8 @@ def hits_of(results: Sequence[SeedResult], split: str, stage: str, spec: Spec) -
                 f"the {split} images are not ({error}). It is damaged, or of another version: begin a new sweep."
             ) from None
         scored_SN[row, images_of_seed] = True
-    groups_N = np.array(protocol.groups) if is_pool and protocol.groups else np.arange(images)
+    groups = protocol.groups if is_pool else spec.test_groups
+    groups_N = np.array(groups) if groups else np.arange(images)
     return Hits(
         seeds=tuple(result.seed for result in found),
         hits=hits_SN,
@@ -302,6 +347,12 @@ def _by_unit(values_SN: np.ndarray, units_N: np.ndarray, units: int) -> np.ndarr
     if units == len(units_N) and (units_N == np.arange(units)).all():
         return values_SN.astype(np.float32)
     return np.stack([np.bincount(units_N, row, units) for row in values_SN]).astype(np.float32)
+
+
+def _alike(counts: np.ndarray) -> np.ndarray:
+    """How many units of one size would weigh as these of several sizes (..., U) do."""
+    found: np.ndarray = np.square(counts.sum(-1, dtype=float)) / np.square(counts, dtype=float).sum(-1)
+    return found
 
 
 def _degrees(variance_K: np.ndarray, labels_N: np.ndarray, units_N: np.ndarray) -> float:

@@ -59,8 +59,10 @@ def estimate(values_N: np.ndarray, images: ImagesError = SEEDS_ALONE) -> Estimat
     if images is SEEDS_ALONE:
         low, high = mean - quantile * error, mean + quantile * error
     else:
-        hits = mean * (1 - mean) / error**2 if error > 0 else 0.0
+        # Rounding leaves equal values a spread of about 1e-17, and may leave an end on the wrong side of the mean.
+        hits = mean * (1 - mean) / error**2 if error > 1e-12 else 0.0
         low, high = _wilson(mean, hits or images.degrees, quantile)
+        low, high = min(low, mean), max(high, mean)
     low, high = max(low, 0.0), min(high, 1.0)
     return Estimate(n=n, mean=mean, iqm=iqm, sd=sd, low=low, high=high, images_error=images.error)
 
@@ -73,7 +75,12 @@ def _wilson(share: float, hits: float, quantile: float) -> tuple[float, float]:
 
 
 def estimates(
-    results: Sequence[SeedResult], split: str, stage: str, spec: Spec, metrics: Sequence[str] | None = None
+    results: Sequence[SeedResult],
+    split: str,
+    stage: str,
+    spec: Spec,
+    metrics: Sequence[str] | None = None,
+    of_images: Sequence[str] | None = None,
 ) -> dict[str, Estimate]:
     """Each metric over the seeds that have it on this split, by the names that `metric_names` gives.
 
@@ -86,6 +93,7 @@ def estimates(
         stage: Search or confirmation.
         spec: Of the sweep.
         metrics: Which; all of them by default.
+        of_images: Of which of them the images' error is wanted, which takes its time; of all by default.
     """
     found = sorted((r for r in results if r.split == split and r.error is None), key=lambda r: r.seed)
     if not found:
@@ -96,7 +104,8 @@ def estimates(
     measured = {result.seed: metrics_of(result, classes) for result in found}
     for metric in metrics or metric_names(classes):
         values = {seed: value for seed, of_seed in measured.items() if (value := of_seed[metric]) is not None}
-        images = _images_error(metric, hits, values) if hits and values else SEEDS_ALONE
+        is_wanted = of_images is None or metric in of_images
+        images = _images_error(metric, hits, values) if hits and values and is_wanted else SEEDS_ALONE
         summary = estimate(np.array(list(values.values()), dtype=float), images)
         if summary is not None:
             summaries[metric] = summary
@@ -111,9 +120,9 @@ def score(results: Sequence[SeedResult], stage: str, spec: Spec) -> Estimate | N
 def _images_error(metric: str, hits: Hits, values: Mapping[int, float]) -> ImagesError:
     """Of a metric's mean over seeds, from those of them that have hits."""
     weights_K = _weights(metric, hits.shares, hits.protocol.classes)
-    table = hits.table(weights_K) if weights_K is not None else None
-    if table is None:
+    if weights_K is None:
         return SEEDS_ALONE
+    table = hits.table(weights_K)
     known = [seed for seed in table.seeds if seed in values]
     return table.of(known).error(np.array([values[seed] for seed in known]))
 

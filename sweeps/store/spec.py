@@ -106,6 +106,8 @@ class Spec(Stored):
         dataset: The images.
         protocol: Which of the images a seed learns from and is scored on.
         test_counts: Images of each class of the test split.
+        test_groups: Of each image of the test split, class by class and in file order otherwise as hits are, a number
+            of whom or what it belongs to; empty if each image stands for itself.
         content: What was counted in the images.
         weights: Of every backbone.
         other_datasets: Data sets besides the images, that an approach may learn from.
@@ -122,6 +124,7 @@ class Spec(Stored):
     dataset: Source
     protocol: Protocol
     test_counts: tuple[int, ...]
+    test_groups: tuple[int, ...] = ()
     content: Content = Content()
     weights: Mapping[str, Source] = {}
     other_datasets: Mapping[str, Source] = {}

@@ -93,11 +93,13 @@ def aggregates(trial: TrialRecord, spec: Spec) -> dict[str, float]:
     keys = keys_of(spec.protocol.classes)
     prefix = "" if trial.state == "COMPLETE" else "partial_"
     found: dict[str, float] = {}
+    with_interval = ("accuracy", "balanced_accuracy", spec.ranked_by)
+    own = spec.at_shots(trial.shots)
     for split, of_split in ((VALIDATION, ""), (TEST, "test_")):
-        for metric, value in estimates(trial.results, split, trial.stage, spec.at_shots(trial.shots)).items():
+        for metric, value in estimates(trial.results, split, trial.stage, own, of_images=with_interval).items():
             name = f"{prefix}{of_split}{keys[metric]}"
             found[f"{name}_mean"] = value.mean
-            if metric in ("accuracy", "balanced_accuracy", spec.ranked_by) and value.sd is not None:
+            if metric in with_interval and value.sd is not None:
                 assert value.low is not None
                 assert value.high is not None
                 found |= {f"{name}_sd": value.sd, f"{name}_ci_low": value.low, f"{name}_ci_high": value.high}

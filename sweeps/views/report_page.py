@@ -79,6 +79,7 @@ class Page:
         left_out: Approaches with too few configurations for an importance.
         cost: Workers' time.
         study: The study's numbers beside ours.
+        without_study: Why there are none of them, where there are none.
         study_notes: What is to be known of the study's numbers, by approach.
         facts: What was fixed for the whole sweep.
         starts: All of them.
@@ -105,6 +106,7 @@ class Page:
     left_out: Sequence[str]
     cost: Table
     study: Table
+    without_study: str
     study_notes: Sequence[Named]
     facts: Sequence[Named]
     starts: Sequence[StartText]
@@ -151,6 +153,11 @@ def page(folder: Path, summary: Summary, trials: Sequence[TrialRecord], plots: M
         left_out=_left_out(summary),
         cost=report_tables.cost(summary, trials),
         study=report_tables.study(summary),
+        without_study=(
+            "The study has none of these approaches."
+            if summary.spec.is_of_the_study
+            else "These are not the study's images, or something else is measured of them; its numbers do not fit here."
+        ),
         study_notes=[
             Named(name=row.approach, text=row.published.note)
             for row in summary.approaches
@@ -174,15 +181,19 @@ def _intervals(summary: Summary) -> str:
     """What the intervals are made of, and how much of them the images are, in one sentence or two."""
     means = [row.confirmed.images_error for row in summary.approaches if row.confirmed and row.confirmed.images_error]
     pairs = [pair.images_error for pair in summary.comparisons if pair.images_error]
-    text = "The 95 % interval is Student's t over the seeds"
-    if not means:
-        return f"{text} alone: of the images' part nothing is known here."
-    images = sum(summary.spec.protocol.pool)
     of_pairs = f", and {_in_points(pairs)} points to the difference of two approaches" if pairs else ""
+    if not means:
+        return (
+            "The 95 % intervals are of the seeds alone, by Student's t (by Wilson's form where each seed's hits are "
+            "known): the images' part is not known here, or too small to be seen."
+        )
+    images = sum(summary.spec.protocol.pool)
     return (
-        f"{text}, widened for the images that all of them share, by an error estimated from which images each seed got "
-        f"right. As a standard error, the choice of these {images} images adds {_in_points(means)} points to an "
-        f"accuracy{of_pairs}. On the test split its own images' error is added likewise."
+        "The 95 % interval of a mean is Wilson's, with the quantile of Student's t, and that of a difference is "
+        "Student's t. Both are widened for the images that all seeds share, by an error estimated from which images "
+        f"each seed got right. As a standard error, the choice of these {images} images adds {_in_points(means)} "
+        f"points to a mean{of_pairs}. Of a class with a single scored image or group the most that it can add is "
+        "taken. On the test split its own images' error is added likewise."
     )
 
 
