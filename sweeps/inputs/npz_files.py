@@ -51,7 +51,7 @@ def read_npz(
     """
     arrays = _arrays(path, ("train",) if train_only else SPLITS)
     splits = [split for split in SPLITS if f"{split}_images" in arrays]
-    labels = read_labels(path, {split: arrays[f"{split}_labels"] for split in splits}, _names_of(path.stem))
+    labels = read_labels(path, {split: arrays[f"{split}_labels"] for split in splits})
     for split in splits:
         images, count = arrays[f"{split}_images"], len(labels.of_split[split])
         if images.ndim == 0 or len(images) != count:
@@ -79,7 +79,7 @@ def read_npz(
     return ReadImages(
         source=str(path.resolve()),
         fingerprint=found_print,
-        classes=_names_of(KNOWN[found_print]) if found_print in KNOWN else labels.classes,
+        classes=_class_names(labels, KNOWN.get(found_print, path.stem)),
         train=train,
         test=test,
         of_train=tuple(np.bincount(train.labels, minlength=len(labels.classes)).tolist()),
@@ -137,10 +137,10 @@ def _check_size(path: Path, archive: zipfile.ZipFile, keys: Sequence[str]) -> No
         )
 
 
-def _names_of(name: str) -> tuple[str, ...]:
-    """The class names of the MedMNIST set of that name, of whatever size; none if there is no such set."""
-    info = medmnist.INFO.get(name.split("_")[0], {"label": {}})
-    return tuple(info["label"].values())
+def _class_names(labels: FoundLabels, name: str) -> tuple[str, ...]:
+    """Those that labels bring; else those of the MedMNIST set of that name, of whatever size, if they are so many."""
+    names = tuple(medmnist.INFO.get(name.split("_")[0], {"label": {}})["label"].values())
+    return labels.classes if labels.are_named_by_file or len(names) != len(labels.classes) else names
 
 
 def _of_grades(path: Path) -> Iterator[str]:
