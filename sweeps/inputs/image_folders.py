@@ -60,7 +60,8 @@ def read_folder(
     unread: dict[str, str] = {}
     train, test = _found(listing.train, unread), _found(listing.test or [], unread)
     if grouping is not None:
-        train, test = _grouped(train, grouping, folder), _grouped(test, grouping, folder)
+        every = [each.name for each in [*listing.train, *(listing.test or [])]]
+        train, test = (_grouped(found, grouping, every, folder) for found in (train, test))
         check_apart([str(each.group) for each in train], [str(each.group) for each in test], folder)
     notices = list(listing.notices)
     if listing.test is None and not train_only:
@@ -103,8 +104,8 @@ def _found(entries: Sequence[Entry], unread: dict[str, str]) -> list[_Found]:
     return [found for _, found in _of_each(look, entries, lambda entry: entry.name, unread)]
 
 
-def _grouped(found: Sequence[_Found], grouping: Grouping, folder: Path) -> list[_Found]:
-    groups = grouping.of_all([each.entry.name for each in found], folder)
+def _grouped(found: Sequence[_Found], grouping: Grouping, every: Sequence[str], folder: Path) -> list[_Found]:
+    groups = grouping.of_all([each.entry.name for each in found], every, folder)
     return [replace(each, group=group) for each, group in zip(found, groups, strict=True)]
 
 

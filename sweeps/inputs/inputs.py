@@ -118,6 +118,7 @@ class Inputs:
             dataset=_source(self.dataset),
             protocol=self.dataset.protocol,
             test_counts=self.dataset.test_counts,
+            test_groups=self.dataset.test_groups,
             content=self.content,
             weights={name: _source(each) for name, each in self.weights.items()},
             other_datasets={name: _source(each) for name, each in self.other_datasets.items()},

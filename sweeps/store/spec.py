@@ -103,6 +103,8 @@ class Spec(Stored):
         dataset: The images.
         protocol: Which of the images a seed learns from and is scored on.
         test_counts: Images of each class of the test split.
+        test_groups: Of each test image, class by class, whom or what it belongs to; empty if each image stands for
+            itself.
         content: What was counted in the images.
         weights: Of every backbone.
         other_datasets: Data sets besides the images, that an approach may learn from.
@@ -119,6 +121,7 @@ class Spec(Stored):
     dataset: Source
     protocol: Protocol
     test_counts: tuple[int, ...]
+    test_groups: tuple[int, ...] = ()
     content: Content = Content()
     weights: Mapping[str, Source] = {}
     other_datasets: Mapping[str, Source] = {}
