@@ -67,12 +67,13 @@ class Inputs:
         Raises:
             BadInput: It cannot be had, or cannot be used.
         """
-        wanted = check_also(also)
+        needed = sorted({name for approach in approaches for name in approach.learner.may_need.other_datasets})
+        wanted = check_also(also, needed)
         found, notice = find_dataset(dataset, size_px=size, shots=shots, validation=validation, group_by=group_by)
         content = content_checks.content_of(found)
         notices = [notice, *content_checks.notices(found, content)]
         others = {}
-        for name in sorted({name for approach in approaches for name in approach.learner.may_need.other_datasets}):
+        for name in needed:
             beside = None if found.is_phantom else Path(found.source).parent
             others[name], notice = find_other(name, wanted[name], beside, with_phantom=dataset == PHANTOM)
             notices.append(notice)
