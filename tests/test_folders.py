@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from refusals import refused
-from sweeps.inputs import dicom_files, folder_listing, image_files
+from sweeps.inputs import dicom_files, folder_listing, image_files, memory
 from sweeps.inputs.image_folders import read_folder
 from sweeps.inputs.images import find_dataset, find_other
 from trainables.parts.datasets import dataset_of
@@ -345,3 +345,12 @@ def test_links_are_named_and_do_not_stop_the_rest(folder, tmp_path):
     found = read_folder(folder)
     assert found.classes == ("healthy", "sick")
     assert "since they are no images (1 link to a folder): sick/more." in found.notices[0]
+
+
+def test_more_than_memory_holds_is_refused_before_any_is_read(folder, monkeypatch):
+    pixels = 45 * 28 * 28
+    monkeypatch.setattr(memory.os, "sysconf", lambda name: 2 * pixels if name == "SC_PAGE_SIZE" else 1)
+    assert len(read_folder(folder, train_only=True).train.images) == 45
+    save(folder / "sick" / "more.png", COLOUR)
+    monkeypatch.setattr("sweeps.inputs.image_folders.decoded", None)
+    assert "46 of 28 x 28 pixels they are" in refused(read_folder, folder)

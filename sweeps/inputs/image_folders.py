@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,7 +18,8 @@ from sweeps.core.errors import first_line
 from sweeps.inputs.folder_listing import Entry, Listing, listed, shown, some
 from sweeps.inputs.groups import Grouping, check_apart, numbered
 from sweeps.inputs.held_out import held_out
-from sweeps.inputs.image_files import Decoded, Unreadable, as_bytes, decoded, longest_side
+from sweeps.inputs.image_files import Decoded, Unreadable, as_bytes, decoded, header_of
+from sweeps.inputs.memory import check_fits
 from trainables.parts.datasets import LabelledSplit, ReadImages, fingerprint
 from trainables.parts.protocol import MOST_POOL
 
@@ -34,6 +36,8 @@ class _Found:
 
     entry: Entry
     side: int
+    # The most that it takes for each of its pixels.
+    pixel_bytes: int
     content: bytes
     group: str | None = None
 
@@ -54,7 +58,8 @@ def read_folder(
         train_only: Read no test split, and make none.
 
     Raises:
-        BadInput: It is no such folder, too much of it cannot be read, or groups do not fit.
+        BadInput: It is no such folder, too much of it cannot be read, the images would not fit into memory, or groups
+            do not fit.
     """
     listing = listed(folder, with_test=not train_only)
     unread: dict[str, str] = {}
@@ -80,6 +85,10 @@ def read_folder(
             f"Smaller than {size_px} pixels, and enlarged to them ({len(smaller)} of {len(train) + len(test)}): "
             f"{some([each.entry.name for each in smaller])}."
         )
+    of_class = Counter(each.entry.label for each in train)
+    count = sum(min(own, MOST_POOL) for own in of_class.values()) + len(test)
+    most_bytes = max((each.pixel_bytes for each in [*train, *test]), default=1)
+    check_fits(folder, count * size_px**2 * most_bytes, f"{count} of {size_px} x {size_px} pixels")
     read_train = list(_read(train, size_px, unread, most=MOST_POOL))
     read_test = list(_read(test, size_px, unread))
     if unread:
@@ -99,7 +108,8 @@ def _found(entries: Sequence[Entry], unread: dict[str, str]) -> list[_Found]:
             raise Unreadable("no file")
         with entry.path.open("rb") as file:
             content = file_digest(file, "sha256").digest()
-        return _Found(entry=entry, side=longest_side(entry.path), content=content)
+        side, pixel_bytes = header_of(entry.path)
+        return _Found(entry=entry, side=side, pixel_bytes=pixel_bytes, content=content)
 
     return [found for _, found in _of_each(look, entries, lambda entry: entry.name, unread)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -15,12 +14,11 @@ import numpy as np
 from sweeps.core.errors import BadInput
 from sweeps.inputs.groups import groups_of_rows, numbered
 from sweeps.inputs.held_out import content_hash, held_out
+from sweeps.inputs.memory import check_fits
 from sweeps.inputs.npz_labels import FoundLabels, read_labels
 from trainables.parts.datasets import LabelledSplit, ReadImages, fingerprint, resized
 
 SPLITS = ("train", "val", "test")
-# What a file may take of this machine's memory once it is unpacked: small files can hold very much.
-MOST_OF_MEMORY = 0.5
 # By their fingerprints, sets whose classes have names whatever a copy is called and whatever form it has.
 KNOWN = {"bb38d5ceb4993e36": "pneumoniamnist"}
 
@@ -129,12 +127,7 @@ def _check_size(path: Path, archive: zipfile.ZipFile, keys: Sequence[str]) -> No
     """
     wanted = {name for key in keys for name in (key, f"{key}.npy")}
     size = sum(each.file_size for each in archive.infolist() if each.filename in wanted)
-    most = MOST_OF_MEMORY * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if size > most:
-        raise BadInput(
-            f"Expected images that fill at most half of this machine's memory ({most / 2**30:.1f} GiB) in {path}; "
-            f"unpacked they are {size / 2**30:.1f} GiB. Give fewer or smaller ones."
-        )
+    check_fits(path, size, "unpacked")
 
 
 def _class_names(labels: FoundLabels, name: str) -> tuple[str, ...]:

@@ -159,8 +159,8 @@ class OtherDataset:
 
     `images` uint8, grey (N, S, S) or colour (N, S, S, 3), and `labels` int64 (N,), places in the row of `classes`, are
     all of its training split, of a folder at most the first 1000 of each class, and nothing else of it. BreastMNIST's
-    are 546 breast ultrasound images, 147 malignant (0) and 399 normal or benign (1): 0 is the sick class there. `fingerprint` is a SHA-256 over what was read, in 16
-    hexadecimal digits.
+    are 546 breast ultrasound images, 147 malignant (0) and 399 normal or benign (1): 0 is the sick class there.
+    `fingerprint` is a SHA-256 over what was read, in 16 hexadecimal digits.
     """
 
     name: str
