@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from refusals import refused
-from sweeps.inputs import dicom_files, folder_listing, image_files
+from sweeps.inputs import dicom_files, folder_listing, image_files, memory
 from sweeps.inputs.image_folders import read_folder
 from sweeps.inputs.images import find_dataset, find_other
 from trainables.parts.datasets import dataset_of
@@ -313,3 +313,44 @@ def test_dicom_files_need_an_extra_that_is_named(folder, monkeypatch):
     text = refused(read_folder, folder)
     assert "reads the 1 DICOM files" in text
     assert "pydicom>=3" in text
+
+
+@pytest.mark.parametrize("names", [("Training", "Testing"), ("TRAIN", "testing")])
+def test_splits_have_several_names(tmp_path, names):
+    for name, count in zip(names, (9, 3), strict=True):
+        fill(tmp_path / name, {"a": count, "b": count})
+    found = read_folder(tmp_path)
+    assert (found.classes, len(found.train.labels), len(found.test.labels)) == (("a", "b"), 18, 6)
+    (tmp_path / ("train" if names[0] == "Training" else "training")).mkdir()
+    assert "Expected one folder for train in" in refused(read_folder, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["test", "Validation", "val"])
+def test_a_split_is_no_class(tmp_path, name):
+    fill(tmp_path, {"a": 9, name: 9})
+    assert f"got {name}, which is a split's name" in refused(read_folder, tmp_path)
+
+
+def test_folders_above_the_classes_are_no_classes(tmp_path):
+    for site in ("north", "south"):
+        fill(tmp_path / site, {"sick": 9, "healthy": 9})
+    assert "north, south all have the same ones, healthy, sick, and no images" in refused(read_folder, tmp_path)
+    fill(tmp_path, {"south": 1})
+    assert read_folder(tmp_path).classes == ("north", "south")
+
+
+def test_links_are_named_and_do_not_stop_the_rest(folder, tmp_path):
+    (folder / "circle").symlink_to("circle")
+    (folder / "sick" / "more").symlink_to(fill(tmp_path / "elsewhere", {"x": 3}))
+    found = read_folder(folder)
+    assert found.classes == ("healthy", "sick")
+    assert "since they are no images (1 link to a folder): sick/more." in found.notices[0]
+
+
+def test_more_than_memory_holds_is_refused_before_any_is_read(folder, monkeypatch):
+    pixels = 45 * 28 * 28
+    monkeypatch.setattr(memory.os, "sysconf", lambda name: 2 * pixels if name == "SC_PAGE_SIZE" else 1)
+    assert len(read_folder(folder, train_only=True).train.images) == 45
+    save(folder / "sick" / "more.png", COLOUR)
+    monkeypatch.setattr("sweeps.inputs.image_folders.decoded", None)
+    assert "46 of 28 x 28 pixels they are" in refused(read_folder, folder)

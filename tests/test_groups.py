@@ -10,6 +10,7 @@ from sweeps.inputs.groups import grouping_of_files, groups_of_rows
 from sweeps.inputs.held_out import held_out
 from sweeps.inputs.images import find_dataset
 from test_folders import noise, save
+from trainables.parts.datasets import LabelledSplit, ReadImages, dataset_of
 
 
 @pytest.fixture
@@ -38,8 +39,11 @@ def files(folder):
 def test_a_pattern_over_names(folder):
     dataset, _ = find_dataset(str(folder), shots=(2,), group_by=PATTERN)
     protocol = dataset.protocol
-    assert (protocol.pool, len(set(protocol.groups)), dataset.test_groups) == ((24, 24), 16, 4)
+    assert (protocol.pool, len(set(protocol.groups)), len(set(dataset.test_groups))) == ((24, 24), 16, 4)
     assert dataset.test_counts == (6, 6)
+    # Class by class, three images of each.
+    by_image = np.array(dataset.test_groups).reshape(4, 3)
+    assert (by_image == by_image[:, :1]).all()
     for seed in range(20):
         learned, scored = protocol.split(seed)
         groups = np.array(protocol.groups)
@@ -58,6 +62,30 @@ def test_a_table_says_the_same_as_the_pattern(folder, key):
     assert by_table.protocol == by_pattern.protocol
     assert by_table.fingerprint == by_pattern.fingerprint
     assert by_table.fingerprint != find_dataset(str(folder))[0].fingerprint
+
+
+@pytest.mark.parametrize("key", ["healthy/1.png", "1.png"])
+def test_one_line_of_a_table_is_not_for_several_files(tmp_path, key):
+    for name in ("healthy", "sick"):
+        for number in range(9):
+            save(tmp_path / "images" / name / f"{number}.png", noise(28, 28))
+    folder = tmp_path / "images"
+    rows = [f"{name},{name}" for name in files(folder) if not name.endswith("/1.png")]
+    text = refused(lambda: find_dataset(str(folder), group_by=table(folder, [*rows, f"{key},p"])))
+    assert f"the first is {'sick' if '/' in key else 'healthy'}/1.png" in text
+
+
+def test_the_rows_of_test_groups_are_class_by_class_whatever_the_order_in_the_file():
+    labels, groups = np.array([1, 0, 1, 0, 1]), np.array([4, 9, 5, 8, 6])
+    pool = LabelledSplit(images=noise(60, 28, 28), labels=np.arange(60) % 2, groups=np.arange(60))
+    test = LabelledSplit(images=noise(5, 28, 28), labels=labels, groups=groups)
+    read = ReadImages(source="x", fingerprint="f", classes=("a", "b"), train=pool, test=test, of_train=(30, 30))
+    assert dataset_of(read).test_groups == (9, 8, 4, 5, 6)
+
+
+@pytest.mark.parametrize("pattern", [f"(person[0-9]+)_{'.?' * 150}", "~?(person[0-9]+)_", "~(x)"])
+def test_a_pattern_need_not_be_possible_as_a_path(pattern):
+    assert grouping_of_files(pattern).of("a/person3_1.png") == (None if "x" in pattern else "person3")
 
 
 def test_tables_as_spreadsheets_write_them(folder):

@@ -333,7 +333,12 @@ def test_too_few_images_are_refused_in_one_sentence(good_arrays, tmp_path):
 
 def test_other_images_are_asked_for_by_name(tmp_path):
     mine = breasts(tmp_path / "mine.npz")
-    assert check_also([]) == {"breastmnist": "auto"}
-    assert check_also([f"breastmnist={mine}"]) == {"breastmnist": mine}
-    assert "twice" in refused(check_also, ["breastmnist=auto", "breastmnist=phantom"])
-    assert "there is no nowhere.npz" in refused(check_also, ["breastmnist=nowhere.npz"])
+    needed = ["breastmnist"]
+    assert check_also([], needed) == {"breastmnist": "auto"}
+    assert check_also([f"breastmnist={mine}"], needed) == {"breastmnist": mine}
+    assert "twice" in refused(check_also, ["breastmnist=auto", "breastmnist=phantom"], [])
+    assert "there is no nowhere.npz" in refused(check_also, ["breastmnist=nowhere.npz"], needed)
+
+
+def test_other_images_that_nobody_needs_may_have_moved():
+    assert check_also(["breastmnist=nowhere.npz"], []) == {"breastmnist": "nowhere.npz"}

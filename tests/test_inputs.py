@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import pretended
 from refusals import no_network
@@ -15,6 +16,7 @@ from sweeps.core.errors import BadInput
 from sweeps.inputs import weights
 from sweeps.inputs.inputs import SMOKE_PX, Inputs, fastest_precision
 from sweeps.store.spec import Source, Spec
+from test_content_checks import smooth
 from trainables.parts.backbones import BACKBONES, FeatureSpec
 from trainables.parts.datasets import BREASTMNIST
 from trainables.parts.image_sets import PIXELS, POOL
@@ -204,6 +206,26 @@ def test_other_images_that_are_to_be_validated_or_tested_on_are_refused(tmp_path
     assert str(main.resolve()) in text
     assert "--also breastmnist=PATH" in text
     assert "\n" not in text
+
+
+def enlarged(images):
+    return np.stack([np.asarray(Image.fromarray(each).resize((64, 64), Image.Resampling.BICUBIC)) for each in images])
+
+
+def test_the_same_pictures_at_another_size_are_refused(tmp_path):
+    """Of a set under any name, and by its name where what was read of it has no picture in common."""
+    main, same, mine = (tmp_path / name for name in ("breastmnist_64.npz", "breastmnist.npz", "mine.npz"))
+    of_main, test, others = smooth(40, 0), smooth(8, 1), smooth(6, 2)
+    labels = np.arange(40) % 2
+    np.savez(
+        main, train_images=enlarged(of_main), train_labels=labels, test_images=enlarged(test), test_labels=labels[:8]
+    )
+    np.savez(mine, train_images=test[:5], train_labels=labels[:5])
+    np.savez(same, train_images=others, train_labels=labels[:6])
+    with pytest.raises(BadInput, match=rf"[45] of {mine.resolve()} are among them, or nearly are"):
+        find([BESIDE], tmp_path, dataset=str(main), also=[f"breastmnist={mine}"])
+    with pytest.raises(BadInput, match="is of the same MedMNIST set"):
+        find([BESIDE], tmp_path, dataset=str(main), also=["breastmnist=auto"])
 
 
 def test_the_main_file_given_as_other_images_is_refused(tmp_path, good_npz):

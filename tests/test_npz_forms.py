@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from npz_cases import complaint_about, load_npz, load_other, saved
-from sweeps.inputs import npz_files
+from sweeps.inputs import memory
 from trainables.parts.image_sets import PIXELS, POOL
 from trainables.parts.protocol import study_protocol
 
@@ -235,5 +235,12 @@ def test_without_a_test_split_a_fifth_of_each_class_is_locked(tmp_path, good_arr
 
 
 def test_more_than_memory_holds_is_refused_before_it_is_unpacked(tmp_path, good_npz, monkeypatch):
-    monkeypatch.setattr(npz_files, "MOST_OF_MEMORY", 1e-6)
+    monkeypatch.setattr(memory, "MOST_OF_MEMORY", 1e-6)
     assert "unpacked they are" in complaint_about(good_npz)
+
+
+@pytest.mark.parametrize("name", ["x" * 101, "a\x1b[31m", "\ud800"])
+def test_text_labels_that_cannot_be_shown_are_refused_as_names_of_folders_are(tmp_path, good_arrays, name):
+    labels = np.array([name, "other"])[good_arrays["train_labels"].ravel()]
+    path = saved(tmp_path, {"train_images": good_arrays["train_images"], "train_labels": labels})
+    assert "at most 100 printable characters as those of classes" in complaint_about(path)

@@ -242,6 +242,12 @@ def test_a_relative_path_is_remembered_as_absolute_and_a_word_as_it_is(tmp_path,
     assert [as_remembered(SweepOptions(**{field: word}))[field] for word in words] == words
 
 
+def test_of_other_images_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = SweepOptions(also=("breastmnist=here.file", "x=auto"))
+    assert as_remembered(options)["also"] == (f"breastmnist={tmp_path.resolve() / 'here.file'}", "x=auto")
+
+
 PARTLY = Challenge(
     name="partly",
     title="Some run by default, some on demand",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
 
+import medmnist
 import numpy as np
 
 from sweeps.core.errors import BadInput
 from sweeps.store.spec import Content
-from trainables.parts.datasets import Dataset, resized
+from trainables.parts.datasets import Dataset, OtherDataset, resized
 
 # Pixels of a side at which images are compared that may have been scaled or compressed meanwhile.
 COMPARED_PX = 16
@@ -18,7 +21,7 @@ COMPARED_PX = 16
 # the nearest other image is 8.6 away and more in 99 of 100, and usually 17.
 NEARLY = 3.0
 SHARE_OF_USUAL = 1 / 15
-# Test images that are compared with all others at the same time.
+# Images that are compared with 2000 others, or fewer with more, at the same time.
 BATCH = 1024
 
 
@@ -28,7 +31,7 @@ def content_of(dataset: Dataset) -> Content:
     Raises:
         BadInput: All images of the pool are the same.
     """
-    pool, test = ([image.tobytes() for image in images] for images in (dataset.pool_images, dataset.test_images))
+    pool, test = ([_hashed(image) for image in images] for images in (dataset.pool_images, dataset.test_images))
     in_pool = Counter(pool)
     if len(in_pool) == 1:
         raise BadInput(
@@ -42,7 +45,7 @@ def content_of(dataset: Dataset) -> Content:
     leaked = np.array([image in in_pool for image in test])
     return Content(
         test_in_pool=int(leaked.sum()),
-        test_nearly_in_pool=_nearly_in_pool(dataset, ~leaked),
+        test_nearly_in_pool=int(_nearly_among(dataset.test_images[~leaked], dataset.pool_images).sum()),
         copies_in_pool=len(pool) - len(in_pool),
         blank=sum(_is_blank(image) for images in dataset.images().values() for image in images),
         with_two_labels=sum(len(labels_of[image]) > 1 for image in [*pool, *test]),
@@ -53,25 +56,66 @@ def _is_blank(image: np.ndarray) -> bool:
     return bool(image.min() == image.max())
 
 
-def _nearly_in_pool(dataset: Dataset, rows: np.ndarray) -> int:
-    """How many of these test images are nearly one of the pool's."""
-    pool, test = _as_compared(dataset.pool_images), _as_compared(dataset.test_images[rows])
+def _hashed(image: np.ndarray) -> bytes:
+    """What stands for an image: large ones all together would fill the memory twice."""
+    return blake2b(image.tobytes(), digest_size=32).digest()
+
+
+def check_apart(dataset: Dataset, other: OtherDataset) -> None:
+    """Refuse another data set that holds an image to be validated or tested on: its labels would be learned.
+
+    Raises:
+        BadInput: It does, at whatever size, or both are of one MedMNIST set.
+    """
+    own = list(dataset.images().values())
+    hashes = {_hashed(image) for images in own for image in images}
+    is_common = np.array([_hashed(image) in hashes for image in other.images])
+    # Of images without content no label can be learned, and many sets have some.
+    has_content = _as_compared(other.images, COMPARED_PX).std(1) > NEARLY
+    for images in own:
+        is_common |= has_content & _nearly_among(other.images, images)
+    if is_common.any():
+        what = f"{is_common.sum()} of {other.source} are among them, or nearly are"
+    elif _medmnist_set(dataset.source) is not None and _medmnist_set(dataset.source) == _medmnist_set(other.source):
+        what = f"{other.source} is of the same MedMNIST set"
+    else:
+        return
+    raise BadInput(
+        f"Expected other images as {other.name} than those of {dataset.source}; {what}. Give other ones with --also "
+        f"{other.name}=PATH."
+    )
+
+
+def _medmnist_set(source: str) -> str | None:
+    """The MedMNIST set that a file is called after, of whatever size."""
+    name = Path(source).stem.split("_")[0]
+    return name if name in medmnist.INFO else None
+
+
+def _nearly_among(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which images nearly are one of the others, bool (N,)."""
+    side = min(images.shape[1], others.shape[1])
+    wanted, pool = _as_compared(images, side), _as_compared(others, side)
     pool_squares = np.square(pool).sum(1)
     usual: float | None = None
-    found = 0
-    for begin in range(0, len(test), BATCH):
-        batch = test[begin : begin + BATCH]
+    found = np.zeros(len(wanted), dtype=bool)
+    step = max(min(BATCH, BATCH * 2000 // len(pool)), 1)
+    for begin in range(0, len(wanted), step):
+        batch = wanted[begin : begin + step]
         squares = np.square(batch).sum(1)[:, None] + pool_squares - 2 * batch @ pool.T
         distances = np.sqrt(np.maximum(squares, 0) / pool.shape[1])
         usual = float(np.median(distances)) if usual is None else usual
-        found += int(np.count_nonzero(distances.min(1) <= min(NEARLY, usual * SHARE_OF_USUAL)))
+        found[begin : begin + step] = distances.min(1) <= min(NEARLY, usual * SHARE_OF_USUAL)
     return found
 
 
-def _as_compared(images: np.ndarray) -> np.ndarray:
-    """Grey values of small images, float32 (N, 256)."""
+def _as_compared(images: np.ndarray, side: int) -> np.ndarray:
+    """Grey values of small images, float32 (N, 256), after all that are compared have been made of one size.
+
+    Without it 28 and 64 pixels of a picture would differ by 4 on PneumoniaMNIST, and not by 1.6.
+    """
     grey = images if images.ndim == 3 else np.rint(images.mean(-1)).astype(np.uint8)
-    return resized(grey, COMPARED_PX).reshape(len(images), COMPARED_PX**2).astype(np.float32)
+    return resized(resized(grey, side), COMPARED_PX).reshape(len(images), COMPARED_PX**2).astype(np.float32)
 
 
 def notices(dataset: Dataset, content: Content) -> Iterator[str]:

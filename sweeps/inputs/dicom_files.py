@@ -17,15 +17,16 @@ def is_there() -> bool:
     return importlib.util.find_spec("pydicom") is not None
 
 
-def size_of(path: Path) -> tuple[int, int]:
-    """Width and height, without reading the pixels.
+def header_of(path: Path) -> tuple[tuple[int, int], int]:
+    """Width and height, and how many channels there are, without reading the pixels.
 
     Raises:
         Exception: It is no DICOM image, or has several frames.
     """
     import pydicom
 
-    return _size(pydicom.dcmread(path, stop_before_pixels=True))
+    file = pydicom.dcmread(path, stop_before_pixels=True)
+    return _size(file), int(getattr(file, "SamplesPerPixel", 1) or 1)
 
 
 def read(path: Path) -> Image.Image:

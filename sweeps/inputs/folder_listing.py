@@ -10,14 +10,16 @@ from pathlib import Path
 
 from sweeps.core.errors import BadInput
 from sweeps.inputs import dicom_files
+from sweeps.inputs.class_names import check_names
 from sweeps.inputs.image_files import DICOM_ENDINGS, ENDINGS
 
 TRAIN, TEST, VALIDATION = "train", "test", ("val", "valid", "validation")
+# What the folders of splits are called, in whatever case.
+SPLITS = {"train": TRAIN, "training": TRAIN, "test": TEST, "testing": TEST}
 # A folder with more of them is hardly one of images, but for example a whole disk.
 MOST_FILES = 300_000
 # What a message names of many.
 MOST_NAMED = 5
-LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +49,7 @@ def listed(folder: Path, *, with_test: bool = True) -> Listing:
     """
     notices = []
     below = _folders(folder)
-    splits = {name.lower(): name for name in below}
-    roots = {split: folder / splits[split] for split in (TRAIN, TEST) if split in splits}
+    roots = _roots(folder, below)
     if TRAIN not in roots:
         roots = {TRAIN: folder}
     else:
@@ -59,7 +60,8 @@ def listed(folder: Path, *, with_test: bool = True) -> Listing:
                 if {each.lower() for each in ignored} & set(VALIDATION)
                 else ""
             )
-            notices.append(f"Of {folder} only {' and '.join(roots)} are used, not {some(ignored)}{why}.")
+            used = " and ".join(root.name for root in roots.values())
+            notices.append(f"Of {folder} only {used} are used, not {some(ignored)}{why}.")
     classes = _classes(roots[TRAIN])
     if with_test and TEST in roots and _classes(roots[TEST]) != classes:
         raise BadInput(
@@ -67,14 +69,16 @@ def listed(folder: Path, *, with_test: bool = True) -> Listing:
             f"{some(classes)} and {some(_classes(roots[TEST]))}."
         )
     found: dict[str, list[Entry]] = {}
-    others: list[str] = []
+    others: list[tuple[str, str]] = []
     for split, root in roots.items():
         if split == TRAIN or with_test:
             found[split] = _entries(folder, root, classes, others)
     if others:
-        kinds = Counter(Path(name).suffix.lower() or "no ending" for name in others)
+        kinds = Counter(kind for _, kind in others)
         of_kinds = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MOST_NAMED))
-        notices.append(f"Left out of {folder}, since they are no images ({of_kinds}): {some(others)}.")
+        notices.append(
+            f"Left out of {folder}, since they are no images ({of_kinds}): {some([name for name, _ in others])}."
+        )
     dicom = [each for entries in found.values() for each in entries if each.path.suffix.lower() in DICOM_ENDINGS]
     if dicom and not dicom_files.is_there():
         raise BadInput(
@@ -88,9 +92,33 @@ def _folders(folder: Path) -> list[str]:
     """The names of its sub-folders, sorted, without hidden ones."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(each.name for each in entries if not each.name.startswith(".") and each.is_dir())
+            return sorted(each.name for each in entries if not each.name.startswith(".") and _is_folder(each))
     except OSError as error:
         raise BadInput(f"Expected a folder of images at {folder}; it cannot be read ({error.strerror}).") from None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link that leads in a circle, for example.
+        return False
+
+
+def _roots(folder: Path, below: Sequence[str]) -> dict[str, Path]:
+    """The folders of train and test, if there are any.
+
+    Raises:
+        BadInput: There are two of one.
+    """
+    roots: dict[str, Path] = {}
+    for name in below:
+        split = SPLITS.get(name.lower())
+        if split in roots:
+            raise BadInput(f"Expected one folder for {split} in {folder}; got {roots[split].name} and {shown(name)}.")
+        if split is not None:
+            roots[split] = folder / name
+    return {split: roots[split] for split in (TRAIN, TEST) if split in roots}
 
 
 def _classes(root: Path) -> tuple[str, ...]:
@@ -100,20 +128,21 @@ def _classes(root: Path) -> tuple[str, ...]:
             f"Expected a sub-folder for each of at least two classes in {root}; got {some(names) or 'none'}. Put the "
             "images of each class into a folder with its name."
         )
-    for name in names:
-        if not name.isprintable() or len(name) > LONGEST_NAME:
-            raise BadInput(
-                f"Expected names of at most {LONGEST_NAME} printable characters as those of classes in {root}; got "
-                f"{shown(name)!r}."
-            )
+    of_splits = [name for name in names if name.lower() in (*SPLITS, *VALIDATION)]
+    if of_splits:
+        raise BadInput(
+            f"Expected a sub-folder for each class in {root}; got {some(of_splits)}, which is a split's name. Put the "
+            "classes into train (and test), or call the class something else."
+        )
+    check_names(names, root)
     return tuple(names)
 
 
-def _entries(folder: Path, root: Path, classes: Sequence[str], others: list[str]) -> list[Entry]:
-    """The files of all classes that should be images; the names of what else there is go into `others`.
+def _entries(folder: Path, root: Path, classes: Sequence[str], others: list[tuple[str, str]]) -> list[Entry]:
+    """The files of all classes that should be images; the names and kinds of what else there is go into `others`.
 
     Raises:
-        BadInput: A class has none, or there is no end of files.
+        BadInput: A class has none, there is no end of files, or classes stand below other folders.
     """
     found: list[Entry] = []
     seen = 0
@@ -121,6 +150,8 @@ def _entries(folder: Path, root: Path, classes: Sequence[str], others: list[str]
         own: list[Entry] = []
         for path, folders, files in os.walk(root / name):
             folders[:] = sorted(each for each in folders if not each.startswith("."))
+            links = [Path(path, each) for each in folders if Path(path, each).is_symlink()]
+            others += [(shown(each.relative_to(folder).as_posix()), "link to a folder") for each in links]
             seen += len(files) + len(folders)
             if seen > MOST_FILES:
                 raise BadInput(
@@ -134,7 +165,7 @@ def _entries(folder: Path, root: Path, classes: Sequence[str], others: list[str]
                 if where.suffix.lower() in (*ENDINGS, *DICOM_ENDINGS):
                     own.append(Entry(path=where, name=relative, label=label))
                 else:
-                    others.append(shown(relative))
+                    others.append((shown(relative), where.suffix.lower() or "no ending"))
         if not own:
             raise BadInput(
                 f"Expected images ({', '.join(ENDINGS[:2])} and so on) in {root / name}, since each sub-folder is a "
@@ -143,7 +174,27 @@ def _entries(folder: Path, root: Path, classes: Sequence[str], others: list[str]
         # By whole paths, so that the order is the same whatever the system lists first.
         found += sorted(own, key=lambda each: each.name)
     others.sort()
+    _check_not_above(root, classes, found)
     return found
+
+
+def _check_not_above(root: Path, classes: Sequence[str], found: Sequence[Entry]) -> None:
+    """Refuse folders that all have the same several sub-folders and no image of their own: those are the classes.
+
+    Raises:
+        BadInput: They are such.
+    """
+    below: list[set[str]] = [set() for _ in classes]
+    for each in found:
+        first, *rest = each.path.relative_to(root / classes[each.label]).parts
+        # An image of its own stands for itself.
+        below[each.label].add(first if rest else each.name)
+    if len(below[0]) > 1 and all(each == below[0] for each in below):
+        raise BadInput(
+            f"Expected a sub-folder for each class in {root}; {some(classes)} all have the same ones, "
+            f"{some(sorted(below[0]))}, and no images of their own. If those are the classes, put the images of each "
+            "into one folder; if not, give sub-folders other names."
+        )
 
 
 def shown(name: str) -> str:

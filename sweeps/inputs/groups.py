@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -18,18 +19,27 @@ MOST_BYTES = 100 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Grouping:
-    """What `--group-by` asks for: `of` gives a file's group by its path below the images' folder, or None."""
+    """What `--group-by` asks for.
+
+    Attributes:
+        option: As it was given.
+        of: Gives a file's group by its path below the images' folder, or None.
+        by_name: Groups by a file's name alone, for files whose path has none and whose name no other file has.
+    """
 
     option: str
     of: Callable[[str], str | None]
+    by_name: Mapping[str, str] = field(default_factory=dict)
 
-    def of_all(self, names: Sequence[str], folder: Path) -> list[str]:
-        """The group of each of these files of a folder.
+    def of_all(self, names: Sequence[str], every: Sequence[str], folder: Path) -> list[str]:
+        """The group of each of these files of a folder, which has `every` file.
 
         Raises:
             BadInput: Some have none: they could be of anybody.
         """
-        found = [self.of(name) for name in names]
+        of_name = Counter(PurePosixPath(name).name for name in every)
+        once = {name: group for name, group in self.by_name.items() if of_name[name] == 1}
+        found = [self.of(name) or once.get(PurePosixPath(name).name) for name in names]
         without = [name for name, group in zip(names, found, strict=True) if group is None]
         if without:
             raise BadInput(
@@ -48,8 +58,8 @@ def grouping_of_files(option: str) -> Grouping:
     """
     if is_table(option):
         table = _table(option, "file")
-        by_name = _by_name(table)
-        return Grouping(option=option, of=lambda name: table.get(name) or by_name.get(PurePosixPath(name).name))
+        by_name = {name: group for name, group in table.items() if "/" not in name}
+        return Grouping(option=option, of=table.get, by_name=by_name)
     try:
         pattern = re.compile(option)
     except (re.error, OverflowError, RecursionError) as error:
@@ -113,7 +123,13 @@ def check_apart(train: Sequence[str], test: Sequence[str], folder: Path) -> None
 
 def is_table(option: str) -> bool:
     """Whether `--group-by` is meant as a path."""
-    return option.lower().endswith(".csv") or path_of(option).is_file()
+    if option.lower().endswith(".csv"):
+        return True
+    try:
+        return path_of(option).is_file()
+    except (BadInput, OSError):
+        # A long pattern is no path, nor one that begins as somebody's home.
+        return False
 
 
 def _table(option: str, key: str) -> dict[str, str]:
@@ -151,11 +167,3 @@ def _table(option: str, key: str) -> dict[str, str]:
         if found.setdefault(name, group) != group:
             raise BadInput(f"Expected one group for each {key} in {path}; {name} has {found[name]} and {group}.")
     return found
-
-
-def _by_name(table: Mapping[str, str]) -> dict[str, str]:
-    """Groups by the file's name alone, where only one file or only one group has it."""
-    found: dict[str, set[str]] = {}
-    for name, group in table.items():
-        found.setdefault(PurePosixPath(name).name, set()).add(group)
-    return {name: next(iter(groups)) for name, groups in found.items() if len(groups) == 1}

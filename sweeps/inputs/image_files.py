@@ -34,8 +34,8 @@ class Decoded:
     peak: float | None = None
 
 
-def longest_side(path: Path) -> int:
-    """Of the image in a file, without reading it.
+def header_of(path: Path) -> tuple[int, int]:
+    """The longest side of the image in a file, and the most bytes that a pixel of it becomes, without reading it.
 
     Raises:
         Exception: It cannot be read as one.
@@ -43,11 +43,13 @@ def longest_side(path: Path) -> int:
     if path.suffix.lower() in DICOM_ENDINGS:
         from sweeps.inputs import dicom_files
 
-        return max(_checked(dicom_files.size_of(path)))
+        size, channels = dicom_files.header_of(path)
+        return max(_checked(size)), channels
     with _opened(path) as image:
         if getattr(image, "n_frames", 1) > 1 and image.format == "TIFF":
             raise Unreadable(f"{image.n_frames} pages")  # type: ignore[attr-defined]
-        return max(_checked(image.size))
+        pixel = 1 if image.mode in ("1", "L", "LA") else 4 if image.mode.startswith(("I", "F")) else 3
+        return max(_checked(image.size)), pixel
 
 
 def decoded(path: Path, size_px: int) -> Decoded:

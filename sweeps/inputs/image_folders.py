@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,7 +18,8 @@ from sweeps.core.errors import first_line
 from sweeps.inputs.folder_listing import Entry, Listing, listed, shown, some
 from sweeps.inputs.groups import Grouping, check_apart, numbered
 from sweeps.inputs.held_out import held_out
-from sweeps.inputs.image_files import Decoded, Unreadable, as_bytes, decoded, longest_side
+from sweeps.inputs.image_files import Decoded, Unreadable, as_bytes, decoded, header_of
+from sweeps.inputs.memory import check_fits
 from trainables.parts.datasets import LabelledSplit, ReadImages, fingerprint
 from trainables.parts.protocol import MOST_POOL
 
@@ -34,6 +36,8 @@ class _Found:
 
     entry: Entry
     side: int
+    # The most that it takes for each of its pixels.
+    pixel_bytes: int
     content: bytes
     group: str | None = None
 
@@ -54,13 +58,15 @@ def read_folder(
         train_only: Read no test split, and make none.
 
     Raises:
-        BadInput: It is no such folder, too much of it cannot be read, or groups do not fit.
+        BadInput: It is no such folder, too much of it cannot be read, the images would not fit into memory, or groups
+            do not fit.
     """
     listing = listed(folder, with_test=not train_only)
     unread: dict[str, str] = {}
     train, test = _found(listing.train, unread), _found(listing.test or [], unread)
     if grouping is not None:
-        train, test = _grouped(train, grouping, folder), _grouped(test, grouping, folder)
+        every = [each.name for each in [*listing.train, *(listing.test or [])]]
+        train, test = (_grouped(found, grouping, every, folder) for found in (train, test))
         check_apart([str(each.group) for each in train], [str(each.group) for each in test], folder)
     notices = list(listing.notices)
     if listing.test is None and not train_only:
@@ -79,6 +85,10 @@ def read_folder(
             f"Smaller than {size_px} pixels, and enlarged to them ({len(smaller)} of {len(train) + len(test)}): "
             f"{some([each.entry.name for each in smaller])}."
         )
+    of_class = Counter(each.entry.label for each in train)
+    count = sum(min(own, MOST_POOL) for own in of_class.values()) + len(test)
+    most_bytes = max((each.pixel_bytes for each in [*train, *test]), default=1)
+    check_fits(folder, count * size_px**2 * most_bytes, f"{count} of {size_px} x {size_px} pixels")
     read_train = list(_read(train, size_px, unread, most=MOST_POOL))
     read_test = list(_read(test, size_px, unread))
     if unread:
@@ -98,13 +108,14 @@ def _found(entries: Sequence[Entry], unread: dict[str, str]) -> list[_Found]:
             raise Unreadable("no file")
         with entry.path.open("rb") as file:
             content = file_digest(file, "sha256").digest()
-        return _Found(entry=entry, side=longest_side(entry.path), content=content)
+        side, pixel_bytes = header_of(entry.path)
+        return _Found(entry=entry, side=side, pixel_bytes=pixel_bytes, content=content)
 
     return [found for _, found in _of_each(look, entries, lambda entry: entry.name, unread)]
 
 
-def _grouped(found: Sequence[_Found], grouping: Grouping, folder: Path) -> list[_Found]:
-    groups = grouping.of_all([each.entry.name for each in found], folder)
+def _grouped(found: Sequence[_Found], grouping: Grouping, every: Sequence[str], folder: Path) -> list[_Found]:
+    groups = grouping.of_all([each.entry.name for each in found], every, folder)
     return [replace(each, group=group) for each, group in zip(found, groups, strict=True)]
 
 

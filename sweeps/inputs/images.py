@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -136,8 +136,8 @@ def read_images(
     return read_npz(path, size_px=size_px, group_by=group_by, train_only=train_only)
 
 
-def check_also(options: Sequence[str]) -> dict[str, str]:
-    """What `--also` asks for, by name.
+def check_also(options: Sequence[str], needed: Collection[str]) -> dict[str, str]:
+    """What `--also` asks for, by name; only of the `needed` ones something has to be there.
 
     Raises:
         BadInput: It is for no data set that an approach learns from, twice for the same, or where nothing is.
@@ -147,7 +147,7 @@ def check_also(options: Sequence[str]) -> dict[str, str]:
         name, _, what = option.partition("=")
         if name in found:
             raise BadInput(f"Expected --also once for {name}; got it twice. Omit one.")
-        if what not in (AUTO, PHANTOM, *MEDMNIST) and not path_of(what).exists():
+        if name in needed and what not in (AUTO, PHANTOM, *MEDMNIST) and not path_of(what).exists():
             raise BadInput(f"Expected --also {name}= with {name}, phantom, auto or a path; there is no {what}.")
         found[name] = what
     return {name: found.get(name, AUTO) for name in OTHER_PHANTOMS}

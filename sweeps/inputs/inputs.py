@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from sweeps.core.challenge import Approach
-from sweeps.core.errors import BadInput, path_of
+from sweeps.core.errors import path_of
 from sweeps.inputs import content_checks, features
 from sweeps.inputs.groups import is_table
 from sweeps.inputs.images import check_also, find_dataset, find_other
@@ -67,16 +67,17 @@ class Inputs:
         Raises:
             BadInput: It cannot be had, or cannot be used.
         """
-        wanted = check_also(also)
+        needed = sorted({name for approach in approaches for name in approach.learner.may_need.other_datasets})
+        wanted = check_also(also, needed)
         found, notice = find_dataset(dataset, size_px=size, shots=shots, validation=validation, group_by=group_by)
         content = content_checks.content_of(found)
         notices = [notice, *content_checks.notices(found, content)]
         others = {}
-        for name in sorted({name for approach in approaches for name in approach.learner.may_need.other_datasets}):
+        for name in needed:
             beside = None if found.is_phantom else Path(found.source).parent
             others[name], notice = find_other(name, wanted[name], beside, with_phantom=dataset == PHANTOM)
             notices.append(notice)
-            _check_apart(found, others[name])
+            content_checks.check_apart(found, others[name])
         of_others = [note for each in others.values() for note in each.notices]
         notes = [*found.notices, *of_others, content_checks.note(content)]
         # Last, because it may download more than a gigabyte.
@@ -118,6 +119,7 @@ class Inputs:
             dataset=_source(self.dataset),
             protocol=self.dataset.protocol,
             test_counts=self.dataset.test_counts,
+            test_groups=self.dataset.test_groups,
             content=self.content,
             weights={name: _source(each) for name, each in self.weights.items()},
             other_datasets={name: _source(each) for name, each in self.other_datasets.items()},
@@ -209,21 +211,6 @@ class Inputs:
 
 def _source(found: Dataset | OtherDataset | Weights) -> Source:
     return Source(source=found.source, fingerprint=found.fingerprint)
-
-
-def _check_apart(dataset: Dataset, other: OtherDataset) -> None:
-    """Refuse another data set that holds an image to be validated or tested on: its labels would be learned.
-
-    Raises:
-        BadInput: It does.
-    """
-    own = {image.tobytes() for images in dataset.images().values() for image in images}
-    common = sum(image.tobytes() in own for image in other.images)
-    if common:
-        raise BadInput(
-            f"Expected other images as {other.name} than those of {dataset.source}; {common} of {other.source} are "
-            f"among them. Give {other.name}'s own file with --also {other.name}=PATH."
-        )
 
 
 def fastest_precision() -> str:

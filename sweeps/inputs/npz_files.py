@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -15,12 +14,11 @@ import numpy as np
 from sweeps.core.errors import BadInput
 from sweeps.inputs.groups import groups_of_rows, numbered
 from sweeps.inputs.held_out import content_hash, held_out
+from sweeps.inputs.memory import check_fits
 from sweeps.inputs.npz_labels import FoundLabels, read_labels
 from trainables.parts.datasets import LabelledSplit, ReadImages, fingerprint, resized
 
 SPLITS = ("train", "val", "test")
-# What a file may take of this machine's memory once it is unpacked: small files can hold very much.
-MOST_OF_MEMORY = 0.5
 # By their fingerprints, sets whose classes have names whatever a copy is called and whatever form it has.
 KNOWN = {"bb38d5ceb4993e36": "pneumoniamnist"}
 
@@ -51,7 +49,7 @@ def read_npz(
     """
     arrays = _arrays(path, ("train",) if train_only else SPLITS)
     splits = [split for split in SPLITS if f"{split}_images" in arrays]
-    labels = read_labels(path, {split: arrays[f"{split}_labels"] for split in splits}, _names_of(path.stem))
+    labels = read_labels(path, {split: arrays[f"{split}_labels"] for split in splits})
     for split in splits:
         images, count = arrays[f"{split}_images"], len(labels.of_split[split])
         if images.ndim == 0 or len(images) != count:
@@ -79,7 +77,7 @@ def read_npz(
     return ReadImages(
         source=str(path.resolve()),
         fingerprint=found_print,
-        classes=_names_of(KNOWN[found_print]) if found_print in KNOWN else labels.classes,
+        classes=_class_names(labels, KNOWN.get(found_print, path.stem)),
         train=train,
         test=test,
         of_train=tuple(np.bincount(train.labels, minlength=len(labels.classes)).tolist()),
@@ -129,18 +127,13 @@ def _check_size(path: Path, archive: zipfile.ZipFile, keys: Sequence[str]) -> No
     """
     wanted = {name for key in keys for name in (key, f"{key}.npy")}
     size = sum(each.file_size for each in archive.infolist() if each.filename in wanted)
-    most = MOST_OF_MEMORY * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if size > most:
-        raise BadInput(
-            f"Expected images that fill at most half of this machine's memory ({most / 2**30:.1f} GiB) in {path}; "
-            f"unpacked they are {size / 2**30:.1f} GiB. Give fewer or smaller ones."
-        )
+    check_fits(path, size, "unpacked")
 
 
-def _names_of(name: str) -> tuple[str, ...]:
-    """The class names of the MedMNIST set of that name, of whatever size; none if there is no such set."""
-    info = medmnist.INFO.get(name.split("_")[0], {"label": {}})
-    return tuple(info["label"].values())
+def _class_names(labels: FoundLabels, name: str) -> tuple[str, ...]:
+    """Those that labels bring; else those of the MedMNIST set of that name, of whatever size, if they are so many."""
+    names = tuple(medmnist.INFO.get(name.split("_")[0], {"label": {}})["label"].values())
+    return labels.classes if labels.are_named_by_file or len(names) != len(labels.classes) else names
 
 
 def _of_grades(path: Path) -> Iterator[str]:

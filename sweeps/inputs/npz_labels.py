@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sweeps.core.errors import BadInput
+from sweeps.inputs.class_names import check_names
 
 ONE_COLUMN = "Give one class an image, numbered from 0."
 
@@ -25,13 +26,12 @@ class FoundLabels:
     are_named_by_file: bool
 
 
-def read_labels(path: Path, of_split: Mapping[str, np.ndarray], names: Sequence[str]) -> FoundLabels:
+def read_labels(path: Path, of_split: Mapping[str, np.ndarray]) -> FoundLabels:
     """The classes of all images: from numbers, from text, from booleans, or from a column for each class.
 
     Args:
         path: The file, for messages.
         of_split: Its arrays, with those of the training split.
-        names: What the classes are called, if there are so many of them and they are numbered from 0.
 
     Raises:
         BadInput: They are no labels of that kind.
@@ -56,7 +56,8 @@ def read_labels(path: Path, of_split: Mapping[str, np.ndarray], names: Sequence[
                 f"{_some(unknown)}."
             )
     is_counted = classes == list(range(len(classes)))
-    called = tuple(names if is_counted and len(names) == len(classes) else map(str, classes))
+    called = tuple(map(str, classes))
+    check_names(called, path)
     places = {split: np.searchsorted(classes, labels).astype(np.int64) for split, labels in flat.items()}
     return FoundLabels(classes=called, of_split=places, are_named_by_file=not is_counted)
 

@@ -175,9 +175,17 @@ def as_remembered(options: Options, found: Mapping[str, OptionValue]) -> Given:
     for name, declared in declarations(type(options)).items():
         if declared.is_remembered:
             value = getattr(options, name)
-            is_path = declared.words and value not in declared.words
-            kept[name] = str(path_of(value).resolve()) if is_path else value
+            if declared.words and isinstance(value, tuple):
+                sources = [each.partition("=") for each in value]
+                kept[name] = tuple(f"{of}={_absolute(what, declared)}" for of, _, what in sources)
+            else:
+                kept[name] = _absolute(value, declared) if declared.words else value
     return {**kept, **{name: value for name, value in found.items() if name in kept}}
+
+
+def _absolute(value: str, declared: Declaration) -> str:
+    """The value, if it is a path as one that is the same from any folder."""
+    return value if value in declared.words else str(path_of(value).resolve())
 
 
 def resume_command(challenge: Challenge, options: Options, folder_name: str) -> str:

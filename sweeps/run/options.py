@@ -45,7 +45,7 @@ class Declaration:
         default_help: The default in words, where it is not the value itself.
         is_remembered: Whether a resumed sweep has it from its last start, unless it is given anew.
         is_repeated: Whether the command that resumes a sweep has to give it again.
-        words: Where the value may be a path, the values that are none.
+        words: Where the value (or what stands behind `NAME=` in it) may be a path, the values that are none.
         smoke: What `--smoke` takes instead of the default; None is the default.
     """
 
@@ -152,6 +152,7 @@ class Options:
         adds_up=True,
         default_help=", ".join(f"{name}=auto" for name in OTHER_PHANTOMS),
         is_remembered=True,
+        words=("auto", "phantom", *MEDMNIST),
         smoke=tuple(f"{name}=phantom" for name in OTHER_PHANTOMS),
     )
     precision: str = _option(

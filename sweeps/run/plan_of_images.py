@@ -52,7 +52,7 @@ def _groups(dataset: Dataset) -> str:
     groups = dataset.protocol.groups
     if not groups:
         return "Groups    none given (--group-by): every image counts as a person of its own"
-    tested = f", {dataset.test_groups} to test on" if dataset.test_groups else ""
+    tested = f", {len(set(dataset.test_groups))} to test on" if dataset.test_groups else ""
     return f"Groups    {len(set(groups))} to draw from{tested}; none stands on two sides of a split"
 
 

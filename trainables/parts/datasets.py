@@ -86,7 +86,7 @@ class Dataset:
         test_images: The test split, of the same form.
         test_labels: Its labels, int64 (N,).
         of_train: Training images of each class, of which the pool has the first.
-        test_groups: Groups in the test split; 0 if each image stands for itself.
+        test_groups: Of each test image, class by class, whom or what it belongs to; empty if each stands for itself.
         notices: What a person should know of how they were read.
     """
 
@@ -97,7 +97,7 @@ class Dataset:
     test_images: np.ndarray
     test_labels: np.ndarray
     of_train: tuple[int, ...]
-    test_groups: int = 0
+    test_groups: tuple[int, ...] = ()
     notices: tuple[str, ...] = ()
 
     @property
@@ -158,9 +158,9 @@ class OtherDataset:
     """A checked data set beside the protocol's, from which an approach may learn more than its few images tell.
 
     `images` uint8, grey (N, S, S) or colour (N, S, S, 3), and `labels` int64 (N,), places in the row of `classes`, are
-    all of its training split and nothing else of it. BreastMNIST's are 546 breast ultrasound images, 147 malignant (0)
-    and 399 normal or benign (1): 0 is the sick class there. `fingerprint` is a SHA-256 over what was read, in 16
-    hexadecimal digits.
+    all of its training split, of a folder at most the first 1000 of each class, and nothing else of it. BreastMNIST's
+    are 546 breast ultrasound images, 147 malignant (0) and 399 normal or benign (1): 0 is the sick class there.
+    `fingerprint` is a SHA-256 over what was read, in 16 hexadecimal digits.
     """
 
     name: str
@@ -224,7 +224,8 @@ def dataset_of(
         test_images=test.images,
         test_labels=test.labels,
         of_train=read.of_train,
-        test_groups=0 if test.groups is None else len(np.unique(test.groups)),
+        # As hits are kept.
+        test_groups=() if test.groups is None else tuple(test.groups[np.argsort(test.labels, kind="stable")].tolist()),
         notices=read.notices,
     )
 
