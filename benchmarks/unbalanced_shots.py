@@ -28,7 +28,6 @@ from sweeps.engine import cluster
 from sweeps.inputs.downloads import AUTO
 from sweeps.inputs.inputs import Inputs
 from sweeps.views.text_table import aligned
-from trainables.parts.datasets import BREASTMNIST, PHANTOM
 from trainables.parts.image_sets import POOL, ImageSet
 from trainables.parts.run_seed import prepare_worker, run_seed
 
@@ -74,14 +73,13 @@ def _images(dataset: str) -> dict[str, ImageSet]:
         Path(gettempdir()) / "seedsweep-benchmark",
         dataset=dataset,
         weights=AUTO,
-        also=[f"{BREASTMNIST}={PHANTOM}"],
         precision=AUTO,
         smoke=False,
     )
-    start = APPROACH.learner.Config(**(APPROACH.start or {}))
-    cluster.start_ray(None, None)
+    views = APPROACH.learner.needs(APPROACH.learner.Config(**(APPROACH.start or {}))).view_names
+    if inputs.seconds_to_compute([APPROACH], [POOL], views):
+        cluster.start_ray(None, None)
     try:
-        views = APPROACH.learner.needs(start).view_names
         return inputs.image_sets([APPROACH], [POOL], slots=cluster.Slots(None), views=views)
     finally:
         cluster.stop_ray(0, None)
