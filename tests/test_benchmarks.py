@@ -11,6 +11,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 WITH_IMAGES = ["training", "stock_tune", "frozen_features", "racing", "search_worth", "calibration", "fresh_block"]
+WITH_IMAGES += ["unbalanced_shots", "transfer"]
 OF_THE_DRIVER = ["soak", "scaling"]
 # In one process, since each alone would take seconds to import the same libraries.
 ASK_EACH = """

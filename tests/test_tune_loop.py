@@ -253,7 +253,7 @@ def test_numbers_do_not_depend_on_the_number_of_workers(tmp_path, image_sets):
 
 
 def test_an_error_of_the_journal_stops_the_sweep_instead_of_failing_configurations(journal, image_sets, monkeypatch):
-    def full(trial, result):
+    def full(trial, result, ranked_by):
         if result.seed == 1002:
             raise OSError(28, "No space left on device")
 
