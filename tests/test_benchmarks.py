@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
-WITH_IMAGES = ["training", "stock_tune", "frozen_features", "racing", "search_worth", "calibration", "fresh_block"]
-WITH_IMAGES += ["unbalanced_shots", "transfer"]
+WITH_IMAGES = [
+    *("training", "stock_tune", "frozen_features", "racing", "search_worth", "calibration", "fresh_block"),
+    *("unbalanced_shots", "transfer"),
+]
 OF_THE_DRIVER = ["soak", "scaling"]
 # In one process, since each alone would take seconds to import the same libraries.
 ASK_EACH = """
