@@ -11,14 +11,10 @@ of labelled images, not about other images to validate on.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Any
 
-import joblib
-import numpy as np
-from scipy import stats
+from many_seeds import compared, percentages
 from searching import quiet
 
 from sweeps.challenge2 import CHALLENGE
@@ -28,13 +24,10 @@ from sweeps.inputs.inputs import Inputs
 from sweeps.views.text_table import aligned
 from trainables.parts.datasets import BREASTMNIST, PHANTOM
 from trainables.parts.image_sets import POOL, ImageSet
-from trainables.parts.run_seed import prepare_worker, run_seed
 
 BODY_RATES = (1.0, 0.1, 0.0)
 (APPROACH,) = CHALLENGE.named(["cnn_transfer"])
 START = dict(APPROACH.start or {})
-# Seeds that a process runs in one go.
-BATCH = 20
 
 
 def main() -> None:
@@ -42,32 +35,18 @@ def main() -> None:
     quiet()
     asked = _asked()
     seeds = range(asked.first, asked.first + asked.seeds)
-    scratch_N = accuracies({**START, "first_steps": 0}, seeds, _images(asked.dataset, asked.other[0]))
-    rows = [{"learned before": "nothing", "rate of its body": "", **_printed(scratch_N, None)}]
+    scratch_N = percentages(
+        APPROACH.learner, {**START, "first_steps": 0}, seeds, _images(asked.dataset, asked.other[0])
+    )
+    rows = [{"learned before": "nothing", "rate of its body": "", **compared(scratch_N, scratch_N, "from scratch")}]
     for other in asked.other:
         images = _images(asked.dataset, other)
         for rate in BODY_RATES:
-            found_N = accuracies({**START, "body_rate": rate}, seeds, images)
-            rows.append({"learned before": other, "rate of its body": f"{rate:g}", **_printed(found_N, scratch_N)})
+            found_N = percentages(APPROACH.learner, {**START, "body_rate": rate}, seeds, images)
+            cells = compared(found_N, scratch_N, "from scratch")
+            rows.append({"learned before": other, "rate of its body": f"{rate:g}", **cells})
     print(f"{APPROACH.name} on {asked.dataset}, seeds {seeds.start} to {seeds.stop - 1}, accuracy in per cent")
     print(aligned(rows, left=("learned before",)))
-
-
-def accuracies(params: Mapping[str, Any], seeds: Sequence[int], images: Mapping[str, ImageSet]) -> np.ndarray:
-    """Of these seeds, in per cent."""
-    found = joblib.Parallel(n_jobs=joblib.cpu_count())(
-        joblib.delayed(_batch)(params, seeds[start : start + BATCH], images) for start in range(0, len(seeds), BATCH)
-    )
-    return 100 * np.array([value for batch in found for value in batch])
-
-
-def _batch(params: Mapping[str, Any], seeds: Sequence[int], images: Mapping[str, ImageSet]) -> list[float]:
-    prepare_worker()
-    found = [run_seed(APPROACH.learner, params, seed, images)[0] for seed in seeds]
-    failed = [result.error for result in found if result.error]
-    if failed:
-        raise RuntimeError(failed[0])
-    return [result.accuracy or 0.0 for result in found]
 
 
 def _images(dataset: str, other: str) -> dict[str, ImageSet]:
@@ -82,19 +61,6 @@ def _images(dataset: str, other: str) -> dict[str, ImageSet]:
     )
     # It looks at pixels alone, so nothing is computed.
     return inputs.image_sets([APPROACH], [POOL, BREASTMNIST], slots=cluster.Slots(None))
-
-
-def _printed(found_N: np.ndarray, scratch_N: np.ndarray | None) -> dict[str, str]:
-    printed = {"accuracy": f"{found_N.mean():.2f} +- {found_N.std(ddof=1):.1f}"}
-    if scratch_N is None:
-        return {**printed, "less from scratch": "", "95 % interval": ""}
-    less_N = found_N - scratch_N
-    interval = stats.ttest_1samp(less_N, 0).confidence_interval(0.95)
-    return {
-        **printed,
-        "less from scratch": f"{less_N.mean():+.2f}",
-        "95 % interval": f"{interval.low:+.2f} to {interval.high:+.2f}",
-    }
 
 
 def _asked() -> argparse.Namespace:

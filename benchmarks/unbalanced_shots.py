@@ -12,15 +12,13 @@ validate on.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
-import joblib
-import numpy as np
-from scipy import stats
+from many_seeds import compared, percentages
 from searching import quiet
 
 from sweeps.challenge2 import CHALLENGE
@@ -29,13 +27,10 @@ from sweeps.inputs.downloads import AUTO
 from sweeps.inputs.inputs import Inputs
 from sweeps.views.text_table import aligned
 from trainables.parts.image_sets import POOL, ImageSet
-from trainables.parts.run_seed import prepare_worker, run_seed
 
 GAMMAS = (0.0, 1.0, 2.0, 5.0)
 UNBALANCED = ((2, 8), (8, 2), (5, 5))
 (APPROACH,) = CHALLENGE.named(["lite0_focal"])
-# Seeds that a process runs in one go.
-BATCH = 20
 
 
 def main() -> None:
@@ -48,9 +43,10 @@ def main() -> None:
     for shots in UNBALANCED:
         plain = None
         for name, params in _losses(shots).items():
-            found_N = _balanced_accuracies(params, seeds, _with_shots(images, shots))
+            found_N = percentages(APPROACH.learner, params, seeds, _with_shots(images, shots))
             plain = found_N if plain is None else plain
-            rows.append({"shots": f"{shots[0]} + {shots[1]}", "loss": name, **_printed(found_N, found_N - plain)})
+            cells = compared(found_N, plain, "cross-entropy")
+            rows.append({"shots": f"{shots[0]} + {shots[1]}", "loss": name, **cells})
     print(f"{APPROACH.name} on {asked.dataset}, seeds {seeds.start} to {seeds.stop - 1}, in per cent")
     print(aligned(rows, left=("shots", "loss")))
 
@@ -89,34 +85,6 @@ def _with_shots(images: Mapping[str, ImageSet], shots: tuple[int, int]) -> dict[
     pool = images[POOL]
     assert pool.protocol is not None
     return {POOL: replace(pool, protocol=replace(pool.protocol, shots=shots))}
-
-
-def _balanced_accuracies(params: Mapping[str, Any], seeds: Sequence[int], images: Mapping[str, ImageSet]) -> np.ndarray:
-    found = joblib.Parallel(n_jobs=joblib.cpu_count())(
-        joblib.delayed(_batch)(params, seeds[start : start + BATCH], images) for start in range(0, len(seeds), BATCH)
-    )
-    return 100 * np.array([value for batch in found for value in batch])
-
-
-def _batch(params: Mapping[str, Any], seeds: Sequence[int], images: Mapping[str, ImageSet]) -> list[float]:
-    prepare_worker()
-    found = [run_seed(APPROACH.learner, params, seed, images)[0] for seed in seeds]
-    failed = [result.error for result in found if result.error]
-    if failed:
-        raise RuntimeError(failed[0])
-    return [result.balanced_accuracy or 0.0 for result in found]
-
-
-def _printed(found_N: np.ndarray, less_plain_N: np.ndarray) -> dict[str, str]:
-    printed = {"bal. acc.": f"{found_N.mean():.2f} +- {found_N.std(ddof=1):.1f}"}
-    if not less_plain_N.any():
-        return {**printed, "less cross-entropy": "", "95 % interval": ""}
-    interval = stats.ttest_1samp(less_plain_N, 0).confidence_interval(0.95)
-    return {
-        **printed,
-        "less cross-entropy": f"{less_plain_N.mean():+.2f}",
-        "95 % interval": f"{interval.low:+.2f} to {interval.high:+.2f}",
-    }
 
 
 def _asked() -> argparse.Namespace:
