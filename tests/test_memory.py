@@ -13,6 +13,7 @@ import ray
 import test_tune_loop
 from sweeps.engine import cluster
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
+from trainables.parts.protocol import study_protocol
 
 pytestmark = pytest.mark.fault
 
@@ -45,7 +46,8 @@ def little_memory(monkeypatch):
 
 def test_who_takes_all_memory_fails_and_the_others_do_not(journal, little_memory):
     images = np.random.default_rng(0).integers(0, 200, size=(2000, 28, 28), dtype=np.uint8)
-    sets = {POOL: ImageSet(labels=np.repeat([0, 1], 1000), views={PIXELS: images})}
+    protocol = study_protocol()
+    sets = {POOL: ImageSet(labels=protocol.labels, views={PIXELS: images}, protocol=protocol)}
     approaches = [
         test_tune_loop.approach(each, behaviours=["eat" if each == "hungry" else "fine"], learner=Hungry)
         for each in ("modest", "hungry", "frugal", "sparing")

@@ -239,7 +239,7 @@ def test_same_numbers_with_more_workers(finished, tmp_path):
     With one worker, and after kill -9: tests/test_faults.py.
     """
     folder, _ = finished
-    done = run_here(tmp_path, "challenge1", "--name", "sweep", *TINY, "--workers", "2")
+    done = run(tmp_path, "challenge1", "--name", "sweep", *TINY, "--workers", "2")
     assert done.returncode == 0, done.stderr
     found, expected = seeds(tmp_path), seeds(folder)
     # Racing looks at the best so far, which depends on the order; what ran has the same numbers.
