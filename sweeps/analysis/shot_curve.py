@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
+
 from sweeps.analysis.comparisons import Comparison, compare_all, holm
 from sweeps.analysis.image_error import ImageTable, hits_of
 from sweeps.analysis.intervals import Estimate, score
@@ -133,13 +135,13 @@ def shot_curve(
 
 def usual_numbers(protocol: Protocol) -> list[int]:
     """Numbers of shots that are worth a curve, as far as these images are enough for them."""
-    groups, labels = protocol.groups or range(sum(protocol.pool)), protocol.labels.tolist()
-    # Of a class, those whom images belong to. Images of other classes may be theirs, too.
-    owners = [
-        len({group for group, label in zip(groups, labels, strict=True) if label == each}) for each in set(labels)
-    ]
-    least = min(owners) // (len(owners) if protocol.groups else 1)
-    return [shots for shots in USUAL_NUMBERS if 2 * shots <= min(protocol.pool) and shots < least]
+    most = min(protocol.pool) // 2
+    if protocol.groups:
+        groups, labels = np.array(protocol.groups), protocol.labels
+        owners = [len(np.unique(groups[labels == label])) for label in range(len(protocol.classes))]
+        # Each class may take others' groups.
+        most = min(most, (min(owners) - 1) // len(owners))
+    return [shots for shots in USUAL_NUMBERS if shots <= most]
 
 
 def own_shots(spec: Spec) -> int | None:

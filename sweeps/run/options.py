@@ -143,9 +143,9 @@ class Options:
     )
     also: tuple[str, ...] = _option(
         (),
-        "(challenge 2 only) other images that an approach learns from: breastmnist=WHAT, for triplet; WHAT is the name "
-        "of a MedMNIST set, a path, phantom (synthetic images), or auto: BreastMNIST if it is here or can be "
-        "downloaded, else (or with --dataset phantom) the phantom",
+        "(challenge 2 only) other images that an approach learns from: breastmnist=WHAT, for triplet and cnn_transfer; "
+        "WHAT is the name of a MedMNIST set, a path, phantom (synthetic images), or auto: BreastMNIST if it is here or "
+        "can be downloaded, else (or with --dataset phantom) the phantom",
         read=named_source(*OTHER_PHANTOMS),
         metavar="NAME=WHAT",
         takes_many=True,

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from optuna.trial import Trial
-
 from sweeps.core.challenge import Approach
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM
 from sweeps.stages.fixed import FixedStage
-from sweeps.stages.outcomes import SUPERSEDED
 from sweeps.stages.ranking import best_complete, confirmed_results
 from sweeps.store.journal import Journal
 from sweeps.store.trials import CONFIRM, OF_TRIAL, TrialRecord
@@ -45,20 +42,8 @@ class ConfirmationStage(FixedStage):
         self.tallies[approach.name].seconds_per_seed = winner.seconds / max(len(winner.results), 1)
         done = {result.seed for result in results if result.split == TEST or result.error}
         missing = [seed for seed in self.wanted if seed not in done]
-        trial = self._interrupted(approach, winner)
+        trial = next(iter(self.interrupted_of(approach, winner)), None)
         if trial is None and missing and not any(result.error for result in results):
             trial = self.new_trial(approach, winner.params, {OF_TRIAL: winner.number})
         if trial is not None:
             self.queue(approach.name, trial, winner.params, missing)
-
-    def _interrupted(self, approach: Approach, winner: TrialRecord) -> Trial | None:
-        """The trial that a dead driver left of this winner; those of earlier winners are ended."""
-        found = None
-        for trial in self.interrupted(approach):
-            if trial.user_attrs.get(OF_TRIAL) == winner.number:
-                # The driver may have died while it got its parameters.
-                approach.suggest(trial)
-                found = trial
-            else:
-                self.end(approach.name, trial, SUPERSEDED)
-        return found

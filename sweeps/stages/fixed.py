@@ -8,10 +8,10 @@ from typing import Any
 from optuna.trial import Trial, TrialState
 
 from sweeps.core.challenge import Approach
-from sweeps.stages.outcomes import Back, outcome_of
+from sweeps.stages.outcomes import SUPERSEDED, Back, outcome_of
 from sweeps.stages.stage import Stage
 from sweeps.stages.tasks import Task, in_blocks
-from sweeps.store.trials import SHOTS
+from sweeps.store.trials import OF_TRIAL, SHOTS, TrialRecord
 
 
 class FixedStage(Stage):
@@ -46,6 +46,18 @@ class FixedStage(Stage):
             study.ask()
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return [Trial(study, frozen._trial_id) for frozen in running]
+
+    def interrupted_of(self, approach: Approach, winner: TrialRecord) -> list[Trial]:
+        """Those of this winner, with every parameter; those of earlier winners are ended."""
+        found = []
+        for trial in self.interrupted(approach):
+            if trial.user_attrs.get(OF_TRIAL) == winner.number:
+                # The driver may have died while it got its parameters.
+                approach.suggest(trial)
+                found.append(trial)
+            else:
+                self.end(approach.name, trial, SUPERSEDED)
+        return found
 
     def new_trial(self, approach: Approach, params: Mapping[str, Any], attributes: Mapping[str, Any]) -> Trial:
         """Begin a trial of this configuration with these attributes."""

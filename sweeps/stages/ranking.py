@@ -47,7 +47,6 @@ def fresh_scores(trials: Iterable[TrialRecord], approach: str, number: int) -> d
     """What ranks, on validation images, of that search trial on each of its confirmation seeds, by seed."""
     return {
         seed: score
-        for trial in trials
-        if trial.approach == approach and trial.stage == CONFIRM and trial.of_trial == number
+        for trial in confirmed_trials(trials, approach, number)
         for seed, score in trial.scores_by_seed.items()
     }

@@ -9,7 +9,7 @@ from optuna.trial import Trial
 from sweeps.core.challenge import Approach
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM
 from sweeps.stages.fixed import FixedStage
-from sweeps.stages.outcomes import NOT_ASKED, SUPERSEDED
+from sweeps.stages.outcomes import NOT_ASKED
 from sweeps.stages.ranking import best_complete, results_at
 from sweeps.store.journal import Journal
 from sweeps.store.trials import CURVE, OF_TRIAL, SHOTS, TrialRecord
@@ -67,14 +67,10 @@ class ShotCurveStage(FixedStage):
     def _interrupted(self, approach: Approach, winner: TrialRecord, shots: Sequence[int]) -> dict[int, Trial]:
         """The trials that a dead driver left of this winner, by their shots; those that are not wanted are ended."""
         found: dict[int, Trial] = {}
-        for trial in self.interrupted(approach):
+        for trial in self.interrupted_of(approach, winner):
             count = trial.user_attrs.get(SHOTS)
-            if trial.user_attrs.get(OF_TRIAL) != winner.number:
-                self.end(approach.name, trial, SUPERSEDED)
-            elif count is None or count not in shots:
-                self.end(approach.name, trial, NOT_ASKED)
-            else:
-                # The driver may have died while it got its parameters.
-                approach.suggest(trial)
+            if count is not None and count in shots:
                 found[count] = trial
+            else:
+                self.end(approach.name, trial, NOT_ASKED)
         return found
