@@ -11,7 +11,7 @@ from scipy import stats
 
 from sweeps.analysis.image_error import SEEDS_ALONE, Hits, ImagesError, hits_of, with_images
 from sweeps.store.spec import Spec
-from trainables.parts.metrics import RECALL, metric_names, metrics_of
+from trainables.parts.metrics import metric_names, metrics_of, recall_names
 from trainables.parts.protocol import VALIDATION
 from trainables.parts.results import SeedResult
 
@@ -90,7 +90,7 @@ def estimates(
     Args:
         results: Of one configuration in one stage.
         split: Validation or test.
-        stage: Search or confirmation.
+        stage: In which the seeds were run.
         spec: Of the sweep.
         metrics: Which; all of them by default.
         of_images: Of which of them the images' error is wanted, which takes its time; of all by default.
@@ -133,5 +133,5 @@ def _weights(metric: str, share_K: np.ndarray, classes: Sequence[str]) -> np.nda
         return share_K
     if metric == "balanced_accuracy":
         return np.full(len(share_K), 1 / len(share_K))
-    of_class = {"specificity": 0, "sensitivity": 1, **{f"{RECALL}{name}": at for at, name in enumerate(classes)}}
-    return (np.arange(len(share_K)) == of_class[metric]).astype(float) if metric in of_class else None
+    names = recall_names(classes)
+    return (np.arange(len(share_K)) == names.index(metric)).astype(float) if metric in names else None

@@ -18,7 +18,7 @@ from sweeps.analysis.verdict import verdict
 from sweeps.core.commands import rerun_command
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM, SEARCH_SEEDS_FROM
 from sweeps.store.journal import JOURNAL
-from sweeps.store.spec import Source, Start
+from sweeps.store.spec import Source, Spec, Start
 from sweeps.store.trials import TrialRecord
 from sweeps.tracking.location import ui_command
 from sweeps.views import report_tables, shot_tables, text_table
@@ -69,6 +69,7 @@ class Page:
         to_look_at: How many of them are to be looked at.
         approaches: The table that is printed, too.
         legend: What its columns are.
+        recalls: The recall of each class.
         measured: What ranks, as a person calls it.
         intervals: What the intervals are made of.
         pairs: All comparisons of two approaches.
@@ -96,6 +97,7 @@ class Page:
     to_look_at: int
     approaches: Table
     legend: Sequence[str]
+    recalls: Table
     measured: str
     intervals: str
     pairs: Table
@@ -143,6 +145,7 @@ def page(folder: Path, summary: Summary, trials: Sequence[TrialRecord], plots: M
         to_look_at=sum(check.mark == LOOK for check in checked),
         approaches=report_tables.approaches(summary),
         legend=text_table.legend(summary),
+        recalls=report_tables.recalls(summary),
         measured=summary.spec.measured,
         intervals=_intervals(summary),
         pairs=report_tables.pairs(summary),
@@ -218,10 +221,29 @@ def _inputs(summary: Summary) -> list[Named]:
     return [
         Named(name="Challenge", text=spec.challenge),
         Named(name="Images", text=_with_fingerprint(spec.dataset)),
+        *_protocol(spec),
         *(Named(name=f"Images of {name}", text=_with_fingerprint(own)) for name, own in spec.other_datasets.items()),
         *(Named(name=f"Weights of {name}", text=_with_fingerprint(own)) for name, own in spec.weights.items()),
         *([Named(name="Precision of the backbones", text=spec.precision)] if spec.weights else []),
         Named(name="Version of the training code", text=str(spec.numbers_version)),
+    ]
+
+
+def _protocol(spec: Spec) -> list[Named]:
+    """The classes, and how seeds draw from them."""
+    protocol = spec.protocol
+    each = zip(protocol.classes, protocol.shots, protocol.pool, spec.test_counts, strict=True)
+    of_classes = [f"{name} ({learn} of {pool} learn, {test} to test on)" for name, learn, pool, test in each]
+    at_most = "at most " if protocol.groups else ""
+    groups = f"{len(set(protocol.groups))} to draw from, {len(set(spec.test_groups))} to test on"
+    return [
+        Named(name="Classes", text=", ".join(of_classes)),
+        Named(
+            name="Validation images of each class",
+            text=f"{at_most}{protocol.validation} in the search, {at_most}{protocol.confirmation} for fresh seeds",
+        ),
+        *([Named(name="Groups, such as patients", text=groups)] if protocol.groups else []),
+        Named(name="Ranked by", text=spec.measured),
     ]
 
 

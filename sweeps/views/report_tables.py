@@ -10,6 +10,7 @@ from sweeps.analysis.summary import ApproachSummary, Summary
 from sweeps.core.formatting import capital, mean_sd, percent, points
 from sweeps.store.trials import TrialRecord
 from sweeps.views import text_table
+from trainables.parts.metrics import recall_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,19 @@ def approaches(summary: Summary) -> Table:
         caption=f"{capital(summary.spec.measured)} on balanced validation images in per cent, mean ± standard "
         "deviation over seeds",
         left=("weights",),
+    )
+
+
+def recalls(summary: Summary) -> Table:
+    """How often images of each class get it, best approach first."""
+    classes = summary.spec.protocol.classes
+    return Table(
+        head=["approach", *classes],
+        rows=[
+            [row.approach, *(typeset(mean_sd(row.confirmed_validation.get(name))) for name in recall_names(classes))]
+            for row in summary.approaches
+        ],
+        caption="Recall of each class on fresh seeds' validation images in per cent, mean ± standard deviation",
     )
 
 

@@ -67,9 +67,14 @@ def score(logits: np.ndarray, labels_N: np.ndarray) -> dict[str, Any]:
     }
 
 
+def recall_names(classes: Sequence[str]) -> tuple[str, ...]:
+    """What the recall of each class is called, in the order of the classes: of two, specificity and sensitivity."""
+    return ("specificity", "sensitivity") if len(classes) == 2 else tuple(f"{RECALL}{name}" for name in classes)
+
+
 def metric_names(classes: Sequence[str]) -> tuple[str, ...]:
     """What is measured of classes of these names; of more than two, the recall of each under its name."""
-    return METRICS if len(classes) == 2 else (*OF_ALL, *(f"{RECALL}{name}" for name in classes))
+    return METRICS if len(classes) == 2 else (*OF_ALL, *recall_names(classes))
 
 
 def metrics_of(result: SeedResult, classes: Sequence[str]) -> dict[str, float | None]:
