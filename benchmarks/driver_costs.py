@@ -23,7 +23,7 @@ from soak import outside
 from soak_samples import Sample, a_trial, between, of_search
 
 from sweeps.challenge1 import CHALLENGE
-from sweeps.core.seeds import SEARCH_SEEDS_FROM
+from sweeps.core.seeds import search_seeds
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.outcomes import FAILED
 from sweeps.stages.racing import Racing
@@ -112,7 +112,7 @@ def fill(journal: Journal, approach: str, history: int) -> None:
         trial = drawn.ask()
         row.suggest(trial)
         level = float(rng.uniform(0.6, 0.85))
-        results = [pretended(seed, level=level) for seed in range(SEARCH_SEEDS_FROM, SEARCH_SEEDS_FROM + SEEDS)]
+        results = [pretended(seed, level=level) for seed in search_seeds(0, SEEDS)]
         values = {result.seed: float(result.accuracy or 0) for result in results}
         study.add_trial(
             optuna.trial.create_trial(
@@ -224,7 +224,7 @@ def of_mlflow(folder: Path, trials: int) -> tuple[float, float]:
         number=0,
         state="COMPLETE",
         params=dict(row.published.params),
-        results=tuple(pretended(seed) for seed in range(SEARCH_SEEDS_FROM, SEARCH_SEEDS_FROM + SEEDS)),
+        results=tuple(pretended(seed) for seed in search_seeds(0, SEEDS)),
         reason=None,
         of_trial=None,
         started_ms=now,

@@ -12,7 +12,6 @@ import torch
 from sweeps.analysis.comparisons import compare
 from sweeps.analysis.image_error import SEEDS_ALONE, ImagesError, ImageTable, hits_of
 from sweeps.analysis.intervals import estimate
-from sweeps.core.seeds import SEARCH_SEEDS_FROM
 from sweeps.inputs.images import find_dataset
 from sweeps.store.spec import Source, Spec
 from sweeps.store.trials import CONFIRM
@@ -31,6 +30,7 @@ APPROACHES = {
 }
 # Seeds that draw from all images, and are scored on 500 others of each class, for the truth.
 TRUTH_SEEDS = 2000
+SEEDS_FROM = 1000
 # Blocks of seeds that pools take by turns: which images a seed has is another matter in each pool.
 BLOCKS = 20
 
@@ -101,7 +101,7 @@ def coverage(dataset: str, sizes: Sequence[int], pools: int, seeds: int) -> Iter
             starts = np.cumsum([0, *images.counts[:-1]])
             drawn = [rng.choice(count, size, replace=False) for count in images.counts]
             rows = np.concatenate([start + own for start, own in zip(starts, drawn, strict=True)])
-            first = SEARCH_SEEDS_FROM + seeds * (pool % BLOCKS)
+            first = SEEDS_FROM + seeds * (pool % BLOCKS)
             found = images.run(rows, protocol, range(first, first + seeds))
             for what, each in _judged(found, protocol).items():
                 judged.setdefault(what, []).append(each)
@@ -165,7 +165,7 @@ def _judged(found: Mapping[str, Sequence[SeedResult]], protocol: Protocol) -> di
 def _truth(images: Images) -> dict[str, float]:
     """The mean over all pools: seeds that draw from all images, of which each is as likely to be learned from."""
     protocol = images.protocol(images.counts)
-    seeds = range(SEARCH_SEEDS_FROM, SEARCH_SEEDS_FROM + TRUTH_SEEDS)
+    seeds = range(SEEDS_FROM, SEEDS_FROM + TRUTH_SEEDS)
     found = images.run(np.arange(sum(images.counts)), protocol, seeds)
     means = {name: float(np.mean([result.accuracy for result in results])) for name, results in found.items()}
     one, other = means.values()

@@ -21,7 +21,7 @@ from sweeps import challenge1, challenge2, reproduce
 from sweeps.core import provenance
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.errors import BadInput, path_of
-from sweeps.core.seeds import CONFIRM_SEEDS_FROM
+from sweeps.core.seeds import CONFIRM_SEEDS_FROM, is_of_a_search
 from sweeps.core.signals import exit_code
 from sweeps.engine import cluster
 from sweeps.inputs.downloads import AUTO
@@ -104,7 +104,9 @@ def rerun(asked: argparse.Namespace) -> int:
     # The test split is opened only where it was opened before.
     splits = [VALIDATION, TEST] if any(result.split == TEST for result in recorded) else [VALIDATION]
     image_sets = image_sets_of(inputs, approach, trial, splits)
-    is_fresh = asked.seed >= CONFIRM_SEEDS_FROM or any(result.seed == asked.seed for result in confirmed)
+    is_fresh = (asked.seed >= CONFIRM_SEEDS_FROM and not is_of_a_search(asked.seed)) or any(
+        result.seed == asked.seed for result in confirmed
+    )
     if is_fresh:
         image_sets[POOL] = image_sets[POOL].for_confirmation()
     prepare_worker()

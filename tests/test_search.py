@@ -22,7 +22,7 @@ from trainables.parts.protocol import VALIDATION
 def test_the_published_setting_comes_first(journal):
     task = search(journal).next_task()
     assert task.params == {"x": 0.5, "kind": "plain"}
-    assert [seed for block in task.blocks for seed in block] == list(range(1000, 1010))
+    assert [seed for block in task.blocks for seed in block] == list(range(1_000_000, 1_000_010))
     assert task.splits == (VALIDATION,)
 
 
@@ -41,7 +41,7 @@ def test_complete_trials_have_the_mean_over_all_seeds(journal):
     finish(search(journal, racing=None))
     for trial in journal.trials():
         assert trial.state == "COMPLETE"
-        expected = np.mean([accuracy(trial.params, seed) for seed in range(1000, 1010)])
+        expected = np.mean([accuracy(trial.params, seed) for seed in range(1_000_000, 1_000_010)])
         assert journal.study("a").trials[trial.number].value == pytest.approx(expected)
 
 
@@ -53,7 +53,10 @@ def test_losers_are_raced_out_and_never_ranked(journal):
     assert raced
     assert all(len(trial.results) in (3, 4, 5, 7, 9) and "raced out" in trial.reason for trial in raced)
     assert len({len(trial.results) for trial in raced}) > 1
-    full = {trial.number: np.mean([accuracy(trial.params, s) for s in range(1000, 1010)]) for trial in journal.trials()}
+    full = {
+        trial.number: np.mean([accuracy(trial.params, s) for s in range(1_000_000, 1_000_010)])
+        for trial in journal.trials()
+    }
     assert best.number == max(full, key=full.get)
     assert stage.seeds_left == 0
 
@@ -101,9 +104,9 @@ def test_all_looks_together_stop_as_many_as_is_said(points_better, share):
 
 
 def test_a_failed_seed_fails_the_trial_with_its_reason_and_the_sweep_goes_on(journal):
-    finish(search(journal), fails=lambda task, seed: "NaN" if task.trial.number == 1 and seed == 1002 else None)
+    finish(search(journal), fails=lambda task, seed: "NaN" if task.trial.number == 1 and seed == 1_000_002 else None)
     failed = journal.trials()[1]
-    assert (failed.state, failed.reason) == ("FAIL", "seed 1002: NaN")
+    assert (failed.state, failed.reason) == ("FAIL", "seed 1000002: NaN")
     assert [trial.state for trial in journal.trials()].count("FAIL") == 1
     assert len(journal.trials()) == 6
 
@@ -111,7 +114,7 @@ def test_a_failed_seed_fails_the_trial_with_its_reason_and_the_sweep_goes_on(jou
 def test_a_task_that_ends_for_no_reason_of_ours_is_run_again(journal):
     stage = search(journal, num_samples=1)
     task = stage.next_task()
-    stage.take(task, outcome(task, 1000, VALIDATION))
+    stage.take(task, outcome(task, 1_000_000, VALIDATION))
     stage.close(task)
     finish(stage)
     assert [(trial.state, len(trial.results)) for trial in journal.trials()] == [("COMPLETE", 10)]
@@ -232,7 +235,7 @@ def test_a_driver_that_died_between_giving_a_trial_up_and_ending_it(journal):
 def test_a_driver_that_died_between_a_seed_and_its_report_to_the_pruner(journal):
     stage = search(journal, num_samples=1)
     task = stage.next_task()
-    stage.take(task, outcome(task, 1000, VALIDATION))
-    task.trial.set_user_attr("seed:1001:validation", dataclasses.asdict(outcome(task, 1001, VALIDATION)))
+    stage.take(task, outcome(task, 1_000_000, VALIDATION))
+    task.trial.set_user_attr("seed:1000001:validation", dataclasses.asdict(outcome(task, 1_000_001, VALIDATION)))
     finish(search(journal, num_samples=1))
-    assert sorted(journal.study("a").trials[0].intermediate_values) == list(range(1000, 1010))
+    assert sorted(journal.study("a").trials[0].intermediate_values) == list(range(1_000_000, 1_000_010))

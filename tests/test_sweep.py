@@ -87,7 +87,7 @@ def test_every_seed_is_in_the_tables(finished):
     assert trials.groupby("approach").size().to_dict() == {"pixel_baseline": 5, "starter_cnn": 5}
     for row in trials.itertuples():
         own = rows(frame, approach=row.approach, stage="search", trial=row.trial)
-        assert own["seed"].tolist() == list(range(1000, 1000 + row.seeds))
+        assert own["seed"].tolist() == list(range(1_000_000, 1_000_000 + row.seeds))
         assert row.seeds in ((6,) if row.state == "COMPLETE" else (3, 4, 5))
         assert row.accuracy_mean == pytest.approx(own["accuracy"].mean())
     confirmed = rows(frame, stage="confirm")
@@ -198,7 +198,7 @@ def test_a_number_that_was_changed_is_noticed(finished, tmp_path):
     journal = (folder / "results/sweep/study.journal").read_text()
     changed = re.sub(r'"brier": ?0\.\d+', '"brier": 0.5', journal)
     (path / "study.journal").write_text(re.sub(r'"processor": ?"[^"]*"', '"processor": "an abacus"', changed))
-    again = run_here(tmp_path, "rerun", path, "--approach", "pixel_baseline", "--trial", 0, "--seed", 1000)
+    again = run_here(tmp_path, "rerun", path, "--approach", "pixel_baseline", "--trial", 0, "--seed", 1_000_000)
     assert again.returncode == 1
     assert again.stdout.count("DIFFERENT") == 1
     # What may be the reason.
@@ -249,7 +249,7 @@ def test_same_numbers_with_more_workers(finished, tmp_path):
         assert (both[metric] == both[f"{metric}_expected"]).all()
     for row in pd.read_csv(tmp_path / "results/sweep/trials.csv").itertuples():
         own = rows(found, approach=row.approach, stage="search", trial=row.trial)["seed"].tolist()
-        assert own == list(range(1000, 1000 + row.seeds))
+        assert own == list(range(1_000_000, 1_000_000 + row.seeds))
         assert row.seeds in ((6,) if row.state == "COMPLETE" else (3, 4, 5))
     assert not found.duplicated(["approach", "stage", "trial", "seed", "split"]).any()
     trials = pd.read_csv(tmp_path / "results/sweep/trials.csv")

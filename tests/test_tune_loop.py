@@ -175,11 +175,11 @@ def test_every_kind_of_failure_is_in_the_journal_and_the_sweep_goes_on(journal, 
         "always_dies": "FAIL",
         "fine_too": "COMPLETE",
     }
-    assert found["raises/search"].reason.startswith("seed 1000: RuntimeError: no luck")
+    assert found["raises/search"].reason.startswith("seed 1000000: RuntimeError: no luck")
     assert "not finite" in found["diverges/search"].reason
     assert found["always_dies/search"].reason == "its worker was lost 3 times"
     assert (tmp_path / "died").exists()
-    assert seeds_of(found["dies_once/search"]) == list(range(1000, 1006))
+    assert seeds_of(found["dies_once/search"]) == list(range(1_000_000, 1_000_006))
     same = [found[f"{name}/search"].values("brier").tolist() for name in ("fine", "dies_once", "fine_too")]
     assert same[0] == same[1] == same[2]
     assert capfd.readouterr() == ("", "")
@@ -191,7 +191,7 @@ def test_what_hangs_past_the_limit_or_wants_too_much_memory_fails_and_the_sweep_
     too_long = "a seed took longer than 3 s (--seed-timeout)"
     assert (found["sleep/search"].state, found["sleep/search"].reason) == ("FAIL", too_long)
     assert (found["stop/search"].state, found["stop/search"].reason) == ("FAIL", too_long)
-    assert found["allocate/search"].reason.startswith("seed 1000: MemoryError: Unable to allocate 256. TiB")
+    assert found["allocate/search"].reason.startswith("seed 1000000: MemoryError: Unable to allocate 256. TiB")
     assert found["fine/search"].state == "COMPLETE"
     assert capfd.readouterr() == ("", "")
 

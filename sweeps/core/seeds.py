@@ -1,15 +1,31 @@
 """Which seeds are whose.
 
-The study's, the search's and the confirmation's seeds lie in blocks that never mix, since none of the three has more
-than `MOST_SEEDS` seeds.
+Blocks of at most `MOST_SEEDS` seeds that never mix: the study's, the confirmation's, the decision's, and one for each
+`--search-seed`, so that the difficulty of one block of seeds is not in every search.
 """
 
 from __future__ import annotations
 
-STUDY_SEEDS_FROM = 0
-SEARCH_SEEDS_FROM = 1000
-CONFIRM_SEEDS_FROM = 2000
 MOST_SEEDS = 1000
+STUDY_SEEDS_FROM = 0
+CONFIRM_SEEDS_FROM = 2000
+DECISION_SEEDS_FROM = 6000
+SEARCH_SEEDS_FROM = 1_000_000
+# NumPy takes seeds below 2^32.
+MOST_SEARCH_SEED = 4_000_000
 
-assert STUDY_SEEDS_FROM + MOST_SEEDS <= SEARCH_SEEDS_FROM
-assert SEARCH_SEEDS_FROM + MOST_SEEDS <= CONFIRM_SEEDS_FROM
+assert STUDY_SEEDS_FROM + MOST_SEEDS <= CONFIRM_SEEDS_FROM
+assert CONFIRM_SEEDS_FROM + MOST_SEEDS <= DECISION_SEEDS_FROM
+assert DECISION_SEEDS_FROM + MOST_SEEDS <= SEARCH_SEEDS_FROM
+assert SEARCH_SEEDS_FROM + (MOST_SEARCH_SEED + 1) * MOST_SEEDS <= 2**32
+
+
+def search_seeds(search_seed: int, number: int) -> range:
+    """The first seeds of a search's block: the same for all its approaches, others for any other `--search-seed`."""
+    first = SEARCH_SEEDS_FROM + MOST_SEEDS * search_seed
+    return range(first, first + number)
+
+
+def is_of_a_search(seed: int) -> bool:
+    """Whether the seed lies in some search's block."""
+    return seed >= SEARCH_SEEDS_FROM

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sweeps.core.challenge import Challenge
-from sweeps.core.seeds import MOST_SEEDS
+from sweeps.core.seeds import MOST_SEARCH_SEED, MOST_SEEDS
 from sweeps.inputs.image_folders import SIZES_PX
 from sweeps.inputs.images import MEDMNIST
 from sweeps.run.option_types import (
@@ -283,8 +283,8 @@ class SweepOptions(Options):
     )
     search_seed: int = _option(
         0,
-        "number that starts the search's own random draws",
-        read=whole_number(0, 2**32 - 1),
+        "number that says on which block of seeds the search runs, and that starts its own random draws",
+        read=whole_number(0, MOST_SEARCH_SEED),
         metavar="N",
         is_remembered=True,
     )

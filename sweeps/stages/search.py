@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sweeps.core.challenge import Approach
 from sweeps.core.formatting import percent
 from sweeps.core.progress import say
-from sweeps.core.seeds import SEARCH_SEEDS_FROM
+from sweeps.core.seeds import search_seeds
 from sweeps.stages import taking_up
 from sweeps.stages.outcomes import Back, Outcome, outcome_of
 from sweeps.stages.racing import Racing
@@ -62,7 +62,7 @@ class SearchStage(Stage):
             on_closed: Told of each finished trial.
             num_samples: Configurations of each approach, those in the journal included.
             seeds: Seeds of each configuration.
-            search_seed: Start of the sampler's own randomness.
+            search_seed: It says which block of seeds is used, and starts the sampler's own randomness.
             time_budget: Seconds after which no configuration is started any more; None is without end.
             racing: When losing configurations are stopped; None is never.
             sampler: What suggests configurations, given search seed, approach and number of the configuration.
@@ -73,7 +73,8 @@ class SearchStage(Stage):
         self.looks = racing.looks(seeds) if racing else []
         # A block ends at each look, since a worker can be stopped only between two blocks.
         ends = [0, *self.looks, seeds]
-        self.blocks = [list(range(SEARCH_SEEDS_FROM + a, SEARCH_SEEDS_FROM + b)) for a, b in pairwise(ends)]
+        block = search_seeds(search_seed, seeds)
+        self.blocks = [list(block[a:b]) for a, b in pairwise(ends)]
         self.search_seed = search_seed
         self.deadline = None if time_budget is None else time.monotonic() + time_budget
         self.sampler = sampler

@@ -16,7 +16,7 @@ from sweeps.analysis.shot_verdict import shot_verdict
 from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import verdict
 from sweeps.core.commands import rerun_command
-from sweeps.core.seeds import CONFIRM_SEEDS_FROM, SEARCH_SEEDS_FROM
+from sweeps.core.seeds import CONFIRM_SEEDS_FROM, search_seeds
 from sweeps.store.journal import JOURNAL
 from sweeps.store.spec import Source, Spec, Start
 from sweeps.store.trials import TrialRecord
@@ -254,8 +254,8 @@ def _with_fingerprint(source: Source) -> str:
 def _seeds(summary: Summary) -> list[Named]:
     """Which seeds there were, and how many configurations."""
     spec = summary.spec
-    last = SEARCH_SEEDS_FROM + (spec.seeds or 0) - 1
-    searched = f"{SEARCH_SEEDS_FROM} to {last}, the same for every configuration"
+    block = search_seeds(spec.search_seed or 0, spec.seeds or 1)
+    searched = f"{block[0]} to {block[-1]}, the same for every configuration; another --search-seed has others"
     fresh = max((row.confirmed.n for row in summary.approaches if row.confirmed), default=0)
     confirmed = (
         f"{CONFIRM_SEEDS_FROM} to {CONFIRM_SEEDS_FROM + fresh - 1}, for the best configuration of each approach, on "
@@ -302,7 +302,7 @@ def _commands(folder: Path, summary: Summary) -> list[Named]:
         commands.append(Named(name="See how many images you would need", text=curve))
     best = summary.approaches[0] if summary.approaches else None
     if best and best.best_trial is not None:
-        seed = CONFIRM_SEEDS_FROM if best.confirmed else SEARCH_SEEDS_FROM
+        seed = CONFIRM_SEEDS_FROM if best.confirmed else search_seeds(summary.spec.search_seed or 0, 1)[0]
         rerun = rerun_command(folder, best.approach, best.best_trial, seed)
         commands.append(Named(name="Train one seed of the best configuration again and compare", text=rerun))
     commands.append(Named(name="See every run in MLflow", text=ui_command(last.tracking_uri)))
