@@ -79,7 +79,9 @@ class Laboratory:
             )
             while not stage.is_finished():
                 task = stage.next_task()
-                assert task is not None
+                if task is None:
+                    # A space without more.
+                    continue
                 for block in task.blocks:
                     for seed in block:
                         stage.take(task, self.seed(task.params, seed))

@@ -79,4 +79,6 @@ def work(stage, task, fails=lambda task, seed: None, stop_after=None):
 
 def finish(stage, **how):
     while not stage.is_finished():
-        work(stage, stage.next_task(), **how)
+        # None where a search got repeats alone.
+        if task := stage.next_task():
+            work(stage, task, **how)

@@ -33,8 +33,8 @@ def trial(journal, seeds=3, fails=False, reason=None):
         (Back.ENDED, {"seeds_left": 0}, outcomes.COMPLETE, None),
         (Back.LOST, {"seeds_left": 0, "attempts": MOST_ATTEMPTS}, outcomes.COMPLETE, None),
         (Back.TAKEN_UP, {"seeds_left": 0}, outcomes.COMPLETE, None),
-        (Back.ENDED, {"seeds_left": 7, "is_raced_out": True}, outcomes.RACED_OUT, RACED_OUT.reason),
-        (Back.TAKEN_UP, {"seeds_left": 7, "is_raced_out": True}, outcomes.RACED_OUT, RACED_OUT.reason),
+        (Back.ENDED, {"seeds_left": 7, "raced_out": RACED_OUT}, outcomes.RACED_OUT, RACED_OUT.reason),
+        (Back.TAKEN_UP, {"seeds_left": 7, "raced_out": RACED_OUT}, outcomes.RACED_OUT, RACED_OUT.reason),
         (Back.EXPIRED, {"seeds_left": 7, "why": "too long"}, outcomes.EXPIRED, "too long"),
         (Back.ENDED, {"seeds_left": 7, "attempts": 1}, outcomes.LOST, None),
         (Back.LOST, {"seeds_left": 7, "attempts": MOST_ATTEMPTS - 1}, outcomes.LOST, None),
@@ -55,7 +55,7 @@ def test_what_becomes_of_a_trial_without_a_failure(journal, how, more, row, reas
 @pytest.mark.parametrize("how", Back)
 @pytest.mark.parametrize("more", [{"seeds_left": 0}, {"seeds_left": 7, "attempts": MOST_ATTEMPTS, "why": "fire"}])
 def test_a_failed_seed_outweighs_all_else(journal, how, more):
-    found = outcome_of(trial(journal, fails=True, reason="an earlier one"), how, is_raced_out=True, **more)
+    found = outcome_of(trial(journal, fails=True, reason="an earlier one"), how, raced_out=RACED_OUT, **more)
     assert found == outcomes.FAILED.because("seed 1002: no luck")
 
 
@@ -75,6 +75,7 @@ def test_every_row_has_one_state_of_optuna_and_only_failures_count_as_such():
     assert {name: row.state for name, row in rows.items()} == {
         "COMPLETE": TrialState.COMPLETE,
         "RACED_OUT": TrialState.PRUNED,
+        "NOTHING_NEW": TrialState.PRUNED,
         "FAILED": TrialState.FAIL,
         "EXPIRED": TrialState.FAIL,
         "GIVEN_UP": TrialState.FAIL,

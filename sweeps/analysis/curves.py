@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sweeps.store.trials import CONFIRM, CURVE, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, CURVE, REPEAT, TrialRecord, searched
 from trainables.parts.protocol import VALIDATION
 
 
@@ -29,13 +29,14 @@ class Point:
 
 
 def history(trials: Iterable[TrialRecord], approach: str) -> list[Point]:
-    """The approach's search in the order in which its configurations were suggested."""
-    return _walk(sorted(searched(trials, approach), key=lambda trial: trial.number))
+    """The approach's search in the order in which its configurations were first suggested."""
+    tried = [trial for trial in searched(trials, approach) if trial.state != REPEAT]
+    return _walk(sorted(tried, key=lambda trial: trial.number))
 
 
 def spending(trials: Iterable[TrialRecord], approach: str) -> list[Point]:
     """The approach's search in the order in which its configurations ended, which is when their seconds were spent."""
-    ended = [trial for trial in searched(trials, approach) if trial.ended_ms is not None]
+    ended = [trial for trial in searched(trials, approach) if trial.ended_ms is not None and trial.state != REPEAT]
     return _walk(sorted(ended, key=lambda trial: (trial.ended_ms, trial.number)))
 
 

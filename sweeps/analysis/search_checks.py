@@ -12,6 +12,7 @@ from sweeps.analysis.check import FINE, KNOW, LOOK, Check, CheckedSweep, look_or
 from sweeps.analysis.comparisons import ERROR
 from sweeps.analysis.curves import history
 from sweeps.analysis.ranges import place_in_range
+from sweeps.analysis.summary import ApproachSummary
 from sweeps.core.errors import first_line
 from sweeps.core.formatting import percent, points, readable
 from sweeps.store.trials import CONFIRM, CURVE, SEARCH, TrialRecord
@@ -76,7 +77,7 @@ def _place(trial: TrialRecord, name: str) -> float | None:
 def improving(sweep: CheckedSweep) -> Check:
     """Searches that found something better in their last fifth."""
     gains = []
-    for row in sweep.rows:
+    for row in _extendable(sweep):
         found = [point for point in history(sweep.trials, row.approach) if point.state != "RUNNING"]
         last = math.ceil(LAST_PART * len(found))
         before = found[-last - 1].incumbent if len(found) > last else None
@@ -93,16 +94,25 @@ def improving(sweep: CheckedSweep) -> Check:
     return look_or_fine("End of the search", trouble, fine)
 
 
+def _extendable(sweep: CheckedSweep) -> list[ApproachSummary]:
+    """The approaches whose search a larger --num-samples would extend."""
+    return [row for row in sweep.rows if not row.configurations.is_all]
+
+
 def few_tried(sweep: CheckedSweep) -> Check:
     """Searches that were too short to choose from."""
-    few = [f"{row.approach} {row.configurations.tried}" for row in sweep.rows if row.configurations.tried < FEW_TRIED]
+    few = [
+        f"{row.approach} {row.configurations.tried}"
+        for row in _extendable(sweep)
+        if row.configurations.tried < FEW_TRIED
+    ]
     trouble = (
         f"Fewer than {FEW_TRIED} configurations complete or raced out: {', '.join(few)}. Extend the search with a "
         "larger --num-samples."
         if few
         else ""
     )
-    fine = f"Every approach has at least {FEW_TRIED} configurations, complete or raced out."
+    fine = f"Every approach has at least {FEW_TRIED} configurations, complete or raced out, or all that its space has."
     return look_or_fine("Size of the search", trouble, fine)
 
 

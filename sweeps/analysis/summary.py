@@ -20,20 +20,27 @@ from sweeps.analysis.shot_curve import ShotCurve, shot_curve
 from sweeps.core.challenge import Approach
 from sweeps.core.provenance import without_password
 from sweeps.stages.ranking import best_complete, confirmed_results, fresh_scores
+from sweeps.stages.repeats import has_no_more
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec, Start, Stored
-from sweeps.store.trials import CONFIRM, CURVE, SEARCH, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, CURVE, REPEAT, SEARCH, TrialRecord, searched
 from trainables.parts.protocol import TEST, VALIDATION
 from trainables.parts.results import SeedResult
 
 
 class Configurations(Stored):
-    """How many configurations a search has, by how they ended."""
+    """How many distinct configurations a search has, by how they ended.
+
+    `repeats` were suggested again and not trained again; they count in no other number. `is_all` says that the search
+    ended before it had as many as were asked for, since its space gave nothing but repeats.
+    """
 
     complete: int
     raced_out: int
     failed: int
     unfinished: int
+    repeats: int = 0
+    is_all: bool = False
 
     @property
     def tried(self) -> int:
@@ -233,6 +240,8 @@ def _summarise(
             raced_out=states.count("PRUNED"),
             failed=states.count("FAIL"),
             unfinished=states.count("RUNNING"),
+            repeats=states.count(REPEAT),
+            is_all=has_no_more(own, name),
         ),
         stopped=stopped,
         best_trial=best.number if best else None,

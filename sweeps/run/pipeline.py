@@ -22,6 +22,7 @@ from sweeps.run.prepare import prepare
 from sweeps.run.workers import Workers
 from sweeps.store.journal import Journal
 from sweeps.store.spec import OptionValue, Start
+from sweeps.store.trials import REPEAT
 from sweeps.tracking import location, sweep_run
 from sweeps.tracking.tracker import Tracker
 from sweeps.views import console
@@ -136,7 +137,7 @@ class Pipeline(Generic[AnyOptions]):
     def _push_earlier(self, journal: Journal, tracker: Tracker) -> None:
         """Give MLflow what earlier starts finished; it is written only where it lacks."""
         for trial in journal.trials():
-            if trial.state != "RUNNING":
+            if trial.state not in ("RUNNING", REPEAT):
                 tracker.push(trial)
 
     @property

@@ -12,6 +12,8 @@ from sweeps.inputs.inputs import Inputs
 from sweeps.run import plan_of_images, shot_curve
 from sweeps.run.options import SweepOptions
 from sweeps.stages.racing import Racing
+from sweeps.stages.repeats import has_no_more
+from sweeps.store.trials import REPEAT, TrialRecord
 from sweeps.views.text_table import aligned
 from trainables.parts.protocol import Protocol
 
@@ -42,10 +44,30 @@ class Work:
     savings: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """What a search has in the journal: distinct configurations, repeats, and whether its space has no more."""
+
+    distinct: int = 0
+    repeats: int = 0
+    is_all: bool = False
+
+    @classmethod
+    def of(cls, trials: Sequence[TrialRecord]) -> Begun:
+        """Of the trials of one approach's search."""
+        repeats = sum(trial.state == REPEAT for trial in trials)
+        is_all = bool(trials) and has_no_more(trials, trials[0].approach)
+        return cls(distinct=len(trials) - repeats, repeats=repeats, is_all=is_all)
+
+    def is_short_of(self, num_samples: int) -> bool:
+        """Whether more configurations are to come."""
+        return self.distinct < num_samples and not self.is_all
+
+
 def of_sweep(
     options: SweepOptions,
     approaches: Sequence[Approach],
-    begun: Mapping[str, int],
+    begun: Mapping[str, Begun],
     racing: Racing | None,
     protocol: Protocol,
 ) -> Work:
@@ -56,14 +78,15 @@ def of_sweep(
     rows = []
     cpu_seconds = 0.0
     for approach in approaches:
-        configurations = max(options.num_samples - begun.get(approach.name, 0), 0)
+        had = begun.get(approach.name, Begun())
+        configurations = options.num_samples - had.distinct if had.is_short_of(options.num_samples) else 0
         search = configurations * options.seeds
         seconds = (search + of_winner) * approach.seconds_per_seed
         cpu_seconds += seconds
         rows.append(
             {
                 "approach": approach.name,
-                "configurations": f"{configurations}" + (f" more (of {options.num_samples})" if begun else ""),
+                "configurations": f"{configurations}" + (_more(had, options.num_samples) if begun else ""),
                 "seeds each": str(options.seeds),
                 "fresh seeds": str(options.confirm_seeds) + (f" x {1 + len(more_shots)}" if more_shots else ""),
                 "on one CPU": f"about {duration(seconds)}",
@@ -81,6 +104,14 @@ def of_sweep(
         limits=f", or what starts within {duration(options.time_budget)}" if options.time_budget else "",
         savings="; racing will save some of it" if looks else "",
     )
+
+
+def _more(had: Begun, num_samples: int) -> str:
+    """What stands behind the number of configurations that are still to come."""
+    if had.is_all and had.distinct < num_samples:
+        return f" more ({had.distinct} distinct of {num_samples}: there are no others)"
+    repeats = f"; {had.repeats} repeats were not trained" if had.repeats else ""
+    return f" more (of {num_samples}{repeats})"
 
 
 def text(

@@ -21,6 +21,7 @@ from sweeps.stages.search import SearchStage
 from sweeps.stages.shot_curve import ShotCurveStage
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec
+from sweeps.store.trials import searched
 from sweeps.tracking import sweep_run
 from sweeps.views import console, report
 from sweeps.views.report_page import HTML
@@ -68,7 +69,7 @@ def _check(prepared: Prepared[SweepOptions]) -> None:
 
 
 def _work(racing: Racing | None, prepared: Prepared[SweepOptions], journal: Journal | None) -> plan.Work:
-    begun = _begun(journal) if journal else {}
+    begun = begun_in(journal) if journal else {}
     return plan.of_sweep(prepared.options, prepared.approaches, begun, racing, prepared.spec.protocol)
 
 
@@ -121,9 +122,11 @@ def _ways_on(prepared: Prepared[SweepOptions], journal: Journal) -> Iterator[str
     numbers = usual_numbers(prepared.spec.protocol)
     if numbers and not options.shot_curve:
         yield f"Labels  {prepared.resume_command} --shot-curve {' '.join(map(str, numbers))}"
-    begun = _begun(journal)
+    begun = begun_in(journal)
     short = [
-        name for name in options.approaches if begun.get(name, 0) < options.num_samples and not journal.stopped(name)
+        name
+        for name in options.approaches
+        if begun.get(name, plan.Begun()).is_short_of(options.num_samples) and not journal.stopped(name)
     ]
     if short:
         yield (
@@ -132,6 +135,7 @@ def _ways_on(prepared: Prepared[SweepOptions], journal: Journal) -> Iterator[str
         )
 
 
-def _begun(journal: Journal) -> dict[str, int]:
+def begun_in(journal: Journal) -> dict[str, plan.Begun]:
     """Configurations in the journal, by approach."""
-    return {name: len(journal.study(name).get_trials(deepcopy=False)) for name in journal.approaches()}
+    trials = journal.trials()
+    return {name: plan.Begun.of(searched(trials, name)) for name in journal.approaches()}

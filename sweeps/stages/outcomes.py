@@ -10,6 +10,8 @@ from optuna.trial import Trial, TrialState
 from sweeps.stages.tasks import failure
 from sweeps.store.trials import REASON
 
+# What the reason of a trial that was stopped at a look begins with.
+RACED = "raced out"
 # A task whose worker was lost this often, without a seed finished in between, is given up.
 MOST_ATTEMPTS = 3
 
@@ -55,10 +57,11 @@ class Outcome:
 
 
 COMPLETE = Outcome(state=TrialState.COMPLETE)
-RACED_OUT = Outcome(state=TrialState.PRUNED, reason="raced out: worse than the best so far")
+RACED_OUT = Outcome(state=TrialState.PRUNED, reason=f"{RACED}: worse than the best so far")
+NOTHING_NEW = Outcome(state=TrialState.PRUNED, reason=f"{RACED}: the same results")
 FAILED = Outcome(state=TrialState.FAIL, is_failure=True)
 EXPIRED = Outcome(state=TrialState.FAIL, is_failure=True)
-GIVEN_UP = Outcome(state=TrialState.FAIL, is_failure=True, is_loss=True)
+GIVEN_UP = Outcome(state=TrialState.FAIL, is_failure=True, is_loss=True, reason="its worker was lost")
 # Another task of the trial, or a driver that died before it could end the trial, has noted the reason.
 ENDED_BEFORE = Outcome(state=TrialState.FAIL, is_failure=True)
 # No task of it came back: a stage ends it, since its configuration is the winner no more.
@@ -69,7 +72,7 @@ TAKEN_UP = Outcome(state=TrialState.RUNNING)
 
 
 def outcome_of(
-    trial: Trial, back: Back, *, seeds_left: int, attempts: int = 0, is_raced_out: bool = False, why: str = ""
+    trial: Trial, back: Back, *, seeds_left: int, attempts: int = 0, raced_out: Outcome | None = None, why: str = ""
 ) -> Outcome:
     """Decide what becomes of a trial whose task came back. The first that holds counts.
 
@@ -78,7 +81,7 @@ def outcome_of(
         back: Why the task came back.
         seeds_left: How many seeds of the task the journal lacks.
         attempts: How often the task's worker was lost since a seed of it finished, this time included.
-        is_raced_out: Whether the trial was stopped as losing.
+        raced_out: How the trial ends since it was stopped at a look; None if it was not.
         why: What is known of a worker's death, or the reason for which a task expired.
     """
     failed, noted = failure(trial), trial.user_attrs.get(REASON)
@@ -86,10 +89,10 @@ def outcome_of(
         return FAILED.because(f"seed {failed.seed}: {failed.error}")
     if back is Back.EXPIRED:
         return EXPIRED.because(why)
-    if noted and noted != RACED_OUT.reason:
+    if noted and not noted.startswith(RACED):
         return ENDED_BEFORE.because(noted)
-    if is_raced_out:
-        return RACED_OUT
+    if raced_out is not None:
+        return raced_out
     if not seeds_left:
         return COMPLETE
     if back is Back.TAKEN_UP:
@@ -97,7 +100,12 @@ def outcome_of(
     # Also a task that ended for no reason of ours.
     if attempts < MOST_ATTEMPTS:
         return LOST
-    return GIVEN_UP.because(f"its worker was lost {attempts} times{in_brackets(why)}")
+    return GIVEN_UP.because(f"{GIVEN_UP.reason} {attempts} times{in_brackets(why)}")
+
+
+def is_given_up(reason: str | None) -> bool:
+    """Whether a trial that ended with this reason was given up since its workers were lost."""
+    return reason is not None and reason.startswith(GIVEN_UP.reason or "")
 
 
 def in_brackets(why: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
-from optuna.samplers import BaseSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FixedTrial, Trial
 
 from sweeps.core.challenge import Approach
@@ -30,6 +30,11 @@ def tpe(search_seed: int, approach: str, number: int) -> BaseSampler:
         constant_liar=True,  # Workers running at the same time must not all get the same suggestion.
         constraints_func=None,
     )
+
+
+def at_random(search_seed: int, approach: str, number: int) -> BaseSampler:
+    """Draws that no earlier configuration has a say in."""
+    return RandomSampler(seed=sampler_seed(search_seed, approach, number))
 
 
 def replayed(approach: Approach, params: Mapping[str, Any]) -> tuple[FixedTrial, str | None]:

@@ -44,8 +44,8 @@ class Stage:
         }
         self.waiting: deque[Task] = deque()
         self.live: list[Task] = []
-        # What was stopped as losing, as (approach, trial number).
-        self.raced_out: set[tuple[str, int]] = set()
+        # What was stopped at a look, as (approach, trial number), and how that ends it.
+        self.raced_out: dict[tuple[str, int], Outcome] = {}
         self._lost_workers = LostWorkers()
 
     @property
@@ -127,7 +127,7 @@ class Stage:
             back,
             seeds_left=left.seeds,
             attempts=left.attempts,
-            is_raced_out=(task.approach, task.trial.number) in self.raced_out,
+            raced_out=self.raced_out.get((task.approach, task.trial.number)),
             why=why,
         )
         if outcome.is_loss or back is Back.LOST:

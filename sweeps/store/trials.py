@@ -20,14 +20,19 @@ STAGES = (SEARCH, CONFIRM, CURVE)
 FRESH = (CONFIRM, CURVE)
 # What a trial's attributes hold besides its seeds: why it ended; which search trial's configuration it is; how many
 # seeds it is to have, where that is no option; from how many images of each class it learns, where not from as many as
-# the protocol says.
-REASON, OF_TRIAL, SEEDS_WANTED, SHOTS = "reason", "of_trial", "seeds", "shots"
+# the protocol says; which earlier search trial has the same parameters, where it was not trained for that.
+REASON, OF_TRIAL, SEEDS_WANTED, SHOTS, REPEAT_OF = "reason", "of_trial", "seeds", "shots", "repeat_of"
+# The state of such a trial in its record; Optuna's own is FAIL.
+REPEAT = "REPEAT"
 _SEED = "seed:"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
-    """One configuration as the journal has it. `state` is Optuna's: RUNNING, COMPLETE, PRUNED (raced out) or FAIL.
+    """One configuration as the journal has it.
+
+    `state` is Optuna's: RUNNING, COMPLETE, PRUNED (raced out) or FAIL; or REPEAT, of one that was suggested again and
+    not trained again.
 
     In the stages after the search `of_trial` is the number of the search trial whose configuration this is, and in the
     shot curve `shots` are the images of each class that it learned from. `distributions` are the ranges that the
@@ -106,7 +111,7 @@ def trial_record(approach: str, stage: str, trial: FrozenTrial, ranked_by: str =
         approach=approach,
         stage=stage,
         number=trial.number,
-        state=trial.state.name,
+        state=REPEAT if REPEAT_OF in trial.user_attrs else trial.state.name,
         params=dict(trial.params),
         results=seeds_of(trial.user_attrs),
         reason=trial.user_attrs.get(REASON),

@@ -123,6 +123,7 @@ def _troubles(summary: Summary) -> Iterator[str]:
     unfinished = sum(row.configurations.unfinished for row in summary.approaches)
     if unfinished:
         yield f"{unfinished} configurations are not finished and not ranked."
+    yield from text_table.repeated(summary)
     for row in summary.approaches:
         if row.stopped:
             yield f"{row.approach} was {row.stopped}"

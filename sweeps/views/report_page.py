@@ -267,7 +267,18 @@ def _seeds(summary: Summary) -> list[Named]:
         Named(name="Fresh seeds", text=confirmed if fresh else "none yet"),
         *([Named(name="Seed of the sampler", text=str(spec.search_seed))] if spec.search_seed is not None else []),
         *([Named(name="Configurations per approach", text=str(asked))] if asked else []),
+        *_repeats(summary),
     ]
+
+
+def _repeats(summary: Summary) -> list[Named]:
+    """What was suggested again, where anything was."""
+    counts = {row.approach: row.configurations for row in summary.approaches if row.configurations.repeats}
+    if not counts:
+        return []
+    by = ", ".join(f"{name} {count.repeats} (besides {count.begun} distinct)" for name, count in counts.items())
+    text = " ".join([f"{by}.", *text_table.repeated(summary)])
+    return [Named(name="Configurations suggested again, and not trained again", text=text)]
 
 
 def _start(start: Start) -> StartText:

@@ -68,9 +68,21 @@ def _printed_row(row: ApproachSummary, *, is_of_the_study: bool) -> dict[str, st
             if is_of_the_study
             else {"at the start": at_start}
         ),
-        "complete/raced/failed": f"{count.complete}/{count.raced_out}/{count.failed}",
+        "complete/raced/failed": f"{count.complete}/{count.raced_out}/{count.failed}"
+        + (f" ({count.repeats} repeated)" if count.repeats else ""),
         "seconds/seed": f"{row.seconds_per_seed:.2f}" if row.seconds_per_seed is not None else "",
     }
+
+
+def repeated(summary: Summary) -> list[str]:
+    """Searches whose space gave fewer distinct configurations than were asked for, in a sentence each."""
+    asked = summary.starts[-1].num_samples
+    counts = {row.approach: row.configurations for row in summary.approaches}
+    return [
+        f"{name} has {count.begun} distinct configurations of {asked}: its space seems to have no more."
+        for name, count in counts.items()
+        if count.is_all and count.begun < asked
+    ]
 
 
 def published(number: PublishedNumber | None) -> str:
