@@ -30,6 +30,7 @@ from sweeps.inputs.weights import RANDOM
 from sweeps.rerun import challenge_of, image_sets_of, inputs_of
 from sweeps.stages.ranking import best_complete
 from sweeps.store.journal import Journal
+from sweeps.store.openings import Openings
 from sweeps.store.trials import TrialRecord, searched
 from sweeps.views.text_table import aligned
 from trainables.parts.datasets import BREASTMNIST, PHANTOM
@@ -79,6 +80,9 @@ def measured(approach: Approach, best: TrialRecord, inputs: Inputs, asked: argpa
     """The configuration on the block, seeds in several processes."""
     splits = [VALIDATION, TEST] if asked.test else [VALIDATION]
     images = image_sets_of(inputs, approach, best, splits)
+    if asked.test:
+        # Before there is a number to see; one that the sweep has opened is not counted again.
+        Openings(Journal(asked.folder, write=False)).note(name, best.number, best.params)
     weights = inputs.weights_to_train([approach])
     seeds = range(asked.first, asked.first + asked.seeds)
     found = joblib.Parallel(n_jobs=asked.processes)(

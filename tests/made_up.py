@@ -96,6 +96,8 @@ def changed(stored, more):
 class MadeUp:
     """What `summarise` asks of a journal, from trials that a test makes."""
 
+    id = "made-up"
+
     def __init__(self, trials, spec=None, starts=(START,), stopped=None):
         self._stopped = stopped or {}
         self._trials, self.spec, self.starts = list(trials), changed(SPEC, spec), tuple(starts)

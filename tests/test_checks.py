@@ -49,7 +49,7 @@ def test_a_clean_journal_has_nothing_to_look_at():
     trials = clean()
     made = checks(found(trials), trials)
     assert [each.title for each in made if each.mark == LOOK] == []
-    assert [each.title for each in made if each.mark == KNOW] == ["What the intervals cover"]
+    assert [each.title for each in made if each.mark == KNOW] == ["Test split", "What the intervals cover"]
     assert all(each.text.endswith(".") for each in made)
 
 
@@ -245,7 +245,7 @@ def test_a_test_split_that_was_opened_again():
     trials = [*clean(), trial(1, 0.8, approach="b", stage="confirm", seeds=8, of_trial=2)]
     finding = check(trials, "Test split")
     assert finding.mark == LOOK
-    assert "b 2 times" in finding.text
+    assert finding.items == ("b: for 2 configurations, as an extended search found a new best one",)
 
 
 def test_one_approach_alone():

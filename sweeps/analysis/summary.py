@@ -16,6 +16,7 @@ from sweeps.analysis import caveats
 from sweeps.analysis.comparisons import Comparison, compare_all
 from sweeps.analysis.image_error import hits_of
 from sweeps.analysis.intervals import Estimate, estimates, score
+from sweeps.analysis.openings import SplitOpenings, split_openings
 from sweeps.analysis.shot_curve import ShotCurve, shot_curve
 from sweeps.core.challenge import Approach
 from sweeps.core.provenance import without_password
@@ -139,6 +140,7 @@ class Summary(Stored):
         baseline: The plain baseline's name, if the challenge has one.
         approaches: Those that are confirmed first, best first.
         comparisons: Of all pairs of confirmed approaches, clearest first.
+        openings: Of the test split of these images, by all sweeps of the results folder.
         shot_curve: What the best configurations make of other numbers of images to learn from, if that was asked for.
     """
 
@@ -149,6 +151,7 @@ class Summary(Stored):
     baseline: str | None
     approaches: tuple[ApproachSummary, ...]
     comparisons: tuple[Comparison, ...]
+    openings: SplitOpenings = SplitOpenings(here=0)
     shot_curve: ShotCurve | None = None
 
     @property
@@ -175,6 +178,7 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
         baseline=next((approach.name for approach in approaches if approach.is_baseline), None),
         approaches=tuple(rows),
         comparisons=tuple(comparisons),
+        openings=split_openings(journal, trials),
         shot_curve=shot_curve(trials, winners, wanted, spec, comparisons),
     )
 

@@ -21,6 +21,7 @@ from sweeps.run.options import AnyOptions
 from sweeps.run.prepare import prepare
 from sweeps.run.workers import Workers
 from sweeps.store.journal import Journal
+from sweeps.store.openings import Openings
 from sweeps.store.spec import OptionValue, Start
 from sweeps.store.trials import REPEAT
 from sweeps.tracking import location, sweep_run
@@ -79,6 +80,7 @@ class Pipeline(Generic[AnyOptions]):
             self._announce(journal, workers)
             journal.begin(prepared.whole_spec, self._start())
             self.signals.last_words = self._how_to_go_on
+            Openings(journal).note_all(journal.trials())
             tracker = self._tracker(journal)
             self._push_earlier(journal, tracker)
             for planned in self.command.stages(prepared, journal, tracker.push):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sweeps.analysis.caveats import with_warnings
+from sweeps.analysis.openings import in_words
 from sweeps.analysis.summary import ApproachSummary, Summary
 from sweeps.analysis.verdict import BETTER, UNDECIDED, WORSE, verdict, versus
 from sweeps.core.challenge import Approach, Challenge
@@ -74,6 +75,7 @@ def sweep_text(summary: Summary, folder: Path) -> str:
         *shot_tables.printed(summary, WIDTH),
         *_winner(summary.approaches[0], folder),
         *against_baseline(summary),
+        *_openings(summary),
         *_troubles(summary),
     ]
     return "\n".join(lines).rstrip()
@@ -116,6 +118,13 @@ def against_baseline(summary: Summary) -> list[str]:
             text = f"{word + ':':<21}{', '.join(texts)}"
             lines += textwrap.wrap(text, 110, initial_indent="      ", subsequent_indent=" " * 27)
     return [*lines, ""]
+
+
+def _openings(summary: Summary) -> list[str]:
+    """How often the test split of these images was opened, where that was more than once."""
+    if summary.openings.is_synthetic or summary.openings.total < 2:
+        return []
+    return [*textwrap.wrap(in_words(summary.openings), WIDTH), ""]
 
 
 def _troubles(summary: Summary) -> Iterator[str]:
