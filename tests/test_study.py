@@ -13,9 +13,17 @@ from pretended import accuracy, finish, search
 from refusals import refused
 from search_spaces.published.settings import Setting
 from studied import ONE, OTHER_NUMBER, STUDIED, STUDY_SPEC, TWO, UNPUBLISHED, WITHOUT_NUMBER, row_of, stage, summarised
+from sweeps.analysis import study
 from sweeps.analysis.comparisons import holm
 from sweeps.analysis.intervals import estimate
-from sweeps.analysis.study import FEWEST_SEEDS, StudySummary, confirmed_elsewhere, summarise_study, welch
+from sweeps.analysis.study import (
+    FEWEST_SEEDS,
+    StudySummary,
+    confirmed_elsewhere,
+    in_both_directions,
+    summarise_study,
+)
+from sweeps.analysis.unpaired import MOST_CORRELATION
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.store.journal import Journal
 
@@ -27,16 +35,39 @@ def test_noise_is_judged_as_from_the_single_seeds(seeds):
         theirs, ours = rng.normal(0.8, 0.05, seeds or FEWEST_SEEDS), rng.normal(0.8 + shift, 0.02, 50)
         setting = Setting(params={}, mean_percent=100 * theirs.mean(), sd_percent=100 * theirs.std(ddof=1), seeds=seeds)
         expected = stats.ttest_ind(theirs, ours, equal_var=False).pvalue
-        assert welch(setting, estimate(ours)) == pytest.approx(expected)
+        (small, large), (_, p) = study.tested(setting, estimate(ours))
+        assert p == pytest.approx(expected)
+        assert small < large == pytest.approx(100 * np.hypot(stats.sem(theirs), stats.sem(ours)))
+
+
+def test_common_seeds_whose_correlation_is_as_great_as_is_plausible_are_judged_as_in_pairs():
+    """The paired t test has the same error, if their correlation is what is assumed."""
+    rng = np.random.default_rng(0)
+    theirs = rng.normal(0.8, 0.05, 50)
+    other = rng.normal(size=50)
+    other -= np.polyval(np.polyfit(theirs, other, 1), theirs)
+    ours = 0.81 + MOST_CORRELATION * (theirs - theirs.mean()) / theirs.std() * 0.05
+    ours += np.sqrt(1 - MOST_CORRELATION**2) * other / other.std() * 0.05
+    setting = Setting(params={}, mean_percent=100 * theirs.mean(), sd_percent=100 * theirs.std(ddof=1), seeds=50)
+    (small, _), (p, _) = study.tested(setting, estimate(ours))
+    assert p == pytest.approx(stats.ttest_rel(theirs, ours).pvalue)
+    assert small == pytest.approx(100 * stats.sem(theirs - ours))
+
+
+def test_noise_explains_a_difference_or_does_not_or_that_depends_on_the_correlation():
+    found = [in_both_directions(*p) for p in ((0.2, 0.3), (0.01, 0.02), (0.01, 0.2))]
+    assert found == ["yes", "no", "depends"]
 
 
 @pytest.mark.parametrize(("mean", "p"), [(50.0, 1.0), (64.0, 0.0)])
 def test_two_numbers_without_spread_are_equal_or_not(mean, p):
-    assert welch(Setting(params={}, mean_percent=mean, sd_percent=0.0, seeds=None), estimate(np.full(50, 0.5))) == p
+    setting = Setting(params={}, mean_percent=mean, sd_percent=0.0, seeds=None)
+    assert study.tested(setting, estimate(np.full(50, 0.5))) == ((0.0, 0.0), (p, p))
 
 
 def test_one_seed_of_ours_is_compared_with_nothing():
-    assert welch(Setting(params={}, mean_percent=50.0, sd_percent=1.0, seeds=None), estimate(np.array([0.5]))) is None
+    setting = Setting(params={}, mean_percent=50.0, sd_percent=1.0, seeds=None)
+    assert study.tested(setting, estimate(np.array([0.5]))) is None
 
 
 def test_the_tables_have_each_approach_once_and_say_what_the_seeds_say(journal):
@@ -57,8 +88,8 @@ def test_the_tables_have_each_approach_once_and_say_what_the_seeds_say(journal):
         assert row.difference_points == pytest.approx(ours.mean() - mean)
         moments = (mean, sd, n, ours.mean(), ours.std(ddof=1), seeds)
         p_values.append(stats.ttest_ind_from_stats(*moments, equal_var=False).pvalue)
-    assert [main.p_holm, better.p_holm] == pytest.approx(holm(p_values))
-    assert (main.noise_explains_it, better.noise_explains_it) == (True, False)
+    assert [main.p_holm[1], better.p_holm[1]] == pytest.approx(holm(p_values))
+    assert (main.noise_explains_it, better.noise_explains_it) == ("yes", "no")
     for name in ("b", "c"):
         row = row_of(found, name)
         assert (row.difference_points, row.p, row.noise_explains_it) == (None, None, None)

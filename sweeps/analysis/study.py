@@ -5,16 +5,15 @@ The study's numbers are in per cent, as it prints them; ours are fractions, as e
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-
-from scipy import stats
+from typing import Literal
 
 from search_spaces.published.settings import Published, Setting
 from sweeps.analysis import caveats
 from sweeps.analysis.comparisons import ERROR, holm
 from sweeps.analysis.intervals import Estimate, estimate
 from sweeps.analysis.summary import PublishedNumber, published_number, summarise, without_password_in
+from sweeps.analysis.unpaired import LEAST_CORRELATION, MOST_CORRELATION, p_value, standard_error
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.errors import BadInput, path_of
 from sweeps.stages.reproduction import study_seeds
@@ -40,9 +39,12 @@ class StudyRow(Stored):
         is_complete: Whether all of them are there.
         failure: Why our trial failed, if it did.
         difference_points: Ours less the study's; None where they cannot be compared.
-        p: Of Welch's t test of both means.
+        errors_points: Standard error of the difference, if the study's seeds and ours, which are the same, are as much
+            correlated as is plausible, and if they are not.
+        p: Of the t tests of both means with these errors, in the same order; the second is Welch's.
         p_holm: The same, corrected for the table's rows.
-        noise_explains_it: Whether the two means may be the same; None where that was not tested.
+        noise_explains_it: Whether the two means may be the same, whatever the correlation; None where that was not
+            tested.
         after_the_sweep: What a sweep confirmed for the approach; it stands in the row of the main setting only.
     """
 
@@ -56,9 +58,10 @@ class StudyRow(Stored):
     is_complete: bool
     failure: str | None
     difference_points: float | None
-    p: float | None
-    p_holm: float | None = None
-    noise_explains_it: bool | None = None
+    errors_points: tuple[float, float] | None
+    p: tuple[float, float] | None
+    p_holm: tuple[float, float] | None = None
+    noise_explains_it: Literal["yes", "no", "depends"] | None = None
     after_the_sweep: Estimate | None
 
     @property
@@ -171,14 +174,22 @@ def _table(
 
 def _corrected(rows: Sequence[StudyRow]) -> list[StudyRow]:
     """The rows of one table with Holm's correction over those that were tested."""
-    adjusted = iter(holm([row.p for row in rows if row.p is not None]))
+    tested = [row.p for row in rows if row.p is not None]
+    adjusted = iter(zip(*(holm(p_values) for p_values in zip(*tested, strict=True)), strict=True))
     found = []
     for row in rows:
         if row.p is not None:
             p_holm = next(adjusted)
-            row = row.model_copy(update={"p_holm": p_holm, "noise_explains_it": p_holm >= ERROR})
+            row = row.model_copy(update={"p_holm": p_holm, "noise_explains_it": in_both_directions(*p_holm)})
         found.append(row)
     return found
+
+
+def in_both_directions(p: float, other_p: float) -> Literal["yes", "no", "depends"]:
+    """Whether noise explains a difference, given its p-values at the ends of what is plausible."""
+    if p >= ERROR and other_p >= ERROR:
+        return "yes"
+    return "no" if p < ERROR and other_p < ERROR else "depends"
 
 
 def _row(
@@ -193,10 +204,10 @@ def _row(
     trial = find(trials, approach, setting)
     ours = estimate(trial.values("accuracy")) if trial else None
     is_complete = trial is not None and trial.state == "COMPLETE"
-    difference = p = None
+    difference = errors = p = None
     if is_complete and ours and setting.mean_percent is not None and published.is_class_accuracy:
         difference = 100 * ours.mean - setting.mean_percent
-        p = welch(setting, ours)
+        errors, p = tested(setting, ours) or (None, None)
     return StudyRow(
         approach=approach.name,
         variant=variant or None,
@@ -208,23 +219,27 @@ def _row(
         is_complete=is_complete,
         failure=trial.reason if trial and trial.state == "FAIL" else None,
         difference_points=difference,
+        errors_points=errors,
         p=p,
         # A sweep searches among all variants, so that its result stands once, beside the main setting.
         after_the_sweep=confirmed.get(approach.name) if not variant else None,
     )
 
 
-def welch(setting: Setting, ours: Estimate) -> float | None:
-    """Two-sided p-value of Welch's t test, from the study's mean and sd in per cent; None with one seed of ours."""
+def tested(setting: Setting, ours: Estimate) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """Standard errors in points, and two-sided p-values, of the difference: most correlation, then none.
+
+    The study gives its mean and sd, in per cent. None with one seed of ours, or where the study has no sd.
+    """
     if setting.mean_percent is None or setting.sd_percent is None or ours.sd is None:
         return None
-    if setting.sd_percent == ours.sd == 0:
-        return float(math.isclose(setting.mean_percent, 100 * ours.mean))
-    seeds = setting.seeds or FEWEST_SEEDS
-    found = stats.ttest_ind_from_stats(
-        setting.mean_percent, setting.sd_percent, seeds, 100 * ours.mean, 100 * ours.sd, ours.n, equal_var=False
+    difference = 100 * ours.mean - setting.mean_percent
+    moments = (setting.sd_percent, setting.seeds or FEWEST_SEEDS, 100 * ours.sd, ours.n)
+    most, least = (
+        (float(standard_error(*moments, correlation)), float(p_value(difference, *moments, correlation)))
+        for correlation in (MOST_CORRELATION, LEAST_CORRELATION)
     )
-    return float(found.pvalue)
+    return (most[0], least[0]), (most[1], least[1])
 
 
 def confirmed_elsewhere(folders: Sequence[str], challenges: Sequence[Challenge], spec: Spec) -> dict[str, Estimate]:

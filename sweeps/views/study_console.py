@@ -8,25 +8,32 @@ from pathlib import Path
 from sweeps.analysis import caveats
 from sweeps.analysis.intervals import Estimate
 from sweeps.analysis.study import FEWEST_SEEDS, StudyRow, StudySummary, StudyTable
+from sweeps.analysis.unpaired import LEAST_CORRELATION, MOST_CORRELATION
 from sweeps.core.commands import rerun_command as rerun_seed
 from sweeps.core.formatting import interval_percent, mean_sd, percent, signed_points
 from sweeps.core.seeds import STUDY_SEEDS_FROM
+from sweeps.store.spec import STUDY_FINGERPRINT
 from sweeps.views import text_table
 
 LEGEND = (
     "ours: the same setting, on the study's seeds, 0 to n - 1; what the study does not give was chosen by us (--list "
     "says where). A second word in the first column names a further setting of the same approach",
-    "noise explains it: no where Welch's t test of both means, with Holm's correction over the table's rows, gives "
-    'p < .05; "-" where the study has no number or one that is no accuracy of the class. Where it does not give its '
-    f"number of seeds, {FEWEST_SEEDS} are assumed, the fewest it states",
-    "The study decides for pneumonia at a logit of .5 or more (p >= .622), we at p >= .5. It publishes no single "
-    "seeds, so these cannot be compared in pairs; and it chose its settings on these very seeds.",
+    "its error: standard error of the difference. The study's seeds draw the same images as ours, so that both numbers "
+    "are correlated; as it publishes no single seeds, the error is given for a correlation of "
+    f"{MOST_CORRELATION} and of {LEAST_CORRELATION:.0f}, which is Welch's",
+    "noise explains it: by t tests of both means with these two errors, Holm's correction over the table's rows, at "
+    'p < .05: "yes" or "no" whatever the correlation; "depends" on it where only the smaller error shows a difference; '
+    '"-" where the study has no number or one that is no accuracy of the class. Where it does not give its number of '
+    f"seeds, {FEWEST_SEEDS} are assumed, the fewest it states",
+    f"Images of the fingerprint {STUDY_FINGERPRINT} are the study's: MedMNIST's file is the same as then. "
+    "What differs besides noise: the study's faults; its threshold (pneumonia at a logit of .5 or more, p >= .622, not "
+    "p >= .5); versions of libraries and numbers of threads; and what it drew in training, as its random state was "
+    "set once and not for each seed. It chose its settings on these very seeds.",
 )
 AFTER_THE_SWEEP = (
     "after the sweep: ours with the best configuration that the sweep found, on fresh seeds, with the 95 % interval "
     "of the mean"
 )
-NOISE = {None: "-", True: "yes", False: "no"}
 
 
 def printed(summary: StudySummary) -> str:
@@ -83,7 +90,8 @@ def _printed_row(row: StudyRow) -> dict[str, str]:
         "ours": mean_sd(row.ours),
         "seeds": seeds if row.is_complete else f"{seeds} of {row.seeds_wanted}",
         "ours - published": "-" if row.difference_points is None else signed_points(row.difference_points),
-        "noise explains it": NOISE[row.noise_explains_it],
+        "its error": "-" if row.errors_points is None else " to ".join(f"{error:.1f}" for error in row.errors_points),
+        "noise explains it": row.noise_explains_it or "-",
     }
 
 
