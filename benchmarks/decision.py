@@ -93,9 +93,7 @@ def holm(p_RP: np.ndarray) -> np.ndarray:
     return found
 
 
-def drawn(
-    values_CS: np.ndarray, kind: str, size: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def drawn(values_CS: np.ndarray, kind: str, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """The results of the approaches of one sweep (k, S), and their true means (k,)."""
     means = values_CS.mean(1)
     while True:
@@ -174,7 +172,9 @@ def replay(first_RKN: np.ndarray, second_RKN: np.ndarray, truth_RK: np.ndarray) 
         name, second = named[way], is_decided & (way != ONE_BLOCK)
         quoted = pooled if way == BOTH else two
         pick = lambda value_RK, other_RK: np.where(  # noqa: E731
-            second, value_RK[rows, name], other_RK[rows, name]  # noqa: B023
+            second,
+            value_RK[rows, name],
+            other_RK[rows, name],  # noqa: B023
         )
         mean = pick(quoted.means, one.means)
         if way == BOTH:
