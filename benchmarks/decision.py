@@ -24,15 +24,16 @@ approach at random is the plain baseline. How the best is named and measured:
 Printed: bias of the quoted mean in points; in how many of 100 sweeps its 95 % interval, and that of the difference to
 the baseline, hold the truth; sweeps in which any quoted comparison claims the wrong sign (or any, for `same`); sweeps
 that name the truly best, and what the named one lacks to it (regret, in points); fresh seeds for each approach.
-`--few` numbers of seeds get a second table: what an interval of so few is worth.
+`--few` numbers of seeds get a second table: what an interval of so few is worth. A third one: how often the first
+block's best is the truly best one, by the share of resamples of both blocks' seeds in which it comes first.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -40,17 +41,26 @@ from scipy import stats
 from tables import TABLE, read_tables
 
 from sweeps.analysis.comparisons import ERROR
+from sweeps.analysis.first_shares import first_shares
 from sweeps.views.text_table import aligned
 
 KINDS, SIZES, SEEDS = ("equal", "one", "spread", "same"), (5, 8, 12), ("common", "own")
-ONE_BLOCK, FIRST, SECOND, BOTH = WAYS = ("one block", "first names", "second names", "both name")
+ONE_BLOCK, FIRST, SECOND, BOTH = ("one block", "first names", "second names", "both name")
 WITHIN, AHEAD = 0.3, 2.0
+# Borders of the groups of shares.
+SHARES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.01)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """What one block of n seeds says of k approaches in R sweeps: means (R, k), their covariances over seeds (R, k, k),
-    and p-values of all pairs of approaches, uncorrected (R, P)."""
+    """What one block of n seeds says of k approaches in R sweeps.
+
+    Attributes:
+        n: Seeds.
+        means: (R, k).
+        covariances: (R, k, k), of single seeds.
+        p: (R, P), of all pairs of approaches, uncorrected.
+    """
 
     n: int
     means: np.ndarray
@@ -59,8 +69,13 @@ class Block:
 
     def half(self, variance: np.ndarray) -> np.ndarray:
         """Half of the 95 % interval of a mean with this variance of single seeds."""
-        half: np.ndarray = stats.t.ppf(0.975, self.n - 1) * np.sqrt(variance / self.n)
+        half: np.ndarray = stats.t.ppf(0.975, self.n - 1) * np.sqrt(np.maximum(variance, 0) / self.n)
         return half
+
+    def differences(self, pairs: np.ndarray) -> np.ndarray:
+        """Of the means of each pair (R, P)."""
+        found: np.ndarray = self.means[:, pairs[:, 0]] - self.means[:, pairs[:, 1]]
+        return found
 
 
 def block(values_RKN: np.ndarray, pairs: np.ndarray) -> Block:
@@ -69,19 +84,10 @@ def block(values_RKN: np.ndarray, pairs: np.ndarray) -> Block:
     means_RK = values_RKN.mean(-1)
     off_RKN = values_RKN - means_RK[..., None]
     covariance_RKK = off_RKN @ off_RKN.swapaxes(1, 2) / (n - 1)
-    t = (means_RK[:, pairs[:, 0]] - means_RK[:, pairs[:, 1]]) / np.sqrt(
-        np.maximum(variance_of_pairs(covariance_RKK, pairs), 1e-12) / n
-    )
-    return Block(n=n, means=means_RK, covariances=covariance_RKK, p=2 * stats.t.sf(np.abs(t), n - 1))
-
-
-def variance_of_pairs(covariance_RKK: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Of single seeds' differences (R, P)."""
     one, other = pairs.T
-    found: np.ndarray = (
-        covariance_RKK[:, one, one] + covariance_RKK[:, other, other] - 2 * covariance_RKK[:, one, other]
-    )
-    return found
+    variance_RP = covariance_RKK[:, one, one] + covariance_RKK[:, other, other] - 2 * covariance_RKK[:, one, other]
+    t = (means_RK[:, one] - means_RK[:, other]) / np.sqrt(np.maximum(variance_RP, 1e-12) / n)
+    return Block(n=n, means=means_RK, covariances=covariance_RKK, p=2 * stats.t.sf(np.abs(t), n - 1))
 
 
 def holm(p_RP: np.ndarray) -> np.ndarray:
@@ -132,78 +138,87 @@ def blocks(
 
 def replay(first_RKN: np.ndarray, second_RKN: np.ndarray, truth_RK: np.ndarray) -> Iterator[dict[str, str]]:
     """What each way says; a row for each."""
-    sweeps, size, n = first_RKN.shape
+    size, n = first_RKN.shape[1:]
     pairs = np.array(list(combinations(range(size), 2)))
     one, two = block(first_RKN, pairs), block(second_RKN, pairs)
     pooled = block(np.concatenate([first_RKN, second_RKN], -1), pairs)
-    rows, base = np.arange(sweeps), size - 1
-    best = one.means.argmax(1)
-    p_one = holm(one.p)
-    is_shown = p_one < ERROR
+    base, best, p_one = size - 1, one.means.argmax(1), holm(one.p)
     # Each claim has two chances, so that each gets half of the error.
-    is_told = p_one < ERROR / 2
-    told_from_best = np.zeros((sweeps, size), bool)
-    for at, (a, b) in enumerate(pairs):
-        told_from_best[:, b] |= is_told[:, at] & (best == a)
-        told_from_best[:, a] |= is_told[:, at] & (best == b)
-    is_candidate = ~told_from_best
+    is_candidate = ~worse_than(best, one.differences(pairs), p_one < ERROR / 2, pairs)
     is_decided = is_candidate.sum(1) > 1
     is_member = (is_candidate | (np.arange(size) == base)) & is_decided[:, None]
-    both = is_member[:, pairs[:, 0]] & is_member[:, pairs[:, 1]]
-    p = np.where(both, two.p, one.p)
-    of_pair = lambda block: block.means[:, pairs[:, 0]] - block.means[:, pairs[:, 1]]  # noqa: E731
-    difference, shown = np.where(both, of_pair(two), of_pair(one)), holm(p) * (1 + is_decided[:, None]) < ERROR
-    # Another candidate that the second block shows to be better than the first one's best.
-    beats = np.zeros((sweeps, size), bool)
-    for at, (a, b) in enumerate(pairs):
-        ok = shown[:, at] & both[:, at]
-        beats[:, a] |= ok & (best == b) & (difference[:, at] > 0) & is_candidate[:, a]
-        beats[:, b] |= ok & (best == a) & (difference[:, at] < 0) & is_candidate[:, b]
-    overtaker = np.where(beats, two.means, -np.inf).argmax(1)
-    true_difference = truth_RK[:, pairs[:, 0]] - truth_RK[:, pairs[:, 1]]
-    true_difference[np.abs(true_difference) < 1e-9] = 0
+    is_second = is_member[:, pairs[:, 0]] & is_member[:, pairs[:, 1]]
+    differences = np.where(is_second, two.differences(pairs), one.differences(pairs))
+    shown = holm(np.where(is_second, two.p, one.p)) * (1 + is_decided[:, None]) < ERROR
+    overtaking = worse_than(best, -differences, shown & is_second, pairs)
+    true_differences = truth_RK[:, pairs[:, 0]] - truth_RK[:, pairs[:, 1]]
+    true_differences[np.abs(true_differences) < 1e-9] = 0
+
+    def greatest(means: np.ndarray, among: np.ndarray) -> np.ndarray:
+        """The one of these with the greatest mean; the first block's best where there is none of them."""
+        return np.where(among.any(1), np.where(among, means, -np.inf).argmax(1), best)
+
     named = {
         ONE_BLOCK: best,
-        FIRST: np.where(beats.any(1), overtaker, best),
-        SECOND: np.where(is_decided, np.where(is_candidate, two.means, -np.inf).argmax(1), best),
-        BOTH: np.where(is_decided, np.where(is_candidate, pooled.means, -np.inf).argmax(1), best),
+        FIRST: greatest(two.means, overtaking),
+        SECOND: greatest(two.means, is_candidate & is_decided[:, None]),
+        BOTH: greatest(pooled.means, is_candidate & is_decided[:, None]),
     }
-    for way in WAYS:
-        name, second = named[way], is_decided & (way != ONE_BLOCK)
-        quoted = pooled if way == BOTH else two
-        pick = lambda value_RK, other_RK: np.where(  # noqa: E731
-            second,
-            value_RK[rows, name],
-            other_RK[rows, name],  # noqa: B023
-        )
-        mean = pick(quoted.means, one.means)
-        if way == BOTH:
-            mean = np.where(second, shrunken(pooled, is_candidate, name), mean)
-        variance = [np.diagonal(each.covariances, axis1=1, axis2=2) for each in (quoted, one)]
-        half = np.where(second, quoted.half(variance[0][rows, name]), one.half(variance[1][rows, name]))
-        truth = truth_RK[rows, name]
-        has_base = name != base
-        gaps, gap_halves = [], []
-        for each in (quoted, one):
-            gaps.append(each.means[rows, name] - each.means[:, base])
-            cov = each.covariances
-            gap_halves.append(each.half(cov[rows, name, name] + cov[:, base, base] - 2 * cov[rows, name, base]))
-        gap, gap_half = np.where(second, gaps[0], gaps[1]), np.where(second, gap_halves[0], gap_halves[1])
-        claimed = is_shown if way == ONE_BLOCK else shown
-        sign = of_pair(one) if way == ONE_BLOCK else difference
-        wrong = (claimed & (np.sign(sign) != np.sign(true_difference))).any(1)
-        seeds = n * (1 + (is_member.mean(1) if way != ONE_BLOCK else 0))
+    for way, name in named.items():
+        is_one = way == ONE_BLOCK
+        quoted = Quoted.of(one, name, base)
+        if not is_one:
+            second = Quoted.of(pooled if way == BOTH else two, name, base)
+            if way == BOTH:
+                second = replace(second, mean=shrunken(pooled, is_candidate, name))
+            quoted = second.where(is_decided, quoted)
+        truth = np.take_along_axis(truth_RK, name[:, None], 1)[:, 0]
+        true_gap = truth - truth_RK[:, base]
+        claimed, sign = (p_one < ERROR, one.differences(pairs)) if is_one else (shown, differences)
+        wrong = (claimed & (np.sign(sign) != np.sign(true_differences))).any(1)
         yield {
             "named and measured": way,
-            "bias": f"{(mean - truth).mean():+.2f}",
-            "coverage": f"{100 * (np.abs(mean - truth) <= half).mean():.1f}",
-            "of difference": f"{100 * (np.abs(gap - truth + truth_RK[:, base]) <= gap_half)[has_base].mean():.1f}",
+            "bias": f"{(quoted.mean - truth).mean():+.2f}",
+            "coverage": f"{100 * (np.abs(quoted.mean - truth) <= quoted.half).mean():.1f}",
+            "of gap": f"{100 * (np.abs(quoted.gap - true_gap) <= quoted.half_gap)[name != base].mean():.1f}",
             "wrong claims": f"{100 * wrong.mean():.1f}",
             "named the best": f"{100 * (truth >= truth_RK.max(1) - 1e-9).mean():.0f}",
             "regret": f"{(truth_RK.max(1) - truth).mean():.2f}",
-            "fresh": f"{np.mean(seeds):.0f}",
-            "decided": f"{100 * is_decided.mean():.0f}" if way != ONE_BLOCK else "",
+            "fresh seeds": f"{n if is_one else n * (1 + is_member.mean()):.0f}",
+            "decided": "" if is_one else f"{100 * is_decided.mean():.0f}",
         }
+
+
+def worse_than(best: np.ndarray, differences_RP: np.ndarray, shown_RP: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Which approaches (R, k) these comparisons show to be worse than the best one."""
+    found = np.zeros((len(best), pairs.max() + 1), bool)
+    for at, (one, other) in enumerate(pairs):
+        found[:, other] |= shown_RP[:, at] & (best == one) & (differences_RP[:, at] > 0)
+        found[:, one] |= shown_RP[:, at] & (best == other) & (differences_RP[:, at] < 0)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quoted:
+    """What is said of the named best of each sweep (R,): its mean, its gap to the baseline, half of the intervals."""
+
+    mean: np.ndarray
+    half: np.ndarray
+    gap: np.ndarray
+    half_gap: np.ndarray
+
+    @classmethod
+    def of(cls, block: Block, name: np.ndarray, base: int) -> Quoted:
+        """As that block measures it."""
+        rows, own = np.arange(len(name)), block.covariances
+        of_gap = own[rows, name, name] + own[:, base, base] - 2 * own[rows, name, base]
+        mean = block.means[rows, name]
+        gap = mean - block.means[:, base]
+        return cls(mean=mean, half=block.half(own[rows, name, name]), gap=gap, half_gap=block.half(of_gap))
+
+    def where(self, is_so: np.ndarray, other: Quoted) -> Quoted:
+        """This one in those sweeps, else the other."""
+        return Quoted(**{name: np.where(is_so, value, vars(other)[name]) for name, value in vars(self).items()})
 
 
 def shrunken(pooled: Block, is_candidate: np.ndarray, name: np.ndarray) -> np.ndarray:
@@ -240,6 +255,26 @@ def few(values_CS: np.ndarray, numbers: list[int], sweeps: int, rng: np.random.G
         }
 
 
+def of_shares(first_RKN: np.ndarray, second_RKN: np.ndarray, truth_RK: np.ndarray) -> Iterator[dict[str, str]]:
+    """Whether the shares are calibrated: by the share of the first block's best, how often it is the truly best one."""
+    names = [str(at) for at in range(truth_RK.shape[1])]
+    best = first_RKN.mean(-1).argmax(1)
+    found = []
+    for name, values_KN in zip(best, np.concatenate([first_RKN, second_RKN], -1), strict=True):
+        shares = first_shares({own: dict(enumerate(row)) for own, row in zip(names, values_KN, strict=True)})
+        found.append(shares[names[name]])
+    share, is_best = np.array(found), np.take_along_axis(truth_RK, best[:, None], 1)[:, 0] >= truth_RK.max(1)
+    for low, high in pairwise(SHARES):
+        own = (share >= low) & (share < high)
+        if own.any():
+            yield {
+                "share": f"{100 * low:.0f} to {100 * min(high, 1):.0f} %",
+                "sweeps": str(own.sum()),
+                "mean share": f"{100 * share[own].mean():.0f} %",
+                "truly best": f"{100 * is_best[own].mean():.0f} %",
+            }
+
+
 def main() -> None:
     """Replay and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -261,6 +296,10 @@ def main() -> None:
     if asked.few:
         print("\nFew fresh seeds: eight approaches, half of the 95 % interval of a mean in points\n")
         print(aligned(list(few(values_CS, asked.few, asked.sweeps, rng)), left=("fresh seeds",)))
+    for kind in ("spread", "equal"):
+        print(f"\nShares of resamples in which the first block's best comes first, of eight approaches ({kind})\n")
+        made = blocks(values_CS, kind, 8, "common", asked.confirm_seeds, asked.sweeps // 2, rng)
+        print(aligned(list(of_shares(*made)), left=("share",)))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from sweeps.analysis.image_error import Hits, hits_of
 from sweeps.stages.outcomes import NOT_UNDECIDED
 from sweeps.stages.ranking import confirmed_results, confirmed_trials, fresh_scores
 from sweeps.store.spec import Spec, Stored
-from sweeps.store.trials import DECIDE, TrialRecord
+from sweeps.store.trials import CONFIRM, DECIDE, TrialRecord
 from trainables.parts.protocol import VALIDATION
 
 # Two approaches may be told apart by either block, so that each gets half of the error.
@@ -95,29 +95,31 @@ def compared(trials: Sequence[TrialRecord], best: Mapping[str, int], stage: str,
 
     AUROC is no share of hits, so that its comparisons speak of the seeds alone.
     """
-    hits = _hits(trials, best, stage, spec)
+    results = {name: confirmed_results(trials, name, number, stage) for name, number in best.items()}
+    is_of_hits = spec.ranked_by == "accuracy"
+    hits = {name: hits_of(own, VALIDATION, stage, spec) for name, own in results.items() if is_of_hits}
     return compare_all(
-        _scores(trials, best, stage), {name: found.table(found.shares) for name, found in hits.items() if found}
+        {name: fresh_scores(trials, name, number, stage) for name, number in best.items()},
+        {name: found.table(found.shares) for name, found in hits.items() if found},
     )
 
 
-def shares(trials: Sequence[TrialRecord], best: Mapping[str, int], stage: str, spec: Spec) -> dict[str, float]:
-    """In what share of resamples of the stage's seeds, and of the images, each of these configurations comes first."""
-    return first_shares(_scores(trials, best, stage), _hits(trials, best, stage, spec))
+def shares(trials: Sequence[TrialRecord], best: Mapping[str, int], spec: Spec) -> dict[str, float]:
+    """In what share of resamples of the fresh seeds, and of the images, each of these configurations comes first.
 
-
-def _scores(trials: Sequence[TrialRecord], best: Mapping[str, int], stage: str) -> dict[str, dict[int, float]]:
-    return {name: fresh_scores(trials, name, number, stage) for name, number in best.items()}
-
-
-def _hits(trials: Sequence[TrialRecord], best: Mapping[str, int], stage: str, spec: Spec) -> dict[str, Hits | None]:
-    """Of each configuration, by approach; nothing where what ranks is no share of hits."""
-    if spec.ranked_by != "accuracy":
-        return {}
-    return {
-        name: hits_of(confirmed_results(trials, name, number, stage), VALIDATION, stage, spec)
-        for name, number in best.items()
-    }
+    All fresh seeds count that they have in common, of both blocks: nothing is measured by which one comes first, and
+    from the second block alone the one that the first block named would look less sure than it is.
+    """
+    stages = (CONFIRM, DECIDE)
+    scores: dict[str, dict[int, float]] = {name: {} for name in best}
+    hits: dict[str, Hits | None] = {}
+    for name, number in best.items():
+        for stage in stages:
+            scores[name] |= fresh_scores(trials, name, number, stage)
+        if spec.ranked_by == "accuracy":
+            results = [result for stage in stages for result in confirmed_results(trials, name, number, stage)]
+            hits[name] = hits_of(results, VALIDATION, CONFIRM, spec)
+    return first_shares(scores, hits)
 
 
 def failure(trials: Sequence[TrialRecord], approach: str, number: int) -> str | None:

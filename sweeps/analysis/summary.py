@@ -83,8 +83,8 @@ class ApproachSummary(Stored):
         decided: What ranks, on the second block of fresh seeds; None where that was not needed or is not complete.
         decided_validation: Every metric on them.
         decided_test: Every metric of the same models on the test split.
-        first_share: In what share of resamples of seeds and images it comes first, among those of the quoted block;
-            None where it is not in it.
+        first_share: In what share of resamples of its fresh seeds and of the images it comes first, among those that
+            meet the second block where there is one; None for the others.
         start: The configuration that its search starts from; None where the sampler begins by itself.
         published: What the study gives; None for an approach that it does not have, or if these are not its images.
         at_published_setting: Ours at the setting that the search starts from, on the search's seeds.
@@ -227,7 +227,7 @@ def _decided(
     """The decision, the rows as it ranks them, best first, and the comparisons that are quoted."""
     candidates, members = _members(rows, first, baseline)
     if not members:
-        return None, _with_shares(trials, rows, CONFIRM, spec), first
+        return None, _with_shares(trials, rows, spec), first
     measured = [_with_decision(trials, row, spec) if row.approach in members else row for row in rows]
     inside = [row for row in measured if row.approach in members and row.is_confirmed]
     is_complete = all(row.decided is not None and row.decided.n >= wanted for row in inside)
@@ -235,15 +235,15 @@ def _decided(
     lost = {row.approach for row in measured if not row.is_confirmed}
     kept = [pair for pair in first if not {pair.better, pair.worse} & lost]
     if not is_complete:
-        nothing = {"decided": None, "decided_validation": {}, "decided_test": {}}
+        nothing: dict[str, Any] = {"decided": None, "decided_validation": {}, "decided_test": {}}
         rows = ranked([row.model_copy(update=nothing) for row in measured], candidates)
-        return found, _with_shares(trials, rows, CONFIRM, spec), kept
+        return found, _with_shares(trials, rows, spec), kept
     comparisons = decision.quoted(kept, decision.compared(trials, _best_of(inside), DECIDE, spec))
     rows = ranked(measured, candidates)
     means = {row.approach: row.decided.mean for row in inside if row.decided}
     best = decision.overtaker(rows[0].approach, comparisons, means)
     rows = sorted(rows, key=lambda row: row.approach != best) if best else rows
-    return found, _with_shares(trials, rows, DECIDE, spec), comparisons
+    return found, _with_shares(trials, rows, spec), comparisons
 
 
 def _with_decision(trials: Sequence[TrialRecord], row: ApproachSummary, spec: Spec) -> ApproachSummary:
@@ -259,12 +259,10 @@ def _with_decision(trials: Sequence[TrialRecord], row: ApproachSummary, spec: Sp
     return row.model_copy(update=found)
 
 
-def _with_shares(
-    trials: Sequence[TrialRecord], rows: Sequence[ApproachSummary], stage: str, spec: Spec
-) -> list[ApproachSummary]:
-    """The rows with the share of resamples in which each comes first, among those that are quoted on that block."""
-    inside = [row for row in rows if stage == CONFIRM or row.decided]
-    shares = decision.shares(trials, _best_of(inside), stage, spec)
+def _with_shares(trials: Sequence[TrialRecord], rows: Sequence[ApproachSummary], spec: Spec) -> list[ApproachSummary]:
+    """The rows with the share of resamples in which each comes first: of all, or of those of a complete decision."""
+    inside = [row for row in rows if row.decided] or rows
+    shares = decision.shares(trials, _best_of(inside), spec)
     return [row.model_copy(update={"first_share": shares.get(row.approach)}) for row in rows]
 
 
