@@ -71,7 +71,7 @@ def test_the_answer_has_table_verdict_best_configuration_and_how_to_train_it_aga
     assert first == ("Accuracy on balanced validation images in per cent, mean +- sd over seeds [PHANTOM IMAGES]")
     assert head.split("  ")[0] == "approach"
     for words in (
-        "b is best with 88.0 % (95 % interval",
+        "b has the greatest mean, 88.0 % (95 % interval",
         "Best configuration, b 1:\n      rate=0.01235\n",
         "python sweeps/rerun.py 'results/my sweep' --approach b --trial 1 --seed 2000\n",
         "Against a, in points on the same fresh seeds",

@@ -92,7 +92,8 @@ def test_metrics_are_of_the_summary(whole):
     assert metrics[f"{row.approach}.search_accuracy_ci_high"] == row.search.high
     assert metrics[f"{row.approach}.test_balanced_accuracy_mean"] == row.test_accuracy.mean
     assert metrics[f"{row.approach}.optimism"] == row.optimism
-    assert len(metrics) == 2 * 10
+    assert metrics[f"{row.approach}.first_share"] == row.first_share
+    assert len(metrics) == 2 * 11
 
 
 def test_what_is_not_known_is_no_metric():

@@ -13,6 +13,8 @@ from scipy import stats
 
 from sweeps.analysis.image_error import SEEDS_ALONE, ImagesError, ImageTable, with_images
 
+# Which block of fresh seeds a comparison is of.
+FIRST_BLOCK, SECOND_BLOCK = "confirmation", "decision"
 # Of all claims of a sweep together: the chance that one of them is wrong.
 ERROR = 0.05
 
@@ -37,6 +39,7 @@ class Comparison:
         probability: That `better` is better on average over all draws and images, given these seeds and no opinion
             beforehand: the posterior of a normal mean under a flat prior, which is Student's t.
         wins: Share of the seeds on which it was better; a tie counts half.
+        block: Of fresh seeds: the confirmation's, or the decision's.
     """
 
     better: str
@@ -51,6 +54,7 @@ class Comparison:
     p_holm: float
     probability: float
     wins: float
+    block: str = FIRST_BLOCK
 
     @computed_field  # type: ignore[prop-decorator]
     @property

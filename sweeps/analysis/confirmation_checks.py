@@ -9,6 +9,7 @@ from scipy import stats
 
 from sweeps.analysis.check import FINE, KNOW, LOOK, Check, CheckedSweep, look_or_fine
 from sweeps.analysis.comparisons import ERROR, Comparison, holm
+from sweeps.analysis.decision import BLOCKS
 from sweeps.analysis.openings import in_words
 from sweeps.analysis.summary import ApproachSummary
 from sweeps.analysis.verdict import BETTER, versus
@@ -59,7 +60,7 @@ def separation(sweep: CheckedSweep) -> Check:
         text = f"{pair.n} seeds show that {best} is better than its runner-up {second}."
         return Check(mark=FINE, title=title, text=text)
     difference = f"the difference of {100 * pair.mean:.2f} points between {best} and its runner-up {second}"
-    needed = seeds_needed(pair, len(comparisons))
+    needed = seeds_needed(pair, len(comparisons) * (BLOCKS if sweep.summary.decision else 1))
     such = f" that compare {len(comparisons)} pairs" if len(comparisons) > 1 else ""
     text = (
         f"If that is the true difference, about {needed} seeds would show it in four of five sweeps{such}."
@@ -133,7 +134,7 @@ def test_openings(sweep: CheckedSweep) -> Check:
 
 def intervals(sweep: CheckedSweep) -> Check:
     """What no sweep on one data set can say."""
-    best = sweep.rows[0].confirmed if sweep.rows else None
+    best = sweep.rows[0].quoted if sweep.rows else None
     images = sum(sweep.summary.spec.protocol.pool)
     adds = (
         "The intervals hold for other draws and for other images of the same source; what the choice of these "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sweeps.store.trials import CONFIRM, CURVE, REPEAT, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, CURVE, DECIDE, REPEAT, TrialRecord, searched
 from trainables.parts.protocol import VALIDATION
 
 
@@ -107,7 +107,7 @@ def cost(trials: Iterable[TrialRecord], approach: str, seeds: int) -> Cost:
     return Cost(
         complete_seconds=sum(trial.seconds for trial in complete),
         other_seconds=sum(trial.seconds for trial in in_search if trial.state != "COMPLETE"),
-        confirm_seconds=sum(trial.seconds for trial in own if trial.stage == CONFIRM),
+        confirm_seconds=sum(trial.seconds for trial in own if trial.stage in (CONFIRM, DECIDE)),
         curve_seconds=sum(trial.seconds for trial in own if trial.stage == CURVE),
         planned=seeds * (len(complete) + len(raced)),
         spared=sum(max(seeds - count, 0) for count in run),

@@ -258,8 +258,8 @@ def confirmed_elsewhere(folders: Sequence[str], challenges: Sequence[Challenge],
         _check_comparable(folder, journal.spec, spec)
         own = [approach for approach in challenge.approaches if approach.name in journal.approaches()]
         for row in summarise(journal, own).approaches:
-            if row.is_confirmed and row.confirmed:
-                found.setdefault(row.approach, row.confirmed)
+            if row.is_confirmed and row.quoted:
+                found.setdefault(row.approach, row.quoted)
     return found
 
 

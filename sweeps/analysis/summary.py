@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 
 from search_spaces.published.settings import Published
-from sweeps.analysis import caveats
-from sweeps.analysis.comparisons import Comparison, compare_all
-from sweeps.analysis.image_error import hits_of
+from sweeps.analysis import caveats, decision
+from sweeps.analysis.comparisons import Comparison
+from sweeps.analysis.decision import Decision
 from sweeps.analysis.intervals import Estimate, estimates, score
 from sweeps.analysis.openings import SplitOpenings, split_openings
 from sweeps.analysis.shot_curve import ShotCurve, shot_curve
 from sweeps.core.challenge import Approach
 from sweeps.core.provenance import without_password
-from sweeps.stages.ranking import best_complete, confirmed_results, fresh_scores
+from sweeps.stages.ranking import best_complete, confirmed_results
 from sweeps.stages.repeats import has_no_more
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec, Start, Stored
-from sweeps.store.trials import CONFIRM, CURVE, REPEAT, SEARCH, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, CURVE, DECIDE, REPEAT, SEARCH, TrialRecord, searched
 from trainables.parts.protocol import TEST, VALIDATION
 from trainables.parts.results import SeedResult
 
@@ -81,13 +81,18 @@ class ApproachSummary(Stored):
         best_trial: Number of its best complete configuration; None if there is none.
         best_params: That configuration.
         search: What ranks, on the search's seeds.
-        confirmed: What ranks, on fresh seeds.
+        confirmed: What ranks, on fresh seeds: those of the first block, which names the best.
         is_confirmed: Whether all its fresh seeds are there; only then it is ranked.
-        confirmed_failure: Why its confirmation failed, if it did.
+        confirmed_failure: Why its confirmation failed, or its decision, if one did.
         optimism: Mean in the search less the confirmed mean.
         confirmed_validation: Every metric on fresh seeds.
         test: Every metric on the test split.
         test_openings: How many of its configurations were scored on the test split.
+        decided: What ranks, on the second block of fresh seeds; None where that was not needed or is not complete.
+        decided_validation: Every metric on them.
+        decided_test: Every metric of the same models on the test split.
+        first_share: In what share of resamples of its fresh seeds and of the images it comes first, among those that
+            meet the second block where there is one; None for the others.
         start: The configuration that its search starts from; None where the sampler begins by itself.
         published: What the study gives; None for an approach that it does not have, or if these are not its images.
         at_published_setting: Ours at the setting that the search starts from, on the search's seeds.
@@ -117,11 +122,25 @@ class ApproachSummary(Stored):
     seeds_run: int
     seconds: float
     seconds_per_seed: float | None
+    decided: Estimate | None = None
+    decided_validation: Mapping[str, Estimate] = {}
+    decided_test: Mapping[str, Estimate] = {}
+    first_share: float | None = None
+
+    @property
+    def quoted(self) -> Estimate | None:
+        """What ranks, on the block of fresh seeds that measures: the second where there is one, else the first."""
+        return self.decided or self.confirmed
+
+    @property
+    def quoted_validation(self) -> Mapping[str, Estimate]:
+        """Every metric on that block."""
+        return self.decided_validation if self.decided else self.confirmed_validation
 
     @property
     def test_accuracy(self) -> Estimate | None:
-        """Balanced accuracy on the test split."""
-        return self.test.get("balanced_accuracy")
+        """Balanced accuracy of that block's models on the test split."""
+        return (self.decided_test if self.decided else self.test).get("balanced_accuracy")
 
     @property
     def is_best_at_start(self) -> bool:
@@ -139,8 +158,9 @@ class Summary(Stored):
         starts: Every start and resumption, without passwords.
         baseline: The plain baseline's name, if the challenge has one.
         approaches: Those that are confirmed first, best first.
-        comparisons: Of all pairs of confirmed approaches, clearest first.
         openings: Of the test split of these images, by all sweeps of the results folder.
+        comparisons: Of all pairs of confirmed approaches, clearest first: on the second block those that are in it.
+        decision: The second block of fresh seeds; None if the first one was enough.
         shot_curve: What the best configurations make of other numbers of images to learn from, if that was asked for.
     """
 
@@ -153,6 +173,7 @@ class Summary(Stored):
     comparisons: tuple[Comparison, ...]
     openings: SplitOpenings = SplitOpenings(here=0)
     shot_curve: ShotCurve | None = None
+    decision: Decision | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -168,32 +189,107 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
     rows = ranked(
         [_summarise(trials, approach, wanted, spec, journal.stopped(approach.name)) for approach in approaches]
     )
-    comparisons = compared(trials, rows, spec)
+    first = decision.compared(trials, _best_of(rows), CONFIRM, spec)
+    decided, rows, comparisons = _decided(trials, rows, first, _baseline(approaches), wanted, spec)
     winners = {row.approach: row.best_trial for row in rows if row.best_trial is not None}
     return Summary(
         sweep=journal.folder.name,
         spec=spec,
         caveats=caveats.of_sweep(spec),
         starts=tuple(without_password_in(start) for start in starts),
-        baseline=next((approach.name for approach in approaches if approach.is_baseline), None),
+        baseline=_baseline(approaches),
         approaches=tuple(rows),
         comparisons=tuple(comparisons),
         openings=split_openings(journal, trials),
         shot_curve=shot_curve(trials, winners, wanted, spec, comparisons),
+        decision=decided,
     )
 
 
-def ranked(rows: Sequence[ApproachSummary]) -> list[ApproachSummary]:
+def undecided(journal: Journal, approaches: Sequence[Approach]) -> tuple[str, ...]:
+    """The approaches that are to meet the second block of fresh seeds, by the first one."""
+    trials = journal.trials([approach.name for approach in approaches])
+    spec, wanted = journal.spec, journal.starts[-1].confirm_seeds
+    rows = ranked([_summarise(trials, approach, wanted, spec, None) for approach in approaches])
+    return _members(rows, decision.compared(trials, _best_of(rows), CONFIRM, spec), _baseline(approaches))[1]
+
+
+def _baseline(approaches: Sequence[Approach]) -> str | None:
+    return next((approach.name for approach in approaches if approach.is_baseline), None)
+
+
+def _members(
+    rows: Sequence[ApproachSummary], first: Sequence[Comparison], baseline: str | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The candidates and all that meet the second block, by the first block's comparisons."""
+    confirmed = [row.approach for row in rows if row.is_confirmed]
+    found = decision.candidates(confirmed, first)
+    return found, decision.members(found, confirmed, baseline)
+
+
+def _decided(
+    trials: Sequence[TrialRecord],
+    rows: Sequence[ApproachSummary],
+    first: Sequence[Comparison],
+    baseline: str | None,
+    wanted: int,
+    spec: Spec,
+) -> tuple[Decision | None, list[ApproachSummary], Sequence[Comparison]]:
+    """The decision, the rows as it ranks them, best first, and the comparisons that are quoted."""
+    candidates, members = _members(rows, first, baseline)
+    if not members:
+        return None, _with_shares(trials, rows, spec), first
+    measured = [_with_decision(trials, row, spec) if row.approach in members else row for row in rows]
+    inside = [row for row in measured if row.approach in members and row.is_confirmed]
+    is_complete = all(row.decided is not None and row.decided.n >= wanted for row in inside)
+    found = Decision(named=candidates[0], candidates=candidates, members=members, is_complete=is_complete)
+    lost = {row.approach for row in measured if not row.is_confirmed}
+    kept = [pair for pair in first if not {pair.better, pair.worse} & lost]
+    if not is_complete:
+        nothing: dict[str, Any] = {"decided": None, "decided_validation": {}, "decided_test": {}}
+        rows = ranked([row.model_copy(update=nothing) for row in measured], candidates)
+        return found, _with_shares(trials, rows, spec), kept
+    comparisons = decision.quoted(kept, decision.compared(trials, _best_of(inside), DECIDE, spec))
+    rows = ranked(measured, candidates)
+    means = {row.approach: row.decided.mean for row in inside if row.decided}
+    best = decision.overtaker(rows[0].approach, comparisons, means)
+    rows = sorted(rows, key=lambda row: row.approach != best) if best else rows
+    return found, _with_shares(trials, rows, spec), comparisons
+
+
+def _with_decision(trials: Sequence[TrialRecord], row: ApproachSummary, spec: Spec) -> ApproachSummary:
+    """With what the second block says; one that fails there is ranked no more than one that fails on the first."""
+    assert row.best_trial is not None
+    failure = decision.failure(trials, row.approach, row.best_trial)
+    if failure is not None:
+        return row.model_copy(update={"is_confirmed": False, "confirmed_failure": failure})
+    results = confirmed_results(trials, row.approach, row.best_trial, DECIDE)
+    validation = estimates(results, VALIDATION, DECIDE, spec)
+    of_test = estimates(results, TEST, DECIDE, spec)
+    found = {"decided": validation.get(spec.ranked_by), "decided_validation": validation, "decided_test": of_test}
+    return row.model_copy(update=found)
+
+
+def _with_shares(trials: Sequence[TrialRecord], rows: Sequence[ApproachSummary], spec: Spec) -> list[ApproachSummary]:
+    """The rows with the share of resamples in which each comes first: of all, or of those of a complete decision."""
+    inside = [row for row in rows if row.decided] or rows
+    shares = decision.shares(trials, _best_of(inside), spec)
+    return [row.model_copy(update={"first_share": shares.get(row.approach)}) for row in rows]
+
+
+def ranked(rows: Sequence[ApproachSummary], candidates: Sequence[str] = ()) -> list[ApproachSummary]:
     """The approaches, best first.
 
-    Confirmed ones come before the others, and among either the greatest mean score on fresh seeds comes
-    first. Equals, and those without a fresh seed, stay in the order of the rows, which is the challenge's.
+    Confirmed ones come before the others, candidates of the decision before those, and then the greatest mean score on
+    the first block of fresh seeds comes first, whatever the second one says: what is quoted of an approach must not be
+    what it was chosen for. Equals, and those without a fresh seed, stay in the order of the rows, which is the
+    challenge's.
     """
-    return sorted(rows, key=_rank)
+    return sorted(rows, key=lambda row: (not row.is_confirmed, row.approach not in candidates, _rank(row)))
 
 
-def _rank(row: ApproachSummary) -> tuple[bool, float]:
-    return not row.is_confirmed, -row.confirmed.mean if row.confirmed else 0.0
+def _rank(row: ApproachSummary) -> float:
+    return -row.confirmed.mean if row.confirmed else 0.0
 
 
 def without_password_in(start: Start) -> Start:
@@ -204,20 +300,9 @@ def without_password_in(start: Start) -> Start:
     return start.model_copy(update={"options": {**start.options, "tracking_uri": without_password(uri)}})
 
 
-def compared(trials: Sequence[TrialRecord], rows: Sequence[ApproachSummary], spec: Spec) -> list[Comparison]:
-    """Every pair of confirmed approaches on their common fresh seeds, by what ranks, on validation images.
-
-    AUROC is no share of hits, so that its comparisons speak of the seeds alone.
-    """
-    best = {row.approach: row.best_trial for row in rows if row.is_confirmed and row.best_trial is not None}
-    hits = {
-        name: hits_of(confirmed_results(trials, name, number), VALIDATION, CONFIRM, spec)
-        for name, number in best.items()
-    }
-    return compare_all(
-        {name: fresh_scores(trials, name, number) for name, number in best.items()},
-        {name: found.table(found.shares) for name, found in hits.items() if found and spec.ranked_by == "accuracy"},
-    )
+def _best_of(rows: Sequence[ApproachSummary]) -> dict[str, int]:
+    """The number of the best configuration of each confirmed approach."""
+    return {row.approach: row.best_trial for row in rows if row.is_confirmed and row.best_trial is not None}
 
 
 def _summarise(

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from scipy import stats
+
 from sweeps.analysis import caveats
-from sweeps.analysis.comparisons import ERROR, Comparison
+from sweeps.analysis.comparisons import ERROR, SECOND_BLOCK, Comparison
 from sweeps.analysis.intervals import Estimate
 from sweeps.analysis.summary import ApproachSummary, Summary
 from sweeps.core.formatting import interval_percent, percent, points
+
+# With fewer fresh seeds than these the width of an interval is luck itself. With ten it is right to within two fifths,
+# in nine of ten sweeps: the quantiles of chi^2 / 9 are .61^2 and 1.37^2, with three seeds they are .23^2 and 1.73^2.
+FEW_SEEDS = 10
+# What such a sweep is advised to take: the default of --confirm-seeds.
+ENOUGH_SEEDS = 50
+# Shares of resamples below this are not named.
+LEAST_SHARE = 0.01
 
 BETTER, UNDECIDED, WORSE = "better", "not shown to differ", "worse"
 
@@ -65,14 +76,22 @@ def verdict(summary: Summary) -> list[str]:
     to be better than, and which not; whether it held outside the search, on fresh seeds and on the test split.
     """
     best = summary.approaches[0]
-    if not best.is_confirmed or best.confirmed is None:
+    if not best.is_confirmed or best.quoted is None:
         return ["No approach is confirmed yet, so there is no answer."]
-    return [_which(summary, best.approach, best.confirmed), _compared(summary, best.approach), _held(best)]
+    compared = " ".join(filter(None, [_compared(summary, best.approach), _how_sure(summary)]))
+    return [_which(summary, best, best.quoted), compared, _held(best)]
 
 
-def _which(summary: Summary, name: str, confirmed: Estimate) -> str:
-    number = f"{percent(confirmed.mean)} %{_interval(confirmed)} on {confirmed.n} fresh seeds"
-    text = f"{name} is best with {number}{caveats.with_warnings(summary.warnings)}"
+def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:
+    name = best.approach
+    is_few = quoted.n < FEW_SEEDS
+    word = "has the greatest mean," if is_few else "is best with"
+    number = f"{percent(quoted.mean)} %{_interval(quoted)} on {_seeds(best, quoted.n)}"
+    text = f"{name} {word} {number}{caveats.with_warnings(summary.warnings)}"
+    if best.decided and summary.decision and name != summary.decision.named:
+        text += f", which show it to be better than {summary.decision.named}, the best of the first block"
+    if is_few:
+        text += f", but so few cannot tell which is best: {_what_would(summary, quoted)}"
     against = versus(summary, summary.baseline).get(name)
     if against is None:
         if name != summary.baseline:
@@ -80,10 +99,12 @@ def _which(summary: Summary, name: str, confirmed: Estimate) -> str:
             missing = summary.baseline in unconfirmed
             return f"{text}; the plain baseline {summary.baseline} is not confirmed." if missing else f"{text}."
         others = versus(summary, name)
+        if best.decided:
+            return f"{text}; no other confirmed approach is shown to be better than the plain baseline."
         return (
             f"{text}: no other confirmed approach has a greater mean than the plain baseline." if others else f"{text}."
         )
-    # The best has the greater mean, so it cannot be shown to be worse.
+    # One that is shown to be better than the best would be the best.
     word = "better than" if against.verdict == BETTER else "not shown to differ from"
     uncorrected = (
         f"; without the correction for {len(summary.comparisons)} pairs it would be"
@@ -97,8 +118,7 @@ def _compared(summary: Summary, name: str) -> str:
     others = versus(summary, name)
     if not others:
         return "There is no other confirmed approach to compare it with on at least two common seeds."
-    pairs = len(summary.comparisons)
-    correction = f"at a level of {100 * ERROR:.0f} %" + (f", corrected for all {pairs} pairs" if pairs > 1 else "")
+    correction = f"at a level of {100 * ERROR:.0f} %{corrected_for(summary)}"
     missing = sum(not row.is_confirmed for row in summary.approaches)
     more = f" Not confirmed, so not compared: {missing} more." if missing else ""
     # Seen from the others: where they are worse, it is better. The first sentence has the baseline's numbers.
@@ -108,7 +128,8 @@ def _compared(summary: Summary, name: str) -> str:
         if pair.verdict != WORSE
     ]
     if not alike:
-        return f"It is shown to be better than every other confirmed approach ({correction}).{more}"
+        alone = ", by one block of fresh seeds alone" if summary.decision is None else ""
+        return f"It is shown to be better than every other confirmed approach ({correction}){alone}.{more}"
     shown = len(others) - len(alike)
     text = (
         f"is shown to be better than {shown} of the {len(others)} others"
@@ -119,6 +140,53 @@ def _compared(summary: Summary, name: str) -> str:
         f"It {text} ({correction}). It cannot be distinguished from these (their differences from it in points): "
         f"{', '.join(alike)}.{more}"
     )
+
+
+def corrected_for(summary: Summary, every: str = "all ") -> str:
+    """What the verdicts' correction is for, behind a comma; empty where there is none."""
+    pairs = len(summary.comparisons)
+    of_pairs = f", corrected for {every}{pairs} pairs" if pairs > 1 else ""
+    is_second = any(pair.block == SECOND_BLOCK for pair in summary.comparisons)
+    return of_pairs + (f"{' and' if of_pairs else ', corrected for'} both blocks of seeds" if is_second else "")
+
+
+def _seeds(best: ApproachSummary, n: int) -> str:
+    return f"{n} more fresh seeds, which had no part in naming it" if best.decided else f"{n} fresh seeds"
+
+
+def _what_would(summary: Summary, quoted: Estimate) -> str:
+    """Why so few seeds cannot tell, and how many would: by the spread that all approaches together show."""
+    spreads = [row.quoted.sd**2 for row in summary.approaches if row.is_confirmed and row.quoted and row.quoted.sd]
+    advice = f"--confirm-seeds {ENOUGH_SEEDS} would"
+    if not spreads:
+        return f"they give no interval; {advice}"
+    of_seeds = stats.t.ppf(0.975, ENOUGH_SEEDS - 1) * math.sqrt(sum(spreads) / len(spreads) / ENOUGH_SEEDS)
+    half = math.hypot(of_seeds, stats.norm.ppf(0.975) * quoted.images_error)
+    return (
+        f"how wide their intervals come out is luck itself; {advice}, with an interval of about {percent(half)} points "
+        "to either side"
+    )
+
+
+def _how_sure(summary: Summary) -> str:
+    """How sure the rank is, and what is missing to know."""
+    decision = summary.decision
+    unfinished = (
+        f"{' and '.join(decision.candidates[:2])}{' and others' if decision.candidates[2:] else ''} are to meet more "
+        "fresh seeds, since the best of several on one block is flattered by it; that is not finished, so go on with "
+        "--resume."
+        if decision and not decision.is_complete
+        else ""
+    )
+    best, *others = summary.approaches
+    if best.first_share is None:
+        return unfinished
+    shares = sorted(((row.first_share or 0.0, row.approach) for row in others), reverse=True)
+    named = [f"{name} in {100 * share:.0f} %" for share, name in shares if share >= LEAST_SHARE]
+    rest = f" ({', '.join(named)})" if named else ""
+    share = "all" if best.first_share == 1 else f"{100 * best.first_share:.0f} %"
+    sure = f"In {share} of resamples of the fresh seeds and of the images it comes first{rest}."
+    return f"{sure} {unfinished}".rstrip()
 
 
 def _held(best: ApproachSummary) -> str:

@@ -98,6 +98,7 @@ def of_sweep(
         cpu_seconds=cpu_seconds,
         facts=(
             f"Racing    {_racing(racing, options.seeds)}",
+            *_decision(options, approaches),
             *([shot_curve.plan_line(options.shot_curve, protocol)] if more_shots else []),
             *_cheaper(approaches),
         ),
@@ -155,6 +156,17 @@ def text(
     whole = (work.cpu_seconds + features) / slots + STARTUP_SECONDS
     lines.append(f"In all about {duration(whole)} here{work.limits}{work.savings}.")
     return "\n".join(lines)
+
+
+def _decision(options: SweepOptions, approaches: Sequence[Approach]) -> list[str]:
+    """What a second block of fresh seeds takes at most."""
+    if len(approaches) < 2:
+        return []
+    seconds = CONFIRM_FACTOR * options.confirm_seeds * sum(approach.seconds_per_seed for approach in approaches)
+    return [
+        f"Decision  what {options.confirm_seeds} fresh seeds cannot tell from the best meets as many again: at most "
+        f"{duration(seconds)} more on one CPU"
+    ]
 
 
 def _cheaper(approaches: Sequence[Approach]) -> list[str]:

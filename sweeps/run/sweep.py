@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from sweeps.analysis.shot_curve import usual_numbers
-from sweeps.analysis.summary import summarise
+from sweeps.analysis.summary import summarise, undecided
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.inputs.inputs import Inputs
 from sweeps.inputs.weights import RANDOM
@@ -16,6 +16,7 @@ from sweeps.run.end import write_tables
 from sweeps.run.options import SweepOptions
 from sweeps.run.pipeline import run_command
 from sweeps.stages.confirmation import ConfirmationStage
+from sweeps.stages.decision import DecisionStage
 from sweeps.stages.racing import Racing
 from sweeps.stages.search import SearchStage
 from sweeps.stages.shot_curve import ShotCurveStage
@@ -94,6 +95,10 @@ def _stages(
     yield PlannedStage(stage=search, title="Search")
     confirmation = ConfirmationStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds)
     yield PlannedStage(stage=confirmation, title="Confirm")
+    # Approaches that only earlier starts had may be among those that cannot be told apart; they are run when asked for.
+    members = undecided(journal, prepared.all_approaches(journal))
+    decision = DecisionStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds, members=members)
+    yield PlannedStage(stage=decision, title="Decide")
     if options.shot_curve:
         shots = shot_curve.to_run(options.shot_curve, prepared.spec.protocol)
         curve = ShotCurveStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds, shots=shots)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from sweeps.core.challenge import Approach
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM
@@ -19,6 +20,8 @@ class ConfirmationStage(FixedStage):
 
     name = CONFIRM
     splits = (VALIDATION, TEST)
+    # The first of its block of seeds.
+    seeds_from: ClassVar[int] = CONFIRM_SEEDS_FROM
 
     def __init__(
         self,
@@ -30,12 +33,12 @@ class ConfirmationStage(FixedStage):
     ) -> None:
         """Queue what the journal lacks of `seeds` fresh seeds for each approach's present winner."""
         super().__init__(journal, approaches, on_closed)
-        self.wanted = range(CONFIRM_SEEDS_FROM, CONFIRM_SEEDS_FROM + seeds)
+        self.wanted = range(self.seeds_from, self.seeds_from + seeds)
         trials = journal.trials([approach.name for approach in approaches])
         for approach in approaches:
             winner = best_complete(trials, approach.name)
             if winner is not None:
-                self._confirm(approach, winner, confirmed_results(trials, approach.name, winner.number))
+                self._confirm(approach, winner, confirmed_results(trials, approach.name, winner.number, self.name))
 
     def _confirm(self, approach: Approach, winner: TrialRecord, results: Sequence[SeedResult]) -> None:
         """Queue the seeds of the winner that these results lack; one that has failed once is left at that."""

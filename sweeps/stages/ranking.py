@@ -17,15 +17,19 @@ def best_complete(trials: Iterable[TrialRecord], approach: str) -> TrialRecord |
     return max(complete, key=lambda t: (t.scores.mean(), -t.number), default=None)
 
 
-def confirmed_results(trials: Iterable[TrialRecord], approach: str, number: int) -> tuple[SeedResult, ...]:
-    """Every confirmation seed of that search trial; two confirmations of the same one add up."""
-    return tuple(result for trial in confirmed_trials(trials, approach, number) for result in trial.results)
+def confirmed_results(
+    trials: Iterable[TrialRecord], approach: str, number: int, stage: str = CONFIRM
+) -> tuple[SeedResult, ...]:
+    """Every seed of that search trial in the confirmation, or in the decision; two of the same trial add up."""
+    return tuple(result for trial in confirmed_trials(trials, approach, number, stage) for result in trial.results)
 
 
-def confirmed_trials(trials: Iterable[TrialRecord], approach: str, number: int) -> list[TrialRecord]:
-    """The confirmations of that search trial, in the order in which they were begun."""
+def confirmed_trials(
+    trials: Iterable[TrialRecord], approach: str, number: int, stage: str = CONFIRM
+) -> list[TrialRecord]:
+    """The confirmations of that search trial, or its decisions, in the order in which they were begun."""
     return [
-        trial for trial in trials if trial.approach == approach and trial.stage == CONFIRM and trial.of_trial == number
+        trial for trial in trials if trial.approach == approach and trial.stage == stage and trial.of_trial == number
     ]
 
 
@@ -43,10 +47,10 @@ def curve_trials(trials: Iterable[TrialRecord], approach: str, number: int, shot
     ]
 
 
-def fresh_scores(trials: Iterable[TrialRecord], approach: str, number: int) -> dict[int, float]:
-    """What ranks, on validation images, of that search trial on each of its confirmation seeds, by seed."""
+def fresh_scores(trials: Iterable[TrialRecord], approach: str, number: int, stage: str = CONFIRM) -> dict[int, float]:
+    """What ranks, on validation images, of that search trial on each seed of its confirmation or decision, by seed."""
     return {
         seed: score
-        for trial in confirmed_trials(trials, approach, number)
+        for trial in confirmed_trials(trials, approach, number, stage)
         for seed, score in trial.scores_by_seed.items()
     }

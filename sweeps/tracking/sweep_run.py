@@ -161,17 +161,20 @@ def _example(approach: Approach) -> Mapping[str, Any]:
 
 
 def metrics(summary: Summary) -> dict[str, float]:
-    """Metrics of the sweep's own run: by approach, means with their intervals, and the optimism of the search."""
+    """Metrics of the sweep's own run: by approach, means with intervals, how often it comes first, and optimism."""
     found: dict[str, float] = {}
     for row in summary.approaches:
         estimates = {
             f"confirmed_{summary.spec.ranked_by}": row.confirmed,
+            f"decided_{summary.spec.ranked_by}": row.decided,
             f"search_{summary.spec.ranked_by}": row.search,
             "test_balanced_accuracy": row.test_accuracy,
         }
         for name, estimate in estimates.items():
             values = {"mean": estimate.mean, "ci_low": estimate.low, "ci_high": estimate.high} if estimate else {}
             found |= {f"{row.approach}.{name}_{end}": value for end, value in values.items() if value is not None}
+        if row.first_share is not None:
+            found[f"{row.approach}.first_share"] = row.first_share
         if row.optimism is not None:
             found[f"{row.approach}.optimism"] = row.optimism
     return found

@@ -12,7 +12,7 @@ from sweeps.analysis.intervals import estimates
 from sweeps.core.commands import rerun_command
 from sweeps.core.formatting import percent, readable
 from sweeps.store.spec import Spec
-from sweeps.store.trials import CONFIRM, CURVE, TrialRecord
+from sweeps.store.trials import CONFIRM, CURVE, DECIDE, TrialRecord
 from trainables.parts.metrics import metric_names, metrics_of
 from trainables.parts.protocol import TEST, VALIDATION
 
@@ -31,10 +31,10 @@ def search_filter(sweep: str) -> str:
 
 def tags(trial: TrialRecord) -> dict[str, str]:
     """What a run is found and filtered by."""
-    of_stage = {CONFIRM: "-confirmed", CURVE: f"-{trial.shots}-shots"}.get(trial.stage, "")
+    of_stage = {CONFIRM: "-confirmed", DECIDE: "-decided", CURVE: f"-{trial.shots}-shots"}.get(trial.stage, "")
     return {
         "mlflow.runName": f"t{_number(trial):03d}-{trial.approach}{of_stage}",
-        "role": {CONFIRM: "confirmation", CURVE: "shot curve"}.get(trial.stage, "trial"),
+        "role": {CONFIRM: "confirmation", DECIDE: "decision", CURVE: "shot curve"}.get(trial.stage, "trial"),
         "approach": trial.approach,
         "state": trial.state.lower(),
         **({"shots": str(trial.shots)} if trial.shots is not None else {}),

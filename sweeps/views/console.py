@@ -9,7 +9,7 @@ from pathlib import Path
 from sweeps.analysis.caveats import with_warnings
 from sweeps.analysis.openings import in_words
 from sweeps.analysis.summary import ApproachSummary, Summary
-from sweeps.analysis.verdict import BETTER, UNDECIDED, WORSE, verdict, versus
+from sweeps.analysis.verdict import BETTER, UNDECIDED, WORSE, corrected_for, verdict, versus
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.commands import rerun_command
 from sweeps.core.formatting import capital, readable
@@ -106,8 +106,7 @@ def against_baseline(summary: Summary) -> list[str]:
     compared = versus(summary, summary.baseline)
     if not compared:
         return []
-    pairs = len(summary.comparisons)
-    correction = f", corrected for {pairs} pairs (Holm)" if pairs > 1 else ""
+    correction = f"{corrected_for(summary, every='')} (Holm)" if len(summary.comparisons) > 1 else ""
     lines = [
         f"Against {summary.baseline}, in points on the same fresh seeds, with the 95 % interval of each difference;",
         f"the verdicts are those of paired t tests at a level of 5 %{correction}:",

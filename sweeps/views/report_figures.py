@@ -14,7 +14,7 @@ from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import UNDECIDED, PairedDifference, versus
 from sweeps.core.formatting import readable
 from sweeps.stages.ranking import fresh_scores
-from sweeps.store.trials import TrialRecord, searched
+from sweeps.store.trials import CONFIRM, DECIDE, TrialRecord, searched
 from sweeps.views import outcome_figures, search_figures, shot_figures
 from sweeps.views.figure_style import Interval, Plot, rendered
 from sweeps.views.outcome_figures import Difference, MeanAndSd, SeedsRow, StudyRow
@@ -49,7 +49,7 @@ def _names(summary: Summary) -> list[str]:
 
 def _confirmed_percent(summary: Summary) -> dict[str, float]:
     """Confirmed means of the approaches that are ranked."""
-    return {row.approach: 100 * row.confirmed.mean for row in summary.approaches if row.confirmed and row.is_confirmed}
+    return {row.approach: 100 * row.quoted.mean for row in summary.approaches if row.quoted and row.is_confirmed}
 
 
 def _in_percent(value: Estimate | PairedDifference) -> Interval:
@@ -70,14 +70,14 @@ def _mean_and_sd(value: Estimate | None) -> MeanAndSd | None:
 def _seeds(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:
     rows = []
     for row in summary.approaches:
-        if row.confirmed is None or row.best_trial is None:
+        if row.quoted is None or row.best_trial is None:
             continue
-        fresh = fresh_scores(trials, row.approach, row.best_trial)
+        fresh = fresh_scores(trials, row.approach, row.best_trial, DECIDE if row.decided else CONFIRM)
         rows.append(
             SeedsRow(
                 approach=row.approach,
                 scores_percent=[100 * score for score in fresh.values()],
-                confirmed_percent=_in_percent(row.confirmed),
+                confirmed_percent=_in_percent(row.quoted),
             )
         )
     if rows:
@@ -217,7 +217,7 @@ def _study(summary: Summary) -> Iterator[Plot]:
             approach=row.approach,
             published=MeanAndSd(mean_percent=published.mean_percent, sd_percent=published.sd_percent),
             at_published_setting=_mean_and_sd(row.at_published_setting),
-            confirmed=_mean_and_sd(row.confirmed),
+            confirmed=_mean_and_sd(row.quoted),
         )
         for row in summary.approaches
         if (published := row.published) and published.mean_percent is not None and published.is_class_accuracy

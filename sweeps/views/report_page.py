@@ -16,7 +16,7 @@ from sweeps.analysis.shot_verdict import shot_verdict
 from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import verdict
 from sweeps.core.commands import rerun_command
-from sweeps.core.seeds import CONFIRM_SEEDS_FROM, search_seeds
+from sweeps.core.seeds import CONFIRM_SEEDS_FROM, DECISION_SEEDS_FROM, search_seeds
 from sweeps.store.journal import JOURNAL
 from sweeps.store.spec import Source, Spec, Start
 from sweeps.store.trials import TrialRecord
@@ -182,7 +182,7 @@ def _shot_words(summary: Summary) -> list[str]:
 
 def _intervals(summary: Summary) -> str:
     """What the intervals are made of, and how much of them the images are, in one sentence or two."""
-    means = [row.confirmed.images_error for row in summary.approaches if row.confirmed and row.confirmed.images_error]
+    means = [row.quoted.images_error for row in summary.approaches if row.quoted and row.quoted.images_error]
     pairs = [pair.images_error for pair in summary.comparisons if pair.images_error]
     of_pairs = f", and {_in_points(pairs)} points to the difference of two approaches" if pairs else ""
     if not means:
@@ -262,9 +262,15 @@ def _seeds(summary: Summary) -> list[Named]:
         "validation images and on the test split"
     )
     asked = summary.starts[-1].num_samples
+    more = max((row.decided.n for row in summary.approaches if row.decided), default=0)
+    decided = (
+        f"{DECISION_SEEDS_FROM} to {DECISION_SEEDS_FROM + more - 1}, for those that the others cannot tell from the "
+        "best, and the plain baseline"
+    )
     return [
         *([Named(name="Seeds of the search", text=searched)] if spec.seeds else []),
         Named(name="Fresh seeds", text=confirmed if fresh else "none yet"),
+        *([Named(name="Second block of fresh seeds", text=decided)] if more else []),
         *([Named(name="Seed of the sampler", text=str(spec.search_seed))] if spec.search_seed is not None else []),
         *([Named(name="Configurations per approach", text=str(asked))] if asked else []),
         *_repeats(summary),
@@ -303,7 +309,8 @@ def _commands(folder: Path, summary: Summary) -> list[Named]:
     """What a person may want to do next, and what to type for it."""
     last = summary.starts[-1]
     commands = []
-    if not all(row.is_confirmed and not row.configurations.unfinished for row in summary.approaches):
+    is_decided = summary.decision is None or summary.decision.is_complete
+    if not is_decided or not all(row.is_confirmed and not row.configurations.unfinished for row in summary.approaches):
         commands.append(Named(name="Go on where it stopped", text=last.resume))
     if asked := last.num_samples:
         commands.append(Named(name="Extend the search", text=f"{last.resume} --num-samples {2 * asked}"))

@@ -56,7 +56,7 @@ def recalls(summary: Summary) -> Table:
     return Table(
         head=["approach", *classes],
         rows=[
-            [row.approach, *(typeset(mean_sd(row.confirmed_validation.get(name))) for name in recall_names(classes))]
+            [row.approach, *(typeset(mean_sd(row.quoted_validation.get(name))) for name in recall_names(classes))]
             for row in summary.approaches
         ],
         caption="Recall of each class on fresh seeds' validation images in per cent, mean ± standard deviation",
@@ -81,10 +81,12 @@ def pairs(summary: Summary) -> Table:
             f"{100 * pair.probability:.1f} %" if pair.probability <= 0.999 else "> 99.9 %",
             f"{100 * pair.wins:.0f} %",
             str(pair.n),
+            *([pair.block] if summary.decision else []),
         ]
         for pair in summary.comparisons
     ]
     head = ["better", "than", "verdict", "points", "95 % interval", "Holm p", "P(better)", "seeds won", "seeds"]
+    head += ["on seeds of the"] if summary.decision else []
     caption = "All pairs of confirmed approaches on their common fresh seeds, clearest first"
     return Table(head=head, rows=rows, caption=caption, left=("than", "verdict"))
 
@@ -109,7 +111,7 @@ def _equal_cost_row(row: ApproachSummary, points: Sequence[curves.Point], budget
         *(_incumbent(points, budget) for budget in budgets),
         _seconds(spent),
         f"{row.seconds_per_seed:.2f}" if row.seconds_per_seed is not None else "",
-        percent(row.confirmed.mean) if row.confirmed else "",
+        percent(row.quoted.mean) if row.quoted else "",
     ]
 
 
@@ -170,7 +172,7 @@ def study(summary: Summary) -> Table:
             + ("" if published.is_class_accuracy else " (not an accuracy of the class)"),
             str(published.seeds or ""),
             typeset(mean_sd(row.at_published_setting)),
-            typeset(mean_sd(row.confirmed)),
+            typeset(mean_sd(row.quoted)),
         ]
         for row in summary.approaches
         if (published := row.published) and published.is_of_the_study

@@ -19,13 +19,20 @@ LEGEND = (
     "test bal. acc.: balanced accuracy of the same models on the test split, which has other images",
     "published: the study's number; our run of it: ours at the setting the search starts from, on the search's seeds",
 )
+# Before the mean of an approach that was measured on the second block.
+DECIDED = "*"
+OF_THE_DECISION = (
+    f"{DECIDED}: on a second block of fresh seeds, since the first, which orders the rows, cannot tell these from the "
+    "best (and the plain baseline beside them)"
+)
 # In the place of the last, where the images are not the study's.
 WITHOUT_THE_STUDY = "at the start: the setting the search starts from, on the search's seeds"
 
 
 def legend(summary: Summary) -> tuple[str, ...]:
     """What the columns of the sweep's table are."""
-    return LEGEND if summary.spec.is_of_the_study else (*LEGEND[:-1], WITHOUT_THE_STUDY)
+    found = LEGEND if summary.spec.is_of_the_study else (*LEGEND[:-1], WITHOUT_THE_STUDY)
+    return (*found, OF_THE_DECISION) if any(row.decided for row in summary.approaches) else found
 
 
 def printed(summary: Summary) -> str:
@@ -53,11 +60,12 @@ def source_names(sources: Sequence[str]) -> str:
 
 
 def _printed_row(row: ApproachSummary, *, is_of_the_study: bool) -> dict[str, str]:
-    confirmed, count = row.confirmed, row.configurations
+    confirmed, count = row.quoted, row.configurations
+    mark = f"{DECIDED} " if row.decided else ""
     incomplete = f" ({confirmed.n} seeds)" if confirmed and not row.is_confirmed else ""
     at_start = mean_sd(row.at_published_setting)
     return {
-        "confirmed": mean_sd(confirmed) + incomplete,
+        "confirmed": mark + mean_sd(confirmed) + incomplete,
         "95 % interval": interval_percent(confirmed.low, confirmed.high) if confirmed else "",
         "IQM": percent(confirmed.iqm) if confirmed else "",
         "in search": mean_sd(row.search),

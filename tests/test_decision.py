@@ -1,0 +1,194 @@
+"""Who meets a second block of fresh seeds, what is quoted then, and that the stage of it can be killed and extended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from made_up import START, changed, found, trial
+from pretended import approach, finish, outcome, search
+from sweeps.analysis.comparisons import compare_all
+from sweeps.analysis.decision import candidates, members, overtaker, quoted
+from sweeps.analysis.verdict import verdict
+from sweeps.stages.decision import DecisionStage
+from sweeps.stages.ranking import best_complete, confirmed_results
+from sweeps.store.trials import DECIDE
+from trainables.parts.protocol import TEST, VALIDATION
+
+
+def decide(journal, seeds=8, members=("a", "b")):
+    approaches = [approach("a"), approach("b"), approach("c")]
+    return DecisionStage(journal, approaches, lambda *who: None, seeds=seeds, members=members)
+
+
+def searched(journal):
+    finish(search(journal, [approach("a"), approach("b"), approach("c")], num_samples=3))
+    return journal
+
+
+def of_stage(journal):
+    return [each for each in journal.trials() if each.stage == DECIDE]
+
+
+def test_members_meet_the_second_block_and_the_test_split_and_no_others_do(journal):
+    finish(decide(searched(journal)))
+    best = best_complete(journal.trials(), "a")
+    results = confirmed_results(journal.trials(), "a", best.number, DECIDE)
+    assert {(r.seed, r.split) for r in results} == {(s, p) for s in range(6000, 6008) for p in (VALIDATION, TEST)}
+    assert {each.approach for each in of_stage(journal)} == {"a", "b"}
+    assert not confirmed_results(journal.trials(), "a", best.number)
+
+
+def test_it_goes_on_where_the_driver_died_and_more_seeds_and_members_add_up(journal):
+    stage = decide(searched(journal))
+    task = stage.next_task()
+    for split in (VALIDATION, TEST):
+        stage.take(task, outcome(task, 6000, split))
+    stage.take(task, outcome(task, 6001, VALIDATION))
+    again = decide(journal)
+    assert {seed for task in again.waiting for block in task.blocks for seed in block} == {6000, *range(6001, 6008)}
+    assert again.seeds_left == 15
+    finish(again)
+    assert decide(journal).is_finished()
+    finish(decide(journal, seeds=10, members=("a", "b", "c")))
+    assert {name: sum(len(each.scores) for each in of_stage(journal) if each.approach == name) for name in "abc"} == {
+        "a": 10,
+        "b": 10,
+        "c": 10,
+    }
+
+
+def test_what_was_left_of_one_that_is_now_told_apart_is_ended_and_its_seeds_are_used_when_it_comes_back(journal):
+    stage = decide(searched(journal))
+    task = next(task for task in iter(stage.next_task, None) if task.approach == "b")
+    for split in (VALIDATION, TEST):
+        stage.take(task, outcome(task, 6000, split))
+    finish(decide(journal, members=()))
+    assert {each.state for each in of_stage(journal)} == {"FAIL"}
+    back = decide(journal)
+    seeds = [seed for task in back.waiting if task.approach == "b" for block in task.blocks for seed in block]
+    assert seeds == list(range(6001, 6008))
+
+
+def values(**means):
+    """Forty seeds with exactly these means; differences have an sd of about two points."""
+    rng = np.random.default_rng(0)
+    noise = {name: rng.normal(0, 0.015, 40) for name in means}
+    return {name: dict(enumerate(mean + noise[name] - noise[name].mean())) for name, mean in means.items()}
+
+
+def test_candidates_are_those_that_the_first_block_does_not_tell_from_the_best():
+    first = compare_all(values(good=0.9, rival=0.899, poor=0.8))
+    assert candidates(["good", "rival", "poor"], first) == ("good", "rival")
+    assert members(("good", "rival"), ["good", "rival", "poor"], "poor") == ("good", "rival", "poor")
+    assert members(("good", "rival"), ["good", "rival"], "poor") == ("good", "rival")
+    # Two chances to be shown: at half of the error.
+    barely = [replace(pair, p_holm=0.03) for pair in first]
+    assert candidates(["good", "rival", "poor"], barely) == ("good", "rival", "poor")
+
+
+@pytest.mark.parametrize("means", [{"good": 0.9, "poor": 0.8}, {"only": 0.9}, {}])
+def test_nobody_meets_it_where_one_is_clearly_best(means):
+    ranked = list(means)
+    assert members(candidates(ranked, compare_all(values(**means))), ranked, "poor") == ()
+
+
+def test_pairs_are_quoted_from_the_second_block_where_both_are_in_it_and_corrected_together():
+    first = compare_all(values(good=0.9, rival=0.899, poor=0.8))
+    second = compare_all(values(rival=0.9, good=0.897))
+    pairs = {frozenset((pair.better, pair.worse)): pair for pair in quoted(first, second)}
+    assert {names: pair.block for names, pair in pairs.items()} == {
+        frozenset(("good", "rival")): "decision",
+        frozenset(("good", "poor")): "confirmation",
+        frozenset(("rival", "poor")): "confirmation",
+    }
+    of_second = pairs[frozenset(("good", "rival"))]
+    assert (of_second.better, of_second.p) == ("rival", second[0].p)
+    # The last of three in Holm's order, and two blocks.
+    assert of_second.p_holm == pytest.approx(2 * of_second.p)
+
+
+def test_another_is_named_only_if_the_second_block_shows_it():
+    ahead = quoted([], compare_all(values(good=0.9, rival=0.902)))
+    assert overtaker("good", ahead, {"good": 0.9, "rival": 0.902}) is None
+    clear = quoted([], compare_all(values(good=0.9, rival=0.95)))
+    assert overtaker("good", clear, {"good": 0.9, "rival": 0.95}) == "rival"
+
+
+def sweep(first, second, made=(), **more):
+    """Of approaches with these means on eight seeds of either block; the first is the plain baseline.
+
+    All have the same luck with a seed but `rival`, which has five times as much, so that small differences from it are
+    not shown.
+    """
+    made = [*made, *(trial(0, 0.8, approach=name) for name in first)]
+    for stage, means in (("confirm", first), ("decide", second)):
+        for name, mean in means.items():
+            own = {"seeds": 8, "spread": 0.05 if name == "rival" and mean < 0.84 else 0.01}
+            own |= more if stage == "decide" else {}
+            made.append(trial(0, mean, approach=name, stage=stage, of_trial=0, **own))
+    return found(made, names=tuple(first))
+
+
+def test_the_first_block_names_the_best_and_the_second_measures_it():
+    summary = sweep(
+        {"plain": 0.7, "good": 0.81, "rival": 0.809, "poor": 0.6}, {"plain": 0.71, "good": 0.8, "rival": 0.8005}
+    )
+    rows = {row.approach: row for row in summary.approaches}
+    assert list(rows) == ["good", "rival", "plain", "poor"]
+    assert summary.decision.candidates == ("good", "rival")
+    assert summary.decision.is_complete
+    assert rows["good"].quoted.mean == pytest.approx(0.8)
+    assert rows["good"].confirmed.mean == pytest.approx(0.81)
+    assert rows["good"].test_accuracy.mean == pytest.approx(0.8)
+    assert rows["poor"].quoted.mean == pytest.approx(0.6)
+    assert rows["good"].first_share + rows["rival"].first_share + rows["plain"].first_share == pytest.approx(1)
+    assert rows["poor"].first_share is None
+    which, apart, _ = verdict(summary)
+    assert "on 8 more fresh seeds, which had no part in naming it" in which
+    assert "both blocks of seeds" in apart
+    assert "of resamples of the fresh seeds and of the images it comes first (rival in " in apart
+
+
+def test_one_that_the_second_block_shows_to_be_better_is_named():
+    summary = sweep({"plain": 0.7, "good": 0.81, "rival": 0.809}, {"plain": 0.7, "good": 0.78, "rival": 0.85})
+    assert summary.approaches[0].approach == "rival"
+    assert "which show it to be better than good, the best of the first block" in verdict(summary)[0]
+
+
+def test_until_the_second_block_is_complete_the_first_is_quoted_and_the_answer_says_so():
+    summary = sweep({"plain": 0.7, "good": 0.81, "rival": 0.809}, {"plain": 0.7, "good": 0.78}, seeds=5)
+    assert not summary.decision.is_complete
+    assert summary.approaches[0].quoted.mean == pytest.approx(0.81)
+    assert {pair.block for pair in summary.comparisons} == {"confirmation"}
+    assert "good and rival are to meet more fresh seeds" in verdict(summary)[1]
+
+
+def test_a_candidate_that_fails_on_the_second_block_is_not_ranked():
+    first = {"plain": 0.7, "good": 0.81, "rival": 0.809}
+    lost = trial(0, 0.8, "FAIL", approach="good", stage="decide", seeds=3, of_trial=0, reason="seed 6003: diverged")
+    summary = sweep(first, {"plain": 0.7, "rival": 0.8}, [lost])
+    assert [row.approach for row in summary.approaches] == ["rival", "plain", "good"]
+    assert summary.approaches[-1].confirmed_failure == "seed 6003: diverged"
+    assert summary.decision.is_complete
+    assert not [pair for pair in summary.comparisons if "good" in (pair.better, pair.worse)]
+
+
+def test_one_block_is_enough_for_one_that_is_clearly_best():
+    summary = sweep({"plain": 0.7, "good": 0.81}, {})
+    assert summary.decision is None
+    assert "by one block of fresh seeds alone" in verdict(summary)[1]
+    assert "In all of resamples of the fresh seeds and of the images it comes first." in verdict(summary)[1]
+
+
+def test_so_few_seeds_cannot_tell_and_the_answer_says_how_many_would():
+    made = [trial(0, 0.8, approach=name) for name in "ab"]
+    made += [trial(0, mean, approach=n, stage="confirm", seeds=3, of_trial=0) for n, mean in (("a", 0.7), ("b", 0.9))]
+    few = found(made, starts=(changed(START, {"options": {"confirm_seeds": 3}}),))
+    which = verdict(few)[0]
+    assert which.startswith("b has the greatest mean, 90.0 %")
+    assert "on 3 fresh seeds, but so few cannot tell which is best" in which
+    assert "--confirm-seeds 50 would, with an interval of about " in which
+    assert "is best" not in which.replace("which is best", "")
