@@ -9,11 +9,11 @@ from sweeps.analysis.caveats import with_warnings
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.progress import duration
 from sweeps.inputs.inputs import Inputs
-from sweeps.run import plan_of_images, shot_curve
+from sweeps.run import plan_of_images, robustness, shot_curve
 from sweeps.run.options import SweepOptions
 from sweeps.stages.racing import Racing
+from sweeps.store.spec import Spec
 from sweeps.views.text_table import aligned
-from trainables.parts.protocol import Protocol
 
 # Ray and its workers, which are started for the search and again for the confirmation, take about this long.
 STARTUP_SECONDS = 15.0
@@ -47,9 +47,11 @@ def of_sweep(
     approaches: Sequence[Approach],
     begun: Mapping[str, int],
     racing: Racing | None,
-    protocol: Protocol,
+    spec: Spec,
+    inputs: Inputs,
 ) -> Work:
     """The work of a search and what follows it; `begun` are configurations already in the journal, by approach."""
+    protocol = spec.protocol
     looks = racing.looks(options.seeds) if racing else []
     more_shots = shot_curve.to_run(options.shot_curve, protocol)
     of_winner = (CONFIRM_FACTOR + len(more_shots)) * options.confirm_seeds
@@ -70,12 +72,15 @@ def of_sweep(
                 "what it is": approach.about,
             }
         )
+    changed = robustness.seconds(options, approaches, inputs)
+    cpu_seconds += changed
     return Work(
         rows=rows,
         cpu_seconds=cpu_seconds,
         facts=(
             f"Racing    {_racing(racing, options.seeds)}",
             *([shot_curve.plan_line(options.shot_curve, protocol)] if more_shots else []),
+            *([robustness.plan_line(options, spec, changed)] if options.robustness == "on" else []),
             *_cheaper(approaches),
         ),
         limits=f", or what starts within {duration(options.time_budget)}" if options.time_budget else "",

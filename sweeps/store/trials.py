@@ -14,10 +14,10 @@ from optuna.trial import FrozenTrial, Trial
 from trainables.parts.protocol import VALIDATION
 from trainables.parts.results import SeedResult
 
-SEARCH, CONFIRM, CURVE = "search", "confirm", "curve"
-STAGES = (SEARCH, CONFIRM, CURVE)
+SEARCH, CONFIRM, CURVE, SHIFT = "search", "confirm", "curve", "shift"
+STAGES = (SEARCH, CONFIRM, CURVE, SHIFT)
 # Stages whose seeds are fresh ones.
-FRESH = (CONFIRM, CURVE)
+FRESH = (CONFIRM, CURVE, SHIFT)
 # What a trial's attributes hold besides its seeds: why it ended; which search trial's configuration it is; how many
 # seeds it is to have, where that is no option; from how many images of each class it learns, where not from as many as
 # the protocol says.
