@@ -14,7 +14,7 @@ from sweeps.analysis.curves import history
 from sweeps.analysis.ranges import place_in_range
 from sweeps.core.errors import first_line
 from sweeps.core.formatting import percent, points, readable
-from sweeps.store.trials import CONFIRM, CURVE, SEARCH, TrialRecord
+from sweeps.store.trials import CONFIRM, CURVE, SEARCH, SHIFT, TrialRecord
 
 # Of a searched range, counted from either end: values there may want to lie beyond it.
 EDGE = 0.05
@@ -145,13 +145,17 @@ def _without_seed(reason: str | None) -> str:
     return rest if begin.startswith("seed ") and rest else line
 
 
+UNFINISHED = {
+    SEARCH: "configurations",
+    CONFIRM: "confirmations",
+    CURVE: "points of shot curves",
+    SHIFT: "winners on changed images",
+}
+
+
 def unfinished(sweep: CheckedSweep) -> Check:
     """Configurations and confirmations that were begun and did not end."""
     running = Counter(trial.stage for trial in sweep.trials if trial.state == "RUNNING")
-    texts = [
-        f"{running[stage]} {what}"
-        for stage, what in ((SEARCH, "configurations"), (CONFIRM, "confirmations"), (CURVE, "points of shot curves"))
-        if running[stage]
-    ]
+    texts = [f"{running[stage]} {what}" for stage, what in UNFINISHED.items() if running[stage]]
     trouble = f"Begun and not finished, so not ranked: {' and '.join(texts)}. Go on with --resume." if texts else ""
     return look_or_fine("Unfinished", trouble, "Everything that was begun has ended.")

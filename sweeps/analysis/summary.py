@@ -16,6 +16,7 @@ from sweeps.analysis import caveats
 from sweeps.analysis.comparisons import Comparison, compare_all
 from sweeps.analysis.image_error import hits_of
 from sweeps.analysis.intervals import Estimate, estimates, score
+from sweeps.analysis.robustness import Robustness, robustness
 from sweeps.analysis.shot_curve import ShotCurve, shot_curve
 from sweeps.core.challenge import Approach
 from sweeps.core.provenance import without_password
@@ -133,6 +134,7 @@ class Summary(Stored):
         approaches: Those that are confirmed first, best first.
         comparisons: Of all pairs of confirmed approaches, clearest first.
         shot_curve: What the best configurations make of other numbers of images to learn from, if that was asked for.
+        robustness: What changed test images cost the best configurations, unless that was switched off.
     """
 
     sweep: str
@@ -143,6 +145,7 @@ class Summary(Stored):
     approaches: tuple[ApproachSummary, ...]
     comparisons: tuple[Comparison, ...]
     shot_curve: ShotCurve | None = None
+    robustness: Robustness | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -169,6 +172,7 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
         approaches=tuple(rows),
         comparisons=tuple(comparisons),
         shot_curve=shot_curve(trials, winners, wanted, spec, comparisons),
+        robustness=robustness(trials, winners, wanted, spec),
     )
 
 

@@ -132,7 +132,7 @@ class Inputs:
         )
 
     def images(self, name: str) -> np.ndarray:
-        """The images of the pool, the test split, a changed one or another data set, uint8 (N, S, S) or (N, S, S, 3)."""
+        """The images of the pool, the test split, a changed one or other data, uint8 (N, S, S) or (N, S, S, 3)."""
         if changed_images.is_changed(name):
             return changed_images.images(self.dataset, name, smoke=self.smoke)
         return self.other_datasets[name].images if name in self.other_datasets else self.dataset.images()[name]
