@@ -14,7 +14,7 @@ from sweeps.store.trials import OF_TRIAL, SHIFT, TrialRecord
 from trainables.parts.protocol import TEST
 
 # The first of the confirmation's seeds; each is trained again and scored on all changed images.
-SEEDS = 5
+SEEDS = 10
 
 
 def seeds_of_stage(confirm_seeds: int) -> range:

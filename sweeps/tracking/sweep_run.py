@@ -179,7 +179,7 @@ def metrics(summary: Summary) -> dict[str, float]:
 
 def _lost(summary: Summary) -> dict[str, float]:
     """What changed test images cost each approach: over all changes, and by kind."""
-    found = {}
+    found: dict[str, float] = {}
     for each in summary.robustness.approaches if summary.robustness else ():
         losses = {"": each.mean, **{f"_{kind.kind.replace(' ', '_')}": kind.loss for kind in each.kinds}}
         for name, loss in losses.items():

@@ -171,7 +171,7 @@ def costs(costs: Mapping[str, Cost], warnings: Sequence[str]) -> Figure:
         ("search: raced out, failed", ORANGE, "////", lambda cost: cost.other_seconds),
         ("confirmation", GREEN, "....", lambda cost: cost.confirm_seconds),
         ("shot curve", PURPLE, r"\\\\", lambda cost: cost.curve_seconds),
-        ("changed images", SKY, "xxxx", lambda cost: cost.changed_seconds),
+        ("changed", SKY, "xxxx", lambda cost: cost.changed_seconds),
     )
     stages = (*stages[:3], *(stage for stage in stages[3:] if any(stage[3](cost) for cost in costs.values())))
     begin_N = np.zeros(len(names))

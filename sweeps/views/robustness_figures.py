@@ -35,7 +35,7 @@ def losses(lost: Mapping[str, Mapping[tuple[str, int], float]], warnings: Sequen
     darkest = max(LEAST_DARKEST, float(values.max()))
     axes.imshow(values, cmap="cividis_r", vmin=0, vmax=darkest, aspect="auto")
     for row, column in np.ndindex(*values.shape):
-        value = values[row, column]
+        value = float(values[row, column])
         color = "white" if value > 0.55 * darkest else "black"
         axes.text(column, row, str(round(value)), ha="center", va="center", size=FONT - 2.5, color=color)
     name_rows(axes, names)

@@ -29,13 +29,13 @@ def sentences(summary: Summary) -> list[str]:
     if not found or not best or not best.mean or not best.worst:
         return []
     texts = [
-        f"On changed test images {best.approach} loses {_points(best.mean)} points on average, most by "
-        f"{best.worst.kind}: {_points(best.worst.loss)}."
+        f"On changed test images {best.approach} loses {_in_words(best.mean)} on average; by {best.worst.kind}, which "
+        f"costs it most, {_in_words(best.worst.loss)}."
     ]
     known = [(each.mean.mean, each.approach) for each in found.approaches if each.mean]
     least, name = min(known)
     if name != best.approach:
-        texts.append(f"{name} loses least: {lost_points(least)}.")
+        texts.append(f"{name} loses least: {lost_points(least)} points.")
     return texts
 
 
@@ -47,6 +47,11 @@ def lost_points(loss: float) -> str:
 def _points(loss: Loss) -> str:
     ends = "" if loss.low is None or loss.high is None else f" ({lost_points(loss.low)} to {lost_points(loss.high)})"
     return f"{lost_points(loss.mean)}{ends}"
+
+
+def _in_words(loss: Loss) -> str:
+    mean, _, ends = _points(loss).partition(" ")
+    return f"{mean} points{' ' if ends else ''}{ends}"
 
 
 def rows(found: Robustness) -> list[dict[str, str]]:
