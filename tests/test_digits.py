@@ -62,6 +62,10 @@ def test_five_images_of_each_digit_are_worth_something(finished):
     frame = pd.read_csv(home / "results/sweep/seeds.csv")
     assert sorted(frame.loc[frame["stage"] == "confirm", "seed"].unique()) == [2000, 2001, 2002]
     assert "recall_digit 9" in frame
+    # Changed images are five of each digit.
+    changed = summary["robustness"]
+    assert changed["images"] == 5
+    assert all(each["is_complete"] and each["mean"]["n"] == 3 for each in changed["approaches"])
 
 
 def test_the_report_and_mlflow_have_the_classes(finished):

@@ -86,6 +86,7 @@ VALUES = {
     "--group-by": st.sampled_from(["(a)", "(", "(a)(b)", "rows.csv", "notes.csv"]) | PATHS,
     "--validation": NUMBERS,
     "--precision": st.sampled_from(["auto", "float32", "bfloat16"]) | TEXTS,
+    "--robustness": st.sampled_from(["on", "off"]) | TEXTS,
     "--metric": st.sampled_from(["balanced_accuracy", "auroc"]) | TEXTS,
     "--name": NAMES,
     "--resume": NAMES,
@@ -105,7 +106,7 @@ VALUES = {
 }
 OF_A_SEARCH = {
     *("--num-samples", "--seeds", "--confirm-seeds", "--metric", "--backbone", "--time-budget", "--search-seed"),
-    "--shot-curve",
+    *("--shot-curve", "--robustness"),
 }
 OF_RERUN = {"--approach", "--trial", "--seed", "--shots", "--dataset", "--group-by", "--weights", "--also"}
 OF_ANY_SWEEP = VALUES.keys() - OF_A_SEARCH - {"--approach", "--trial", "--seed", "--epochs", "--sweep"}

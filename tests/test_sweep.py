@@ -70,11 +70,15 @@ def test_prints_plan_table_and_where_everything_is(finished):
     ):
         assert words in done.stdout
     table = [
-        line.split() for line in done.stdout.splitlines() if re.match(r"(pixel_baseline|starter_cnn) (?!is best)", line)
+        line.split()
+        for line in done.stdout.splitlines()
+        if re.match(r"(pixel_baseline|starter_cnn) (?!is best|loses)", line)
     ]
-    assert len(table) == 4
+    # Of the plan, of the approaches, and of what changed images cost.
+    assert len(table) == 6
+    assert "On changed test images " in done.stdout
     # A slow machine prints a line of progress now and then, and nothing else.
-    assert all(re.match(r"(Search|Confirm): \d+ of \d+ seeds", line) for line in done.stderr.splitlines())
+    assert all(re.match(r"(Search|Confirm|Changed): \d+ of \d+ seeds", line) for line in done.stderr.splitlines())
     assert "Warning" not in done.stdout
 
 
@@ -92,6 +96,8 @@ def test_every_seed_is_in_the_tables(finished):
         assert row.accuracy_mean == pytest.approx(own["accuracy"].mean())
     confirmed = rows(frame, stage="confirm")
     assert confirmed.groupby(["approach", "split"])["seed"].apply(list).tolist() == [list(range(2000, 2005))] * 4
+    changed = rows(frame, stage="shift")
+    assert changed.groupby("approach").size().to_dict() == {"pixel_baseline": 5 * 25, "starter_cnn": 5 * 25}
 
 
 def test_summary_follows_from_the_seeds(finished):
@@ -109,6 +115,11 @@ def test_summary_follows_from_the_seeds(finished):
         test = rows(own, split="test")["balanced_accuracy"]
         assert row["test"]["balanced_accuracy"]["mean"] == pytest.approx(test.mean())
         assert row["test_openings"] == 1
+        robust = next(each for each in summary["robustness"]["approaches"] if each["approach"] == row["approach"])
+        changed = rows(frame, approach=row["approach"], stage="shift").groupby("split")["balanced_accuracy"].mean()
+        before = changed.pop("test: unchanged")
+        assert robust["as_they_are"] == pytest.approx(before)
+        assert robust["mean"]["mean"] == pytest.approx(before - changed.mean())
     assert summary["baseline"] == "pixel_baseline"
     (pair,) = summary["comparisons"]
     better, worse = (
@@ -131,7 +142,8 @@ def test_mlflow_has_one_run_a_configuration_with_seeds_as_steps(finished):
     for each in runs:
         by_role.setdefault(each.data.tags["role"], []).append(each)
         assert each.data.tags["images"] == "phantom"
-    assert {role: len(found) for role, found in by_role.items()} == {"sweep": 1, "trial": 10, "confirmation": 2}
+    counts = {role: len(found) for role, found in by_role.items()}
+    assert counts == {"sweep": 1, "trial": 10, "confirmation": 2, "robustness": 2}
     (parent,) = by_role["sweep"]
     assert parent.info.status == "FINISHED"
     assert parent.data.params["dataset_fingerprint"]
@@ -215,7 +227,7 @@ def test_files_are_made_from_the_journal_alone(finished, tmp_path):
     assert seeds(tmp_path).equals(seeds(folder))
     # And MLflow too: a new database gets every run.
     runs = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"], max_results=100)
-    assert len(runs) == 13
+    assert len(runs) == 15
 
 
 def test_resuming_a_finished_sweep_adds_nothing(finished):
@@ -255,7 +267,7 @@ def test_same_numbers_with_more_workers(finished, tmp_path):
     trials = pd.read_csv(tmp_path / "results/sweep/trials.csv")
     assert trials.groupby("approach")["trial"].apply(list).tolist() == [list(range(5))] * 2
     runs = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"], max_results=100)
-    assert len(runs) == len({each.data.tags["sweep.key"] for each in runs}) == 13
+    assert len(runs) == len({each.data.tags["sweep.key"] for each in runs}) == 15
     assert {each.info.status for each in runs} <= {"FINISHED", "KILLED"}
 
 
@@ -267,7 +279,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(tmp_path):
     printed, complaint = driver.communicate(timeout=60)
     assert driver.returncode == 143
     # A slow machine prints a line of progress now and then.
-    assert re.sub(r"^(Search|Confirm): \d+ of .*\n", "", complaint, flags=re.M) == (
+    assert re.sub(r"^(Search|Confirm|Changed): \d+ of .*\n", "", complaint, flags=re.M) == (
         "\nStopping; what is finished is saved. (Again: at once.)\n"
         "\nNot finished; everything so far is saved. Go on with:\n    python sweeps/challenge1.py --resume sweep\n"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sweeps.store.trials import CONFIRM, CURVE, DECIDE, REPEAT, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, CURVE, DECIDE, REPEAT, SHIFT, TrialRecord, searched
 from trainables.parts.protocol import VALIDATION
 
 
@@ -88,13 +88,15 @@ class Cost:
     other_seconds: float
     confirm_seconds: float
     curve_seconds: float
+    changed_seconds: float
     planned: int
     spared: int
 
     @property
     def seconds(self) -> float:
         """All of it."""
-        return self.complete_seconds + self.other_seconds + self.confirm_seconds + self.curve_seconds
+        of_search = self.complete_seconds + self.other_seconds
+        return of_search + self.confirm_seconds + self.curve_seconds + self.changed_seconds
 
 
 def cost(trials: Iterable[TrialRecord], approach: str, seeds: int) -> Cost:
@@ -109,6 +111,7 @@ def cost(trials: Iterable[TrialRecord], approach: str, seeds: int) -> Cost:
         other_seconds=sum(trial.seconds for trial in in_search if trial.state != "COMPLETE"),
         confirm_seconds=sum(trial.seconds for trial in own if trial.stage in (CONFIRM, DECIDE)),
         curve_seconds=sum(trial.seconds for trial in own if trial.stage == CURVE),
+        changed_seconds=sum(trial.seconds for trial in own if trial.stage == SHIFT),
         planned=seeds * (len(complete) + len(raced)),
         spared=sum(max(seeds - count, 0) for count in run),
     )

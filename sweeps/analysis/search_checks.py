@@ -15,7 +15,7 @@ from sweeps.analysis.ranges import place_in_range
 from sweeps.analysis.summary import ApproachSummary
 from sweeps.core.errors import first_line
 from sweeps.core.formatting import percent, points, readable
-from sweeps.store.trials import CONFIRM, CURVE, DECIDE, SEARCH, TrialRecord
+from sweeps.store.trials import CONFIRM, CURVE, DECIDE, SEARCH, SHIFT, TrialRecord
 
 # Of a searched range, counted from either end: values there may want to lie beyond it.
 EDGE = 0.05
@@ -23,8 +23,6 @@ EDGE = 0.05
 # pool's images moves a mean.
 GAIN = 0.005
 LAST_PART = 0.2
-# What a trial of each stage is called.
-_BEGUN = {SEARCH: "configurations", CONFIRM: "confirmations", DECIDE: "decisions", CURVE: "points of shot curves"}
 # Below so many configurations, complete or raced out, a search has hardly begun.
 FEW_TRIED = 10
 # A whole number of fewer values than this is at an end of its range too often to mean anything.
@@ -157,9 +155,18 @@ def _without_seed(reason: str | None) -> str:
     return rest if begin.startswith("seed ") and rest else line
 
 
+UNFINISHED = {
+    SEARCH: "configurations",
+    CONFIRM: "confirmations",
+    DECIDE: "decisions",
+    CURVE: "points of shot curves",
+    SHIFT: "winners on changed images",
+}
+
+
 def unfinished(sweep: CheckedSweep) -> Check:
     """Configurations and confirmations that were begun and did not end."""
     running = Counter(trial.stage for trial in sweep.trials if trial.state == "RUNNING")
-    texts = [f"{running[stage]} {what}" for stage, what in _BEGUN.items() if running[stage]]
+    texts = [f"{running[stage]} {what}" for stage, what in UNFINISHED.items() if running[stage]]
     trouble = f"Begun and not finished, so not ranked: {' and '.join(texts)}. Go on with --resume." if texts else ""
     return look_or_fine("Unfinished", trouble, "Everything that was begun has ended.")

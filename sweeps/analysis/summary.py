@@ -17,6 +17,7 @@ from sweeps.analysis.comparisons import Comparison
 from sweeps.analysis.decision import Decision
 from sweeps.analysis.intervals import Estimate, estimates, score
 from sweeps.analysis.openings import SplitOpenings, split_openings
+from sweeps.analysis.robustness import Robustness, robustness
 from sweeps.analysis.shot_curve import ShotCurve, shot_curve
 from sweeps.core.challenge import Approach
 from sweeps.core.provenance import without_password
@@ -162,6 +163,7 @@ class Summary(Stored):
         comparisons: Of all pairs of confirmed approaches, clearest first: on the second block those that are in it.
         decision: The second block of fresh seeds; None if the first one was enough.
         shot_curve: What the best configurations make of other numbers of images to learn from, if that was asked for.
+        robustness: What changed test images cost the best configurations, unless that was switched off.
     """
 
     sweep: str
@@ -174,6 +176,7 @@ class Summary(Stored):
     openings: SplitOpenings = SplitOpenings(here=0)
     shot_curve: ShotCurve | None = None
     decision: Decision | None = None
+    robustness: Robustness | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -203,6 +206,7 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
         openings=split_openings(journal, trials),
         shot_curve=shot_curve(trials, winners, wanted, spec, comparisons),
         decision=decided,
+        robustness=robustness(trials, winners, wanted, spec),
     )
 
 

@@ -25,7 +25,8 @@ from torch import Tensor
 from sweeps.core.files import whole
 from sweeps.core.progress import Progress
 from sweeps.inputs.weights import Weights
-from trainables.parts.backbones import FEATURES_VERSION, FeatureSpec, extractor, seconds_per_image
+from trainables.parts import backbones
+from trainables.parts.backbones import FEATURES_VERSION, FeatureSpec, extractor
 from trainables.parts.run_seed import prepare_worker
 
 # The folder beside those of sweeps that they are in.
@@ -88,6 +89,12 @@ def seconds_to_compute(
     return seconds
 
 
+def seconds_per_image(spec: FeatureSpec) -> float:
+    """About how long one CPU core needs for one image's features."""
+    speed = BFLOAT16_SPEED if spec.precision == "bfloat16" else 1.0
+    return backbones.seconds_per_image(spec.backbone) * (spec.size_px / 224) ** 2 / speed
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Run:
     """One way of all images through a backbone: what is asked for, and where its outputs are gathered."""
@@ -98,8 +105,7 @@ class _Run:
 
     @property
     def seconds_per_image(self) -> float:
-        speed = BFLOAT16_SPEED if self.spec.precision == "bfloat16" else 1.0
-        return seconds_per_image(self.spec.backbone) * (self.spec.size_px / 224) ** 2 / speed
+        return seconds_per_image(self.spec)
 
     def gather(self, start: int, features: Mapping[str, np.ndarray], count: int) -> None:
         """Take the features of a chunk, whose first image is `start` of `count`."""

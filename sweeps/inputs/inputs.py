@@ -11,7 +11,7 @@ import torch
 
 from sweeps.core.challenge import Approach
 from sweeps.core.errors import path_of
-from sweeps.inputs import content_checks, features
+from sweeps.inputs import changed_images, content_checks, features
 from sweeps.inputs.groups import is_table
 from sweeps.inputs.images import check_also, find_dataset, find_other
 from sweeps.inputs.weights import Weights, find_weights
@@ -132,11 +132,15 @@ class Inputs:
         )
 
     def images(self, name: str) -> np.ndarray:
-        """The images of the pool, the test split or another data set, uint8 (N, S, S) or (N, S, S, 3)."""
+        """The images of the pool, the test split, a changed one or other data, uint8 (N, S, S) or (N, S, S, 3)."""
+        if changed_images.is_changed(name):
+            return changed_images.images(self.dataset, name, smoke=self.smoke)
         return self.other_datasets[name].images if name in self.other_datasets else self.dataset.images()[name]
 
     def labels(self, name: str) -> np.ndarray:
         """Their labels, int64 (N,)."""
+        if changed_images.is_changed(name):
+            return changed_images.labels(self.dataset, smoke=self.smoke)
         return self.other_datasets[name].labels if name in self.other_datasets else self.dataset.labels()[name]
 
     def seconds_to_compute(
@@ -167,27 +171,45 @@ class Inputs:
 
         Args:
             approaches: Whose features.
-            names: Which of the pool, the test split and other data sets; who gets the result can reach no other.
+            names: Which of the pool, the test split, changed ones and other data sets; who gets the result can reach no
+                other. The features of all changed ones are computed together.
             slots: How many workers may compute at the same time.
             views: Only these of the approaches' features; None is all.
             interrupt: Called several times a second while something is computed; what it raises ends it.
         """
         sets = {}
-        for name in names:
-            specs = self._specs_on(name, approaches, views)
+        for together in _together(names):
+            specs = self._specs_on(together[0], approaches, views)
+            images = [self.images(name) for name in together]
             tables = features.load_or_compute(
                 [self._as_computed(spec) for spec in specs],
-                self.images(name),
+                images[0] if len(images) == 1 else np.concatenate(images),
                 self.weights,
                 self.features_folder,
-                f"{name} images",
+                f"{together[0] if len(together) == 1 else 'changed test'} images",
                 slots,
                 interrupt,
             )
-            found = {PIXELS: small(self.images(name))} | {spec.name: tables[self._as_computed(spec)] for spec in specs}
-            protocol = self.dataset.protocol if name == POOL else None
-            sets[name] = ImageSet(labels=self.labels(name), views=found, protocol=protocol)
+            ends = np.cumsum([len(own) for own in images])
+            for name, own, end in zip(together, images, ends, strict=True):
+                of_set = {spec.name: tables[self._as_computed(spec)][end - len(own) : end] for spec in specs}
+                protocol = self.dataset.protocol if name == POOL else None
+                views_of_set = {PIXELS: small(own)} | of_set
+                sets[name] = ImageSet(labels=self.labels(name), views=views_of_set, protocol=protocol)
         return sets
+
+    def seconds_to_change(self, approaches: Sequence[Approach]) -> float:
+        """About how long one CPU core needs for the features of the changed images, whatever wins.
+
+        A winner looks at one or two of the features that its approach may need; each is taken to cost as their mean.
+        """
+        images = len(changed_images.labels(self.dataset, smoke=self.smoke))
+        of_each = [
+            [features.seconds_per_image(self._as_computed(spec)) for spec in approach.features]
+            for approach in approaches
+        ]
+        of_image = sum(1.5 * float(np.mean(found)) for found in of_each if found)
+        return images * len(changed_images.splits(smoke=self.smoke)) * of_image
 
     def weights_to_train(self, approaches: Sequence[Approach]) -> dict[str, dict[str, np.ndarray]]:
         """State dicts, of arrays, of the backbones that these approaches go on training."""
@@ -207,6 +229,12 @@ class Inputs:
         """The spec as it is computed: in the sweep's precision, and in a smoke run of small images."""
         size_px = size_near(spec.backbone, SMOKE_PX) if self.smoke else spec.size_px
         return replace(spec, precision=self.precision, size_px=size_px)
+
+
+def _together(names: Sequence[str]) -> list[list[str]]:
+    """The names, with those of changed images, which are few in each, in one list at the end."""
+    changed = [name for name in names if changed_images.is_changed(name)]
+    return [*([name] for name in names if name not in changed), *([changed] if changed else [])]
 
 
 def _source(found: Dataset | OtherDataset | Weights) -> Source:

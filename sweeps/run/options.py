@@ -273,6 +273,14 @@ class SweepOptions(Options):
         default_help="none",
         is_remembered=True,
     )
+    robustness: str = _option(
+        "on",
+        "on or off: after the confirmation each approach's best configuration is also scored on test images that are "
+        "changed as other scanners and files change them",
+        read=one_of("on", "off"),
+        metavar="on|off",
+        is_remembered=True,
+    )
     time_budget: float | None = _option(
         None,
         "after e.g. 90s, 20m or 1.5h (a number alone is seconds) start no more configurations; those that run and "

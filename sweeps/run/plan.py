@@ -9,13 +9,13 @@ from sweeps.analysis.caveats import with_warnings
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.progress import duration
 from sweeps.inputs.inputs import Inputs
-from sweeps.run import plan_of_images, shot_curve
+from sweeps.run import plan_of_images, robustness, shot_curve
 from sweeps.run.options import SweepOptions
 from sweeps.stages.racing import Racing
 from sweeps.stages.repeats import has_no_more
+from sweeps.store.spec import Spec
 from sweeps.store.trials import REPEAT, TrialRecord
 from sweeps.views.text_table import aligned
-from trainables.parts.protocol import Protocol
 
 # Ray and its workers, which are started for the search and again for the confirmation, take about this long.
 STARTUP_SECONDS = 15.0
@@ -69,9 +69,11 @@ def of_sweep(
     approaches: Sequence[Approach],
     begun: Mapping[str, Begun],
     racing: Racing | None,
-    protocol: Protocol,
+    spec: Spec,
+    inputs: Inputs,
 ) -> Work:
     """The work of a search and what follows it; `begun` are configurations already in the journal, by approach."""
+    protocol = spec.protocol
     looks = racing.looks(options.seeds) if racing else []
     more_shots = shot_curve.to_run(options.shot_curve, protocol)
     of_winner = (CONFIRM_FACTOR + len(more_shots)) * options.confirm_seeds
@@ -93,6 +95,8 @@ def of_sweep(
                 "what it is": approach.about,
             }
         )
+    changed = robustness.seconds(options, approaches, inputs)
+    cpu_seconds += changed
     return Work(
         rows=rows,
         cpu_seconds=cpu_seconds,
@@ -100,6 +104,7 @@ def of_sweep(
             f"Racing    {_racing(racing, options.seeds)}",
             *_decision(options, approaches),
             *([shot_curve.plan_line(options.shot_curve, protocol)] if more_shots else []),
+            *([robustness.plan_line(options, spec, changed)] if options.robustness == "on" else []),
             *_cheaper(approaches),
         ),
         limits=f", or what starts within {duration(options.time_budget)}" if options.time_budget else "",

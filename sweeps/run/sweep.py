@@ -18,6 +18,7 @@ from sweeps.run.pipeline import run_command
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.decision import DecisionStage
 from sweeps.stages.racing import Racing
+from sweeps.stages.robustness import RobustnessStage
 from sweeps.stages.search import SearchStage
 from sweeps.stages.shot_curve import ShotCurveStage
 from sweeps.store.journal import Journal
@@ -71,7 +72,7 @@ def _check(prepared: Prepared[SweepOptions]) -> None:
 
 def _work(racing: Racing | None, prepared: Prepared[SweepOptions], journal: Journal | None) -> plan.Work:
     begun = begun_in(journal) if journal else {}
-    return plan.of_sweep(prepared.options, prepared.approaches, begun, racing, prepared.spec.protocol)
+    return plan.of_sweep(prepared.options, prepared.approaches, begun, racing, prepared.spec, prepared.inputs)
 
 
 def _tags(options: SweepOptions) -> dict[str, str]:
@@ -103,6 +104,15 @@ def _stages(
         shots = shot_curve.to_run(options.shot_curve, prepared.spec.protocol)
         curve = ShotCurveStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds, shots=shots)
         yield PlannedStage(stage=curve, title="Shots")
+    if options.robustness == "on":
+        robustness = RobustnessStage(
+            journal,
+            prepared.approaches,
+            on_closed,
+            confirm_seeds=options.confirm_seeds,
+            smoke=prepared.spec.smoke,
+        )
+        yield PlannedStage(stage=robustness, title="Changed")
 
 
 def _conclude(prepared: Prepared[SweepOptions], journal: Journal, approaches: Sequence[Approach]) -> Conclusion:

@@ -83,16 +83,15 @@ class Workers(Generic[AnyOptions]):
     def _stored(self, stage: Stage, slots: cluster.Slots) -> dict[str, ImageSet]:
         """The image sets that the stage needs, in the object store; features that are missing are computed."""
         inputs, approaches = self.prepared.inputs, self.prepared.approaches
-        names = [*(POOL if split == VALIDATION else split for split in stage.splits), *inputs.other_datasets]
+        scored = [POOL if split == VALIDATION else split for split in stage.splits]
+        names = list(dict.fromkeys([POOL, *scored, *inputs.other_datasets]))
         views = self._views(stage) if isinstance(stage, FixedStage) else None
-        for name in names:
-            had = self._image_sets.get(name)
-            # Of two fixed stages, each may look at what the other does not.
-            if had is None or (views is not None and not views <= had.views.keys()):
-                found = inputs.image_sets(
-                    approaches, [name], slots=slots, views=views, interrupt=self.signals.stop_if_one_came
-                )
-                self._image_sets |= {key: _in_store(images, had) for key, images in found.items()}
+        # Of two fixed stages, each may look at what the other does not.
+        lacking = [name for name in names if not self._has(name, views)]
+        found = inputs.image_sets(
+            approaches, lacking, slots=slots, views=views, interrupt=self.signals.stop_if_one_came
+        )
+        self._image_sets |= {name: _in_store(images, self._image_sets.get(name)) for name, images in found.items()}
         if not self._weights:
             states = inputs.weights_to_train(approaches)
             self._weights = {name: InObjectStore(ray.put(state)) for name, state in states.items()}
@@ -100,6 +99,11 @@ class Workers(Generic[AnyOptions]):
         if stage.name in FRESH:
             stored[POOL] = stored[POOL].for_confirmation()
         return stored
+
+    def _has(self, name: str, views: set[str] | None) -> bool:
+        """Whether the image set is in the object store with these views."""
+        had = self._image_sets.get(name)
+        return had is not None and (views is None or views <= had.views.keys())
 
     def _views(self, stage: FixedStage) -> set[str]:
         """What the stage's tasks look at, which spares most of the backbones' work."""

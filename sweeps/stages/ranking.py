@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sweeps.store.trials import CONFIRM, CURVE, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, CURVE, SHIFT, TrialRecord, searched
 from trainables.parts.results import SeedResult
 
 
@@ -45,6 +45,16 @@ def curve_trials(trials: Iterable[TrialRecord], approach: str, number: int, shot
         for trial in trials
         if trial.approach == approach and trial.stage == CURVE and trial.of_trial == number and trial.shots == shots
     ]
+
+
+def changed_results(trials: Iterable[TrialRecord], approach: str, number: int) -> tuple[SeedResult, ...]:
+    """Every result of that search trial on changed test images, and on the same as they are."""
+    return tuple(
+        result
+        for trial in trials
+        if trial.approach == approach and trial.stage == SHIFT and trial.of_trial == number
+        for result in trial.results
+    )
 
 
 def fresh_scores(trials: Iterable[TrialRecord], approach: str, number: int, stage: str = CONFIRM) -> dict[int, float]:

@@ -32,8 +32,8 @@ class Stage:
 
     # Under which name the journal holds its trials.
     name: ClassVar[str]
-    # What each seed is scored on.
-    splits: ClassVar[tuple[str, ...]]
+    # What each seed is scored on; the first is what a trial's own score is of.
+    splits: tuple[str, ...]
 
     def __init__(self, journal: Journal, approaches: Sequence[Approach], on_closed: Callable[[TrialRecord], None]):
         """Begin with nothing to do. `on_closed` gets each finished trial."""
@@ -173,7 +173,7 @@ class Stage:
             note_reason(trial, outcome.reason)
         if outcome.state == TrialState.COMPLETE:
             # Without a state Optuna completes it, or lets it fail if it has no seeds and so no mean.
-            study.tell(trial, mean_score(trial, self.ranked_by))
+            study.tell(trial, mean_score(trial, self.ranked_by, self.splits[0]))
         else:
             study.tell(trial, state=outcome.state)
         self.on_closed(

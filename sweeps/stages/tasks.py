@@ -70,9 +70,9 @@ def failure(trial: Trial) -> SeedResult | None:
     return next((result for result in seeds_of(trial.user_attrs) if result.error), None)
 
 
-def mean_score(trial: Trial, ranked_by: str) -> float:
-    """Mean of what ranks, on validation images, over the trial's finished seeds."""
-    scores = [getattr(r, ranked_by) for r in seeds_of(trial.user_attrs) if r.split == VALIDATION and r.error is None]
+def mean_score(trial: Trial, ranked_by: str, split: str = VALIDATION) -> float:
+    """Mean of what ranks, on validation images or another split, over the trial's finished seeds."""
+    scores = [getattr(r, ranked_by) for r in seeds_of(trial.user_attrs) if r.split == split and r.error is None]
     return float(np.mean(scores))
 
 

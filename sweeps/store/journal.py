@@ -22,13 +22,18 @@ from optuna.trial import TrialState
 from sweeps.core.errors import BadInput, path_of
 from sweeps.store.journal_file import JournalFile, cut_torn_line
 from sweeps.store.spec import BALANCED_ACCURACY, RANKED_BY, Spec, Start, validated
-from sweeps.store.trials import CONFIRM, CURVE, DECIDE, SEARCH, STAGES, TrialRecord, trial_record
+from sweeps.store.trials import CONFIRM, CURVE, DECIDE, SEARCH, SHIFT, STAGES, TrialRecord, trial_record
 
 JOURNAL = "study.journal"
 # The study that says what the sweep is, and its attributes.
 _SWEEP, _ID, _SPEC, _STARTS = "sweep", "id", "spec", "starts"
 # What follows the approach in the names of studies besides the search's.
-_STUDY_OF = {CONFIRM: " confirmed", DECIDE: " decided", CURVE: " shot curve"}
+_STUDY_OF = {
+    CONFIRM: " confirmed",
+    DECIDE: " decided",
+    CURVE: " shot curve",
+    SHIFT: " on changed images",
+}
 # What a study keeps about an approach that was stopped since its configurations failed: why.
 _STOPPED = "stopped"
 

@@ -14,10 +14,10 @@ from optuna.trial import FrozenTrial, Trial
 from trainables.parts.protocol import VALIDATION
 from trainables.parts.results import SeedResult
 
-SEARCH, CONFIRM, DECIDE, CURVE = "search", "confirm", "decide", "curve"
-STAGES = (SEARCH, CONFIRM, DECIDE, CURVE)
+SEARCH, CONFIRM, DECIDE, CURVE, SHIFT = "search", "confirm", "decide", "curve", "shift"
+STAGES = (SEARCH, CONFIRM, DECIDE, CURVE, SHIFT)
 # Stages whose seeds are fresh ones.
-FRESH = (CONFIRM, DECIDE, CURVE)
+FRESH = (CONFIRM, DECIDE, CURVE, SHIFT)
 # What a trial's attributes hold besides its seeds: why it ended; which search trial's configuration it is; how many
 # seeds it is to have, where that is no option; from how many images of each class it learns, where not from as many as
 # the protocol says; which earlier search trial has the same parameters, where it was not trained for that.

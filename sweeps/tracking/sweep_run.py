@@ -177,6 +177,17 @@ def metrics(summary: Summary) -> dict[str, float]:
             found[f"{row.approach}.first_share"] = row.first_share
         if row.optimism is not None:
             found[f"{row.approach}.optimism"] = row.optimism
+    return found | _lost(summary)
+
+
+def _lost(summary: Summary) -> dict[str, float]:
+    """What changed test images cost each approach: over all changes, and by kind."""
+    found: dict[str, float] = {}
+    for each in summary.robustness.approaches if summary.robustness else ():
+        losses = {"": each.mean, **{f"_{kind.kind.replace(' ', '_')}": kind.loss for kind in each.kinds}}
+        for name, loss in losses.items():
+            ends = {"mean": loss.mean, "ci_low": loss.low, "ci_high": loss.high} if loss else {}
+            found |= {f"{each.approach}.lost{name}_{end}": value for end, value in ends.items() if value is not None}
     return found
 
 

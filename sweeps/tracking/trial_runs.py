@@ -12,7 +12,7 @@ from sweeps.analysis.intervals import estimates
 from sweeps.core.commands import rerun_command
 from sweeps.core.formatting import percent, readable
 from sweeps.store.spec import Spec
-from sweeps.store.trials import CONFIRM, CURVE, DECIDE, TrialRecord
+from sweeps.store.trials import CONFIRM, CURVE, DECIDE, SHIFT, TrialRecord
 from trainables.parts.metrics import metric_names, metrics_of
 from trainables.parts.protocol import TEST, VALIDATION
 
@@ -29,12 +29,21 @@ def search_filter(sweep: str) -> str:
     return f"tags.role = 'trial' AND tags.sweep = '{sweep}'"
 
 
+# What follows the approach in the name of a run of a stage after the search, and the run's role.
+OF_STAGE = {
+    CONFIRM: ("-confirmed", "confirmation"),
+    DECIDE: ("-decided", "decision"),
+    CURVE: ("-{shots}-shots", "shot curve"),
+    SHIFT: ("-changed", "robustness"),
+}
+
+
 def tags(trial: TrialRecord) -> dict[str, str]:
     """What a run is found and filtered by."""
-    of_stage = {CONFIRM: "-confirmed", DECIDE: "-decided", CURVE: f"-{trial.shots}-shots"}.get(trial.stage, "")
+    of_stage, role = OF_STAGE.get(trial.stage, ("", "trial"))
     return {
-        "mlflow.runName": f"t{_number(trial):03d}-{trial.approach}{of_stage}",
-        "role": {CONFIRM: "confirmation", DECIDE: "decision", CURVE: "shot curve"}.get(trial.stage, "trial"),
+        "mlflow.runName": f"t{_number(trial):03d}-{trial.approach}{of_stage.format(shots=trial.shots)}",
+        "role": role,
         "approach": trial.approach,
         "state": trial.state.lower(),
         **({"shots": str(trial.shots)} if trial.shots is not None else {}),
@@ -58,6 +67,8 @@ def logarithms(params: Mapping[str, Any]) -> dict[str, str]:
 
 def metrics(trial: TrialRecord, spec: Spec) -> list[tuple[str, float, int, int]]:
     """Name, value, time stamp and step: each seed's own metrics with the seed as the step, then the aggregates."""
+    if trial.stage == SHIFT:
+        return _on_changed_images(trial)
     keys = keys_of(spec.protocol.classes)
     of_seeds = [
         (
@@ -71,6 +82,23 @@ def metrics(trial: TrialRecord, spec: Spec) -> list[tuple[str, float, int, int]]
         if value is not None and not (metric == "seconds" and result.split == TEST)
     ]
     found = aggregates(trial, spec)
+    return of_seeds + [(key, round(value, 4), ended_ms(trial), 0) for key, value in found.items()]
+
+
+def _on_changed_images(trial: TrialRecord) -> list[tuple[str, float, int, int]]:
+    """Balanced accuracy of each seed after each change, and its means: the other metrics are in the sweep's files."""
+    prefix = "" if trial.state == "COMPLETE" else "partial_"
+    of_seeds = []
+    by_key: dict[str, list[float]] = {}
+    for result in trial.results:
+        if result.balanced_accuracy is not None:
+            key = f"{re.sub('[: ]+', '_', result.split)}_balanced_accuracy"
+            of_seeds.append(
+                (f"{SEED_PREFIX}{key}", round(result.balanced_accuracy, 6), result.timestamp_ms, result.seed)
+            )
+            by_key.setdefault(key, []).append(result.balanced_accuracy)
+    found = {f"{prefix}{key}_mean": math.fsum(values) / len(values) for key, values in by_key.items()}
+    found |= {"n_seeds": float(len({result.seed for result in trial.results})), "seconds": trial.seconds}
     return of_seeds + [(key, round(value, 4), ended_ms(trial), 0) for key, value in found.items()]
 
 
@@ -110,6 +138,11 @@ def aggregates(trial: TrialRecord, spec: Spec) -> dict[str, float]:
 
 def note(trial: TrialRecord, folder: Path, measured: str = "accuracy") -> str:
     """The description on a run's page; `folder` is the sweep's, and `measured` what ranks, as a person calls it."""
+    if trial.stage == SHIFT:
+        return (
+            f"{trial.approach}, configuration {_number(trial)}, on test images as they are and changed: "
+            f"{trial.state.lower()}.{' ' + trial.reason + '.' if trial.reason else ''}"
+        )
     scores = trial.scores
     found = f"over {len(scores)} seeds: {percent(scores.mean())} %" if len(scores) else "no seed finished"
     number = _number(trial)

@@ -14,7 +14,7 @@ from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.commands import rerun_command
 from sweeps.core.formatting import capital, readable
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM
-from sweeps.views import shot_tables, text_table
+from sweeps.views import robustness_tables, shot_tables, text_table
 
 WIDTH = 118
 
@@ -73,6 +73,7 @@ def sweep_text(summary: Summary, folder: Path) -> str:
         *(line for sentence in verdict(summary) for line in textwrap.wrap(sentence, WIDTH)),
         "",
         *shot_tables.printed(summary, WIDTH),
+        *robustness_tables.printed(summary, WIDTH),
         *_winner(summary.approaches[0], folder),
         *against_baseline(summary),
         *_openings(summary),

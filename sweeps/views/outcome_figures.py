@@ -17,6 +17,7 @@ from sweeps.views.figure_style import (
     GREEN,
     ORANGE,
     PURPLE,
+    SKY,
     VERMILLION,
     Interval,
     draw_interval,
@@ -170,8 +171,9 @@ def costs(costs: Mapping[str, Cost], warnings: Sequence[str]) -> Figure:
         ("search: raced out, failed", ORANGE, "////", lambda cost: cost.other_seconds),
         ("confirmation", GREEN, "....", lambda cost: cost.confirm_seconds),
         ("shot curve", PURPLE, r"\\\\", lambda cost: cost.curve_seconds),
+        ("changed", SKY, "xxxx", lambda cost: cost.changed_seconds),
     )
-    stages = stages if any(cost.curve_seconds for cost in costs.values()) else stages[:-1]
+    stages = (*stages[:3], *(stage for stage in stages[3:] if any(stage[3](cost) for cost in costs.values())))
     begin_N = np.zeros(len(names))
     handles = []
     for _, color, hatch, seconds in stages:
@@ -186,8 +188,9 @@ def costs(costs: Mapping[str, Cost], warnings: Sequence[str]) -> Figure:
     name_rows(axes, names)
     axes.set_xlim(0, max(begin_N.max(initial=0) * 1.12, 1e-9))
     axes.set_xlabel(f"{unit} of one worker")
-    titled.place_axes(room_for(names), 0.15, 0.68)
-    titled.legend(handles, [label for label, *_ in stages], len(stages))
+    columns = len(stages) if len(stages) < 5 else 3
+    titled.place_axes(room_for(names), 0.15, 0.68 if columns == len(stages) else 0.84)
+    titled.legend(handles, [label for label, *_ in stages], columns)
     return titled.figure
 
 

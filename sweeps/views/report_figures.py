@@ -15,7 +15,7 @@ from sweeps.analysis.verdict import UNDECIDED, PairedDifference, versus
 from sweeps.core.formatting import readable
 from sweeps.stages.ranking import fresh_scores
 from sweeps.store.trials import CONFIRM, DECIDE, TrialRecord, searched
-from sweeps.views import outcome_figures, search_figures, shot_figures
+from sweeps.views import outcome_figures, robustness_figures, search_figures, shot_figures
 from sweeps.views.figure_style import Interval, Plot, rendered
 from sweeps.views.outcome_figures import Difference, MeanAndSd, SeedsRow, StudyRow
 
@@ -34,6 +34,7 @@ def figures(summary: Summary, trials: Sequence[TrialRecord]) -> dict[str, list[P
         "seeds": list(_seeds(summary, trials)),
         "differences": list(_differences(summary)),
         "shots": list(_shots(summary)),
+        "changed": list(_changed(summary)),
         "history": list(_histories(summary, trials)),
         "cost_curve": list(_cost_curves(summary, trials)),
         "importance": list(_importances(summary, trials)),
@@ -119,6 +120,18 @@ def _shots(summary: Summary) -> Iterator[Plot]:
             f"Mean {what} with its interval against images of each class, for {', '.join(curves)}; the table has them."
         )
         yield rendered("shots", alt, figure)
+
+
+def _changed(summary: Summary) -> Iterator[Plot]:
+    found = summary.robustness
+    known = {each.approach: each.changes for each in found.approaches if each.changes} if found else {}
+    if known:
+        lost = {
+            name: {(each.kind, each.severity or 0): 100 * each.loss.mean for each in changes}
+            for name, changes in known.items()
+        }
+        alt = f"Points lost on changed test images by {', '.join(known)}, by kind of change and severity."
+        yield rendered("changed", alt, robustness_figures.losses(lost, summary.warnings))
 
 
 def _histories(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:

@@ -21,7 +21,7 @@ from sweeps.store.journal import JOURNAL
 from sweeps.store.spec import Source, Spec, Start
 from sweeps.store.trials import TrialRecord
 from sweeps.tracking.location import ui_command
-from sweeps.views import report_tables, shot_tables, text_table
+from sweeps.views import report_tables, robustness_tables, shot_tables, text_table
 from sweeps.views.figure_style import Plot
 from sweeps.views.report_tables import Table
 
@@ -76,6 +76,8 @@ class Page:
         shots: Scores by images that are learned from; None if that was not asked for.
         shot_steps: What more of them bring.
         shot_words: What both say.
+        changed: What changed test images cost; None if that was switched off.
+        changed_words: What it says.
         equal_cost: What each search had found when all had cost the same.
         left_out: Approaches with too few configurations for an importance.
         cost: Workers' time.
@@ -104,6 +106,8 @@ class Page:
     shots: Table | None
     shot_steps: Table | None
     shot_words: Sequence[str]
+    changed: Table | None
+    changed_words: Sequence[str]
     equal_cost: Table
     left_out: Sequence[str]
     cost: Table
@@ -152,6 +156,8 @@ def page(folder: Path, summary: Summary, trials: Sequence[TrialRecord], plots: M
         shots=shot_tables.table(summary),
         shot_steps=shot_tables.steps(summary),
         shot_words=_shot_words(summary),
+        changed=robustness_tables.table(summary),
+        changed_words=robustness_tables.sentences(summary),
         equal_cost=report_tables.equal_cost(summary, trials),
         left_out=_left_out(summary),
         cost=report_tables.cost(summary, trials),

@@ -133,11 +133,13 @@ def cost(summary: Summary, trials: Sequence[TrialRecord]) -> Table:
     """Workers' time by approach and stage, with the sum of all."""
     names = [row.approach for row in summary.approaches]
     costs = {name: curves.cost(trials, name, summary.spec.seeds or 0) for name in names}
-    has_curve = any(cost.curve_seconds for cost in costs.values())
-    rows = [_cost_row(name, cost, has_curve=has_curve) for name, cost in costs.items()]
+    whole = _sum(list(costs.values()))
+    further = {"shot curve": whole.curve_seconds, "changed images": whole.changed_seconds}
+    run = [stage for stage, seconds in further.items() if seconds]
+    rows = [_cost_row(name, cost, run) for name, cost in costs.items()]
     if len(costs) > 1:
-        rows.append(_cost_row("all", _sum(list(costs.values())), has_curve=has_curve))
-    stages = ["search: complete", "search: others", "confirmation", *(["shot curve"] if has_curve else [])]
+        rows.append(_cost_row("all", whole, run))
+    stages = ["search: complete", "search: others", "confirmation", *run]
     return Table(
         head=["approach", *stages, "together", "seeds spared by racing"],
         rows=rows,
@@ -151,15 +153,17 @@ def _sum(costs: Sequence[curves.Cost]) -> curves.Cost:
         other_seconds=sum(cost.other_seconds for cost in costs),
         confirm_seconds=sum(cost.confirm_seconds for cost in costs),
         curve_seconds=sum(cost.curve_seconds for cost in costs),
+        changed_seconds=sum(cost.changed_seconds for cost in costs),
         planned=sum(cost.planned for cost in costs),
         spared=sum(cost.spared for cost in costs),
     )
 
 
-def _cost_row(name: str, cost: curves.Cost, *, has_curve: bool) -> list[str]:
+def _cost_row(name: str, cost: curves.Cost, run: Sequence[str]) -> list[str]:
     spared = f"{cost.spared} of {cost.planned} ({100 * cost.spared / cost.planned:.0f} %)" if cost.planned else "none"
-    of_curve = [cost.curve_seconds] if has_curve else []
-    seconds = (cost.complete_seconds, cost.other_seconds, cost.confirm_seconds, *of_curve, cost.seconds)
+    further = {"shot curve": cost.curve_seconds, "changed images": cost.changed_seconds}
+    of_run = [further[stage] for stage in run]
+    seconds = (cost.complete_seconds, cost.other_seconds, cost.confirm_seconds, *of_run, cost.seconds)
     return [name, *map(_seconds, seconds), spared]
 
 

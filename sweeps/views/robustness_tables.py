@@ -1,0 +1,106 @@
+"""What changed test images cost, as people read it: the table, and what is printed of it."""
+
+from __future__ import annotations
+
+import textwrap
+
+from sweeps.analysis.caveats import with_warnings
+from sweeps.analysis.robustness import ApproachRobustness, Loss, Robustness
+from sweeps.analysis.summary import Summary
+from sweeps.core.formatting import percent, points
+from sweeps.views import text_table
+from sweeps.views.report_tables import Table, typeset
+from trainables.parts.corruptions import KINDS
+
+
+def heading(summary: Summary, found: Robustness) -> str:
+    """What the table's cells are."""
+    severities = ", ".join(map(str, found.severities))
+    return (
+        f"Balanced accuracy on {found.images} test images of each class as they are, in per cent, and the points that "
+        f"are lost when they are changed (severity {severities} of 5), with 95 % intervals; {found.seeds} fresh seeds"
+    )
+
+
+def sentences(summary: Summary) -> list[str]:
+    """What the best approach of the table loses, and who loses least; empty if nothing was changed."""
+    found = summary.robustness
+    best = found.best_known if found else None
+    if not found or not best or not best.mean or not best.worst:
+        return []
+    texts = [
+        f"On changed test images {best.approach} loses {_in_words(best.mean)} on average; by {best.worst.kind}, which "
+        f"costs it most, {_in_words(best.worst.loss)}."
+    ]
+    known = [(each.mean.mean, each.approach) for each in found.approaches if each.mean]
+    least, name = min(known)
+    if name != best.approach:
+        texts.append(f"{name} loses least: {lost_points(least)} points.")
+    return texts
+
+
+def lost_points(loss: float) -> str:
+    """A loss in points; what is below 0 is a gain."""
+    return points(loss).removeprefix("+")
+
+
+def _points(loss: Loss) -> str:
+    ends = "" if loss.low is None or loss.high is None else f" ({lost_points(loss.low)} to {lost_points(loss.high)})"
+    return f"{lost_points(loss.mean)}{ends}"
+
+
+def _in_words(loss: Loss) -> str:
+    mean, _, ends = _points(loss).partition(" ")
+    return f"{mean} points{' ' if ends else ''}{ends}"
+
+
+def rows(found: Robustness) -> list[dict[str, str]]:
+    """One row for each approach: its mean loss and the kind that costs it most."""
+    return [
+        {
+            "approach": each.approach,
+            "as they are": percent(each.as_they_are) if each.as_they_are is not None else "",
+            "mean loss": _points(each.mean) if each.mean else "failed" if each.failure else "",
+            "most lost by": each.worst.kind if each.worst else "",
+            "loss": _points(each.worst.loss) if each.worst else "",
+            **({} if all(one.is_complete for one in found.approaches) else {"seeds": _seeds(each)}),
+        }
+        for each in found.approaches
+    ]
+
+
+def _seeds(each: ApproachRobustness) -> str:
+    return str(each.mean.n) if each.mean else ""
+
+
+def printed(summary: Summary, width: int) -> list[str]:
+    """The table and what it says, for the terminal; nothing if nothing was changed."""
+    found = summary.robustness
+    if found is None:
+        return []
+    return [
+        *textwrap.wrap(f"{heading(summary, found)}{with_warnings(summary.warnings)}", width),
+        "",
+        text_table.aligned(rows(found), left=("approach", "most lost by")),
+        "",
+        *(line for sentence in sentences(summary) for line in textwrap.wrap(sentence, width)),
+        "",
+    ]
+
+
+def table(summary: Summary) -> Table | None:
+    """The losses of every approach by kind, for the report."""
+    found = summary.robustness
+    if found is None:
+        return None
+    cells = [
+        [
+            each.approach,
+            percent(each.as_they_are) if each.as_they_are is not None else "",
+            typeset(_points(each.mean)) if each.mean else "failed" if each.failure else "",
+            *(typeset(_points(kind.loss)) for kind in each.kinds),
+            *([""] * (len(KINDS) - len(each.kinds))),
+        ]
+        for each in found.approaches
+    ]
+    return Table(head=["approach", "as they are", "mean loss", *KINDS], rows=cells, caption=heading(summary, found))

@@ -1,0 +1,221 @@
+"""What is scored changed: real Optuna, a real journal, a pretended worker, no Ray."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from pretended import approach, finish, outcome, search, work
+from sweeps.inputs import changed_images, features
+from sweeps.inputs.inputs import Inputs
+from sweeps.run import robustness
+from sweeps.run.options import SweepOptions
+from sweeps.stages.confirmation import ConfirmationStage
+from sweeps.stages.outcomes import SUPERSEDED
+from sweeps.stages.ranking import best_complete, changed_results
+from sweeps.stages.robustness import SEEDS, RobustnessStage
+from sweeps.stages.search import SearchStage
+from sweeps.stages.shot_curve import ShotCurveStage
+from sweeps.store.journal import Journal
+from sweeps.store.trials import SHIFT
+from trainables.parts.backbones import FeatureSpec
+from trainables.parts.corruptions import KINDS, UNCHANGED, Change, changed
+from trainables.parts.image_sets import PIXELS, POOL
+from trainables.parts.learner import Learner, Needs
+from trainables.parts.protocol import TEST
+from trainables.parts.run_seed import run_seed
+
+SPLITS = changed_images.splits(smoke=False)
+
+
+def confirm(journal, approaches=None, seeds=12):
+    return ConfirmationStage(journal, approaches or [approach()], lambda *who: None, seeds=seeds)
+
+
+def shift(journal, approaches=None, seeds=12, smoke=False):
+    return RobustnessStage(journal, approaches or [approach()], lambda *who: None, confirm_seeds=seeds, smoke=smoke)
+
+
+@pytest.fixture
+def confirmed(journal):
+    finish(search(journal, num_samples=2, seeds=3))
+    finish(confirm(journal))
+    return journal
+
+
+def trials_of(journal):
+    return [trial for trial in journal.trials() if trial.stage == SHIFT]
+
+
+def queued(stage):
+    return [seed for task in stage.waiting for block in task.blocks for seed in block]
+
+
+def test_the_winner_is_scored_on_every_changed_set_on_the_confirmation_s_first_seeds(confirmed):
+    finish(shift(confirmed))
+    best = best_complete(confirmed.trials(), "a")
+    (trial,) = trials_of(confirmed)
+    assert (trial.state, trial.of_trial, trial.params) == ("COMPLETE", best.number, best.params)
+    results = changed_results(confirmed.trials(), "a", best.number)
+    assert {(r.seed, r.split) for r in results} == {(s, p) for s in range(2000, 2000 + SEEDS) for p in SPLITS}
+    assert len(SPLITS) == 1 + 3 * len(KINDS)
+    # Running it again does nothing.
+    assert shift(confirmed).is_finished()
+
+
+def test_no_more_seeds_than_are_confirmed_and_few_changes_in_a_smoke_run(confirmed):
+    stage = shift(confirmed, seeds=3, smoke=True)
+    assert queued(stage) == [2000, 2001, 2002]
+    assert stage.splits == (UNCHANGED, *(Change(kind=kind, severity=5).split for kind in KINDS))
+    finish(stage)
+    # More of them add up.
+    assert queued(shift(confirmed, seeds=5, smoke=True)) == [2003, 2004]
+
+
+def test_it_goes_on_where_the_driver_died_also_within_a_seed(confirmed):
+    stage = shift(confirmed)
+    task = stage.next_task()
+    for split in SPLITS:
+        stage.take(task, outcome(task, 2000, split))
+    for split in SPLITS[:7]:
+        stage.take(task, outcome(task, 2001, split))
+    folder = confirmed.folder
+    confirmed.close()
+    journal = Journal(folder, write=True)
+    again = shift(journal)
+    assert queued(again) == list(range(2001, 2000 + SEEDS))
+    finish(again)
+    (trial,) = trials_of(journal)
+    assert (trial.state, len(trial.results)) == ("COMPLETE", SEEDS * len(SPLITS))
+    journal.close()
+
+
+def test_what_was_not_confirmed_or_failed_there_is_not_scored(journal):
+    finish(search(journal, num_samples=2, seeds=3))
+    assert shift(journal).is_finished()
+    finish(confirm(journal), fails=lambda task, seed: "diverged" if seed == 2003 else None)
+    assert shift(journal).is_finished()
+    assert trials_of(journal) == []
+
+
+def test_a_failure_is_said_and_left_at_that(confirmed):
+    stage = shift(confirmed)
+    finish(stage, fails=lambda task, seed: "diverged" if seed == 2001 else None)
+    (trial,) = trials_of(confirmed)
+    assert (trial.state, trial.reason) == ("FAIL", "seed 2001: diverged")
+    assert stage.seeds_left == 0
+    assert shift(confirmed).is_finished()
+
+
+def test_a_lost_worker_costs_nothing_but_its_seed(confirmed):
+    stage = shift(confirmed)
+    work(stage, stage.next_task(), stop_after=2)
+    finish(stage)
+    (trial,) = trials_of(confirmed)
+    assert (trial.state, len(trial.results)) == ("COMPLETE", SEEDS * len(SPLITS))
+
+
+def test_a_new_best_configuration_is_scored_anew(journal):
+    poor = [approach(published=0.1)]
+    finish(search(journal, poor, num_samples=1))
+    finish(confirm(journal, poor))
+    shift(journal, poor).next_task()
+    finish(search(journal, poor, num_samples=12))
+    finish(confirm(journal, poor))
+    best = best_complete(journal.trials(), "a")
+    assert best.number != 0
+    finish(shift(journal, poor))
+    assert [(trial.of_trial, trial.state, trial.reason) for trial in trials_of(journal)] == [
+        (0, "FAIL", SUPERSEDED.reason),
+        (best.number, "COMPLETE", None),
+    ]
+
+
+# The lock, and what workers see.
+
+
+def test_no_other_stage_asks_for_what_is_made_from_the_test_split():
+    for stage in (SearchStage, ConfirmationStage, ShotCurveStage):
+        assert not any(changed_images.is_changed(split) for split in stage.splits)
+    assert TEST not in (SearchStage.splits + ShotCurveStage.splits + SPLITS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoConfig:
+    """Nothing to choose."""
+
+
+class Threshold(Learner):
+    """Calls an image 1 if its mean is above that of the images that it learns from: its losses are known exactly."""
+
+    Config = NoConfig
+
+    @classmethod
+    def fit(cls, config, support, streams):
+        threshold = support.images.float().mean()
+        return lambda images: images.flatten(1).float().mean(1) - threshold
+
+
+class Frozen(Learner):
+    """Looks at features."""
+
+    may_need = Needs(views=(FeatureSpec(backbone="alexnet", output="mean", size_px=64),))
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    made = [replace(approach(), learner=Threshold)]
+    folder = tmp_path_factory.mktemp("inputs")
+    return Inputs.find(made, folder, dataset="phantom", weights="random", precision="float32", smoke=False)
+
+
+def test_each_seed_is_trained_once_and_scored_on_what_it_says(inputs):
+    sets = inputs.image_sets([], [POOL, *SPLITS], slots=lambda: 1)
+    results = run_seed(Threshold, {}, 2000, sets, SPLITS)
+    assert [result.split for result in results] == list(SPLITS)
+    dataset = inputs.dataset
+    rows = changed_images.rows(dataset.test_labels, smoke=False)
+    chosen, labels = dataset.test_images[rows], dataset.test_labels[rows]
+    assert np.bincount(labels).tolist() == [25, 25]
+    threshold = dataset.pool_images[dataset.protocol.split(2000)[0]].astype(float).mean()
+    for result, split in zip(results, SPLITS, strict=True):
+        change = changed_images.change_of(split)
+        seen = chosen if change is None else changed(chosen, change)
+        # The phantom has the size that networks from scratch see.
+        assert sets[split].view(PIXELS).shape == seen.shape
+        right = (seen.reshape(len(seen), -1).mean(1) >= threshold) == labels
+        expected = (right[labels == 0].mean() + right[labels == 1].mean()) / 2
+        assert result.balanced_accuracy == pytest.approx(expected)
+
+
+def test_features_of_all_changed_images_are_one_table_and_each_set_has_its_rows(inputs, monkeypatch):
+    asked = []
+
+    def computed(specs, images, weights, folder, what, slots, interrupt):
+        asked.append((what, len(images)))
+        return {spec: images.reshape(len(images), -1)[:, :50].astype(np.float32) for spec in specs}
+
+    monkeypatch.setattr(features, "load_or_compute", computed)
+    frozen = replace(approach(), learner=Frozen)
+    sets = inputs.image_sets([frozen], [*SPLITS, POOL], slots=lambda: 1)
+    assert asked == [("pool images", 2000), ("changed test images", 50 * len(SPLITS))]
+    (view,) = Frozen.may_need.view_names
+    for split in SPLITS:
+        found = sets[split].view(view)
+        np.testing.assert_array_equal(found, inputs.images(split).reshape(50, -1)[:, :50])
+        np.testing.assert_array_equal(sets[split].labels, inputs.labels(split))
+
+
+def test_the_plan_says_what_it_costs_and_how_to_omit_it(inputs):
+    spec = inputs.spec("challenge1")
+    line = robustness.plan_line(SweepOptions(), spec, 240.0)
+    assert line == (
+        "Changed   the best also meet 50 test images changed in 24 ways (8 kinds), on 10 fresh seeds: about 4 min on "
+        "one CPU (--robustness off: none)"
+    )
+    frozen = [replace(approach(), learner=Frozen)]
+    assert robustness.seconds(SweepOptions(robustness="off"), frozen, inputs) == 0
+    own = robustness.seconds(SweepOptions(), [approach()], inputs)
+    assert own < robustness.seconds(SweepOptions(), frozen, inputs)
