@@ -16,6 +16,7 @@ from sweeps.analysis import caveats
 from sweeps.analysis.comparisons import Comparison, compare_all
 from sweeps.analysis.image_error import hits_of
 from sweeps.analysis.intervals import Estimate, estimates, score
+from sweeps.analysis.optimism import Optimism, optimism
 from sweeps.analysis.shot_curve import ShotCurve, shot_curve
 from sweeps.core.challenge import Approach
 from sweeps.core.provenance import without_password
@@ -76,7 +77,7 @@ class ApproachSummary(Stored):
         confirmed: What ranks, on fresh seeds.
         is_confirmed: Whether all its fresh seeds are there; only then it is ranked.
         confirmed_failure: Why its confirmation failed, if it did.
-        optimism: Mean in the search less the confirmed mean.
+        optimism: How much choosing flattered it in the search; None if it was not chosen among others.
         confirmed_validation: Every metric on fresh seeds.
         test: Every metric on the test split.
         test_openings: How many of its configurations were scored on the test split.
@@ -99,7 +100,7 @@ class ApproachSummary(Stored):
     confirmed: Estimate | None
     is_confirmed: bool
     confirmed_failure: str | None
-    optimism: float | None
+    optimism: Optimism | None
     confirmed_validation: Mapping[str, Estimate]
     test: Mapping[str, Estimate]
     test_openings: int
@@ -241,7 +242,7 @@ def _summarise(
         confirmed=found,
         is_confirmed=bool(found and found.n >= wanted and not failed),
         confirmed_failure=failed[0] if failed else None,
-        optimism=search.mean - found.mean if search and found else None,
+        optimism=optimism(in_search),
         confirmed_validation=validation,
         test=estimates(confirmed, TEST, CONFIRM, spec),
         test_openings=len(opened),

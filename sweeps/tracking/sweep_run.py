@@ -172,8 +172,9 @@ def metrics(summary: Summary) -> dict[str, float]:
         for name, estimate in estimates.items():
             values = {"mean": estimate.mean, "ci_low": estimate.low, "ci_high": estimate.high} if estimate else {}
             found |= {f"{row.approach}.{name}_{end}": value for end, value in values.items() if value is not None}
-        if row.optimism is not None:
-            found[f"{row.approach}.optimism"] = row.optimism
+        if row.optimism:
+            ends = {"mean": row.optimism.mean, "ci_low": row.optimism.low, "ci_high": row.optimism.high}
+            found |= {f"{row.approach}.optimism_{end}": value for end, value in ends.items()}
     return found
 
 
