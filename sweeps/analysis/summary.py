@@ -17,6 +17,7 @@ from sweeps.analysis.comparisons import Comparison
 from sweeps.analysis.decision import Decision
 from sweeps.analysis.intervals import Estimate, estimates, score
 from sweeps.analysis.openings import SplitOpenings, split_openings
+from sweeps.analysis.optimism import Optimism, optimism
 from sweeps.analysis.robustness import Robustness, robustness
 from sweeps.analysis.shot_curve import ShotCurve, shot_curve
 from sweeps.core.challenge import Approach
@@ -85,7 +86,7 @@ class ApproachSummary(Stored):
         confirmed: What ranks, on fresh seeds: those of the first block, which names the best.
         is_confirmed: Whether all its fresh seeds are there; only then it is ranked.
         confirmed_failure: Why its confirmation failed, or its decision, if one did.
-        optimism: Mean in the search less the confirmed mean.
+        optimism: How much choosing flattered it in the search; None if it was not chosen among others.
         confirmed_validation: Every metric on fresh seeds.
         test: Every metric on the test split.
         test_openings: How many of its configurations were scored on the test split.
@@ -113,7 +114,7 @@ class ApproachSummary(Stored):
     confirmed: Estimate | None
     is_confirmed: bool
     confirmed_failure: str | None
-    optimism: float | None
+    optimism: Optimism | None
     confirmed_validation: Mapping[str, Estimate]
     test: Mapping[str, Estimate]
     test_openings: int
@@ -343,7 +344,7 @@ def _summarise(
         confirmed=found,
         is_confirmed=bool(found and found.n >= wanted and not failed),
         confirmed_failure=failed[0] if failed else None,
-        optimism=search.mean - found.mean if search and found else None,
+        optimism=optimism(in_search),
         confirmed_validation=validation,
         test=estimates(confirmed, TEST, CONFIRM, spec),
         test_openings=len(opened),

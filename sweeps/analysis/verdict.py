@@ -10,6 +10,7 @@ from scipy import stats
 from sweeps.analysis import caveats
 from sweeps.analysis.comparisons import ERROR, SECOND_BLOCK, Comparison
 from sweeps.analysis.intervals import Estimate
+from sweeps.analysis.optimism import Optimism
 from sweeps.analysis.summary import ApproachSummary, Summary
 from sweeps.core.formatting import interval_percent, percent, points
 
@@ -190,9 +191,13 @@ def _how_sure(summary: Summary) -> str:
 
 
 def _held(best: ApproachSummary) -> str:
-    assert best.optimism is not None
-    word = "lower" if best.optimism > 0 else "higher"
-    text = f"On fresh seeds its mean is {percent(abs(best.optimism))} points {word} than in the search"
+    assert best.confirmed is not None
+    text = _flattered(best.optimism)
+    if best.search:
+        text += (
+            f"; its mean was {percent(best.search.mean)} % on the search's seeds and is {percent(best.confirmed.mean)} "
+            "% on the fresh ones, which may be easier or harder"
+        )
     test = best.test_accuracy
     if test is None:
         return f"{text}."
@@ -200,6 +205,13 @@ def _held(best: ApproachSummary) -> str:
         f"{text}; on the test split, which has other images, its balanced accuracy is {percent(test.mean)} %"
         f"{_interval(test)}."
     )
+
+
+def _flattered(optimism: Optimism | None) -> str:
+    if optimism is None:
+        return "It was not chosen among others"
+    ends = f"{percent(optimism.low)} to {percent(optimism.high)}"
+    return f"Choosing flattered it in the search by about {percent(optimism.mean)} points (95 % interval {ends})"
 
 
 def _interval(estimate: Estimate) -> str:

@@ -175,8 +175,9 @@ def metrics(summary: Summary) -> dict[str, float]:
             found |= {f"{row.approach}.{name}_{end}": value for end, value in values.items() if value is not None}
         if row.first_share is not None:
             found[f"{row.approach}.first_share"] = row.first_share
-        if row.optimism is not None:
-            found[f"{row.approach}.optimism"] = row.optimism
+        if row.optimism:
+            ends = {"mean": row.optimism.mean, "ci_low": row.optimism.low, "ci_high": row.optimism.high}
+            found |= {f"{row.approach}.optimism_{end}": value for end, value in ends.items()}
     return found | _lost(summary)
 
 

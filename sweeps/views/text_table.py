@@ -14,8 +14,8 @@ from sweeps.core.formatting import interval_percent, mean_sd, mean_sd_percent, p
 LEGEND = (
     "confirmed: the best configuration on fresh seeds, with the 95 % interval of its mean, for other draws of labelled "
     "images and other images to validate on, and its interquartile mean",
-    "in search: the same configuration on the search's seeds, which chose it; optimism: how much better it looked "
-    "there",
+    "in search: the same configuration on the search's seeds, which chose it; optimism: by how many points choosing "
+    "flattered it there, whatever the difficulty of those seeds; empty if it was not chosen among others",
     "test bal. acc.: balanced accuracy of the same models on the test split, which has other images",
     "published: the study's number; our run of it: ours at the setting the search starts from, on the search's seeds",
 )
@@ -69,7 +69,7 @@ def _printed_row(row: ApproachSummary, *, is_of_the_study: bool) -> dict[str, st
         "95 % interval": interval_percent(confirmed.low, confirmed.high) if confirmed else "",
         "IQM": percent(confirmed.iqm) if confirmed else "",
         "in search": mean_sd(row.search),
-        "optimism": points(row.optimism) if row.optimism is not None else "",
+        "optimism": points(row.optimism.mean) if row.optimism else "",
         "test bal. acc.": mean_sd(row.test_accuracy),
         **(
             {"published": published(row.published), "our run of it": at_start}
