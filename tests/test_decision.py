@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from made_up import START, changed, found, trial
+from made_up import SPEC, START, changed, found, trial
 from pretended import approach, finish, outcome, search
 from sweeps.analysis.comparisons import compare_all
 from sweeps.analysis.decision import candidates, members, overtaker, quoted
+from sweeps.analysis.first_shares import first_shares
+from sweeps.analysis.image_error import hits_of
 from sweeps.analysis.verdict import verdict
 from sweeps.stages.decision import DecisionStage
 from sweeps.stages.ranking import best_complete, confirmed_results
@@ -192,3 +194,26 @@ def test_so_few_seeds_cannot_tell_and_the_answer_says_how_many_would():
     assert "on 3 fresh seeds, but so few cannot tell which is best" in which
     assert "--confirm-seeds 50 would, with an interval of about " in which
     assert "is best" not in which.replace("which is best", "")
+
+
+def test_shares_are_those_of_a_loop_over_resamples():
+    rng = np.random.default_rng(1)
+    scores = {name: dict(enumerate(0.8 + at * 0.003 + rng.normal(0, 0.02, 30))) for at, name in enumerate("abc")}
+    table = np.array([list(own.values()) for own in scores.values()])
+    loop = np.bincount([(table @ rng.exponential(size=30)).argmax() for _ in range(4000)], minlength=3) / 4000
+    assert list(first_shares(scores).values()) == pytest.approx(loop, abs=0.03)
+    assert first_shares(scores) == first_shares(scores)
+    assert first_shares({"a": scores["a"], "again": dict(scores["a"])}) == {"a": 0.5, "again": 0.5}
+    assert first_shares({"a": scores["a"]}) == {}
+
+
+def test_images_are_resampled_too():
+    """One is right about some images more on every seed: no seed can change its rank, other images could."""
+    first, other = (trial(0, mean, stage="confirm", seeds=8, spread=0.0).results for mean in (0.8, 0.802))
+    results = {"a": first, "b": other}
+    scores = {name: {r.seed: r.accuracy for r in own if r.split == VALIDATION} for name, own in results.items()}
+    hits = {name: hits_of(own, VALIDATION, "confirm", SPEC) for name, own in results.items()}
+    assert first_shares(scores)["b"] == 1
+    assert 0.5 < first_shares(scores, hits)["b"] <= 1
+    mirrored = {"a": hits["a"], "b": replace(hits["a"], hits=(1 - hits["a"].hits) * hits["a"].scored)}
+    assert first_shares(scores, mirrored)["a"] == 1
