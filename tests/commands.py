@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import io
 import os
+import secrets
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from unittest import mock
@@ -17,9 +20,27 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# A process of its own has the token of its home.
+NOT_HANDED_ON = ("MLFLOW_TRACKING_URI", "MEDMNIST_ROOT", "RAY_AUTH_TOKEN")
+
+
 def environment(home):
-    kept = {name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "MEDMNIST_ROOT")}
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_HANDED_ON}
     return kept | {"HOME": str(home), "TORCH_HOME": str(home), "COLUMNS": "200"}
+
+
+# Ray reads its token once in a process, from its home, but the homes of `run_here` differ: so the tests have one.
+TOKEN = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
+@functools.cache
+def empty_database():
+    """MLflow's database without a run, which takes seconds to make."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    path = Path(tempfile.mkdtemp()) / "mlflow.db"
+    SqlAlchemyStore(f"sqlite:///{path}", str(path.with_name("mlruns")))
+    return path
 
 
 def command(script, *arguments):
@@ -37,7 +58,7 @@ def run_here(folder, script, *arguments):
     printed, complaint = io.StringIO(), io.StringIO()
     with (
         contextlib.chdir(folder),
-        mock.patch.dict(os.environ, environment(folder), clear=True),
+        mock.patch.dict(os.environ, environment(folder) | TOKEN, clear=True),
         contextlib.redirect_stdout(printed),
         contextlib.redirect_stderr(complaint),
     ):

@@ -1,11 +1,17 @@
+import os
+import shutil
+
 import numpy as np
 import optuna
 import pytest
 
+from commands import TOKEN, empty_database
 from faults import run_undisturbed
 from sweeps.engine import cluster
 from sweeps.store.journal import Journal
 from trainables.parts.datasets import phantom_dataset
+
+os.environ.update(TOKEN)
 
 # Each takes minutes.
 LONGEST = ["test_approaches.py", "test_sweep.py", "test_sweep_pretrained.py", "test_reproduce.py"]
@@ -49,6 +55,12 @@ def good_npz(good_arrays, tmp_path_factory):
     path = tmp_path_factory.mktemp("images") / "good.npz"
     np.savez(path, **good_arrays)
     return path
+
+
+@pytest.fixture
+def with_database(tmp_path):
+    """MLflow's database is in the test's folder already, without a run."""
+    shutil.copy(empty_database(), tmp_path / "mlflow.db")
 
 
 @pytest.fixture

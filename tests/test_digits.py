@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from commands import run, run_here
+from commands import run_here
 
 pytestmark = pytest.mark.slow
 OPTIONS = ["--num-samples", "2", "--seeds", "2", "--confirm-seeds", "3", "--validation", "20", "--metric", "auroc"]
@@ -28,7 +28,7 @@ def finished(tmp_path_factory):
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray((image * 255 / 16).round().astype(np.uint8)).save(folder / f"{number:04}.png")
     chosen = ["--approaches", "pixel_baseline", "starter_cnn", "--shot-curve", "2", "5", "--name", "sweep"]
-    done = run(home, "challenge1", "--dataset", "digits", *chosen, *OPTIONS)
+    done = run_here(home, "challenge1", "--dataset", "digits", *chosen, *OPTIONS)
     assert done.returncode == 0, done.stderr
     return home, done
 

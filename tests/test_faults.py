@@ -25,7 +25,7 @@ from faults import (
     wait_for_confirmation,
 )
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.usefixtures("with_database")]
 
 
 # The driver.

@@ -24,7 +24,7 @@ from faults import (
     wait_for_confirmation,
 )
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.usefixtures("with_database")]
 
 
 def free_port():

@@ -12,8 +12,15 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from commands import run, run_here, start, wait_for_seeds
+import pretended
+from commands import run_here, start, wait_for_seeds
+from made_up import START, changed
 from sweeps import challenge2, reproduce
+from sweeps.challenge1 import CHALLENGE as CHALLENGE1
+from sweeps.run.prepare import prepare
+from sweeps.run.sweep import sweep_command
+from sweeps.stages.confirmation import ConfirmationStage
+from sweeps.store.journal import Journal
 
 
 def test_both_challenges_are_covered_and_nothing_twice():
@@ -73,13 +80,26 @@ def seeds(folder):
     return sorted(zip(frame["approach"], frame["trial"], frame["seed"], frame["accuracy"], strict=True))
 
 
-def done(folder, script, *arguments, started=run_here):
-    finished = started(folder, script, *arguments)
+def done(folder, script, *arguments):
+    finished = run_here(folder, script, *arguments)
     assert finished.returncode == 0, finished.stderr
     return finished.stdout
 
 
+def sweep_of_the_same_images(folder):
+    """The journal of one that was not trained."""
+    prepared = prepare(sweep_command(), CHALLENGE1, {"dataset": "phantom", "approaches": ("pixel_baseline",)})
+    journal = Journal(folder, write=True)
+    journal.begin(prepared.whole_spec, changed(START, {"options": {"confirm_seeds": 3}}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretended, "accuracy", lambda params, seed: 0.8 + seed % 3 / 100)
+        pretended.finish(pretended.search(journal, prepared.approaches, num_samples=1))
+        pretended.finish(ConfirmationStage(journal, prepared.approaches, lambda *who: None, seeds=3))
+    journal.close()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("with_database")
 def test_from_the_command_through_ctrl_c_to_mlflow_and_to_one_seed_again(tmp_path):
     options = ["--dataset", "phantom", "--approaches", "pixel_baseline", "starter_cnn", "--name", "mine"]
     driver = start(tmp_path, "reproduce", *options, "--workers", "1")
@@ -91,7 +111,7 @@ def test_from_the_command_through_ctrl_c_to_mlflow_and_to_one_seed_again(tmp_pat
     assert complaint.endswith(way_on)
     assert "Traceback" not in printed + complaint
     before = seeds(tmp_path)
-    printed = done(tmp_path, "reproduce", "--resume", "mine", started=run)
+    printed = done(tmp_path, "reproduce", "--resume", "mine")
     after = seeds(tmp_path)
     assert set(before) <= set(after)
     assert [(name, seed) for name, _, seed, _ in after] == [
@@ -119,9 +139,7 @@ def test_from_the_command_through_ctrl_c_to_mlflow_and_to_one_seed_again(tmp_pat
     one_seed = shlex.split(re.search(r"python sweeps/rerun\.py (.*)", printed)[1])
     again = done(tmp_path, "rerun", *one_seed)
     assert again.count(" same\n") == 6
-    # A sweep of the same images beside it.
-    tiny = "--dataset phantom --approaches pixel_baseline --num-samples 1 --seeds 2 --confirm-seeds 3 --name sweep"
-    done(tmp_path, "challenge1", *tiny.split())
+    sweep_of_the_same_images(tmp_path / "results/sweep")
     beside = done(tmp_path, "reproduce", "--resume", "mine", "--sweep", "results/sweep")
     assert re.search(r"pixel_baseline .* \d\d\.\d \(\d\d\.\d to \d+\.\d\)", beside)
     assert seeds(tmp_path) == after

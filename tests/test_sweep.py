@@ -53,6 +53,16 @@ def finished(tmp_path_factory):
     return folder, done
 
 
+@pytest.fixture
+def begun_anew(finished, tmp_path, with_database):
+    """A folder that has nothing of that sweep but its journal."""
+    folder, _ = finished
+    path = tmp_path / "results" / "sweep"
+    path.mkdir(parents=True)
+    shutil.copy(folder / "results/sweep/study.journal", path)
+    return tmp_path
+
+
 def test_prints_plan_table_and_where_everything_is(finished):
     _, done = finished
     for words in (
@@ -217,16 +227,13 @@ def test_a_number_that_was_changed_is_noticed(finished, tmp_path):
     assert again.stdout.endswith(f"The sweep was started with processor an abacus, now {processor()}.\n")
 
 
-def test_files_are_made_from_the_journal_alone(finished, tmp_path):
+def test_files_are_made_from_the_journal_alone(finished, begun_anew):
     folder, _ = finished
-    path = tmp_path / "results" / "sweep"
-    path.mkdir(parents=True)
-    (path / "study.journal").write_bytes((folder / "results/sweep/study.journal").read_bytes())
-    again = run_here(tmp_path, "challenge1", "--resume", "sweep")
+    again = run_here(begun_anew, "challenge1", "--resume", "sweep")
     assert again.returncode == 0, again.stderr
-    assert seeds(tmp_path).equals(seeds(folder))
+    assert seeds(begun_anew).equals(seeds(folder))
     # And MLflow too: a new database gets every run.
-    runs = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"], max_results=100)
+    runs = MlflowClient(f"sqlite:///{begun_anew}/mlflow.db").search_runs(["1"], max_results=100)
     assert len(runs) == 15
 
 
@@ -245,7 +252,7 @@ def test_resuming_a_finished_sweep_adds_nothing(finished):
     assert counted() == before
 
 
-def test_same_numbers_with_more_workers(finished, tmp_path):
+def test_same_numbers_with_more_workers(finished, tmp_path, with_database):
     """Random start-up trials do not depend on the order of results, and with 5 of them there are no others.
 
     With one worker, and after kill -9: tests/test_faults.py.
@@ -271,7 +278,7 @@ def test_same_numbers_with_more_workers(finished, tmp_path):
     assert {each.info.status for each in runs} <= {"FINISHED", "KILLED"}
 
 
-def test_an_interrupted_sweep_says_how_to_go_on(tmp_path):
+def test_an_interrupted_sweep_says_how_to_go_on(tmp_path, with_database):
     """By SIGTERM; by Ctrl-C: tests/test_reproduce.py."""
     driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY)
     wait_for_seeds(tmp_path, 8)
@@ -299,37 +306,33 @@ def test_ctrl_c_while_all_is_imported_shows_no_traceback(tmp_path, loaded):
     assert "Traceback" not in printed + complaint
 
 
-def test_an_extended_sweep_has_more_configurations(finished, tmp_path):
+def test_an_extended_sweep_has_more_configurations(finished, begun_anew):
     folder, _ = finished
-    path = tmp_path / "results" / "sweep"
-    path.mkdir(parents=True)
-    (path / "study.journal").write_bytes((folder / "results/sweep/study.journal").read_bytes())
-    extended = run(tmp_path, "challenge1", "--resume", "sweep", "--num-samples", "6", "--approaches", "pixel_baseline")
+    more = ["--num-samples", "6", "--approaches", "pixel_baseline"]
+    extended = run_here(begun_anew, "challenge1", "--resume", "sweep", *more)
     assert extended.returncode == 0, extended.stderr
-    trials = pd.read_csv(path / "trials.csv")
+    trials = pd.read_csv(begun_anew / "results/sweep/trials.csv")
     assert trials.groupby("approach")["trial"].apply(list).to_dict() == {
         "pixel_baseline": list(range(6)),
         "starter_cnn": list(range(5)),
     }
     assert "1 more (of 6)" in extended.stdout
     # What the extension left out is still there, to the last digit.
-    left_out = rows(seeds(tmp_path), approach="starter_cnn").reset_index(drop=True)
+    left_out = rows(seeds(begun_anew), approach="starter_cnn").reset_index(drop=True)
     assert left_out.equals(rows(seeds(folder), approach="starter_cnn").reset_index(drop=True))
 
 
-def test_an_error_of_ours_ends_with_a_sentence_and_the_way_on(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sweeps.stages.search.mean_score", None)
-    broken = ["--dataset", "phantom", "--approaches", "pixel_baseline", "--num-samples", "1", "--seeds", "1"]
-    assert main(CHALLENGE1, [*broken, "--name", "sweep"]) == 1
+def test_an_error_of_ours_ends_with_a_sentence_and_the_way_on(begun_anew, monkeypatch, capfd):
+    monkeypatch.chdir(begun_anew)
+    monkeypatch.setattr("sweeps.stages.search.SearchStage.is_finished", None)
+    assert main(CHALLENGE1, ["--resume", "sweep"]) == 1
     complaint = capfd.readouterr().err
     assert complaint.startswith("challenge1: stopped by TypeError")
     assert "Go on with" in complaint
-    monkeypatch.undo()
 
 
-def test_a_journal_deleted_while_the_end_is_written_is_there_again(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
+def test_a_journal_deleted_while_the_end_is_written_is_there_again(begun_anew, finished, monkeypatch, capfd):
+    monkeypatch.chdir(begun_anew)
     close = Tracker.close
 
     def somebody_deletes(self, *arguments, **more):
@@ -337,11 +340,10 @@ def test_a_journal_deleted_while_the_end_is_written_is_there_again(tmp_path, mon
         shutil.rmtree("results/sweep")
 
     monkeypatch.setattr(Tracker, "close", somebody_deletes)
-    short = "--dataset phantom --approaches pixel_baseline --num-samples 1 --seeds 2 --confirm-seeds 2 --name sweep"
-    assert main(CHALLENGE1, short.split()) == 1
+    assert main(CHALLENGE1, ["--resume", "sweep"]) == 1
     assert "had been deleted; it is there again" in capfd.readouterr().err
-    trials = Journal(tmp_path / "results/sweep", write=False).trials(["pixel_baseline"])
-    assert [trial.state for trial in trials] == ["COMPLETE"] * 2
+    found, expected = (Journal(home / "results/sweep", write=False).trials() for home in (begun_anew, finished[0]))
+    assert found == expected
 
 
 def test_sigterm_while_ray_starts_is_like_any_other(tmp_path):

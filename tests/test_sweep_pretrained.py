@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from commands import run, run_here
 from made_weights import made_weights
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("with_database")]
 
 
 def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
@@ -36,13 +36,13 @@ def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
         "vgg11_rnn_hidden": {**caveats, "other_images": None},
         "timm_backbone": {**caveats, "other_images": None},
     }
-    resumed = run(tmp_path, "challenge2", "--resume", "sweep", "--num-samples", "3")
+    resumed = run_here(tmp_path, "challenge2", "--resume", "sweep", "--num-samples", "3")
     assert resumed.returncode == 0, resumed.stderr
     assert "Features of" not in resumed.stdout
     torn = next((tmp_path / "results/features").glob("alexnet*"))
     torn.write_bytes(torn.read_bytes()[:-4])
-    for name, once_more in zip(names, (run, run_here, run_here), strict=True):
-        again = once_more(tmp_path, "rerun", "results/sweep", "--approach", name, "--trial", "0", "--seed", "1000000")
+    for name in names:
+        again = run_here(tmp_path, "rerun", "results/sweep", "--approach", name, "--trial", "0", "--seed", "1000000")
         assert (again.returncode, again.stdout.count(" same\n")) == (0, 6)
     # What was random stays so.
     torch.save(dict(made_weights("alexnet")), tmp_path / "alexnet.pth")

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from trainables.parts.torchvision_import import torchvision
 from trainables.parts.training import logits_of
 
 
@@ -122,6 +121,9 @@ def _basic_block(inputs: int, channels: int, stride: int, side: int) -> nn.Modul
     On a map of one pixel the kernel's eight outer weights meet padding only. They are left out there, which changes no
     result and saves most of the network's weights.
     """
+    # Importing torchvision takes seconds, which commands and trials that build no such block need not spend.
+    from trainables.parts.torchvision_import import torchvision
+
     shortcut = None
     if stride != 1 or inputs != channels:
         shortcut = nn.Sequential(nn.Conv2d(inputs, channels, 1, stride=stride, bias=False), nn.BatchNorm2d(channels))
