@@ -52,19 +52,17 @@ def plain(searches: Searches, raced: Raced, length: int) -> Ended:
 
 def with_finalists(searches: Searches, raced: Raced, finalists: int, *, by_all: bool) -> Ended:
     """A search of `LENGTH` whose best ones run `FURTHER` seeds more, and are ranked by all seeds or by those alone."""
-    before = plain(searches, raced, LENGTH)
     means_SC = _complete(searches, raced)[:, :LENGTH]
     chosen = np.argsort(-means_SC, axis=1)[:, :finalists]
-    # Where fewer are complete, no others run.
-    complete = np.take_along_axis(means_SC, chosen, axis=1) > -np.inf
     old = np.take_along_axis(means_SC, chosen, axis=1)
     new = np.take_along_axis(searches.fresh.mean(axis=2), chosen, axis=1)
     seeds, further = searches.scores.shape[2], searches.fresh.shape[2]
+    # Where fewer are complete, no others run.
+    complete = old > -np.inf
     ranked = np.where(complete, (seeds * old + further * new) / (seeds + further) if by_all else new, -np.inf)
     first = ranked.argmax(axis=1)
-    return Ended(
-        best=_of(chosen, first), said=_of(ranked, first), cost=before.cost + complete.sum(axis=1) * further / seeds
-    )
+    cost = plain(searches, raced, LENGTH).cost + complete.sum(axis=1) * further / seeds
+    return Ended(best=_of(chosen, first), said=_of(ranked, first), cost=cost)
 
 
 def as_dear(raced: Raced, cost: float) -> int:
