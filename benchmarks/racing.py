@@ -1,143 +1,179 @@
-"""What racing saves and what it loses: searches with it against the same searches without.
+"""What racing saves and what it loses: searches replayed on a table of real results, by many rules.
 
-python benchmarks/racing.py [--dataset PATH] [--approaches ...] [--num-samples 30] [--search-seeds 5]
+python benchmarks/racing.py [--table FILE] [--searches 1000]
 
-For each approach and search seed the whole search is run without racing and with each of several rules, TPE suggesting
-in all; what a rule stops changes what TPE suggests next, so these are other searches. What each hands on is confirmed
-on fresh seeds.
+Each search has 50 configurations x 10 seeds, drawn from the table in the three kinds that `replay.py` has.
 
-- saved: seeds not run, of all seeds of the search without racing.
-- regret: confirmed accuracy of what the search without racing hands on, less that of what this one does, in points;
-  with the 95 % interval over the searches (Student's t).
-- missed: how often the search with racing hands on another configuration.
+- saved: seeds not run, of all seeds of the same search without racing.
+- regret: true mean of what the search without racing hands on, less that of what this one does, in points, on the
+  table's seeds that the search does not have; the 95 % interval is over searches of this table.
+- missed: how often another configuration is handed on.
 
-The second table is about repeated looks: how often all looks of the rule together stop a configuration that is truly
-so much better than the best so far. Differences are those of the searches without racing, between configurations within
-five points of the best one and it, seed by seed, moved to the true difference that is asked for.
+Rules are compared on one half of the table's configurations and seeds, and told of again on the other half: a sweep's,
+a laxer one, and those that save most while no approach and kind has a regret above a limit. The last table is about
+repeated looks: how often all looks together stop a configuration that is truly so much better than the table's best,
+which is no better on these seeds than usual.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import optuna
-from scipy import stats
-from searching import Job, Laboratory, on_all, options
+from replay import KINDS, Rule, Searches, drawn, replayed, tables_asked, with_interval
+from tables import Table
 
 from sweeps.stages.racing import Racing
 from sweeps.views.text_table import aligned
 
-# Ours first; then one that looks seldomer, one that looks earlier and is laxer, and a strict one with a single look.
-RULES = {
-    "3, 4, 5, 7, 9 seeds, p < .2 (ours)": Racing(),
-    "3, 5, 8 seeds, p < .2": Racing(growth=1.5),
-    "2, 3, 5, 8 seeds, p < .3": Racing(p=0.3, first=2, growth=1.5),
-    "5 seeds, p < .1": Racing(p=0.1, first=5, growth=2.0),
-}
-GAPS = (-3, -1, 0, 1, 2)
+TODAYS = Rule(racing=Racing())
+LAXER = Rule(racing=Racing(p=0.3))
+# In points.
+LIMITS = (0.02, 0.05, 0.1)
+GAPS = (-3, -2, -1, 0, 1, 2)
 CLOSE = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One rule in one search: share of seeds saved, regret in points, whether another configuration is handed on."""
+    """One rule in all searches of one kind: seeds saved as a share, regret in points (S,), and which missed (S,)."""
 
     saved: float
-    regret: float
-    missed: bool
+    regret: np.ndarray
+    missed: np.ndarray
 
 
-@dataclass(frozen=True, kw_only=True)
-class Searched:
-    """All rules in one search, and the paired differences (D, N) in points to the best of the search without racing."""
-
-    outcomes: dict[str, Outcome]
-    differences: np.ndarray
-
-
-def searched(job: Job, confirm_seeds: int) -> Searched:
-    """One search without racing, and with each rule."""
-    laboratory = Laboratory(job)
-    plain = laboratory.search(racing=None)
-    best = laboratory.best(plain)
-    at_best = laboratory.confirm(best, confirm_seeds).mean()
-    seeds = sum(len(trial.results) for trial in plain)
-    outcomes = {}
-    for name, rule in RULES.items():
-        trials = laboratory.search(racing=rule)
-        own = laboratory.best(trials)
-        outcomes[name] = Outcome(
-            saved=1 - sum(len(trial.results) for trial in trials) / seeds,
-            regret=float(at_best - laboratory.confirm(own, confirm_seeds).mean()),
-            missed=own.params != best.params,
-        )
-    others = [trial.values("accuracy") for trial in plain if trial.state == "COMPLETE" and trial.number != best.number]
-    differences = [100 * (values - best.values("accuracy")) for values in others]
-    close = [each for each in differences if abs(each.mean()) < CLOSE]
-    return Searched(outcomes=outcomes, differences=np.reshape(close, (-1, job.seeds)))
+def rules() -> list[Rule]:
+    """Today's first."""
+    found = [
+        Rule(racing=Racing(p=p, first=first, growth=growth))
+        for p in (0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
+        for first in (2, 3, 5)
+        for growth in (1.25, 1.5)
+        # Two differences have no p-value below 1/4.
+        if first > 2 or p > 0.25
+    ]
+    found += [Rule(racing=Racing(p=p, first=first), test="t") for p in (0.05, 0.1, 0.2, 0.3) for first in (2, 3)]
+    found += [Rule(racing=Racing(p=p), margin=margin) for p in (0.2, 0.3, 0.4) for margin in (-0.5, 0.5, 1.0)]
+    return [TODAYS, *(rule for rule in found if rule != TODAYS)]
 
 
-def stopped(rule: Racing, differences_DN: np.ndarray, gap: float) -> float:
-    """The share of these differences, each moved to a mean of `gap`, that the rule stops at any look."""
-    study = optuna.create_study(direction="maximize", pruner=rule.pruner())
-    rival = study.ask()
-    seeds = differences_DN.shape[1]
-    for seed in range(seeds):
-        rival.report(0.0, seed)
-    study.tell(rival, 0.0)
-    count = 0
-    for differences_N in differences_DN - differences_DN.mean(axis=1, keepdims=True) + gap:
-        trial = study.ask()
-        for seed, difference in enumerate(differences_N):
-            trial.report(float(difference), seed)
-            if seed + 1 in rule.looks(seeds) and trial.should_prune():
-                count += 1
-                break
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)
-    return count / len(differences_DN)
+def named(rule: Rule, seeds: int = 10) -> str:
+    """What it does, in a few words."""
+    looks = ", ".join(map(str, rule.racing.looks(seeds)))
+    margin = f", margin {rule.margin:+g}" if rule.margin else ""
+    test = " (t test)" if rule.test == "t" else ""
+    return f"{looks}: p < {rule.racing.p:g}{test}{margin}" + (" (a sweep's)" if rule == TODAYS else "")
+
+
+def outcome(searches: Searches, rule: Rule) -> Outcome:
+    """What this rule saves and loses in these searches."""
+    plain, raced = replayed(searches.scores, None), replayed(searches.scores, rule)
+    return Outcome(
+        saved=1 - raced.ran.sum() / plain.ran.sum(),
+        regret=searches.of(plain.best) - searches.of(raced.best),
+        missed=raced.best != plain.best,
+    )
+
+
+def half(table: Table, which: int) -> Table:
+    """Every other seed, and every other configuration beside the first one, which both halves have."""
+    own = [0, *range(1 + which, len(table.params), 2)]
+    return replace(
+        table,
+        params=tuple(table.params[number] for number in own),
+        seeds=table.seeds[which::2],
+        accuracies=table.accuracies[own, which::2],
+        seconds=table.seconds[own, which::2],
+    )
+
+
+def all_searches(tables: dict[str, Table], searches: int, seeds: int = 10) -> dict[tuple[str, str], Searches]:
+    """By approach and kind."""
+    rng = np.random.default_rng(0)
+    return {
+        (name, kind): drawn(table, searches, seeds=seeds, rng=rng, **how)
+        for name, table in tables.items()
+        for kind, how in KINDS.items()
+    }
+
+
+def stopped(rule: Rule, table: Table, gap: float, seeds: int = 10) -> np.ndarray:
+    """Whether the rule stops, at any look, what is so much better than the table's best; on blocks of other seeds."""
+    means = table.accuracies.mean(axis=1)
+    best = means.argmax()
+    close = np.flatnonzero((means > means[best] - CLOSE) & (np.arange(len(means)) != best))
+    blocks = len(table.seeds) // seeds
+    rival = table.accuracies[best, : blocks * seeds].reshape(blocks, seeds)
+    own = table.accuracies[close, : blocks * seeds] + (means[best] + gap - means[close])[:, None]
+    pairs = np.stack(np.broadcast_arrays(rival, own.reshape(-1, blocks, seeds)), axis=2).reshape(-1, 2, seeds)
+    return replayed(pairs, rule).ran[:, 1] < seeds
 
 
 def main() -> None:
-    """Run the benchmark and print its tables."""
-    asked = options(__doc__ or "", ["pixel_baseline", "starter_cnn", "cnn_cirillo"], num_samples=30, search_seeds=5)
-    found = on_all(asked, searched)
+    """Replay, and print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    asked, tables = tables_asked(parser)
+    one = all_searches({name: half(table, 0) for name, table in tables.items()}, asked.searches)
+    found = {rule: [outcome(searches, rule) for searches in one.values()] for rule in rules()}
+    print(f"\nOne half of the table, {asked.searches} searches of each approach and kind: the worst of them\n")
+    print(aligned([_worst(rule, outcomes) for rule, outcomes in found.items()], left=("rule",)))
+    shown = [TODAYS, LAXER]
+    for limit in LIMITS:
+        admitted = [rule for rule in found if _most_regret(found[rule]) < limit]
+        best = max(admitted, key=lambda rule: min(each.saved for each in found[rule]), default=TODAYS)
+        shown += [best] if best not in shown else []
+    print("\nThe other half\n")
+    other = {name: half(table, 1) for name, table in tables.items()}
+    _print_rows(shown, all_searches(other, asked.searches))
+    for seeds in (5, 20):
+        print(f"\nThe other half, {seeds} seeds a configuration\n")
+        _print_rows(shown, all_searches(other, asked.searches, seeds), seeds)
+    print("\nStopped at any look, by how many points the configuration is truly better\n")
     rows = []
-    for rule in RULES:
-        everything: list[Outcome] = []
-        for approach, searches in found.items():
-            outcomes = [each.outcomes[rule] for each in searches]
-            everything += outcomes
-            rows.append(_row(rule, approach, outcomes))
-        rows.append(_row(rule, "all", everything))
-    print(
-        f"\n{asked.num_samples} configurations x {asked.seeds} seeds, {asked.search_seeds} searches an approach, "
-        f"regret on {asked.confirm_seeds} fresh seeds\n"
-    )
-    print(aligned(rows, left=("rule", "approach")))
-    differences = np.concatenate([each.differences for searches in found.values() for each in searches])
-    print(
-        f"\nStopped at any look, by how many points the configuration is truly better; {len(differences)} real "
-        f"differences, whose sd over seeds is {np.median(differences.std(axis=1, ddof=1)):.1f} points in the median\n"
-    )
-    looks = [
-        {"rule": name} | {f"{gap:+d}": f"{100 * stopped(rule, differences, gap):.0f} %" for gap in GAPS}
-        for name, rule in RULES.items()
-    ]
-    print(aligned(looks, left=("rule",)))
+    for rule in shown:
+        by_gap = {
+            f"{gap:+d}": np.concatenate([stopped(rule, table, gap) for table in tables.values()]).mean() for gap in GAPS
+        }
+        rows.append({"rule": named(rule), **{gap: f"{100 * share:.0f} %" for gap, share in by_gap.items()}})
+    print(aligned(rows, left=("rule",)))
 
 
-def _row(rule: str, approach: str, outcomes: list[Outcome]) -> dict[str, str]:
-    regrets = np.array([each.regret for each in outcomes])
-    half = stats.t.ppf(0.975, len(regrets) - 1) * stats.sem(regrets) if len(regrets) > 1 else np.nan
+def _most_regret(outcomes: Sequence[Outcome]) -> float:
+    return max(float(each.regret.mean()) for each in outcomes)
+
+
+def _worst(rule: Rule, outcomes: Sequence[Outcome]) -> dict[str, str]:
+    worst = max(outcomes, key=lambda each: each.regret.mean())
     return {
-        "rule": rule,
-        "approach": approach,
-        "saved": f"{100 * np.mean([each.saved for each in outcomes]):.0f} %",
-        "regret": f"{regrets.mean():+.2f}",
-        "95 % interval": f"{regrets.mean() - half:+.2f} to {regrets.mean() + half:+.2f}",
-        "missed": f"{sum(each.missed for each in outcomes)} of {len(outcomes)}",
+        "rule": named(rule),
+        "saved": f"{100 * min(each.saved for each in outcomes):.0f} %",
+        "on average": f"{100 * np.mean([each.saved for each in outcomes]):.0f} %",
+        "regret": with_interval(worst.regret),
+        "missed": f"{100 * max(each.missed.mean() for each in outcomes):.0f} %",
     }
+
+
+def _print_rows(shown: Sequence[Rule], by_kind: dict[tuple[str, str], Searches], seeds: int = 10) -> None:
+    rows = []
+    for rule in shown:
+        for (approach, kind), searches in by_kind.items():
+            each = outcome(searches, rule)
+            rows.append(
+                {
+                    "rule": named(rule, seeds),
+                    "approach": approach,
+                    "kind": kind,
+                    "saved": f"{100 * each.saved:.0f} %",
+                    "regret": with_interval(each.regret),
+                    "missed": f"{100 * each.missed.mean():.0f} %",
+                }
+            )
+    print(aligned(rows, left=("rule", "approach", "kind")))
 
 
 if __name__ == "__main__":

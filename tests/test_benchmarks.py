@@ -11,10 +11,11 @@ import pytest
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 WITH_IMAGES = [
-    *("training", "stock_tune", "frozen_features", "racing", "search_worth", "calibration", "fresh_block"),
+    *("training", "stock_tune", "frozen_features", "search_worth", "calibration", "fresh_block"),
     *("unbalanced_shots", "transfer"),
 ]
 OF_THE_DRIVER = ["soak", "scaling"]
+REPLAYED = ["racing", "search_lengths"]
 # In one process, since each alone would take seconds to import the same libraries.
 ASK_EACH = """
 import contextlib, io, json, runpy, sys, traceback
@@ -44,7 +45,7 @@ print(json.dumps(told))
 def told():
     """By benchmark, the exit code or what it raised, and what it says of itself."""
     asked = subprocess.run(
-        [sys.executable, "-c", ASK_EACH, BENCHMARKS, *WITH_IMAGES, *OF_THE_DRIVER],
+        [sys.executable, "-c", ASK_EACH, BENCHMARKS, *WITH_IMAGES, *OF_THE_DRIVER, *REPLAYED],
         capture_output=True,
         text=True,
         timeout=120,
@@ -68,3 +69,11 @@ def test_benchmark_of_the_driver_says_how_much_it_runs(told, name):
     code, text = told[name]
     assert code == 0
     assert "--trials" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REPLAYED)
+def test_benchmark_that_replays_says_on_which_table(told, name):
+    code, text = told[name]
+    assert code == 0
+    assert "--table" in text

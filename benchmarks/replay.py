@@ -1,0 +1,227 @@
+"""Searches replayed on a table of real results, thousands a minute: nothing is trained, and no study is kept.
+
+A search draws configurations of the table at random, the first one where real searches start, and a block of its seeds
+that all of them share. They run one after the other, raced as `sweeps/stages/search.py` does it: the best complete one
+so far, by its mean over the block, is the rival of the next, and the best complete one at the end is handed on. That
+workers run at the same time is left out. `tests/test_replay.py` compares this with the real search.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+from tables import TABLE, Table, read_tables
+
+from sweeps.stages.racing import Racing
+
+# Up to so many differences scipy's test counts all signs where there are ties or zeros; above, it takes the normal law.
+ALL_SIGNS = 13
+# How many points worse make a configuration e times rarer after the startup of a search that concentrates.
+SCALE = 1.0
+STARTUP = 10
+# Kinds of searches, by arguments of `drawn`: at random after the approach's start; without it, since a good start
+# leaves nothing to lose; and with closer rivals.
+KINDS: dict[str, dict[str, bool]] = {
+    "random": {},
+    "random, start too": {"start": False},
+    "concentrated": {"concentrated": True},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """When a configuration is stopped: at the looks of `racing`, if the test's p-value is below its `p`.
+
+    Attributes:
+        racing: As in a sweep.
+        test: Wilcoxon's as Optuna's pruner applies it, or Student's t.
+        margin: In points, added to the differences before they are tested: it is stopped only if worse by more.
+    """
+
+    racing: Racing
+    test: Literal["wilcoxon", "t"] = "wilcoxon"
+    margin: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searches:
+    """S searches of C configurations on N seeds each.
+
+    Attributes:
+        scores: (S, C, N), of the search's own seeds, in points.
+        truth: (S, C), the mean over the table's other seeds.
+        fresh: (S, C, M), of M of those other seeds, which further seeds are drawn from; M may be 0.
+    """
+
+    scores: np.ndarray
+    truth: np.ndarray
+    fresh: np.ndarray
+
+    def of(self, chosen_S: np.ndarray) -> np.ndarray:
+        """The true mean (S,) of one configuration of each search."""
+        return np.take_along_axis(self.truth, chosen_S[:, None], axis=1)[:, 0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raced:
+    """What came of searches: seeds run (S, C), and the number of the configuration that each hands on (S,)."""
+
+    ran: np.ndarray
+    best: np.ndarray
+
+
+def drawn(
+    table: Table,
+    searches: int,
+    *,
+    configurations: int = 50,
+    seeds: int = 10,
+    fresh: int = 0,
+    start: bool = True,
+    concentrated: bool = False,
+    rng: np.random.Generator,
+) -> Searches:
+    """Searches drawn from a table.
+
+    Args:
+        table: Of one approach.
+        searches: How many.
+        configurations: Of each search, none of them twice.
+        seeds: Of each configuration.
+        fresh: Seeds that are kept for further use; they are not part of the truth either.
+        start: Whether the table's first configuration comes first; else it is drawn like the others.
+        concentrated: Whether those after the tenth are good more often, as in a search by TPE: one that is a point
+            worse is e times rarer.
+        rng: Draws.
+
+    Raises:
+        ValueError: The table has fewer configurations or seeds.
+    """
+    total, available = table.accuracies.shape
+    if configurations > total or seeds + fresh >= available:
+        raise ValueError(f"Expected at most {total} configurations and {available - 1} seeds, as the table has")
+    means = table.accuracies.mean(axis=1)
+    shape = (searches, configurations)
+    scores, held = np.empty((*shape, seeds)), np.empty((*shape, fresh))
+    truth = np.empty(shape)
+    for search in range(searches):
+        numbers = rng.permutation(total)
+        if start:
+            numbers = np.concatenate([[0], numbers[numbers > 0]])
+        if concentrated:
+            late = numbers[STARTUP:]
+            # Gumbel's maxima: draws without replacement whose weights are exp(mean / scale).
+            numbers[STARTUP:] = late[np.argsort(-(means[late] / SCALE + rng.gumbel(size=len(late))))]
+        mine = table.accuracies[numbers[:configurations]]
+        order = rng.permutation(available)
+        scores[search] = mine[:, order[:seeds]]
+        held[search] = mine[:, order[seeds : seeds + fresh]]
+        truth[search] = mine[:, order[seeds + fresh :]].mean(axis=1)
+    return Searches(scores=scores, truth=truth, fresh=held)
+
+
+def replayed(scores_SCN: np.ndarray, rule: Rule | None) -> Raced:
+    """The searches with these scores, raced by this rule; None lets every configuration run to its end."""
+    searches, configurations, seeds = scores_SCN.shape
+    means_SC = scores_SCN.mean(axis=2)
+    ran = np.full((searches, configurations), seeds)
+    best = np.zeros(searches, dtype=int)
+    at = np.arange(searches)
+    for number in range(1, configurations):
+        own, rival = scores_SCN[:, number], scores_SCN[at, best]
+        alive = at
+        for look in rule.racing.looks(seeds) if rule else []:
+            assert rule is not None
+            losing = _is_losing(own[alive, :look], rival[alive], rule)
+            ran[alive[losing], number] = look
+            alive = alive[~losing]
+        better = alive[means_SC[alive, number] > means_SC[alive, best[alive]]]
+        best[better] = number
+    return Raced(ran=ran, best=best)
+
+
+def _is_losing(own_SL: np.ndarray, rival_SN: np.ndarray, rule: Rule) -> np.ndarray:
+    """Whether each configuration is stopped after its L first seeds, by the rule that Optuna's pruner has."""
+    looked = own_SL.shape[1]
+    differences = own_SL - rival_SN[:, :looked] + rule.margin
+    test = wilcoxon if rule.test == "wilcoxon" else student
+    # Optuna does not stop what has the better average of the seeds it has run, against all seeds of the best.
+    return (test(differences) < rule.racing.p) & (_mean(own_SL) < _mean(rival_SN))
+
+
+def _mean(values_SN: np.ndarray) -> np.ndarray:
+    """The mean (S,), added up in Optuna's order."""
+    return values_SN.cumsum(axis=1)[:, -1] / values_SN.shape[1]
+
+
+def student(differences_DN: np.ndarray) -> np.ndarray:
+    """One-sided p-values (D,) of Student's t test that the mean is below zero; equal differences have no spread."""
+    number = differences_DN.shape[1]
+    mean, sd = differences_DN.mean(axis=1), differences_DN.std(axis=1, ddof=1)
+    surely = np.where(mean < 0, -np.inf, np.inf)
+    return stats.t.cdf(np.divide(mean * number**0.5, sd, out=surely, where=sd > 0), number - 1)
+
+
+def wilcoxon(differences_DN: np.ndarray) -> np.ndarray:
+    """One-sided p-values (D,) that differences are below zero, as `scipy.stats.wilcoxon` has them with "zsplit"."""
+    if not len(differences_DN):
+        return np.empty(0)
+    number = differences_DN.shape[1]
+    sizes = np.abs(differences_DN)
+    order = np.argsort(sizes, axis=1)
+    sizes = np.take_along_axis(sizes, order, axis=1)
+    # Which neighbours are ties, and whether the first group is of zeros: with that the law of the ranks' sum is known.
+    pattern = np.column_stack([sizes[:, 1:] == sizes[:, :-1], sizes[:, 0] == 0])
+    if number > ALL_SIGNS:
+        return _of_many(differences_DN, pattern.any(axis=1))
+    codes, which = np.unique(pattern @ (1 << np.arange(number)), return_inverse=True)
+    laws = [_law(number, int(code)) for code in codes]
+    ranks_KN, below_KR = (np.stack(each) for each in zip(*laws, strict=True))
+    positive = np.take_along_axis(differences_DN, order, axis=1) > 0
+    return below_KR[which, (ranks_KN[which] * positive).sum(axis=1)]
+
+
+def _of_many(differences_DN: np.ndarray, tied_D: np.ndarray) -> np.ndarray:
+    p = np.empty(len(differences_DN))
+    for some, method in ((tied_D, "asymptotic"), (~tied_D, "exact")):
+        if some.any():
+            how = {"alternative": "less", "zero_method": "zsplit", "method": method, "axis": 1}
+            p[some] = stats.wilcoxon(differences_DN[some], **how).pvalue
+    return p
+
+
+@cache
+def _law(number: int, code: int) -> tuple[np.ndarray, np.ndarray]:
+    """Twice the ranks (N,) of ascending sizes, 0 for those that are zero, and how often their sum is at most R, (R,).
+
+    What zeros add is the same whatever the signs, so they are left out of the sum.
+    """
+    sizes = np.cumsum([0, *(1 - (code >> place & 1) for place in range(number - 1))])
+    ranks = np.rint(2 * stats.rankdata(sizes)).astype(int)
+    if code >> (number - 1):
+        ranks[sizes == 0] = 0
+    counts = np.zeros(number * (number + 1) + 1)
+    counts[0] = 1.0
+    for rank in ranks[ranks > 0]:
+        counts[rank:] += counts[:-rank].copy()
+    return ranks, np.minimum(counts.cumsum() / counts.sum(), 1.0)
+
+
+def with_interval(values: np.ndarray) -> str:
+    """The mean and its 95 % interval over searches."""
+    half = 1.96 * float(stats.sem(values)) if len(values) > 1 else float("nan")
+    return f"{values.mean():+.2f} ({values.mean() - half:+.2f} to {values.mean() + half:+.2f})"
+
+
+def tables_asked(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, dict[str, Table]]:
+    """What a command line of a replay asks, and its tables."""
+    parser.add_argument("--table", type=Path, default=TABLE, help="made by make_table.py")
+    parser.add_argument("--searches", type=int, default=1000, help="replayed of each kind")
+    asked = parser.parse_args()
+    return asked, read_tables(asked.table)

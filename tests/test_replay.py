@@ -1,0 +1,88 @@
+"""Replayed searches come to what real ones do, with real Optuna, a real journal and made-up results."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from optuna.samplers import RandomSampler
+from scipy import stats
+
+import pretended
+from sweeps.stages.racing import Racing
+from sweeps.stages.ranking import best_complete
+from sweeps.store.journal import Journal
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
+
+import replay
+from tables import Table
+
+
+@pytest.mark.parametrize(("number", "tied"), [(3, 20), (5, 20), (9, 5), (12, 1), (15, 20), (19, 20)])
+def test_p_values_are_those_of_scipy_with_ties_and_zeros(number, tied):
+    rng = np.random.default_rng(number)
+    some = rng.integers(-3, 3, (tied, number)), rng.normal(size=(5, number)), np.zeros((int(number < 10), number))
+    differences = np.concatenate(some)
+    scipys = [stats.wilcoxon(each, alternative="less", zero_method="zsplit").pvalue for each in differences]
+    assert replay.wilcoxon(differences) == pytest.approx(np.array(scipys), abs=1e-12)
+    differing = differences[differences.std(axis=1) > 0]
+    expected = stats.ttest_1samp(differing, 0, axis=1, alternative="less").pvalue
+    assert replay.student(differing) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("racing", "seeds"), [(Racing(), 10), (Racing(p=0.3, first=2, growth=1.5), 8)])
+def test_a_replayed_search_stops_and_hands_on_what_the_real_one_does(tmp_path, monkeypatch, racing, seeds):
+    def accuracy(params, seed):
+        """In hundredths, so that ties and zeros are frequent."""
+        own = np.random.default_rng([seed, zlib.crc32(str(params).encode())]).normal(0, 0.03)
+        return round(0.85 - (params["x"] - 0.8) ** 2 / 5 + own, 2)
+
+    monkeypatch.setattr(pretended, "accuracy", accuracy)
+
+    def trials(name, racing):
+        journal = Journal(tmp_path / name, write=True)
+        how = {"num_samples": 20, "seeds": seeds, "racing": racing}
+        # It does not look at what came before, so that both searches have the same configurations.
+        pretended.finish(
+            pretended.search(journal, sampler=lambda seed, name, number: RandomSampler(seed=number), **how)
+        )
+        found = journal.trials()
+        journal.close()
+        return found
+
+    plain, raced = trials("plain", None), trials("raced", racing)
+    scores = np.array([trial.scores for trial in plain])
+    for found, rule in ((plain, None), (raced, replay.Rule(racing=racing))):
+        again = replay.replayed(scores[None], rule)
+        assert again.ran[0].tolist() == [len(trial.results) for trial in found]
+        assert again.best[0] == best_complete(found, "a").number
+    assert len({len(trial.results) for trial in raced}) > 2
+
+
+def test_drawn_searches_begin_at_the_start_and_their_truth_is_of_other_seeds():
+    # The seed's number itself is its accuracy, and a configuration adds a thousand.
+    accuracies = 1000.0 * np.arange(30)[:, None] + np.arange(40)
+    table = Table(
+        approach="a", params=({},) * 30, seeds=tuple(range(40)), accuracies=accuracies, seconds=np.ones((30, 40))
+    )
+    found = replay.drawn(table, 20, configurations=20, seeds=10, fresh=5, rng=np.random.default_rng(0))
+    assert (found.scores[:, 0] < 1000).all()
+    assert all(len(np.unique(each // 1000)) == 20 for each in found.scores[:, :, 0])
+    assert (np.ptp(found.scores % 1000, axis=1) == 0).all()
+    together = found.scores.sum(axis=2) + found.fresh.sum(axis=2) + 25 * found.truth
+    of_configuration = 1000 * (found.scores[:, :, 0] // 1000)
+    assert together == pytest.approx(40 * of_configuration + sum(range(40)))
+
+
+def test_a_concentrated_search_draws_better_ones_after_its_startup():
+    accuracies = np.tile(80 + np.arange(100)[:, None] / 10, 20) + np.zeros((100, 20))
+    table = Table(
+        approach="a", params=({},) * 100, seeds=tuple(range(20)), accuracies=accuracies, seconds=np.ones((100, 20))
+    )
+    truth = replay.drawn(table, 200, configurations=30, concentrated=True, rng=np.random.default_rng(0)).truth
+    assert truth[:, 1:10].mean() == pytest.approx(85, abs=0.3)
+    assert truth[:, 10:].mean() > 88
