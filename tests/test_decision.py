@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from made_up import SPEC, START, changed, found, trial
+from made_up import SPEC, START, approaches, changed, finished, found, trial
 from pretended import approach, finish, outcome, search
 from sweeps.analysis.comparisons import compare_all
 from sweeps.analysis.decision import candidates, members, overtaker, quoted
 from sweeps.analysis.first_shares import first_shares
 from sweeps.analysis.image_error import hits_of
+from sweeps.analysis.summary import summarise, undecided
 from sweeps.analysis.verdict import verdict
 from sweeps.stages.decision import DecisionStage
 from sweeps.stages.ranking import best_complete, confirmed_results
@@ -217,3 +218,23 @@ def test_images_are_resampled_too():
     assert 0.5 < first_shares(scores, hits)["b"] <= 1
     mirrored = {"a": hits["a"], "b": replace(hits["a"], hits=(1 - hits["a"].hits) * hits["a"].scored)}
     assert first_shares(scores, mirrored)["a"] == 1
+
+
+def test_a_whole_sweep_whose_decision_was_killed_is_decided_when_it_goes_on(journal):
+    """Both start from the same configuration and try no other, so that nothing tells them apart."""
+    made = finished(journal, num_samples=1)
+    assert undecided(journal, made) == ("a", "b")
+    stage = DecisionStage(journal, made, lambda *who: None, seeds=8, members=("a", "b"))
+    task = stage.next_task()
+    for split in (VALIDATION, TEST):
+        stage.take(task, outcome(task, 6000, split))
+    killed = summarise(journal, made)
+    assert (killed.decision.is_complete, killed.approaches[0].decided) == (False, None)
+    members = undecided(journal, approaches("a", "b"))
+    finish(DecisionStage(journal, made, lambda *who: None, seeds=8, members=members))
+    whole = summarise(journal, made)
+    assert whole.decision.is_complete
+    assert [row.decided.n for row in whole.approaches] == [8, 8]
+    assert {pair.block for pair in whole.comparisons} == {"decision"}
+    assert whole == type(whole).model_validate_json(whole.model_dump_json())
+    assert sum(row.first_share for row in whole.approaches) == pytest.approx(1)
