@@ -14,7 +14,7 @@ average flattered by
 
 without bias whatever the true means are, but in a search whose noise has 1 + a times the variance. With the noise of
 the search itself the flattery is less, by (1 + a)^.8 in simulations: between the .5 of equal configurations and the 1
-or more of those that differ by much. Configurations that were raced out stand beside the others with the mean and the
+or more of those that differ by much, so that it is too little where noise is far greater than all differences. Configurations that were raced out stand beside the others with the mean and the
 noise of the seeds that they have. The interval is of the delete-one jackknife over the seeds, with the quantile of
 Student's t. What it is worth is in `benchmarks/optimism.py`.
 
@@ -36,7 +36,7 @@ from sweeps.store.trials import TrialRecord
 LEAST_SEEDS = 3
 # Of the search's variance, how much noise is added, and the power of the whole by which flattery grows.
 ADDED, POWER = 1.0, 0.8
-DRAWS = 4000
+DRAWS = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
