@@ -13,6 +13,7 @@ from sweeps.analysis.checks import checks
 from sweeps.analysis.comparisons import Comparison, compare
 from sweeps.analysis.confirmation_checks import seeds_needed
 from sweeps.analysis.image_error import ImagesError
+from sweeps.analysis.optimism import Optimism
 from sweeps.analysis.summary import summarise
 
 # At the published setting of `pretended`, which no winner of a clean journal has.
@@ -199,24 +200,27 @@ def test_so_many_seeds_have_the_power_that_is_said():
     assert np.mean(shown) == pytest.approx(0.8, abs=0.05)
 
 
-def test_optimism_that_chance_does_not_explain():
-    trials = replaced(clean(), confirmed("b", 0.86))
-    finding = check(trials, "Optimism of the search")
+def with_optimism(**more):
+    """The summary of a clean journal, with this optimism of `b`."""
+    made = found(clean())
+    known = Optimism(**{"mean": 0.001, "low": 0.0, "high": 0.002, "regret": 0.001, **more})
+    rows = [changed(row, {"optimism": known if row.approach == "b" else None}) for row in made.approaches]
+    return {each.title: each for each in checks(changed(made, {"approaches": tuple(rows)}), clean())}
+
+
+def test_optimism_that_matters_even_at_its_lower_end():
+    finding = with_optimism(mean=0.014, low=0.006, high=0.022)["Optimism of the search"]
     assert finding.mark == LOOK
-    assert "b (+4.0 points)" in finding.text
-    # The other way round the search was pessimistic, which harms nobody.
-    assert check(replaced(clean(), confirmed("b", 0.95)), "Optimism of the search").mark == FINE
+    assert "b (1.4 points, 0.6 to 2.2)" in finding.text
+    assert with_optimism(mean=0.014, low=0.0, high=0.028)["Optimism of the search"].mark == FINE
 
 
-def test_optimism_is_of_what_ranks():
-    """Accuracies of .9 in the search are not compared with AUROCs of .71 on fresh seeds; these were the same there."""
-
-    def at_auroc(each):
-        auroc = 0.71 if 1 in (each.number, each.of_trial) else 0.7
-        return replace(each, ranked_by="auroc", results=tuple(replace(r, auroc=auroc) for r in each.results))
-
-    trials = [at_auroc(each) for each in clean()]
-    assert check(trials, "Optimism of the search", spec={"metric": "auroc"}).mark == FINE
+def test_a_choice_that_probably_passed_a_better_configuration_over():
+    finding = with_optimism(regret=0.012)["Choosing the best"]
+    assert finding.mark == LOOK
+    assert "With 500 validation images a class and 10 seeds" in finding.text
+    assert "b 1.2" in finding.text
+    assert with_optimism()["Choosing the best"].mark == FINE
 
 
 def test_a_search_that_still_improves():
@@ -277,7 +281,7 @@ def unpublished(trials):
 
 def test_an_approach_of_which_nothing_is_published_is_checked_like_any_other():
     found = unpublished(clean())
-    assert len(found) == 17
+    assert len(found) == 18
     assert [each.title for each in found.values() if each.mark == LOOK] == []
     # Its first configuration may well be its best: it was drawn, so it has an edge as any other.
     at_edge = {"rate": 1e-2, "width": 0.5, "kind": "odd"}

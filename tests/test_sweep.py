@@ -121,7 +121,10 @@ def test_summary_follows_from_the_seeds(finished):
         searched = rows(own, stage="search")["accuracy"]
         assert row["confirmed"]["mean"] == pytest.approx(fresh.mean())
         assert row["confirmed"]["sd"] == pytest.approx(fresh.std())
-        assert row["optimism"] == pytest.approx(searched.mean() - fresh.mean())
+        assert row["search"]["mean"] == pytest.approx(searched.mean())
+        # Of five configurations racing may have left one alone.
+        flattered = row["optimism"]
+        assert flattered is None or 0 <= flattered["low"] <= flattered["mean"] <= flattered["high"]
         test = rows(own, stage="confirm", split="test")["balanced_accuracy"]
         assert row["test"]["balanced_accuracy"]["mean"] == pytest.approx(test.mean())
         assert row["test_openings"] == 1

@@ -104,7 +104,7 @@ def test_every_column_of_a_row():
         "95 % interval": "87.2 to 88.8",
         "IQM": "88.0",
         "in search": "90.0 +- 0.7",
-        "optimism": "+2.0",
+        "optimism": "+0.0",
         "test bal. acc.": "88.0 +- 0.7",
         "published": "none",
         "our run of it": "80.0 +- 0.7",

@@ -6,6 +6,7 @@ import pytest
 from made_up import changed, found, source
 from sweeps.analysis.comparisons import compare_all
 from sweeps.analysis.intervals import Estimate
+from sweeps.analysis.optimism import Optimism
 from sweeps.analysis.verdict import verdict, versus
 
 
@@ -27,7 +28,8 @@ def summary(means, baseline="plain", spec=None):
             {
                 "is_confirmed": True,
                 "confirmed": estimate(means[row.approach], 0.02),
-                "optimism": 0.012,
+                "search": estimate(means[row.approach] - 0.01, 0.02),
+                "optimism": Optimism(mean=0.012, low=0.004, high=0.02, regret=0.003),
                 "test": {"balanced_accuracy": estimate(0.7, 0.05)},
             },
         )
@@ -54,8 +56,17 @@ def test_says_which_by_how_much_and_whether_it_held():
     assert apart.startswith(
         "It is shown to be better than every other confirmed approach (at a level of 5 %, corrected for all 3 pairs"
     )
-    assert held.startswith("On fresh seeds its mean is 1.2 points lower than in the search; on the test split")
+    assert held.startswith(
+        "Choosing flattered it in the search by about 1.2 points (95 % interval 0.4 to 2.0); its mean was 89.0 % on "
+        "the search's seeds and is 90.0 % on the fresh ones, which may be easier or harder; on the test split"
+    )
     assert "balanced accuracy is 70.0 % (95 % interval 65.0 to 75.0)" in held
+
+
+def test_a_winner_that_was_not_chosen_among_others():
+    made = summary({"good": 0.9, "plain": 0.8})
+    rows = [changed(row, {"optimism": None}) for row in made.approaches]
+    assert verdict(changed(made, {"approaches": tuple(rows)}))[2].startswith("It was not chosen among others; its mean")
 
 
 def test_names_those_that_cannot_be_distinguished():

@@ -22,6 +22,7 @@ CHECKS: tuple[Callable[[CheckedSweep], Check], ...] = (
     search_checks.improving,
     search_checks.few_tried,
     search_checks.gain,
+    search_checks.regret,
     search_checks.failures,
     search_checks.unfinished,
     confirmation_checks.test_openings,

@@ -23,6 +23,8 @@ EDGE = 0.05
 # pool's images moves a mean.
 GAIN = 0.005
 LAST_PART = 0.2
+# Expected regret of choosing above which more seeds or validation images are worth their time.
+REGRET = 0.005
 # Below so many configurations, complete or raced out, a search has hardly begun.
 FEW_TRIED = 10
 # A whole number of fewer values than this is at an end of its range too often to mean anything.
@@ -132,6 +134,25 @@ def gain(sweep: CheckedSweep) -> Check:
     )
     fine = "Every search that starts from a given setting found one that looked better on the search's seeds."
     return look_or_fine(title, trouble, fine)
+
+
+def regret(sweep: CheckedSweep) -> Check:
+    """Searches that chose on so few images and seeds that a better configuration was probably passed over."""
+    spec = sweep.summary.spec
+    much = [
+        f"{row.approach} {percent(row.optimism.regret)}"
+        for row in sweep.rows
+        if row.optimism and row.optimism.regret >= REGRET
+    ]
+    trouble = (
+        f"With {spec.protocol.validation} validation images a class and {spec.seeds} seeds, the chosen configuration "
+        f"is expected to be worse than the best one that was searched, by so many points: {', '.join(much)}. Choose "
+        "with more --seeds, or more --validation images where there are some."
+        if much
+        else ""
+    )
+    fine = f"No choice of a configuration is expected to have lost {percent(REGRET)} points or more."
+    return look_or_fine("Choosing the best", trouble, fine)
 
 
 def failures(sweep: CheckedSweep) -> Check:

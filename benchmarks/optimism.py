@@ -1,0 +1,203 @@
+"""Is the printed optimism right? Thousands of searches replayed on a table of real results, whose truth is known.
+
+python benchmarks/optimism.py [--table FILE] [--sets 40] [--searches 25] [--seeds 10] [--validation ...]
+
+Each set of configurations (the start of the search and random others) is searched on many draws of seeds, with racing
+as a sweep does it and without. The truth is the mean over 400 such draws of what the search says of the configuration
+that it chooses, less that one's mean over all seeds of the table, and less what those seeds are easier for all.
+
+- flattery: the truth, mean over the sets.
+- difference: the search's mean less that of 50 fresh seeds, for comparison; its mean error and the sd of its error.
+- optimism: as `sweeps/analysis/optimism.py` estimates it; its mean error, the sd of its error, how often its 95 %
+  interval holds the truth, and how wide that is.
+- regret: how much worse the chosen configuration is than the best of the set, mean over the searches, and as estimated.
+
+`--validation 10 25 50 100 500` chooses with so many images of each class, the same for all configurations, but scores
+the truth on all; it needs a table with hits.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tables import TABLE, Table, read_tables
+
+from sweeps.analysis.optimism import flattery
+from sweeps.stages.racing import Racing
+from sweeps.views.text_table import aligned
+from trainables.parts.results import unpacked_hits
+
+DRAWS_OF_TRUTH = 400
+CONFIRM_SEEDS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searches:
+    """B searches among the same C configurations on S seeds each.
+
+    Attributes:
+        scores: (B, C, S) in points, NaN where a configuration was raced out.
+        chosen: (B,), the best complete one.
+        flattery: Of choosing among them, in points.
+        regret: How much worse the chosen is than the best, mean over the draws, in points.
+        difference: (B,), what the search says of the chosen one, less what fresh seeds say.
+    """
+
+    scores: np.ndarray
+    chosen: np.ndarray
+    flattery: float
+    regret: float
+    difference: np.ndarray
+
+
+def p_of_less(differences_BN: np.ndarray) -> np.ndarray:
+    """One-sided p-values of Wilcoxon's signed-rank test (zeros split), exact for up to a dozen differences."""
+    size_BN = np.abs(differences_BN)
+    above_BNN = size_BN[:, :, None] > size_BN[:, None, :]
+    ties_BNN = size_BN[:, :, None] == size_BN[:, None, :]
+    ranks_BN = (above_BNN.sum(2) + (ties_BNN.sum(2) + 1) / 2) * (differences_BN != 0)
+    n = differences_BN.shape[1]
+    signs_PN = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+    observed_B = (ranks_BN * (differences_BN > 0)).sum(1)
+    shares_B: np.ndarray = (ranks_BN @ signs_PN.T <= observed_B[:, None] + 1e-6).mean(1)
+    return shares_B
+
+
+def raced(scores_BCS: np.ndarray, racing: Racing) -> tuple[np.ndarray, np.ndarray]:
+    """How many seeds each configuration runs (B, C), and the best complete one (B,); each search in its order."""
+    searches, configurations, seeds = scores_BCS.shape
+    ran_BC = np.full((searches, configurations), seeds)
+    best_B = np.zeros(searches, int)
+    mean_B = scores_BCS[:, 0].mean(1)
+    for number in range(1, configurations):
+        is_on_B = np.ones(searches, bool)
+        for look in racing.looks(seeds):
+            on = np.flatnonzero(is_on_B)
+            own_BN = scores_BCS[on, number, :look]
+            differences_BN = np.round(own_BN - scores_BCS[on, best_B[on], :look], 6)
+            is_out = (p_of_less(differences_BN) < racing.p) & (own_BN.mean(1) < mean_B[on])
+            ran_BC[on[is_out], number] = look
+            is_on_B[on[is_out]] = False
+        own_B = scores_BCS[:, number].mean(1)
+        is_new_B = is_on_B & (own_B > mean_B)
+        best_B[is_new_B], mean_B[is_new_B] = number, own_B[is_new_B]
+    return ran_BC, best_B
+
+
+def replayed(
+    table: Table,
+    true_C: np.ndarray,
+    *,
+    sets: int,
+    searches: int,
+    configurations: int,
+    seeds: int,
+    racing: Racing | None,
+) -> Iterator[Searches]:
+    """Searches of so many sets of random configurations, the start of the search first."""
+    rng = np.random.default_rng(0)
+    there, of_table = table.accuracies.shape
+    for _ in range(sets):
+        own = np.r_[0, 1 + rng.permutation(there - 1)[: configurations - 1]]
+        draws_BS = np.argsort(rng.random((DRAWS_OF_TRUTH, of_table)), 1)[:, : seeds + CONFIRM_SEEDS]
+        scores_BCS = table.accuracies[own][:, draws_BS[:, :seeds]].transpose(1, 0, 2)
+        if racing:
+            ran_BC, chosen_B = raced(scores_BCS, racing)
+        else:
+            ran_BC, chosen_B = np.full(scores_BCS.shape[:2], seeds), scores_BCS.mean(2).argmax(1)
+        every = np.arange(DRAWS_OF_TRUTH)
+        off_BC = scores_BCS.mean(2) - true_C[own]
+        fresh_B = table.accuracies[own[chosen_B][:, None], draws_BS[:, seeds:]].mean(1)
+        is_run_BCS = np.arange(seeds) < ran_BC[:, :, None]
+        yield Searches(
+            scores=np.where(is_run_BCS, scores_BCS, np.nan)[:searches],
+            chosen=chosen_B[:searches],
+            flattery=float((off_BC[every, chosen_B] - off_BC.mean(1)).mean()),
+            regret=float((true_C[own].max() - true_C[own[chosen_B]]).mean()),
+            difference=(scores_BCS.mean(2)[every, chosen_B] - fresh_B)[:searches],
+        )
+
+
+def main() -> None:
+    """Run the simulation and print its table."""
+    asked = _asked()
+    rows = []
+    for name, table in read_tables(Path(asked.table)).items():
+        true_C = table.accuracies.mean(1)
+        tables = (
+            [("all", table)] if not asked.validation else scored_on_fewer(Path(asked.table), table, asked.validation)
+        )
+        for images, own in tables:
+            first = {"approach": name, "images a class": images}
+            rows += [first | _row(own, true_C, racing, asked) for racing in (Racing(), None)]
+    searches = asked.sets * asked.searches
+    print(f"\n{searches} searches of {asked.configurations} configurations x {asked.seeds} seeds each; in points\n")
+    print(aligned(rows, left=("approach",)))
+
+
+def scored_on_fewer(path: Path, table: Table, validation: Sequence[int]) -> Iterator[tuple[str, Table]]:
+    """The table with accuracies of so many images of each of two classes, drawn for each seed."""
+    rows = pd.read_parquet(path)
+    rows = rows[rows.approach == table.approach].sort_values(["configuration", "seed"])
+    images = int(rows.images.iloc[0])
+    # A tenth of the memory: bits.
+    hits_RB = np.stack([np.packbits(unpacked_hits(each, images).astype(bool)) for each in rows.hits])
+    hits_CSB = hits_RB.reshape(*table.accuracies.shape, -1)
+    for number in validation:
+        rng, accuracies = np.random.default_rng(0), np.empty(table.accuracies.shape)
+        for seed in range(len(table.seeds)):
+            # The first half of the images is of one class.
+            which = np.r_[rng.permutation(images // 2)[:number], images // 2 + rng.permutation(images // 2)[:number]]
+            accuracies[:, seed] = 100 * np.unpackbits(hits_CSB[:, seed], axis=1)[:, which].mean(1)
+        yield str(number), replace(table, accuracies=accuracies)
+
+
+def _row(table: Table, true_C: np.ndarray, racing: Racing | None, asked: argparse.Namespace) -> dict[str, str]:
+    sizes = {"sets": asked.sets, "searches": asked.searches, "seeds": asked.seeds}
+    truths, regrets, differences, errors, widths, is_held, of_regret = [], [], [], [], [], [], []
+    for found in replayed(table, true_C, configurations=asked.configurations, racing=racing, **sizes):
+        truths.append(found.flattery)
+        regrets.append(found.regret)
+        differences += list(found.difference - found.flattery)
+        for scores_CS in found.scores:
+            # Where all others were raced out, nothing is printed.
+            if (~np.isnan(scores_CS)).all(1).sum() > 1:
+                estimate = flattery(scores_CS)
+                errors.append(estimate.mean - found.flattery)
+                is_held.append(estimate.low <= found.flattery <= estimate.high)
+                widths.append(estimate.high - estimate.low)
+                of_regret.append(estimate.regret)
+    return {
+        "racing": "yes" if racing else "no",
+        "flattery": f"{np.mean(truths):.2f}",
+        "difference: bias": f"{np.mean(differences):+.2f}",
+        "sd": f"{np.std(differences):.2f}",
+        "optimism: bias": f"{np.mean(errors):+.2f}",
+        "sd of it": f"{np.std(errors):.2f}",
+        "holds": f"{100 * np.mean(is_held):.1f} %",
+        "wide": f"{np.mean(widths):.2f}",
+        "regret": f"{np.mean(regrets):.2f}",
+        "estimated": f"{np.mean(of_regret):.2f}",
+    }
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--table", default=str(TABLE), help="as make_table.py writes it")
+    parser.add_argument("--sets", type=int, default=40, help="of configurations")
+    parser.add_argument("--searches", type=int, default=25, help="of each set")
+    parser.add_argument("--configurations", type=int, default=50, help="of a search")
+    parser.add_argument("--seeds", type=int, default=10, help="of a configuration")
+    parser.add_argument("--validation", type=int, nargs="+", help="images of each class to choose with; all by default")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""How much choosing flattered the winner: against simulated searches whose truth is known, and where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from made_up import trial
+from sweeps.analysis.optimism import additive, flattery, optimism, scores
+
+
+def params(rate):
+    return {"rate": rate, "width": 0.5, "kind": "plain"}
+
+
+def noisy(number, mean, state="COMPLETE", seeds=10, **more):
+    """A trial with noise of its own on each seed."""
+    made = trial(number, mean, state, seeds=seeds, **{"params": params(number), **more})
+    rng = np.random.default_rng(number)
+    for result in made.results:
+        object.__setattr__(result, "accuracy", mean + 0.02 * rng.normal())
+    return made
+
+
+def test_it_is_right_on_average_and_whatever_the_difficulty_of_the_seeds():
+    """30 configurations whose true means are known, 10 seeds that are easy or hard for all of them."""
+    rng = np.random.default_rng(0)
+    true_C = 0.85 - np.abs(rng.normal(0, 0.02, 30))
+    own_BCS = rng.normal(0, 0.015, (2000, 30, 10))
+    chosen_B = (true_C + own_BCS.mean(2)).argmax(1)
+    flattered = own_BCS.mean(2)[np.arange(2000), chosen_B].mean()
+    regretted = (true_C.max() - true_C[chosen_B]).mean()
+    estimates = [flattery(true_C[:, None] + own_CS + rng.normal(0, 0.03, 10)) for own_CS in own_BCS[:12]]
+    assert flattered > 0.004
+    # With noise as great as the differences it is a quarter too small.
+    assert np.mean([each.mean for each in estimates]) == pytest.approx(flattered, abs=0.0025)
+    assert np.mean([each.regret for each in estimates]) == pytest.approx(regretted, abs=0.002)
+    assert np.mean([each.low <= flattered <= each.high for each in estimates]) > 0.8
+    same = [flattery(true_C[:, None] + own_BCS[0] + difficulty_S) for difficulty_S in (0.0, rng.normal(0, 0.03, 10))]
+    assert same[0].mean == pytest.approx(same[1].mean)
+
+
+def test_one_that_is_far_better_was_not_flattered():
+    rng = np.random.default_rng(0)
+    scores_CS = rng.normal(0.7, 0.01, (20, 10))
+    scores_CS[3] += 0.2
+    found = flattery(scores_CS)
+    assert found.mean == pytest.approx(0.0, abs=0.0015)
+    assert found.regret == pytest.approx(0.0, abs=1e-6)
+
+
+def test_what_was_not_chosen_among_others_has_none():
+    assert optimism([]) is None
+    assert optimism([noisy(0, 0.8)]) is None
+    assert optimism([noisy(0, 0.8), noisy(1, 0.7, "PRUNED", seeds=3)]) is None
+    # The same configuration again is no other one.
+    assert optimism([noisy(0, 0.8), noisy(1, 0.8, params=params(0))]) is None
+    # Two seeds tell nothing of noise.
+    assert optimism([noisy(0, 0.8, seeds=2), noisy(1, 0.8, seeds=2)]) is None
+    assert optimism([noisy(0, 0.8), noisy(1, 0.79)]) is not None
+
+
+def test_raced_out_configurations_stand_with_the_seeds_that_they_have():
+    found = scores([noisy(0, 0.8), noisy(1, 0.7, "PRUNED", seeds=4), noisy(2, 0.79), noisy(3, 0.7, "FAIL", seeds=2)])
+    assert found.shape == (3, 10)
+    assert sorted((~np.isnan(found)).sum(1)) == [4, 10, 10]
+
+
+def test_what_is_missing_does_not_move_means():
+    means_C, difficulty_S = np.array([0.8, 0.7, 0.6]), np.array([0.1, -0.1, 0.0, 0.0])
+    scores_CS = means_C[:, None] + difficulty_S
+    scores_CS[2, 1:] = np.nan
+    found = additive(scores_CS)
+    assert found[0] == pytest.approx(means_C)
+    assert found[1] == pytest.approx(difficulty_S)
+
+
+def test_the_same_search_gives_the_same_number():
+    trials = [noisy(number, 0.8) for number in range(5)]
+    assert optimism(trials) == optimism(trials[::-1])
