@@ -57,7 +57,7 @@ def test_says_which_by_how_much_and_whether_it_held():
         "It is shown to be better than every other confirmed approach (at a level of 5 %, corrected for all 3 pairs"
     )
     assert held.startswith(
-        "Choosing flattered it in the search by about 1.2 points (95 % interval 0.4 to 2.0); its mean was 89.0 % on "
+        "Choosing flattered it in the search by about 1.2 points (95 % interval 0.4 to 2.0). Its mean was 89.0 % on "
         "the search's seeds and is 90.0 % on the fresh ones, which may be easier or harder; on the test split"
     )
     assert "balanced accuracy is 70.0 % (95 % interval 65.0 to 75.0)" in held
@@ -66,7 +66,7 @@ def test_says_which_by_how_much_and_whether_it_held():
 def test_a_winner_that_was_not_chosen_among_others():
     made = summary({"good": 0.9, "plain": 0.8})
     rows = [changed(row, {"optimism": None}) for row in made.approaches]
-    assert verdict(changed(made, {"approaches": tuple(rows)}))[2].startswith("It was not chosen among others; its mean")
+    assert verdict(changed(made, {"approaches": tuple(rows)}))[2].startswith("It was not chosen among others. Its mean")
 
 
 def test_names_those_that_cannot_be_distinguished():

@@ -195,7 +195,7 @@ def _held(best: ApproachSummary) -> str:
     text = _flattered(best.optimism)
     if best.search:
         text += (
-            f"; its mean was {percent(best.search.mean)} % on the search's seeds and is {percent(best.confirmed.mean)} "
+            f". Its mean was {percent(best.search.mean)} % on the search's seeds and is {percent(best.confirmed.mean)} "
             "% on the fresh ones, which may be easier or harder"
         )
     test = best.test_accuracy
