@@ -82,6 +82,7 @@ def test_every_row_has_one_state_of_optuna_and_only_failures_count_as_such():
         "ENDED_BEFORE": TrialState.FAIL,
         "SUPERSEDED": TrialState.FAIL,
         "NOT_ASKED": TrialState.FAIL,
+        "NOT_UNDECIDED": TrialState.FAIL,
         "LOST": TrialState.RUNNING,
         "TAKEN_UP": TrialState.RUNNING,
     }
@@ -160,7 +161,7 @@ def test_a_driver_that_died_after_a_reason_was_noted_leaves_nothing_to_run(journ
 def test_a_worker_that_dies_after_its_last_seed_costs_nothing(journal):
     stage = search(journal, num_samples=1, racing=None)
     task = stage.next_task()
-    for seed in range(1000, 1010):
+    for seed in range(1_000_000, 1_000_010):
         stage.take(task, outcome(task, seed, VALIDATION))
     stage.lost(task)
     assert [each.state for each in journal.trials()] == ["COMPLETE"]

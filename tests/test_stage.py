@@ -13,7 +13,7 @@ def test_a_lost_worker_costs_only_the_seeds_that_were_not_reported(journal):
     stage = search(journal, num_samples=1)
     work(stage, stage.next_task(), stop_after=3)
     again = stage.next_task()
-    assert [seed for block in again.blocks for seed in block] == list(range(1003, 1010))
+    assert [seed for block in again.blocks for seed in block] == list(range(1_000_003, 1_000_010))
     assert again.trial.number == 0
     work(stage, again)
     (trial,) = journal.trials()
@@ -79,7 +79,7 @@ def test_an_approach_that_fails_again_and_again_is_stopped_and_the_others_go_on(
     assert states["b"] == ["FAIL"] * MOST_FAILURES_IN_A_ROW
     assert stage.seeds_left == 0
     assert journal.stopped("a") is None
-    assert journal.stopped("b").endswith("failed, the last one with: seed 1000: RuntimeError: no luck")
+    assert journal.stopped("b").endswith("failed, the last one with: seed 1000000: RuntimeError: no luck")
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("b is stopped after 5 configurations in a row failed")
     # The next start tries it again.
