@@ -13,8 +13,21 @@ from trainables.parts.datasets import phantom_dataset
 
 os.environ.update(TOKEN)
 
-# Each takes minutes.
-LONGEST = ["test_approaches.py", "test_sweep.py", "test_sweep_pretrained.py", "test_reproduce.py"]
+# By what they take, half a minute and more each. What has one long test is not the last of them: the process that takes
+# such a file takes the next one too.
+LONGEST = [
+    "test_approaches.py",
+    "test_sweep.py",
+    "test_any_images.py",
+    "test_sweep_pretrained.py",
+    "test_reproduce.py",
+    "test_search.py",
+    "test_digits.py",
+    "test_ui_view_browser.py",
+    "test_fuzz_options.py",
+    "test_report.py",
+    "test_tune_loop.py",
+]
 
 
 def pytest_collection_modifyitems(items):

@@ -31,11 +31,15 @@ pytestmark = [pytest.mark.fault, pytest.mark.usefixtures("with_database")]
 # The driver.
 
 
-@pytest.mark.parametrize("moments", [(3, 40), (60, "confirming")], ids=str)
-def test_kill_9_of_the_driver_twice(tmp_path, undisturbed, moments):
-    for count, moment in enumerate(moments):
-        begin = ["--name", "sweep", *TINY] if count == 0 else ["--resume", "sweep", "--workers", "1"]
-        driver = start(tmp_path, "challenge1", *begin)
+def go_on(folder):
+    """Begin the sweep, or go on with it."""
+    has_begun = (folder / "results/sweep/study.journal").exists()
+    return ["--resume", "sweep", "--workers", "1"] if has_begun else ["--name", "sweep", *TINY]
+
+
+def test_kill_9_of_the_driver_again_and_again(tmp_path, undisturbed):
+    for moment in (3, 40, 60, "confirming"):
+        driver = start(tmp_path, "challenge1", *go_on(tmp_path))
         if moment == "confirming":
             wait_for_confirmation(tmp_path)
         else:
@@ -45,59 +49,65 @@ def test_kill_9_of_the_driver_twice(tmp_path, undisturbed, moments):
     assert_same(tmp_path, undisturbed)
 
 
-@pytest.mark.parametrize("writes", [1, 9, 100, 330])
-def test_kill_9_in_the_middle_of_a_line_of_the_journal(tmp_path, undisturbed, writes):
-    """While the sweep begins, while it draws parameters, while it searches, and late."""
-    _, script, *arguments = command("challenge1", "--name", "sweep", *TINY)
+def die_in_a_line(folder, writes):
+    """The driver is killed in the middle of the so-manieth line that it writes into the journal."""
+    _, script, *arguments = command("challenge1", *go_on(folder))
     died = subprocess.run(
         [sys.executable, ROOT / "tests/dying_driver.py", str(writes), script, *arguments],
-        cwd=tmp_path,
-        env=environment(tmp_path),
+        cwd=folder,
+        env=environment(folder),
         capture_output=True,
         timeout=120,
         check=False,
     )
     assert died.returncode == -signal.SIGKILL
-    assert not (tmp_path / "results/sweep/study.journal").read_bytes().endswith(b"\n")
-    if writes == 1:
-        # Nothing had begun that could go on.
-        assert "it had not begun" in run(tmp_path, "challenge1", "--resume", "sweep").stderr
-        return
+    assert not (folder / "results/sweep/study.journal").read_bytes().endswith(b"\n")
+
+
+def test_kill_9_in_the_first_line_of_the_journal(tmp_path):
+    """Nothing had begun that could go on."""
+    die_in_a_line(tmp_path, 1)
+    assert "it had not begun" in run(tmp_path, "challenge1", "--resume", "sweep").stderr
+
+
+def test_kill_9_in_the_middle_of_a_line_of_the_journal(tmp_path, undisturbed):
+    """While the sweep draws parameters, while it searches, and late."""
+    for writes in (9, 91, 230):
+        die_in_a_line(tmp_path, writes)
     resume(tmp_path)
     assert_same(tmp_path, undisturbed)
 
 
-@pytest.mark.parametrize("moment", [4, "confirming"])
-def test_ctrl_c_and_sigterm_to_everything_ray_s_processes_too(tmp_path, undisturbed, moment):
-    sent, code = (signal.SIGINT, 130) if moment == "confirming" else (signal.SIGTERM, 143)
-    driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY)
-    if moment == "confirming":
-        wait_for_confirmation(tmp_path)
-    else:
-        wait_for_seeds(tmp_path, moment)
-    os.killpg(driver.pid, sent)
-    printed, complaint = driver.communicate(timeout=60)
-    assert driver.returncode == code, complaint
-    assert complaint.count("--resume sweep") == 1
-    assert "Traceback" not in printed + complaint
+def test_ctrl_c_and_sigterm_to_everything_ray_s_processes_too(tmp_path, undisturbed):
+    for sent, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        driver = start(tmp_path, "challenge1", *go_on(tmp_path))
+        if sent == signal.SIGINT:
+            wait_for_confirmation(tmp_path)
+        else:
+            wait_for_seeds(tmp_path, 4)
+        os.killpg(driver.pid, sent)
+        printed, complaint = driver.communicate(timeout=60)
+        assert driver.returncode == code, complaint
+        assert complaint.count("--resume sweep") == 1
+        assert "Traceback" not in printed + complaint
     resume(tmp_path)
     assert_same(tmp_path, undisturbed)
 
 
-@pytest.mark.parametrize("pause", [0.05, 0.7, 2.5])
-def test_ctrl_c_twice_ends_at_once(tmp_path, undisturbed, pause):
-    driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY)
-    wait_for_seeds(tmp_path, 20)
-    driver.send_signal(signal.SIGINT)
-    time.sleep(pause)
-    begin = time.monotonic()
-    driver.send_signal(signal.SIGINT)
-    driver.wait(timeout=60)
-    assert time.monotonic() - begin < 5
-    printed, complaint = driver.communicate(timeout=60)
-    assert driver.returncode == 130
-    assert "Go on with:\n    python sweeps/challenge1.py --workers 1 --resume sweep\n" in complaint
-    assert "Traceback" not in printed + complaint
+def test_ctrl_c_twice_ends_at_once(tmp_path, undisturbed):
+    for seeds, pause in ((15, 0.05), (30, 0.7), (45, 2.5)):
+        driver = start(tmp_path, "challenge1", *go_on(tmp_path))
+        wait_for_seeds(tmp_path, seeds)
+        driver.send_signal(signal.SIGINT)
+        time.sleep(pause)
+        begin = time.monotonic()
+        driver.send_signal(signal.SIGINT)
+        driver.wait(timeout=60)
+        assert time.monotonic() - begin < 5
+        printed, complaint = driver.communicate(timeout=60)
+        assert driver.returncode == 130
+        assert "Go on with:\n    python sweeps/challenge1.py --workers 1 --resume sweep\n" in complaint
+        assert "Traceback" not in printed + complaint
     resume(tmp_path)
     assert_same(tmp_path, undisturbed)
 

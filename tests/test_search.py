@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import types
 
 import numpy as np
@@ -120,16 +121,23 @@ def test_a_task_that_ends_for_no_reason_of_ours_is_run_again(journal):
     assert [(trial.state, len(trial.results)) for trial in journal.trials()] == [("COMPLETE", 10)]
 
 
-def undisturbed(tmp_path, num_samples):
-    journal = Journal(tmp_path / "undisturbed", write=True)
-    finish(search(journal, num_samples=num_samples))
-    found = [(t.number, t.state, t.params, t.results, t.reason) for t in journal.trials()]
-    journal.close()
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """What a search of so many configurations finds, to which nothing happens."""
+
+    @functools.cache
+    def found(num_samples):
+        journal = Journal(tmp_path_factory.mktemp("undisturbed"), write=True)
+        finish(search(journal, num_samples=num_samples))
+        trials = [(t.number, t.state, t.params, t.results, t.reason) for t in journal.trials()]
+        journal.close()
+        return trials
+
     return found
 
 
 @pytest.mark.parametrize("seeds_before_death", [0, 3, 5, 9, 10, 15, 20, 25, 27, 30, 35, 40])
-def test_a_dead_driver_s_sweep_goes_on_to_the_same_end(tmp_path, journal, seeds_before_death):
+def test_a_dead_driver_s_sweep_goes_on_to_the_same_end(journal, undisturbed, seeds_before_death):
     stage = search(journal, num_samples=15)
     left = seeds_before_death
     while left > 0:
@@ -146,7 +154,7 @@ def test_a_dead_driver_s_sweep_goes_on_to_the_same_end(tmp_path, journal, seeds_
     # Dead: nothing was told of the live task. Its journal is opened anew.
     finish(search(journal, num_samples=15))
     found = [(t.number, t.state, t.params, t.results, t.reason) for t in journal.trials()]
-    assert found == undisturbed(tmp_path, 15)
+    assert found == undisturbed(15)
 
 
 def test_resuming_a_finished_sweep_does_nothing_and_a_larger_number_extends_it(journal):
@@ -166,7 +174,7 @@ def test_a_driver_that_died_while_choosing_parameters(journal):
 
 
 @pytest.mark.parametrize("chosen", [0, 1, 2])
-def test_a_driver_that_died_while_choosing_parameters_goes_on_to_the_same_ones(tmp_path, journal, chosen):
+def test_a_driver_that_died_while_choosing_parameters_goes_on_to_the_same_ones(journal, undisturbed, chosen):
     class KilledError(BaseException):
         pass
 
@@ -192,7 +200,7 @@ def test_a_driver_that_died_while_choosing_parameters_goes_on_to_the_same_ones(t
     assert [trial.state for trial in journal.trials()][-1] == "RUNNING"
     finish(search(journal, num_samples=8))
     found = [(t.number, t.state, t.params, t.results, t.reason) for t in journal.trials()]
-    assert found == undisturbed(tmp_path, 8)
+    assert found == undisturbed(8)
 
 
 def test_after_the_time_budget_no_configuration_is_started_and_running_ones_finish(journal, monkeypatch):
