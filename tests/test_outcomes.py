@@ -75,7 +75,7 @@ def test_every_row_has_one_state_of_optuna_and_only_failures_count_as_such():
     assert {name: row.state for name, row in rows.items()} == {
         "COMPLETE": TrialState.COMPLETE,
         "RACED_OUT": TrialState.PRUNED,
-        "NOTHING_NEW": TrialState.PRUNED,
+        "NOTHING_NEW": TrialState.FAIL,
         "FAILED": TrialState.FAIL,
         "EXPIRED": TrialState.FAIL,
         "GIVEN_UP": TrialState.FAIL,

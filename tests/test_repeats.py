@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from made_up import SPEC, START, changed
 from pretended import Nothing, finish, outcome, search, work
@@ -17,7 +18,7 @@ from sweeps.analysis.summary import summarise
 from sweeps.core.challenge import Approach
 from sweeps.run import plan
 from sweeps.run.sweep import begun_in
-from sweeps.stages import repeats
+from sweeps.stages import repeats, taking_up
 from sweeps.stages.racing import Racing
 from sweeps.stages.sampling import tpe
 from sweeps.store.journal import JOURNAL, Journal
@@ -156,7 +157,7 @@ def idle(trial):
 
 def constant(task, seed):
     """A result that no parameter changes."""
-    return replace(outcome(task, seed, VALIDATION), accuracy=0.7 + seed % 7 / 100)
+    return replace(outcome(task, seed, VALIDATION), accuracy=0.7 + seed % 7 / 100, hits="/" * 40)
 
 
 @pytest.mark.parametrize(("seeds", "ran"), [(10, 5), (5, 5)])
@@ -180,7 +181,24 @@ def test_what_gives_the_same_results_is_stopped_at_a_look(journal, seeds, ran):
         assert {(trial.state, trial.reason) for trial in others} == {
             ("PRUNED", "raced out: the same results as 0 on 5 seeds")
         }
+        # To the sampler it is no loser.
+        assert {trial.state for trial in journal.study("a").trials[1:]} == {TrialState.FAIL}
+        assert taking_up.failures_at_the_end(journal.study("a").trials) == 0
     assert stage.seeds_left == 0
+
+
+def test_the_same_results_on_few_images_say_nothing(journal):
+    approach = small_space()
+    approach.space.suggest = idle
+    stage = search(journal, [approach], num_samples=2)
+    while not stage.is_finished():
+        task = stage.next_task()
+        for seed in [seed for block in task.blocks for seed in block]:
+            stage.take(task, replace(constant(task, seed), hits="////"))
+            if stage.is_losing(task):
+                break
+        stage.close(task)
+    assert [trial.state for trial in journal.trials()] == ["COMPLETE", "COMPLETE"]
 
 
 def test_the_same_score_on_other_images_is_not_the_same_result(journal):
@@ -190,7 +208,7 @@ def test_the_same_score_on_other_images_is_not_the_same_result(journal):
     while not stage.is_finished():
         task = stage.next_task()
         for seed in [seed for block in task.blocks for seed in block]:
-            stage.take(task, replace(constant(task, seed), hits="AAAA" if task.trial.number else "////"))
+            stage.take(task, replace(constant(task, seed), hits=40 * ("AAAA" if task.trial.number else "////")))
             if stage.is_losing(task):
                 break
         stage.close(task)

@@ -21,7 +21,7 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, create_trial
 
-from sweeps.store.trials import TrialRecord, searched
+from sweeps.store.trials import TrialRecord, has_same_results, searched
 
 # Configurations below which nothing is said: complete ones, and with the raced-out ones.
 LEAST_COMPLETE, LEAST_TRIED = 5, 20
@@ -57,7 +57,8 @@ def importances(trials: Iterable[TrialRecord], approach: str) -> list[Importance
     scores are shuffled. Both are drawn from a fixed seed, so the same journal gives the same numbers.
     """
     tried = [trial for trial in searched(trials, approach) if trial.state in ("COMPLETE", "PRUNED")]
-    own = [trial for trial in tried if len(trial.scores)]
+    # What was stopped since another has its results is as good as that one, not a loser.
+    own = [trial for trial in tried if len(trial.scores) and not has_same_results(trial.reason)]
     complete = sum(trial.state == "COMPLETE" for trial in own)
     if not is_enough(complete, len(own)):
         return []

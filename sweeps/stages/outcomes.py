@@ -8,10 +8,9 @@ from enum import Enum, auto
 from optuna.trial import Trial, TrialState
 
 from sweeps.stages.tasks import failure
-from sweeps.store.trials import REASON
+from sweeps.store.trials import RACED, REASON, SAME_RESULTS
 
 # What the reason of a trial that was stopped at a look begins with.
-RACED = "raced out"
 # A task whose worker was lost this often, without a seed finished in between, is given up.
 MOST_ATTEMPTS = 3
 
@@ -58,7 +57,8 @@ class Outcome:
 
 COMPLETE = Outcome(state=TrialState.COMPLETE)
 RACED_OUT = Outcome(state=TrialState.PRUNED, reason=f"{RACED}: worse than the best so far")
-NOTHING_NEW = Outcome(state=TrialState.PRUNED, reason=f"{RACED}: the same results")
+# Optuna's samplers do not look at what failed: told as pruned it would count against the place of what it equals.
+NOTHING_NEW = Outcome(state=TrialState.FAIL, reason=SAME_RESULTS)
 FAILED = Outcome(state=TrialState.FAIL, is_failure=True)
 EXPIRED = Outcome(state=TrialState.FAIL, is_failure=True)
 GIVEN_UP = Outcome(state=TrialState.FAIL, is_failure=True, is_loss=True, reason="its worker was lost")

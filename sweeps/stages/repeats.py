@@ -22,8 +22,10 @@ from trainables.parts.protocol import VALIDATION
 REPEATS_UNTIL_RANDOM = 5
 # After so many in a row an approach's space is taken to have no more.
 MOST_REPEATS_IN_A_ROW = 20
-# Seeds on which two configurations must have got the same images right to be taken for one.
+# Seeds on which two configurations must have got the same images right to be taken for one, and how many images that
+# must be in all: of a few easy ones many configurations get all right.
 LEAST_ALIKE = 5
+LEAST_IMAGES = 1000
 
 
 def is_repeat(trial: FrozenTrial) -> bool:
@@ -77,10 +79,11 @@ def end_as_repeat(study: Study, trial: Trial, of: int) -> None:
 def same_results(trials: Sequence[FrozenTrial], trial: Trial) -> int | None:
     """The number of a complete trial that scored the same, and got the same images right, on all seeds so far.
 
-    Wilcoxon's test finds no difference there, however many seeds run. None with fewer than `LEAST_ALIKE` seeds.
+    Wilcoxon's test finds no difference there. None with fewer than `LEAST_ALIKE` seeds or `LEAST_IMAGES` images.
     """
     own = _by_seed(trial)
-    if len(own) < LEAST_ALIKE:
+    # Hits are in base 64, six images a character.
+    if len(own) < LEAST_ALIKE or 6 * sum(len(hits or "") for hits in own.values()) < LEAST_IMAGES:
         return None
     complete = [other for other in trials if other.state == TrialState.COMPLETE]
     scores = trials[trial.number].intermediate_values

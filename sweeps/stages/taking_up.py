@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sweeps.core.challenge import Approach
 from sweeps.stages.sampling import replayed
 from sweeps.stages.tasks import Tally
-from sweeps.store.trials import seeds_of
+from sweeps.store.trials import REASON, has_same_results, seeds_of
 
 
 def count_done(tally: Tally, begun: Sequence[FrozenTrial]) -> None:
@@ -32,8 +32,14 @@ def best_value(begun: Sequence[FrozenTrial]) -> float | None:
 
 def failures_at_the_end(begun: Sequence[FrozenTrial]) -> int:
     """How many trials in a row failed last."""
-    ended = sorted((trial.datetime_complete, trial.number, trial.state) for trial in begun if trial.datetime_complete)
-    return sum(1 for _ in takewhile(lambda each: each[-1] == TrialState.FAIL, reversed(ended)))
+    ended = sorted(
+        (trial.datetime_complete, trial.number, _failed(trial)) for trial in begun if trial.datetime_complete
+    )
+    return sum(1 for _ in takewhile(lambda each: each[-1], reversed(ended)))
+
+
+def _failed(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.FAIL and not has_same_results(trial.user_attrs.get(REASON))
 
 
 def whole_trial(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from trainables.parts.protocol import VALIDATION
 from trainables.parts.results import SeedResult
@@ -24,6 +24,10 @@ FRESH = (CONFIRM, DECIDE, CURVE, SHIFT)
 REASON, OF_TRIAL, SEEDS_WANTED, SHOTS, REPEAT_OF = "reason", "of_trial", "seeds", "shots", "repeat_of"
 # The state of such a trial in its record; Optuna's own is FAIL.
 REPEAT = "REPEAT"
+# How the reason begins of what was stopped early; and of those that had the results of another one, for which Optuna's
+# state is FAIL, too.
+RACED = "raced out"
+SAME_RESULTS = f"{RACED}: the same results"
 _SEED = "seed:"
 
 
@@ -111,7 +115,7 @@ def trial_record(approach: str, stage: str, trial: FrozenTrial, ranked_by: str =
         approach=approach,
         stage=stage,
         number=trial.number,
-        state=REPEAT if REPEAT_OF in trial.user_attrs else trial.state.name,
+        state=_state(trial),
         params=dict(trial.params),
         results=seeds_of(trial.user_attrs),
         reason=trial.user_attrs.get(REASON),
@@ -122,6 +126,18 @@ def trial_record(approach: str, stage: str, trial: FrozenTrial, ranked_by: str =
         ranked_by=ranked_by,
         distributions=trial.distributions,
     )
+
+
+def has_same_results(reason: str | None) -> bool:
+    """Whether this is why a trial ends that was stopped since another one has its results."""
+    return bool(reason and reason.startswith(SAME_RESULTS))
+
+
+def _state(trial: FrozenTrial) -> str:
+    if REPEAT_OF in trial.user_attrs:
+        return REPEAT
+    is_alike = trial.state == TrialState.FAIL and has_same_results(trial.user_attrs.get(REASON))
+    return TrialState.PRUNED.name if is_alike else trial.state.name
 
 
 def searched(trials: Iterable[TrialRecord], approach: str) -> list[TrialRecord]:
