@@ -155,6 +155,7 @@ def replay(first_RKN: np.ndarray, second_RKN: np.ndarray, truth_RK: np.ndarray) 
     is_second = is_member[:, pairs[:, 0]] & is_member[:, pairs[:, 1]]
     differences = np.where(is_second, two.differences(pairs), one.differences(pairs))
     shown = holm(np.where(is_second, two.p, one.p)) * (1 + is_decided[:, None]) < ERROR
+    shown |= ~is_second & (p_one < ERROR / 2)
     overtaking = worse_than(best, -differences, shown & is_second, pairs)
     true_differences = truth_RK[:, pairs[:, 0]] - truth_RK[:, pairs[:, 1]]
     true_differences[np.abs(true_differences) < 1e-9] = 0

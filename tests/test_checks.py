@@ -204,7 +204,8 @@ def with_optimism(**more):
     """The summary of a clean journal, with this optimism of `b`."""
     made = found(clean())
     known = Optimism(**{"mean": 0.001, "low": 0.0, "high": 0.002, "regret": 0.001, **more})
-    rows = [changed(row, {"optimism": known if row.approach == "b" else None}) for row in made.approaches]
+    none = Optimism(mean=0.0, low=0.0, high=0.0, regret=0.0)
+    rows = [changed(row, {"optimism": known if row.approach == "b" else none}) for row in made.approaches]
     return {each.title: each for each in checks(changed(made, {"approaches": tuple(rows)}), clean())}
 
 
@@ -221,6 +222,25 @@ def test_a_choice_that_probably_passed_a_better_configuration_over():
     assert "With 500 validation images a class and 10 seeds" in finding.text
     assert "b 1.2" in finding.text
     assert with_optimism()["Choosing the best"].mark == FINE
+
+
+def test_what_choosing_did_is_not_fine_where_it_cannot_be_estimated():
+    two_seeds = [trial(n, 0.8 + 0.01 * n, seeds=2, approach=name, params={"x": n}) for name in "ab" for n in (0, 1)]
+    for title in ("Choosing the best", "Optimism of the search"):
+        finding = check(two_seeds, title)
+        assert finding.mark == KNOW
+        assert finding.text == "Not known of a, b: too few complete configurations or seeds."
+
+
+def test_a_runner_up_that_the_second_block_has_ahead_is_said_to_be():
+    made = [trial(0, 0.8, approach=name) for name in "ab"]
+    for stage, means in (("confirm", (0.8, 0.799)), ("decide", (0.79, 0.795))):
+        for name, mean, spread in zip("ab", means, (0.05, 0.01), strict=True):
+            made += [trial(0, mean, approach=name, stage=stage, seeds=8, of_trial=0, spread=spread)]
+    finding = check(made, "Enough seeds")
+    assert finding.text.startswith(
+        "8 seeds do not show the difference of 0.50 points by which a is behind its runner-up b."
+    )
 
 
 def test_a_search_that_still_improves():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from sweeps.analysis.verdict import verdict
 from sweeps.stages.decision import DecisionStage
 from sweeps.stages.ranking import best_complete, confirmed_results
 from sweeps.store.trials import DECIDE
+from sweeps.views.console import against_baseline, sweep_text
 from trainables.parts.protocol import TEST, VALIDATION
 
 
@@ -113,6 +116,20 @@ def test_pairs_are_quoted_from_the_second_block_where_both_are_in_it_and_correct
     assert of_second.p_holm == pytest.approx(2 * of_second.p)
 
 
+def test_what_the_first_block_told_apart_stays_apart_whatever_the_second_one_says_of_others():
+    """`d` does not meet the second block, on which the baseline is no longer told from the best."""
+    (made,) = compare_all(values(best=0.9, d=0.8))
+    first = [
+        replace(made, worse=worse, p=p, p_holm=p_holm)
+        for worse, p, p_holm in (("plain", 0.001, 0.003), ("d", 0.012, 0.024), ("rival", 0.5, 0.5))
+    ]
+    assert candidates(["best", "rival", "d", "plain"], first) == ("best", "rival")
+    second = [replace(pair, p=0.5, p_holm=1.0) for pair in first if pair.worse != "d"]
+    found = {pair.worse: pair for pair in quoted(first, second)}
+    assert [name for name, pair in found.items() if pair.is_shown] == ["d"]
+    assert found["d"].p_holm == pytest.approx(2 * 0.024)
+
+
 def test_another_is_named_only_if_the_second_block_shows_it():
     ahead = quoted([], compare_all(values(good=0.9, rival=0.902)))
     assert overtaker("good", ahead, {"good": 0.9, "rival": 0.902}) is None
@@ -120,19 +137,103 @@ def test_another_is_named_only_if_the_second_block_shows_it():
     assert overtaker("good", clear, {"good": 0.9, "rival": 0.95}) == "rival"
 
 
-def sweep(first, second, made=(), **more):
-    """Of approaches with these means on eight seeds of either block; the first is the plain baseline.
+def sweep(first, second, made=(), seeds=8, spec=None, **more):
+    """Of approaches with these means on so many seeds of either block; the first is the plain baseline.
 
-    All have the same luck with a seed but `rival`, which has five times as much, so that small differences from it are
-    not shown.
+    All have the same luck with a seed but `rival` and `third`, which have five times as much, so that small differences
+    from them are not shown.
     """
     made = [*made, *(trial(0, 0.8, approach=name) for name in first)]
     for stage, means in (("confirm", first), ("decide", second)):
         for name, mean in means.items():
-            own = {"seeds": 8, "spread": 0.05 if name == "rival" and mean < 0.84 else 0.01}
+            own = {"seeds": seeds, "spread": 0.05 if name in ("rival", "third") and mean < 0.84 else 0.01}
             own |= more if stage == "decide" else {}
             made.append(trial(0, mean, approach=name, stage=stage, of_trial=0, **own))
-    return found(made, names=tuple(first))
+    return found(made, names=tuple(first), spec=spec, starts=(changed(START, {"options": {"confirm_seeds": seeds}}),))
+
+
+def first_sentence(summary):
+    """Without the advice on the number of seeds, and without the intervals' ends."""
+    return re.sub(r": how wide .* to either side|[-+]?\d+\.\d to [-+]?\d+\.\d", "", verdict(summary)[0])
+
+
+FIRST = {"plain": 0.7, "good": 0.81, "rival": 0.809}
+
+
+def test_the_whole_answer_of_a_decision():
+    """The last sentence quotes the block that the first one quotes."""
+    summary = sweep(FIRST, {"plain": 0.71, "good": 0.8, "rival": 0.8005}, seeds=12)
+    which, apart, held = verdict(summary)
+    assert which.startswith("good is best with 80.0 % (95 % interval ")
+    assert "on 12 more fresh seeds, which had no part in naming it; it is better than the plain baseline plain" in which
+    assert "(at a level of 5 %, corrected for all 3 pairs and both blocks of seeds)" in apart
+    assert held.startswith(
+        "It was not chosen among others. Its mean was 80.0 % on the search's seeds and is 80.0 % on the fresh ones"
+    )
+
+
+def test_the_whole_answer_where_the_second_block_names_another():
+    summary = sweep(FIRST, {"plain": 0.7, "good": 0.78, "rival": 0.85}, seeds=12)
+    which, _, held = verdict(summary)
+    assert "which had no part" not in which
+    assert "rival is best with 85.0 %" in which
+    assert "more fresh seeds, which show it to be better than good, the best of the first block; it is better" in which
+    assert "and is 85.0 % on the fresh ones" in held
+
+
+def lost():
+    """The first block's best fails on the second."""
+    return trial(0, 0.8, "FAIL", approach="good", stage="decide", seeds=3, of_trial=0, reason="seed 6003: diverged")
+
+
+def test_who_comes_after_one_that_failed_is_not_said_to_have_beaten_it():
+    summary = sweep(FIRST, {"plain": 0.7, "rival": 0.8}, [lost()], seeds=12)
+    assert summary.decision.named == "rival"
+    which, apart, _ = verdict(summary)
+    assert which.startswith("rival is best with 80.0 %")
+    assert "on 12 more fresh seeds, which had no part in naming it; it is better than the plain baseline" in which
+    assert "better than good" not in which
+    assert apart.startswith(
+        "It is shown to be better than every other confirmed approach (at a level of 5 %, corrected for both blocks of "
+        "seeds). Not confirmed, so not compared: 1 more."
+    )
+    text = " ".join(sweep_text(summary, Path("results/made-up")).split())
+    assert "81.0 +- 0.7 (failed)" in text
+    assert "(12 seeds)" not in text
+
+
+def test_after_a_failure_another_may_be_shown_to_be_better_than_the_one_that_is_left():
+    first = {**FIRST, "third": 0.808}
+    summary = sweep(first, {"plain": 0.7, "rival": 0.8, "third": 0.85}, [lost()], seeds=12)
+    assert verdict(summary)[0].startswith("third is best with 85.0 %")
+    assert "which show it to be better than rival, the best of the first block;" in verdict(summary)[0]
+
+
+def test_few_seeds_with_a_decision_do_not_speak_of_the_greatest_mean():
+    made = sweep({"plain": 0.7, "good": 0.81, "rival": 0.809}, {"plain": 0.7, "good": 0.78, "rival": 0.79}, seeds=3)
+    assert first_sentence(made).startswith(
+        "good comes first by the first block; it has 78.0 % (95 % interval ) on 3 more fresh seeds, which had no part "
+        "in naming it, but so few cannot tell which is best;"
+    )
+
+
+def test_two_approaches_with_a_decision_are_corrected_for_its_blocks():
+    made = sweep({"good": 0.81, "rival": 0.809}, {"good": 0.8, "rival": 0.79})
+    assert against_baseline(made)[1] == (
+        "the verdicts are those of paired t tests at a level of 5 %, corrected for both blocks of seeds:"
+    )
+    (pair,) = made.comparisons
+    unsure = [replace(pair, better="rival", worse="good", low=0.001, p_holm=0.06)]
+    rows = made.approaches[::-1]
+    unsure = changed(made, {"approaches": rows, "comparisons": tuple(unsure)})
+    assert verdict(unsure)[0].endswith("points; without the correction for both blocks of seeds it would be).")
+
+
+def test_where_auroc_ranks_no_images_are_resampled_and_none_are_named():
+    assert (
+        "of resamples of the fresh seeds it comes first"
+        in verdict(sweep({"plain": 0.7, "good": 0.81}, {}, spec={"metric": "auroc"}))[1]
+    )
 
 
 def test_the_first_block_names_the_best_and_the_second_measures_it():

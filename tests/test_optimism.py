@@ -49,7 +49,7 @@ def test_one_that_is_far_better_was_not_flattered():
     assert found.regret == pytest.approx(0.0, abs=1e-6)
 
 
-def test_what_was_not_chosen_among_others_has_none():
+def test_there_is_none_without_two_complete_configurations_on_three_seeds():
     assert optimism([]) is None
     assert optimism([noisy(0, 0.8)]) is None
     assert optimism([noisy(0, 0.8), noisy(1, 0.7, "PRUNED", seeds=3)]) is None

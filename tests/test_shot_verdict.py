@@ -23,11 +23,11 @@ from sweeps.views.console import sweep_text
 from trainables.parts.protocol import study_protocol
 
 
-def winner(name, mean):
+def winner(name, mean, **more):
     """An approach's only configuration, confirmed on eight seeds."""
     return [
         trial(0, mean, approach=name),
-        trial(0, mean, approach=name, stage="confirm", seeds=8, of_trial=0),
+        trial(0, mean, approach=name, stage="confirm", seeds=8, of_trial=0, **more),
     ]
 
 
@@ -113,6 +113,26 @@ def test_a_takeover_that_the_seeds_do_not_show_only_appears():
     assert "not shown), with 5" in first
 
 
+def test_with_a_decision_points_and_pairs_are_of_the_first_block():
+    """On the second block the other one is ahead, but the curve's own point is of the first."""
+    made = [*winner("a", 0.8, spread=0.05), *winner("b", 0.805)]
+    made += [trial(0, m, approach=n, stage="decide", seeds=8, of_trial=0) for n, m in (("a", 0.85), ("b", 0.8))]
+    made += [point("a", 1, 0.7), point("b", 1, 0.6)]
+    summary = found(made)
+    assert summary.shot_curve.pair(5, "a", "b").mean == pytest.approx(0.005)
+    assert "with 5 b is ahead by 0.5 points" in shot_verdict(summary)[0]
+    assert shot_tables.legend(summary).endswith("All numbers of the curve are of the first block of fresh seeds.")
+    assert "first block" not in shot_tables.legend(found(crossing()))
+
+
+def test_a_leader_with_more_seeds_is_not_said_to_be_ahead_on_those_that_both_have():
+    """Of `b` ten seeds are there, the last of which are its best ones."""
+    made = [*winner("a", 0.8), *winner("b", 0.9), point("a", 1, 0.597, spread=0.0)]
+    made += [point("b", 1, 0.6, seeds=10, spread=0.05)]
+    first, *_ = shot_verdict(found([*made, point("a", 2, 0.8), point("b", 2, 0.7)]))
+    assert "with 1 b has the greater mean, but not on their common seeds" in first
+
+
 def test_one_that_always_leads_is_said_to():
     made = [*winner("a", 0.8), *winner("b", 0.9), point("a", 1, 0.6), point("b", 1, 0.7)]
     first, *_ = shot_verdict(found(made))
@@ -153,7 +173,7 @@ def test_uneven_shots_are_no_point_of_the_curve():
     uneven = {"protocol": replace(study_protocol(), shots=(2, 8))}
     made = found([*winner("a", 0.8), point("a", 5, 0.7)], ("a",), spec=uneven)
     assert (made.shot_curve.own, made.shot_curve.shots) == (None, (5,))
-    assert "with the sweep's own numbers of images" in shot_tables.legend(made.shot_curve)
+    assert "with the sweep's own numbers of images" in shot_tables.legend(made)
 
 
 def test_it_is_read_back_as_it_was():

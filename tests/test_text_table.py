@@ -121,6 +121,13 @@ def test_a_row_says_that_its_confirmation_is_not_complete_and_leaves_empty_what_
     assert {nothing[name] for name in (*empty, "seconds/seed")} == {""}
 
 
+@pytest.mark.parametrize(("seeds", "text"), [(3, "80.0 +- 1.0 (failed)"), (0, "(failed)")])
+def test_a_row_that_failed_on_fresh_seeds_says_so(seeds, text):
+    lost = trial(0, 0.8, "FAIL", stage="confirm", seeds=seeds, of_trial=0, reason="diverged")
+    (row,) = printed_rows(found([trial(0), lost], names=("a",)))
+    assert row["confirmed"] == text
+
+
 def test_an_approach_of_which_nothing_is_published_has_none(journal):
     journal.begin(SPEC, START)
     summary = summarise(journal, [replace(PIXELS_ONLY, published=None)])

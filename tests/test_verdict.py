@@ -7,6 +7,7 @@ from made_up import changed, found, source
 from sweeps.analysis.comparisons import compare_all
 from sweeps.analysis.intervals import Estimate
 from sweeps.analysis.optimism import Optimism
+from sweeps.analysis.summary import Configurations
 from sweeps.analysis.verdict import verdict, versus
 
 
@@ -47,6 +48,13 @@ def without_confirmation(summary, name):
     return changed(summary, {"approaches": tuple(rows), "comparisons": tuple(pairs)})
 
 
+def without_optimism(summary, tried):
+    """The verdict where so many configurations were tried and nothing is known of choosing."""
+    counts = Configurations(complete=1, raced_out=tried - 1, failed=0, unfinished=0)
+    rows = [changed(row, {"optimism": None, "configurations": counts}) for row in summary.approaches]
+    return verdict(changed(summary, {"approaches": tuple(rows)}))
+
+
 def test_says_which_by_how_much_and_whether_it_held():
     which, apart, held = verdict(summary({"good": 0.9, "plain": 0.8, "poor": 0.7}))
     assert which.startswith(
@@ -65,8 +73,14 @@ def test_says_which_by_how_much_and_whether_it_held():
 
 def test_a_winner_that_was_not_chosen_among_others():
     made = summary({"good": 0.9, "plain": 0.8})
-    rows = [changed(row, {"optimism": None}) for row in made.approaches]
-    assert verdict(changed(made, {"approaches": tuple(rows)}))[2].startswith("It was not chosen among others. Its mean")
+    assert without_optimism(made, tried=1)[2].startswith("It was not chosen among others. Its mean")
+
+
+def test_how_much_choosing_flattered_may_not_be_known():
+    """As with --seeds 2, or where all others were raced out."""
+    assert without_optimism(summary({"good": 0.9, "plain": 0.8}), tried=2)[2].startswith(
+        "How much choosing flattered it is not known (too few complete configurations or seeds). Its mean"
+    )
 
 
 def test_names_those_that_cannot_be_distinguished():

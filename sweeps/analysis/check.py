@@ -26,6 +26,16 @@ def look_or_fine(title: str, trouble: str, fine: str, items: Sequence[str] = ())
     return Check(mark=LOOK if trouble else FINE, title=title, text=trouble or fine, items=tuple(items))
 
 
+def of_choosing(sweep: CheckedSweep, title: str, trouble: str, fine: str) -> Check:
+    """To look at where there is trouble; fine only where what choosing did is known of all that chose."""
+    unknown = [row.approach for row in sweep.rows if row.optimism is None and row.configurations.tried > 1]
+    if trouble or not unknown:
+        return look_or_fine(title, trouble, fine)
+    text = f"Not known of {', '.join(unknown)}: too few complete configurations or seeds."
+    is_any = any(row.optimism for row in sweep.rows)
+    return Check(mark=KNOW, title=title, text=f"{fine} {text}" if is_any else text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckedSweep:
     """What the checks look at: the summary, and the journal's trials of the approaches in it."""

@@ -6,7 +6,7 @@ import math
 
 from scipy import stats
 
-from sweeps.analysis.check import FINE, KNOW, LOOK, Check, CheckedSweep, look_or_fine
+from sweeps.analysis.check import FINE, KNOW, LOOK, Check, CheckedSweep, look_or_fine, of_choosing
 from sweeps.analysis.comparisons import ERROR, Comparison
 from sweeps.analysis.decision import BLOCKS
 from sweeps.analysis.openings import in_words
@@ -25,7 +25,9 @@ def confirmation(sweep: CheckedSweep) -> Check:
         for row in sweep.rows
         if not row.is_confirmed
     ]
-    trouble = f"Not ranked, since their fresh seeds are not complete: {', '.join(missing)}." if missing else ""
+    trouble = (
+        f"Not ranked, since their fresh seeds are not complete, or failed: {', '.join(missing)}." if missing else ""
+    )
     return look_or_fine("Confirmation", trouble, "Every approach is confirmed on fresh seeds.")
 
 
@@ -58,7 +60,14 @@ def separation(sweep: CheckedSweep) -> Check:
     if pair.is_shown:
         text = f"{pair.n} seeds show that {best} is better than its runner-up {second}."
         return Check(mark=FINE, title=title, text=text)
-    difference = f"the difference of {100 * pair.mean:.2f} points between {best} and its runner-up {second}"
+    size = f"the difference of {100 * pair.mean:.2f} points"
+    # The first block orders the rows; on the second one the runner-up may be ahead.
+    is_behind = pair.better != best
+    difference = (
+        f"{size} by which {best} is behind its runner-up {second}"
+        if is_behind
+        else f"{size} between {best} and its runner-up {second}"
+    )
     needed = seeds_needed(pair, len(comparisons) * (BLOCKS if sweep.summary.decision else 1))
     such = f" that compare {len(comparisons)} pairs" if len(comparisons) > 1 else ""
     text = (
@@ -101,7 +110,7 @@ def optimism(sweep: CheckedSweep) -> Check:
         else ""
     )
     fine = f"Choosing is not shown to have flattered any winner by {percent(FLATTERED)} points or more."
-    return look_or_fine("Optimism of the search", trouble, fine)
+    return of_choosing(sweep, "Optimism of the search", trouble, fine)
 
 
 def test_openings(sweep: CheckedSweep) -> Check:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sweeps.analysis.comparisons import ERROR, SECOND_BLOCK, Comparison, compare_all, holm
+from sweeps.analysis.comparisons import ERROR, FIRST_BLOCK, SECOND_BLOCK, Comparison, compare_all, holm
 from sweeps.analysis.first_shares import first_shares
 from sweeps.analysis.image_error import Hits, hits_of
 from sweeps.stages.outcomes import NOT_UNDECIDED
@@ -27,8 +27,8 @@ class Decision(Stored):
     """The second block of fresh seeds.
 
     Attributes:
-        named: The best by the first block.
-        candidates: This one and those that the first block does not show to be worse, best first.
+        named: The best by the first block, of those that did not fail on the second.
+        candidates: The best by the first block and those that it does not show to be worse, best first.
         members: All that meet the second block: the candidates and the plain baseline.
         is_complete: Whether all members have all its seeds; only then it is quoted.
     """
@@ -65,12 +65,17 @@ def quoted(first: Sequence[Comparison], second: Sequence[Comparison]) -> list[Co
     """The second block's comparisons, and the first block's of all other pairs, clearest first.
 
     Holm's correction is over all of them, and each p-value counts double, since each pair has met two chances to be
-    shown: those of the first block that were shown there are quoted, the others have a second one.
+    shown: those of the first block that were shown there are quoted, the others have a second one. What the first block
+    shows at half of the error stays shown: so one that it told apart, and that did not meet the second block, is not
+    said to be alike. That makes no more wrong claims: with the lesser p-value of both blocks for each pair, doubled,
+    Holm's correction holds the error, and claims no less.
     """
     measured = {frozenset((pair.better, pair.worse)) for pair in second}
     pairs = [pair for pair in first if frozenset((pair.better, pair.worse)) not in measured]
     pairs += [replace(pair, block=SECOND_BLOCK) for pair in second]
-    adjusted = holm([pair.p for pair in pairs])
+    # Each is no greater than the first block's own, where it is of that one.
+    of_first = [pair.p_holm if pair.block == FIRST_BLOCK else 1.0 for pair in pairs]
+    adjusted = map(min, holm([pair.p for pair in pairs]), of_first)
     return sorted(
         (replace(pair, p_holm=min(BLOCKS * p, 1.0)) for pair, p in zip(pairs, adjusted, strict=True)),
         key=lambda pair: (pair.p_holm, pair.p),

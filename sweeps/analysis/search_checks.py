@@ -8,7 +8,7 @@ from collections import Counter
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from scipy import stats
 
-from sweeps.analysis.check import FINE, KNOW, LOOK, Check, CheckedSweep, look_or_fine
+from sweeps.analysis.check import FINE, KNOW, LOOK, Check, CheckedSweep, look_or_fine, of_choosing
 from sweeps.analysis.comparisons import ERROR
 from sweeps.analysis.curves import history
 from sweeps.analysis.ranges import place_in_range
@@ -152,7 +152,7 @@ def regret(sweep: CheckedSweep) -> Check:
         else ""
     )
     fine = f"No choice of a configuration is expected to have lost {percent(REGRET)} points or more."
-    return look_or_fine("Choosing the best", trouble, fine)
+    return of_choosing(sweep, "Choosing the best", trouble, fine)
 
 
 def failures(sweep: CheckedSweep) -> Check:

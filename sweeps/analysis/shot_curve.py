@@ -92,7 +92,7 @@ class ShotCurve(Stored):
         shots: All numbers that some approach has.
         curves: By approach, in the order of the table.
         pairs: Of approaches that are complete there, at each number. At the sweep's own number they are those of the
-            table; all others are corrected together, for they are claims of their own.
+            confirmation; all others are corrected together, for they are claims of their own.
     """
 
     own: int | None
@@ -120,7 +120,7 @@ def shot_curve(
         winners: Number of the best configuration of each approach, in the order of the table.
         wanted: Fresh seeds that each is to have.
         spec: Of the sweep.
-        comparisons: Of the confirmed approaches.
+        comparisons: Of the confirmed approaches, on the first block of fresh seeds, which all points have.
     """
     runs = {name: _runs(trials, name, number, spec) for name, number in winners.items()}
     own = own_shots(spec)
@@ -214,7 +214,7 @@ def _pairs(
     spec: Spec,
     comparisons: Sequence[Comparison],
 ) -> list[AtShots]:
-    """Comparisons at every number of shots; those that the table does not have are corrected together."""
+    """Comparisons at every number of shots; those that the confirmation does not have are corrected together."""
     own = own_shots(spec)
     numbers = sorted({point.shots for curve in curves for point in curve.points if point.shots != own})
     found: list[tuple[int, Comparison]] = []

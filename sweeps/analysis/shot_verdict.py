@@ -57,7 +57,7 @@ def _leaders(curve: ShotCurve) -> Iterator[str]:
 def _takeover(curve: ShotCurve, fewer: int, before: str, more: int, after: str) -> str:
     """What the seeds show of one approach that leads with fewer labels, and another one with more."""
     at_fewer, at_more = curve.pair(fewer, before, after), curve.pair(more, before, after)
-    is_shown = bool(at_fewer and at_more and at_fewer.is_shown and at_more.is_shown)
+    is_shown = _is_shown(at_fewer, before) and _is_shown(at_more, after)
     how = "takes over" if is_shown else "appears to take over"
     return (
         f"Between {fewer} and {more} images a class {after} {how} from {before}: "
@@ -65,9 +65,16 @@ def _takeover(curve: ShotCurve, fewer: int, before: str, more: int, after: str) 
     )
 
 
+def _is_shown(pair: Comparison | None, leader: str) -> bool:
+    return pair is not None and pair.is_shown and pair.better == leader
+
+
 def _lead(shots: int, leader: str, other: str, pair: Comparison | None) -> str:
     if pair is None:
         return f"with {shots} there is no complete {other} to compare {leader} with"
+    # Where one has more seeds, their common ones may say otherwise.
+    if pair.better != leader:
+        return f"with {shots} {leader} has the greater mean, but not on their common seeds"
     shown = "shown" if pair.is_shown else "not shown"
     return f"with {shots} {leader} is ahead by {percent(pair.mean)} points ({_interval(pair)}, {shown})"
 

@@ -86,7 +86,7 @@ class ApproachSummary(Stored):
         confirmed: What ranks, on fresh seeds: those of the first block, which names the best.
         is_confirmed: Whether all its fresh seeds are there; only then it is ranked.
         confirmed_failure: Why its confirmation failed, or its decision, if one did.
-        optimism: How much choosing flattered it in the search; None if it was not chosen among others.
+        optimism: How much choosing flattered it in the search; None where that cannot be estimated.
         confirmed_validation: Every metric on fresh seeds.
         test: Every metric on the test split.
         test_openings: How many of its configurations were scored on the test split.
@@ -205,7 +205,7 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
         approaches=tuple(rows),
         comparisons=tuple(comparisons),
         openings=split_openings(journal, trials),
-        shot_curve=shot_curve(trials, winners, wanted, spec, comparisons),
+        shot_curve=shot_curve(trials, winners, wanted, spec, first),
         decision=decided,
         robustness=robustness(trials, winners, wanted, spec),
     )
@@ -247,18 +247,19 @@ def _decided(
     measured = [_with_decision(trials, row, spec) if row.approach in members else row for row in rows]
     inside = [row for row in measured if row.approach in members and row.is_confirmed]
     is_complete = all(row.decided is not None and row.decided.n >= wanted for row in inside)
-    found = Decision(named=candidates[0], candidates=candidates, members=members, is_complete=is_complete)
+    ranks = ranked(measured, candidates)
+    named = ranks[0].approach if ranks[0].is_confirmed else candidates[0]
+    found = Decision(named=named, candidates=candidates, members=members, is_complete=is_complete)
     lost = {row.approach for row in measured if not row.is_confirmed}
     kept = [pair for pair in first if not {pair.better, pair.worse} & lost]
     if not is_complete:
         nothing: dict[str, Any] = {"decided": None, "decided_validation": {}, "decided_test": {}}
-        rows = ranked([row.model_copy(update=nothing) for row in measured], candidates)
+        rows = [row.model_copy(update=nothing) for row in ranks]
         return found, _with_shares(trials, rows, spec), kept
     comparisons = decision.quoted(kept, decision.compared(trials, _best_of(inside), DECIDE, spec))
-    rows = ranked(measured, candidates)
     means = {row.approach: row.decided.mean for row in inside if row.decided}
-    best = decision.overtaker(rows[0].approach, comparisons, means)
-    rows = sorted(rows, key=lambda row: row.approach != best) if best else rows
+    best = decision.overtaker(named, comparisons, means)
+    rows = sorted(ranks, key=lambda row: row.approach != best) if best else ranks
     return found, _with_shares(trials, rows, spec), comparisons
 
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from scipy import stats
 
 from sweeps.analysis import caveats
-from sweeps.analysis.comparisons import ERROR, SECOND_BLOCK, Comparison
+from sweeps.analysis.comparisons import ERROR, Comparison
 from sweeps.analysis.intervals import Estimate
-from sweeps.analysis.optimism import Optimism
 from sweeps.analysis.summary import ApproachSummary, Summary
 from sweeps.core.formatting import interval_percent, percent, points
 
@@ -80,17 +79,27 @@ def verdict(summary: Summary) -> list[str]:
     if not best.is_confirmed or best.quoted is None:
         return ["No approach is confirmed yet, so there is no answer."]
     compared = " ".join(filter(None, [_compared(summary, best.approach), _how_sure(summary)]))
-    return [_which(summary, best, best.quoted), compared, _held(best)]
+    return [_which(summary, best, best.quoted), compared, _held(best, best.quoted)]
 
 
 def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:
     name = best.approach
     is_few = quoted.n < FEW_SEEDS
-    word = "has the greatest mean," if is_few else "is best with"
-    number = f"{percent(quoted.mean)} %{_interval(quoted)} on {_seeds(best, quoted.n)}"
+    is_named = summary.decision is None or name == summary.decision.named
+    word = "is best with"
+    if is_few:
+        of_second = "comes first by the first block; it has" if is_named else "has"
+        # The first block orders the rows, whatever the means on the second one are.
+        word = of_second if best.decided else "has the greatest mean,"
+    number = f"{percent(quoted.mean)} %{_interval(quoted)} on {quoted.n} {'more ' if best.decided else ''}fresh seeds"
     text = f"{name} {word} {number}{caveats.with_warnings(summary.warnings)}"
-    if best.decided and summary.decision and name != summary.decision.named:
-        text += f", which show it to be better than {summary.decision.named}, the best of the first block"
+    if best.decided and summary.decision:
+        first = summary.decision.named
+        text += (
+            ", which had no part in naming it"
+            if is_named
+            else f", which show it to be better than {first}, the best of the first block"
+        )
     if is_few:
         text += f", but so few cannot tell which is best: {_what_would(summary, quoted)}"
     against = versus(summary, summary.baseline).get(name)
@@ -108,8 +117,8 @@ def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:
     # One that is shown to be better than the best would be the best.
     word = "better than" if against.verdict == BETTER else "not shown to differ from"
     uncorrected = (
-        f"; without the correction for {len(summary.comparisons)} pairs it would be"
-        if against.verdict == UNDECIDED and against.low > 0
+        f"; without the correction for {_correction(summary)} it would be"
+        if against.verdict == UNDECIDED and against.low > 0 and _correction(summary)
         else ""
     )
     return f"{text}; it is {word} the plain baseline {summary.baseline} ({against.in_points} points{uncorrected})."
@@ -145,14 +154,15 @@ def _compared(summary: Summary, name: str) -> str:
 
 def corrected_for(summary: Summary, every: str = "all ") -> str:
     """What the verdicts' correction is for, behind a comma; empty where there is none."""
+    found = _correction(summary, every)
+    return f", corrected for {found}" if found else ""
+
+
+def _correction(summary: Summary, every: str = "") -> str:
     pairs = len(summary.comparisons)
-    of_pairs = f", corrected for {every}{pairs} pairs" if pairs > 1 else ""
-    is_second = any(pair.block == SECOND_BLOCK for pair in summary.comparisons)
-    return of_pairs + (f"{' and' if of_pairs else ', corrected for'} both blocks of seeds" if is_second else "")
-
-
-def _seeds(best: ApproachSummary, n: int) -> str:
-    return f"{n} more fresh seeds, which had no part in naming it" if best.decided else f"{n} fresh seeds"
+    of_pairs = f"{every}{pairs} pairs" if pairs > 1 else ""
+    is_of_two = summary.decision is not None and summary.decision.is_complete
+    return " and ".join(filter(None, (of_pairs, "both blocks of seeds" if is_of_two else "")))
 
 
 def _what_would(summary: Summary, quoted: Estimate) -> str:
@@ -186,16 +196,17 @@ def _how_sure(summary: Summary) -> str:
     named = [f"{name} in {100 * share:.0f} %" for share, name in shares if share >= LEAST_SHARE]
     rest = f" ({', '.join(named)})" if named else ""
     share = "all" if best.first_share == 1 else f"{100 * best.first_share:.0f} %"
-    sure = f"In {share} of resamples of the fresh seeds and of the images it comes first{rest}."
+    # An AUROC is no share of hits, by which images are resampled.
+    images = " and of the images" if summary.spec.ranked_by == "accuracy" else ""
+    sure = f"In {share} of resamples of the fresh seeds{images} it comes first{rest}."
     return f"{sure} {unfinished}".rstrip()
 
 
-def _held(best: ApproachSummary) -> str:
-    assert best.confirmed is not None
-    text = _flattered(best.optimism)
+def _held(best: ApproachSummary, quoted: Estimate) -> str:
+    text = _flattered(best)
     if best.search:
         text += (
-            f". Its mean was {percent(best.search.mean)} % on the search's seeds and is {percent(best.confirmed.mean)} "
+            f". Its mean was {percent(best.search.mean)} % on the search's seeds and is {percent(quoted.mean)} "
             "% on the fresh ones, which may be easier or harder"
         )
     test = best.test_accuracy
@@ -207,9 +218,12 @@ def _held(best: ApproachSummary) -> str:
     )
 
 
-def _flattered(optimism: Optimism | None) -> str:
+def _flattered(best: ApproachSummary) -> str:
+    optimism = best.optimism
     if optimism is None:
-        return "It was not chosen among others"
+        if best.configurations.tried < 2:
+            return "It was not chosen among others"
+        return "How much choosing flattered it is not known (too few complete configurations or seeds)"
     ends = f"{percent(optimism.low)} to {percent(optimism.high)}"
     return f"Choosing flattered it in the search by about {percent(optimism.mean)} points (95 % interval {ends})"
 

@@ -107,7 +107,7 @@ def against_baseline(summary: Summary) -> list[str]:
     compared = versus(summary, summary.baseline)
     if not compared:
         return []
-    correction = f"{corrected_for(summary, every='')} (Holm)" if len(summary.comparisons) > 1 else ""
+    correction = corrected_for(summary, every="") + (" (Holm)" if len(summary.comparisons) > 1 else "")
     lines = [
         f"Against {summary.baseline}, in points on the same fresh seeds, with the 95 % interval of each difference;",
         f"the verdicts are those of paired t tests at a level of 5 %{correction}:",

@@ -183,7 +183,7 @@ def page(folder: Path, summary: Summary, trials: Sequence[TrialRecord], plots: M
 
 
 def _shot_words(summary: Summary) -> list[str]:
-    return [*shot_verdict(summary), shot_tables.legend(summary.shot_curve)] if summary.shot_curve else []
+    return [*shot_verdict(summary), shot_tables.legend(summary)] if summary.shot_curve else []
 
 
 def _intervals(summary: Summary) -> str:

@@ -21,10 +21,13 @@ def heading(summary: Summary) -> str:
     )
 
 
-def legend(curve: ShotCurve) -> str:
-    """What must be known of the configurations."""
-    where = f"with {curve.own}" if curve.own is not None else "with the sweep's own numbers of images"
-    return f"Each approach's configuration is the one that the search found {where}; with others another may be better."
+def legend(summary: Summary) -> str:
+    """What must be known of the configurations, and of the seeds."""
+    own = summary.shot_curve.own if summary.shot_curve else None
+    where = f"with {own}" if own is not None else "with the sweep's own numbers of images"
+    text = f"Each approach's configuration is the one that the search found {where}; with others another may be better."
+    is_decided = any(row.decided for row in summary.approaches)
+    return f"{text} All numbers of the curve are of the first block of fresh seeds." if is_decided else text
 
 
 def rows(curve: ShotCurve) -> list[dict[str, str]]:
@@ -64,7 +67,7 @@ def printed(summary: Summary, width: int) -> list[str]:
     curve = summary.shot_curve
     if curve is None:
         return []
-    sentences = [*shot_verdict(summary), legend(curve)]
+    sentences = [*shot_verdict(summary), legend(summary)]
     return [
         *textwrap.wrap(f"{heading(summary)}{with_warnings(summary.warnings)}", width),
         "",

@@ -15,15 +15,15 @@ LEGEND = (
     "confirmed: the best configuration on fresh seeds, with the 95 % interval of its mean, for other draws of labelled "
     "images and other images to validate on, and its interquartile mean",
     "in search: the same configuration on the search's seeds, which chose it; optimism: by how many points choosing "
-    "flattered it there, whatever the difficulty of those seeds; empty if it was not chosen among others",
+    "flattered it there, whatever the difficulty of those seeds; empty where it cannot be estimated",
     "test bal. acc.: balanced accuracy of the same models on the test split, which has other images",
     "published: the study's number; our run of it: ours at the setting the search starts from, on the search's seeds",
 )
 # Before the mean of an approach that was measured on the second block.
 DECIDED = "*"
 OF_THE_DECISION = (
-    f"{DECIDED}: on a second block of fresh seeds, since the first, which orders the rows, cannot tell these from the "
-    "best (and the plain baseline beside them)"
+    f"{DECIDED}: on a second block of fresh seeds, since the first, which orders the rows (but for one that the second "
+    "shows to be better), cannot tell these from the best (and the plain baseline beside them)"
 )
 # In the place of the last, where the images are not the study's.
 WITHOUT_THE_STUDY = "at the start: the setting the search starts from, on the search's seeds"
@@ -63,9 +63,10 @@ def _printed_row(row: ApproachSummary, *, is_of_the_study: bool) -> dict[str, st
     confirmed, count = row.quoted, row.configurations
     mark = f"{DECIDED} " if row.decided else ""
     incomplete = f" ({confirmed.n} seeds)" if confirmed and not row.is_confirmed else ""
+    not_ranked = " (failed)" if row.confirmed_failure else incomplete
     at_start = mean_sd(row.at_published_setting)
     return {
-        "confirmed": mark + mean_sd(confirmed) + incomplete,
+        "confirmed": (mark + mean_sd(confirmed) + not_ranked).strip(),
         "95 % interval": interval_percent(confirmed.low, confirmed.high) if confirmed else "",
         "IQM": percent(confirmed.iqm) if confirmed else "",
         "in search": mean_sd(row.search),
