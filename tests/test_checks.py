@@ -132,6 +132,13 @@ def test_what_is_not_finished():
     assert check(trials, "Unfinished").mark == LOOK
 
 
+def test_changed_images_that_are_switched_off_are_not_to_be_finished():
+    trials = [*clean(), trial(0, state="RUNNING", stage="shift", seeds=0, of_trial=1)]
+    on, off = (changed(START, {"options": {"robustness": word}}) for word in ("on", "off"))
+    assert check(trials, "Unfinished", starts=(on,)).mark == LOOK
+    assert check(trials, "Unfinished", starts=(off,)).mark == FINE
+
+
 def test_an_approach_without_confirmation():
     trials = [each for each in clean() if (each.approach, each.stage) != ("a", "confirm")]
     assert check(trials, "Confirmation").mark == LOOK

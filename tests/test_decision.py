@@ -268,6 +268,15 @@ def test_until_the_second_block_is_complete_the_first_is_quoted_and_the_answer_s
     assert summary.approaches[0].quoted.mean == pytest.approx(0.81)
     assert {pair.block for pair in summary.comparisons} == {"confirmation"}
     assert "good and rival are to meet more fresh seeds" in verdict(summary)[1]
+    assert verdict(summary)[1].endswith("so go on with --resume.")
+
+
+def test_where_the_last_start_was_of_others_the_way_on_names_those_that_are_to_be_decided():
+    summary = sweep({"plain": 0.7, "good": 0.81, "rival": 0.809}, {})
+    start = changed(START, {"options": {"approaches": ["plain", "other"]}})
+    assert verdict(changed(summary, {"starts": (start,)}))[1].endswith(
+        "so go on with --resume --approaches good rival plain."
+    )
 
 
 def test_a_candidate_that_fails_on_the_second_block_is_not_ranked():

@@ -82,6 +82,8 @@ def test_a_wider_range_is_searched_on(journal):
         trial.suggest_categorical("kind", ["plain", "odd"]),
         trial.suggest_int("x", 1, 9),
     )
+    assert begun_in(journal, [small_space()])["a"].is_all
+    assert begun_in(journal, [wider])["a"].is_short_of(SPACE + 5)
     finish(search(journal, [wider], num_samples=SPACE + 5))
     assert sum(trial.state != "REPEAT" for trial in journal.trials()) == SPACE + 5
 
@@ -252,7 +254,7 @@ def test_nothing_counts_a_repeat(exhausted):
 
 def test_the_plan_of_a_sweep_that_goes_on_counts_distinct_configurations(exhausted):
     journal, _ = exhausted
-    begun = begun_in(journal)["a"]
+    begun = begun_in(journal, [small_space()])["a"]
     assert (begun.distinct, begun.is_short_of(15)) == (SPACE, False)
     assert plan._more(begun, 15) == " more (10 distinct of 15: there are no others)"
     assert plan._more(plan.Begun(distinct=47, repeats=3), 50) == " more (of 50; 3 repeats were not trained)"

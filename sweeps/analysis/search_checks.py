@@ -188,6 +188,9 @@ UNFINISHED = {
 def unfinished(sweep: CheckedSweep) -> Check:
     """Configurations and confirmations that were begun and did not end."""
     running = Counter(trial.stage for trial in sweep.trials if trial.state == "RUNNING")
+    if sweep.summary.starts[-1].options.get("robustness") == "off":
+        # It would not go on.
+        del running[SHIFT]
     texts = [f"{running[stage]} {what}" for stage, what in UNFINISHED.items() if running[stage]]
     trouble = f"Begun and not finished, so not ranked: {' and '.join(texts)}. Go on with --resume." if texts else ""
     return look_or_fine("Unfinished", trouble, "Everything that was begun has ended.")

@@ -336,7 +336,7 @@ def _summarise(
             failed=states.count("FAIL"),
             unfinished=states.count("RUNNING"),
             repeats=states.count(REPEAT),
-            is_all=has_no_more(own, name),
+            is_all=has_no_more(own, approach),
         ),
         stopped=stopped,
         best_trial=best.number if best else None,

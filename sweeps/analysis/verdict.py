@@ -185,7 +185,7 @@ def _how_sure(summary: Summary) -> str:
     unfinished = (
         f"{' and '.join(decision.candidates[:2])}{' and others' if decision.candidates[2:] else ''} are to meet more "
         "fresh seeds, since the best of several on one block is flattered by it; that is not finished, so go on with "
-        "--resume."
+        f"--resume{_of_others(summary, decision.members)}."
         if decision and not decision.is_complete
         else ""
     )
@@ -200,6 +200,13 @@ def _how_sure(summary: Summary) -> str:
     images = " and of the images" if summary.spec.ranked_by == "accuracy" else ""
     sure = f"In {share} of resamples of the fresh seeds{images} it comes first{rest}."
     return f"{sure} {unfinished}".rstrip()
+
+
+def _of_others(summary: Summary, members: tuple[str, ...]) -> str:
+    """The option that names those that are to go on, where the last start was of others."""
+    asked = summary.starts[-1].options.get("approaches")
+    is_of_them = not isinstance(asked, list | tuple) or {*members} <= {*asked}
+    return "" if is_of_them else f" --approaches {' '.join(members)}"
 
 
 def _held(best: ApproachSummary, quoted: Estimate) -> str:

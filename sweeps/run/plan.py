@@ -53,11 +53,10 @@ class Begun:
     is_all: bool = False
 
     @classmethod
-    def of(cls, trials: Sequence[TrialRecord]) -> Begun:
-        """Of the trials of one approach's search."""
+    def of(cls, trials: Sequence[TrialRecord], approach: Approach) -> Begun:
+        """Of the trials of this approach's search."""
         repeats = sum(trial.state == REPEAT for trial in trials)
-        is_all = bool(trials) and has_no_more(trials, trials[0].approach)
-        return cls(distinct=len(trials) - repeats, repeats=repeats, is_all=is_all)
+        return cls(distinct=len(trials) - repeats, repeats=repeats, is_all=has_no_more(trials, approach))
 
     def is_short_of(self, num_samples: int) -> bool:
         """Whether more configurations are to come."""

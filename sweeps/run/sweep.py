@@ -71,7 +71,7 @@ def _check(prepared: Prepared[SweepOptions]) -> None:
 
 
 def _work(racing: Racing | None, prepared: Prepared[SweepOptions], journal: Journal | None) -> plan.Work:
-    begun = begun_in(journal) if journal else {}
+    begun = begun_in(journal, prepared.all_approaches(journal)) if journal else {}
     return plan.of_sweep(prepared.options, prepared.approaches, begun, racing, prepared.spec, prepared.inputs)
 
 
@@ -137,7 +137,7 @@ def _ways_on(prepared: Prepared[SweepOptions], journal: Journal) -> Iterator[str
     numbers = usual_numbers(prepared.spec.protocol)
     if numbers and not options.shot_curve:
         yield f"Labels  {prepared.resume_command} --shot-curve {' '.join(map(str, numbers))}"
-    begun = begun_in(journal)
+    begun = begun_in(journal, prepared.approaches)
     short = [
         name
         for name in options.approaches
@@ -150,7 +150,7 @@ def _ways_on(prepared: Prepared[SweepOptions], journal: Journal) -> Iterator[str
         )
 
 
-def begun_in(journal: Journal) -> dict[str, plan.Begun]:
-    """Configurations in the journal, by approach."""
-    trials = journal.trials()
-    return {name: plan.Begun.of(searched(trials, name)) for name in journal.approaches()}
+def begun_in(journal: Journal, approaches: Sequence[Approach]) -> dict[str, plan.Begun]:
+    """Configurations in the journal, by approach, of those of these approaches that it has."""
+    trials, names = journal.trials(), journal.approaches()
+    return {each.name: plan.Begun.of(searched(trials, each.name), each) for each in approaches if each.name in names}

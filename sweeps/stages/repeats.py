@@ -44,7 +44,7 @@ def in_a_row(trials: Sequence[FrozenTrial], before: int, approach: Approach) -> 
     return sum(1 for _ in takewhile(lambda trial: is_repeat(trial) and _is_of_this_space(trial, approach), earlier))
 
 
-def _is_of_this_space(trial: FrozenTrial, approach: Approach) -> bool:
+def _is_of_this_space(trial: FrozenTrial | TrialRecord, approach: Approach) -> bool:
     again, _ = replayed(approach, trial.params)
     return again.distributions == trial.distributions
 
@@ -97,7 +97,9 @@ def _by_seed(trial: Trial | FrozenTrial) -> dict[int, str | None]:
     return {result.seed: result.hits for result in found if result.split == VALIDATION and not result.error}
 
 
-def has_no_more(trials: Sequence[TrialRecord], approach: str) -> bool:
-    """Whether the approach's search ended since its space gave nothing but repeats."""
-    last = sorted(searched(trials, approach), key=lambda trial: -trial.number)[:MOST_REPEATS_IN_A_ROW]
-    return len(last) == MOST_REPEATS_IN_A_ROW and all(trial.state == REPEAT for trial in last)
+def has_no_more(trials: Sequence[TrialRecord], approach: Approach) -> bool:
+    """Whether the approach's search ended since its space, as it is now, gave nothing but repeats."""
+    last = sorted(searched(trials, approach.name), key=lambda trial: -trial.number)[:MOST_REPEATS_IN_A_ROW]
+    return len(last) == MOST_REPEATS_IN_A_ROW and all(
+        trial.state == REPEAT and _is_of_this_space(trial, approach) for trial in last
+    )
