@@ -34,3 +34,9 @@ def test_no_password_is_shown():
 def test_a_password_is_not_in_the_recorded_command(monkeypatch):
     monkeypatch.setattr("sys.argv", ["x.py", "--tracking-uri=http://me:secret@host:5000/a", "--name", "b@c"])
     assert provenance.of_this_start().command == "python x.py --tracking-uri=http://host:5000/a --name b@c"
+
+
+def test_mlflow_is_told_the_whole_path_of_a_database(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert location.as_opened(location.DEFAULT_URI) == f"sqlite:///{tmp_path}/mlflow.db"
+    assert location.as_opened("http://127.0.0.1:5000") == "http://127.0.0.1:5000"

@@ -69,6 +69,11 @@ def sqlite_path(uri: str) -> Path:
     return Path(uri.removeprefix("sqlite:///")).absolute()
 
 
+def as_opened(uri: str) -> str:
+    """The same with the whole path of a database, since MLflow keeps what it has opened by its address in a process."""
+    return f"sqlite:///{sqlite_path(uri)}" if uri.startswith("sqlite:///") else uri
+
+
 def ui_command(uri: str) -> str:
     """What shows a database in a browser; a server shows itself."""
     if uri.startswith("http"):

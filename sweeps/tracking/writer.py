@@ -16,7 +16,7 @@ from mlflow.entities import Metric, Param, RunTag
 
 from sweeps.store.trials import TrialRecord
 from sweeps.tracking import trial_runs, ui_view
-from sweeps.tracking.location import sqlite_path
+from sweeps.tracking.location import as_opened, sqlite_path
 from sweeps.tracking.sweep_run import SweepEnd, SweepRun
 
 # Of one request; MLflow refuses more than 1000.
@@ -50,7 +50,7 @@ class Writer:
             _create_database(uri)
         self.sweep = sweep
         self.known = known
-        self.client = MlflowClient(tracking_uri=uri)
+        self.client = MlflowClient(tracking_uri=as_opened(uri))
         experiment = self.client.get_experiment_by_name(sweep.experiment)
         self.experiment_id: str = (
             experiment.experiment_id if experiment else self.client.create_experiment(sweep.experiment)
