@@ -8,8 +8,9 @@ that it chooses, less that one's mean over all seeds of the table, and less what
 
 - flattery: the truth, mean over the sets.
 - difference: the search's mean less that of 50 fresh seeds, for comparison; its mean error and the sd of its error.
-- optimism: as `sweeps/analysis/optimism.py` estimates it; its mean error, the sd of its error, how often its 95 %
-  interval holds the truth, and how wide that is.
+- optimism: as `sweeps/analysis/optimism.py` estimates it, over the searches that have an estimate (not those in which
+  all others were raced out); its mean error, the sd of its error, how often its 95 % interval holds the truth, and how
+  wide that is.
 - regret: how much worse the chosen configuration is than the best of the set, mean over the searches, and as estimated.
 
 `--validation 10 25 50 100 500` chooses with so many images of each class, the same for all configurations, but scores

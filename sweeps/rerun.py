@@ -1,6 +1,6 @@
 """Train one seed of one configuration again and compare it with the journal.
 
-python sweeps/rerun.py results/NAME --approach cnn_cirillo --trial 7 --seed 1003
+python sweeps/rerun.py results/NAME --approach cnn_cirillo --trial 7 --seed 1000003
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ from sweeps import challenge1, challenge2, reproduce
 from sweeps.core import provenance
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.errors import BadInput, path_of
-from sweeps.core.seeds import CONFIRM_SEEDS_FROM, is_of_a_search
+from sweeps.core.seeds import (
+    CONFIRM_SEEDS_FROM,
+    DECISION_SEEDS_FROM,
+    MOST_SEEDS,
+    SEARCH_SEEDS_FROM,
+    STUDY_SEEDS_FROM,
+    is_of_a_search,
+)
 from sweeps.core.signals import exit_code
 from sweeps.engine import cluster
 from sweeps.inputs.downloads import AUTO
@@ -61,8 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         "--seed",
         type=whole_number(0, 2**32 - 1),
         required=True,
-        help="the seed: from 0 the study's, from 1000 the search's, from 2000 the confirmation's; any that "
-        "the journal lacks is trained without anything to compare with",
+        help=f"the seed: from {STUDY_SEEDS_FROM} the study's, from {CONFIRM_SEEDS_FROM} the confirmation's, from "
+        f"{DECISION_SEEDS_FROM} the decision's, from {SEARCH_SEEDS_FROM} + {MOST_SEEDS} x --search-seed the search's; "
+        "any that the journal lacks is trained without anything to compare with",
     )
     add(
         "--shots",

@@ -42,7 +42,13 @@ def test_the_printed_tables(journal):
     text = printed(summarised(journal, [STUDIED, WITHOUT_NUMBER, OTHER_NUMBER], confirmed=confirmed))
     assert text.startswith(PRINTED)
     legend = " ".join(text.removeprefix(PRINTED).split())
-    for words in ("which is Welch's", "10 are assumed", "at a logit of .5 or more", "after the sweep: ours"):
+    for words in (
+        "which is Welch's",
+        "10 are assumed",
+        "only one of the two tests shows",
+        "at a logit of .5 or more",
+        "after the sweep: ours",
+    ):
         assert words in legend
 
 

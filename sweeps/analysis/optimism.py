@@ -15,9 +15,9 @@ average flattered by
 without bias whatever the true means are, but in a search whose noise has 1 + a times the variance. With the noise of
 the search itself the flattery is less, by (1 + a)^.8 in simulations: between the .5 of equal configurations and the 1
 or more of those that differ by much, so that it is too little where noise is far greater than all differences.
-Configurations that were raced out stand beside the others with the mean and the noise of the seeds that they have. The
-interval is of the delete-one jackknife over the seeds, with the quantile of Student's t. What it is worth is in
-`benchmarks/optimism.py`.
+Configurations that were raced out stand beside the others with the mean of the seeds that they have, and with the noise
+that all S seeds would leave. The interval is of the delete-one jackknife over the seeds, with the quantile of Student's
+t. What it is worth is in `benchmarks/optimism.py`.
 
 Shapes: C configurations, S seeds, D draws.
 """

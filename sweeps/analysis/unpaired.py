@@ -37,7 +37,8 @@ def p_value(
     """Two-sided, of a t test of the difference of the means.
 
     Without correlation it is Welch's test (1947). With one the degrees of freedom are those of the common seeds, as of
-    a paired test. Without any spread a difference is either nothing or certain.
+    a paired test; as these are fewer than Welch's, its p-value may be the greater one although its error is less.
+    Without any spread a difference is either nothing or certain.
     """
     error = standard_error(sd, n, other_sd, other_n, correlation)
     one, other = np.square(sd) / n, np.square(other_sd) / other_n
