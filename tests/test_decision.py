@@ -231,7 +231,7 @@ def test_two_approaches_with_a_decision_are_corrected_for_its_blocks():
 
 def test_where_auroc_ranks_no_images_are_resampled_and_none_are_named():
     assert (
-        "of resamples of the fresh seeds it comes first"
+        "of the resamples of the fresh seeds it comes first"
         in verdict(sweep({"plain": 0.7, "good": 0.81}, {}, spec={"metric": "auroc"}))[1]
     )
 
@@ -253,7 +253,7 @@ def test_the_first_block_names_the_best_and_the_second_measures_it():
     which, apart, _ = verdict(summary)
     assert "on 8 more fresh seeds, which had no part in naming it" in which
     assert "both blocks of seeds" in apart
-    assert "of resamples of the fresh seeds and of the images it comes first (rival in " in apart
+    assert "of the resamples of the fresh seeds and of the images it comes first (rival in " in apart
 
 
 def test_one_that_the_second_block_shows_to_be_better_is_named():
@@ -293,7 +293,7 @@ def test_one_block_is_enough_for_one_that_is_clearly_best():
     summary = sweep({"plain": 0.7, "good": 0.81}, {})
     assert summary.decision is None
     assert "by one block of fresh seeds alone" in verdict(summary)[1]
-    assert "In all of resamples of the fresh seeds and of the images it comes first." in verdict(summary)[1]
+    assert "In all resamples of the fresh seeds and of the images it comes first." in verdict(summary)[1]
 
 
 def test_so_few_seeds_cannot_tell_and_the_answer_says_how_many_would():

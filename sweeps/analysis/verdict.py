@@ -195,10 +195,10 @@ def _how_sure(summary: Summary) -> str:
     shares = sorted(((row.first_share or 0.0, row.approach) for row in others), reverse=True)
     named = [f"{name} in {100 * share:.0f} %" for share, name in shares if share >= LEAST_SHARE]
     rest = f" ({', '.join(named)})" if named else ""
-    share = "all" if best.first_share == 1 else f"{100 * best.first_share:.0f} %"
+    share = "all" if best.first_share == 1 else f"{100 * best.first_share:.0f} % of the"
     # An AUROC is no share of hits, by which images are resampled.
     images = " and of the images" if summary.spec.ranked_by == "accuracy" else ""
-    sure = f"In {share} of resamples of the fresh seeds{images} it comes first{rest}."
+    sure = f"In {share} resamples of the fresh seeds{images} it comes first{rest}."
     return f"{sure} {unfinished}".rstrip()
 
 
