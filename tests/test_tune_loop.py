@@ -36,6 +36,8 @@ class Odd(Learner):
     class Config:
         behaviour: str
         once: str = ""
+        # It changes nothing but that configurations differ.
+        number: float = 0.0
 
     @classmethod
     def fit(cls, config, support, streams):
@@ -43,7 +45,7 @@ class Odd(Learner):
             raise RuntimeError("no luck")
         if config.behaviour == "diverge":
             return lambda images: images.float().mean((1, 2)) * float("nan")
-        if config.behaviour == "die" and streams.seed == 1003:
+        if config.behaviour == "die" and streams.seed == 1_000_003:
             # Only the first time: the file remembers.
             try:
                 os.close(os.open(config.once, os.O_CREAT | os.O_EXCL))
@@ -51,7 +53,7 @@ class Odd(Learner):
                 pass
             else:
                 os.kill(os.getpid(), signal.SIGKILL)
-        if config.behaviour == "sleep" and streams.seed == 1002:
+        if config.behaviour == "sleep" and streams.seed == 1_000_002:
             time.sleep(1000)
         if config.behaviour == "stop":
             # Not even a thread of the worker could notice it.
@@ -81,6 +83,7 @@ class Trained(Odd):
 def approach(name, behaviours=("fine",), learner=Odd, **params):
     def suggest(trial):
         trial.suggest_categorical("behaviour", list(behaviours))
+        trial.suggest_float("number", 0, 1)
         for key, value in params.items():
             trial.suggest_categorical(key, [value])
 
@@ -254,7 +257,7 @@ def test_numbers_do_not_depend_on_the_number_of_workers(tmp_path, image_sets):
 
 def test_an_error_of_the_journal_stops_the_sweep_instead_of_failing_configurations(journal, image_sets, monkeypatch):
     def full(trial, result, ranked_by):
-        if result.seed == 1002:
+        if result.seed == 1_000_002:
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("sweeps.stages.stage.write_seed", full)
