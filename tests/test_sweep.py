@@ -274,9 +274,9 @@ def test_same_numbers_with_more_workers(finished, tmp_path, with_database):
     With one worker, and after kill -9: tests/test_faults.py.
     """
     folder, _ = finished
-    done = run(tmp_path, "challenge1", "--name", "sweep", *TINY, "--workers", "2")
+    done = run(tmp_path, "challenge1", "--name", "sweep", *TINY, "--workers", "2", "--robustness", "off")
     assert done.returncode == 0, done.stderr
-    found, expected = seeds(tmp_path), seeds(folder)
+    found, expected = seeds(tmp_path), seeds(folder).query("stage != 'shift'")
     # Racing looks at the best so far, which depends on the order; what ran has the same numbers.
     both = found.merge(expected, on=["approach", "stage", "trial", "seed", "split"], suffixes=("", "_expected"))
     assert len(both) >= min(len(found), len(expected)) - 15
@@ -291,13 +291,13 @@ def test_same_numbers_with_more_workers(finished, tmp_path, with_database):
     assert trials.groupby("approach")["trial"].apply(list).tolist() == [list(range(5))] * 2
     runs = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"], max_results=100)
     decided = 2 * bool(decision_of(tmp_path))
-    assert len(runs) == len({each.data.tags["sweep.key"] for each in runs}) == 15 + decided
+    assert len(runs) == len({each.data.tags["sweep.key"] for each in runs}) == 13 + decided
     assert {each.info.status for each in runs} <= {"FINISHED", "KILLED"}
 
 
 def test_an_interrupted_sweep_says_how_to_go_on(tmp_path, with_database):
     """By SIGTERM; by Ctrl-C: tests/test_reproduce.py."""
-    driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY)
+    driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY, "--robustness", "off")
     wait_for_seeds(tmp_path, 8)
     driver.send_signal(signal.SIGTERM)
     printed, complaint = driver.communicate(timeout=60)
