@@ -116,10 +116,7 @@ def rerun(asked: argparse.Namespace) -> int:
     # The test split is opened only where it was opened before.
     splits = [VALIDATION, TEST] if any(result.split == TEST for result in recorded) else [VALIDATION]
     image_sets = image_sets_of(inputs, approach, trial, splits)
-    is_fresh = (asked.seed >= CONFIRM_SEEDS_FROM and not is_of_a_search(asked.seed)) or any(
-        result.seed == asked.seed for result in confirmed
-    )
-    if is_fresh:
+    if asked.seed >= CONFIRM_SEEDS_FROM and not is_of_a_search(asked.seed):
         image_sets[POOL] = image_sets[POOL].for_confirmation()
     prepare_worker()
     weights = inputs.weights_to_train([approach])

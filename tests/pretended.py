@@ -8,6 +8,7 @@ import numpy as np
 
 from search_spaces.published.settings import Published
 from sweeps.core.challenge import Approach
+from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.search import SearchStage
 from trainables.parts.learner import Learner
 from trainables.parts.metrics import METRICS
@@ -48,6 +49,11 @@ def search(journal, approaches=None, num_samples=6, seeds=10, closed=None, **mor
         search_seed=0,
         **more,
     )
+
+
+def confirm(journal, approaches=None, seeds=8):
+    """The confirmation of what that search found."""
+    return ConfirmationStage(journal, approaches or [approach()], lambda *who: None, seeds=seeds)
 
 
 def outcome(task, seed, split, error=None):

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from pretended import approach, finish, outcome, search, work
-from sweeps.stages.confirmation import ConfirmationStage
+from pretended import approach, confirm, finish, outcome, search, work
 from sweeps.stages.outcomes import MOST_ATTEMPTS
 from sweeps.stages.ranking import best_complete, confirmed_results
 from trainables.parts.protocol import TEST, VALIDATION
-
-
-def confirm(journal, approaches=None, seeds=8):
-    return ConfirmationStage(journal, approaches or [approach()], lambda *who: None, seeds=seeds)
 
 
 def test_the_winner_is_confirmed_on_fresh_seeds_and_the_test_split(journal):

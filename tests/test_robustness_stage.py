@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from pretended import approach, finish, outcome, search, work
+from pretended import approach, confirm, finish, outcome, search, work
 from sweeps.inputs import changed_images, features
 from sweeps.inputs.inputs import Inputs
 from sweeps.run import robustness
@@ -30,10 +30,6 @@ from trainables.parts.run_seed import run_seed
 SPLITS = changed_images.splits(smoke=False)
 
 
-def confirm(journal, approaches=None, seeds=12):
-    return ConfirmationStage(journal, approaches or [approach()], lambda *who: None, seeds=seeds)
-
-
 def shift(journal, approaches=None, seeds=12, smoke=False):
     return RobustnessStage(journal, approaches or [approach()], lambda *who: None, confirm_seeds=seeds, smoke=smoke)
 
@@ -41,7 +37,7 @@ def shift(journal, approaches=None, seeds=12, smoke=False):
 @pytest.fixture
 def confirmed(journal):
     finish(search(journal, num_samples=2, seeds=3))
-    finish(confirm(journal))
+    finish(confirm(journal, seeds=12))
     return journal
 
 
@@ -95,7 +91,7 @@ def test_it_goes_on_where_the_driver_died_also_within_a_seed(confirmed):
 def test_what_was_not_confirmed_or_failed_there_is_not_scored(journal):
     finish(search(journal, num_samples=2, seeds=3))
     assert shift(journal).is_finished()
-    finish(confirm(journal), fails=lambda task, seed: "diverged" if seed == 2003 else None)
+    finish(confirm(journal, seeds=12), fails=lambda task, seed: "diverged" if seed == 2003 else None)
     assert shift(journal).is_finished()
     assert trials_of(journal) == []
 
@@ -120,10 +116,10 @@ def test_a_lost_worker_costs_nothing_but_its_seed(confirmed):
 def test_a_new_best_configuration_is_scored_anew(journal):
     poor = [approach(published=0.1)]
     finish(search(journal, poor, num_samples=1))
-    finish(confirm(journal, poor))
+    finish(confirm(journal, poor, seeds=12))
     shift(journal, poor).next_task()
     finish(search(journal, poor, num_samples=12))
-    finish(confirm(journal, poor))
+    finish(confirm(journal, poor, seeds=12))
     best = best_complete(journal.trials(), "a")
     assert best.number != 0
     finish(shift(journal, poor))

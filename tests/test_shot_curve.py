@@ -8,20 +8,15 @@ from itertools import pairwise
 import pytest
 from optuna.trial import TrialState
 
-from pretended import approach, finish, outcome, search, work
+from pretended import approach, confirm, finish, outcome, search, work
 from refusals import refused
 from sweeps.run import shot_curve
-from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.outcomes import NOT_ASKED, SUPERSEDED
 from sweeps.stages.ranking import best_complete, confirmed_results, curve_trials, results_at
 from sweeps.stages.shot_curve import ShotCurveStage
 from sweeps.store.journal import Journal
 from sweeps.store.trials import OF_TRIAL, SHOTS
 from trainables.parts.protocol import VALIDATION, Protocol, study_protocol
-
-
-def confirm(journal, approaches=None, seeds=8):
-    return ConfirmationStage(journal, approaches or [approach()], lambda *who: None, seeds=seeds)
 
 
 def curve(journal, approaches=None, seeds=8, shots=(1, 20)):

@@ -10,9 +10,8 @@ from sweeps.core.seeds import CONFIRM_SEEDS_FROM
 from sweeps.stages.fixed import FixedStage
 from sweeps.stages.ranking import best_complete, confirmed_results
 from sweeps.store.journal import Journal
-from sweeps.store.trials import CONFIRM, OF_TRIAL, TrialRecord
+from sweeps.store.trials import CONFIRM, TrialRecord
 from trainables.parts.protocol import TEST, VALIDATION
-from trainables.parts.results import SeedResult
 
 
 class ConfirmationStage(FixedStage):
@@ -38,15 +37,5 @@ class ConfirmationStage(FixedStage):
         for approach in approaches:
             winner = best_complete(trials, approach.name)
             if winner is not None:
-                self._confirm(approach, winner, confirmed_results(trials, approach.name, winner.number, self.name))
-
-    def _confirm(self, approach: Approach, winner: TrialRecord, results: Sequence[SeedResult]) -> None:
-        """Queue the seeds of the winner that these results lack; one that has failed once is left at that."""
-        self.tallies[approach.name].seconds_per_seed = winner.seconds / max(len(winner.results), 1)
-        done = {result.seed for result in results if result.split == TEST or result.error}
-        missing = [seed for seed in self.wanted if seed not in done]
-        trial = next(iter(self.interrupted_of(approach, winner)), None)
-        if trial is None and missing and not any(result.error for result in results):
-            trial = self.new_trial(approach, winner.params, {OF_TRIAL: winner.number})
-        if trial is not None:
-            self.queue(approach.name, trial, winner.params, missing)
+                results = confirmed_results(trials, approach.name, winner.number, self.name)
+                self.queue_missing(approach, winner, results, next(iter(self.interrupted_of(approach, winner)), None))

@@ -12,10 +12,14 @@ from sweeps.stages.outcomes import SUPERSEDED, Back, outcome_of
 from sweeps.stages.stage import Stage
 from sweeps.stages.tasks import Task, in_blocks
 from sweeps.store.trials import OF_TRIAL, SHOTS, TrialRecord
+from trainables.parts.results import SeedResult
 
 
 class FixedStage(Stage):
     """Tasks that are all known from the start. A trial's blocks of seeds run on several workers at the same time."""
+
+    # The seeds that each winner is to have, where there are winners.
+    wanted: range
 
     def queue(self, approach: str, trial: Trial, params: Mapping[str, Any], seeds: Sequence[int]) -> None:
         """Queue these seeds of a trial; one that has failed already, or has no seeds left, is ended instead."""
@@ -37,6 +41,31 @@ class FixedStage(Stage):
                 )
             )
         self.tallies[approach].seeds_left += len(seeds)
+
+    def queue_missing(
+        self,
+        approach: Approach,
+        winner: TrialRecord,
+        results: Sequence[SeedResult],
+        trial: Trial | None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Queue the wanted seeds of the winner that these results lack; one that has failed once is left at that.
+
+        Args:
+            approach: Whose winner it is.
+            winner: Of the search.
+            results: What the journal has of it in this stage.
+            trial: What a dead driver left of it; None begins a trial, with these attributes besides.
+            attributes: See `trial`.
+        """
+        self.tallies[approach.name].seconds_per_seed = winner.seconds / max(len(winner.results), 1)
+        done = {result.seed for result in results if result.split == self.splits[-1] or result.error}
+        missing = [seed for seed in self.wanted if seed not in done]
+        if trial is None and missing and not any(result.error for result in results):
+            trial = self.new_trial(approach, winner.params, {OF_TRIAL: winner.number, **(attributes or {})})
+        if trial is not None:
+            self.queue(approach.name, trial, winner.params, missing)
 
     def interrupted(self, approach: Approach) -> list[Trial]:
         """The trials of this approach that a dead driver left; they may lack parameters."""

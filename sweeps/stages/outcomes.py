@@ -10,7 +10,6 @@ from optuna.trial import Trial, TrialState
 from sweeps.stages.tasks import failure
 from sweeps.store.trials import RACED, REASON, SAME_RESULTS
 
-# What the reason of a trial that was stopped at a look begins with.
 # A task whose worker was lost this often, without a seed finished in between, is given up.
 MOST_ATTEMPTS = 3
 

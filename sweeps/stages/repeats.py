@@ -6,6 +6,7 @@ or as pruned it would count again for, or against, the place where it lies.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import takewhile
 
@@ -28,9 +29,9 @@ LEAST_ALIKE = 5
 LEAST_IMAGES = 1000
 
 
-def is_repeat(trial: FrozenTrial) -> bool:
+def is_repeat(trial: FrozenTrial | TrialRecord) -> bool:
     """Whether this trial was ended as a repeat."""
-    return REPEAT_OF in trial.user_attrs
+    return trial.state == REPEAT if isinstance(trial, TrialRecord) else REPEAT_OF in trial.user_attrs
 
 
 def distinct(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -38,7 +39,7 @@ def distinct(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.state != TrialState.WAITING and not is_repeat(trial)]
 
 
-def in_a_row(trials: Sequence[FrozenTrial], before: int, approach: Approach) -> int:
+def in_a_row(trials: Sequence[FrozenTrial] | Sequence[TrialRecord], before: float, approach: Approach) -> int:
     """How many repeats stand right before this number, drawn from the space as it is now."""
     earlier = sorted((trial for trial in trials if trial.number < before), key=lambda trial: -trial.number)
     return sum(1 for _ in takewhile(lambda trial: is_repeat(trial) and _is_of_this_space(trial, approach), earlier))
@@ -99,7 +100,4 @@ def _by_seed(trial: Trial | FrozenTrial) -> dict[int, str | None]:
 
 def has_no_more(trials: Sequence[TrialRecord], approach: Approach) -> bool:
     """Whether the approach's search ended since its space, as it is now, gave nothing but repeats."""
-    last = sorted(searched(trials, approach.name), key=lambda trial: -trial.number)[:MOST_REPEATS_IN_A_ROW]
-    return len(last) == MOST_REPEATS_IN_A_ROW and all(
-        trial.state == REPEAT and _is_of_this_space(trial, approach) for trial in last
-    )
+    return in_a_row(searched(trials, approach.name), math.inf, approach) >= MOST_REPEATS_IN_A_ROW

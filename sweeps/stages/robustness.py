@@ -10,7 +10,7 @@ from sweeps.inputs import changed_images
 from sweeps.stages.fixed import FixedStage
 from sweeps.stages.ranking import best_complete, changed_results, confirmed_trials
 from sweeps.store.journal import Journal
-from sweeps.store.trials import OF_TRIAL, SHIFT, TrialRecord
+from sweeps.store.trials import SHIFT, TrialRecord
 from trainables.parts.protocol import TEST
 
 # The first of the confirmation's seeds; each is trained again and scored on all changed images.
@@ -47,19 +47,8 @@ class RobustnessStage(FixedStage):
         for approach in approaches:
             winner = best_complete(trials, approach.name)
             if winner is not None and _is_confirmed(trials, approach.name, winner.number):
-                self._run(approach, winner, trials)
-
-    def _run(self, approach: Approach, winner: TrialRecord, trials: Sequence[TrialRecord]) -> None:
-        """Queue the seeds that the winner lacks; one that has failed once is left at that."""
-        self.tallies[approach.name].seconds_per_seed = winner.seconds / max(len(winner.results), 1)
-        results = changed_results(trials, approach.name, winner.number)
-        done = {result.seed for result in results if result.split == self.splits[-1] or result.error}
-        missing = [seed for seed in self.wanted if seed not in done]
-        trial = next(iter(self.interrupted_of(approach, winner)), None)
-        if trial is None and missing and not any(result.error for result in results):
-            trial = self.new_trial(approach, winner.params, {OF_TRIAL: winner.number})
-        if trial is not None:
-            self.queue(approach.name, trial, winner.params, missing)
+                results = changed_results(trials, approach.name, winner.number)
+                self.queue_missing(approach, winner, results, next(iter(self.interrupted_of(approach, winner)), None))
 
 
 def _is_confirmed(trials: Sequence[TrialRecord], approach: str, number: int) -> bool:

@@ -12,7 +12,7 @@ from sweeps.stages.fixed import FixedStage
 from sweeps.stages.outcomes import NOT_ASKED
 from sweeps.stages.ranking import best_complete, results_at
 from sweeps.store.journal import Journal
-from sweeps.store.trials import CURVE, OF_TRIAL, SHOTS, TrialRecord
+from sweeps.store.trials import CURVE, SHOTS, TrialRecord
 from trainables.parts.protocol import VALIDATION
 
 
@@ -42,27 +42,10 @@ class ShotCurveStage(FixedStage):
         for approach in approaches:
             winner = best_complete(trials, approach.name)
             if winner is not None:
-                self.tallies[approach.name].seconds_per_seed = winner.seconds / max(len(winner.results), 1)
                 left = self._interrupted(approach, winner, shots)
                 for count in shots:
-                    self._run(approach, winner, count, left.get(count), trials)
-
-    def _run(
-        self,
-        approach: Approach,
-        winner: TrialRecord,
-        shots: int,
-        trial: Trial | None,
-        trials: Sequence[TrialRecord],
-    ) -> None:
-        """Queue the seeds that the winner lacks at this number of shots; one that has failed once is left at that."""
-        results = results_at(trials, approach.name, winner.number, shots)
-        done = {result.seed for result in results}
-        missing = [seed for seed in self.wanted if seed not in done]
-        if trial is None and missing and not any(result.error for result in results):
-            trial = self.new_trial(approach, winner.params, {OF_TRIAL: winner.number, SHOTS: shots})
-        if trial is not None:
-            self.queue(approach.name, trial, winner.params, missing)
+                    results = results_at(trials, approach.name, winner.number, count)
+                    self.queue_missing(approach, winner, results, left.get(count), {SHOTS: count})
 
     def _interrupted(self, approach: Approach, winner: TrialRecord, shots: Sequence[int]) -> dict[int, Trial]:
         """The trials that a dead driver left of this winner, by their shots; those that are not wanted are ended."""

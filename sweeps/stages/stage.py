@@ -50,8 +50,6 @@ class Stage:
         self.raced_out: dict[tuple[str, int], Outcome] = {}
         self._lost_workers = LostWorkers()
         self._openings = Openings(journal)
-        # Trials, as (approach, number), that the test split was opened for.
-        self._opened: set[tuple[str, int]] = set()
 
     @property
     def seeds_done(self) -> int:
@@ -94,17 +92,12 @@ class Stage:
     def take(self, task: Task, result: SeedResult) -> None:
         """Write a finished seed into the journal; one that is there already is not counted twice."""
         if result.split == TEST:
-            self._note_opening(task)
+            # Counted before the result is anywhere to be read.
+            number = task.trial.user_attrs.get(OF_TRIAL, task.trial.number)
+            self._openings.note(task.approach, number, task.params)
         if write_seed(task.trial, result, self.ranked_by):
             self._lost_workers.forget()
             self.tallies[task.approach].count(result, is_last=ends_seed(task, result))
-
-    def _note_opening(self, task: Task) -> None:
-        """Count an opening of the test split before its result is anywhere to be read."""
-        if (task.approach, task.trial.number) not in self._opened:
-            self._opened.add((task.approach, task.trial.number))
-            number = task.trial.user_attrs.get(OF_TRIAL, task.trial.number)
-            self._openings.note(task.approach, number, task.params)
 
     def is_losing(self, task: Task) -> bool:
         """Whether this configuration need not go on. Asked after each step."""

@@ -1,10 +1,10 @@
 """The journal of a sweep: one append-only Optuna journal, `results/<name>/study.journal`. It is the truth.
 
 For each approach it holds a study (the search, or the settings of `reproduce.py`), a study `<approach> confirmed`,
-one `<approach> decided` where a second block of fresh seeds was needed, and one `<approach> shot curve` where that was
-asked for. The attributes of one more study, `sweep`, say what the sweep is.
-A trial's user attributes hold every finished seed; a seed is there before anything else sees it. All else (tables,
-MLflow) is made from it and can be made again at any time.
+one `<approach> decided` where a second block of fresh seeds was needed, one `<approach> shot curve` where that was
+asked for, and one `<approach> on changed images` unless that was switched off. The attributes of one more study,
+`sweep`, say what the sweep is. A trial's user attributes hold every finished seed; a seed is there before anything else
+sees it. All else (tables, MLflow) is made from it and can be made again at any time.
 """
 
 from __future__ import annotations
