@@ -18,6 +18,7 @@ from sweeps.analysis.decision import Decision
 from sweeps.analysis.intervals import Estimate, estimates, score
 from sweeps.analysis.openings import SplitOpenings, split_openings
 from sweeps.analysis.optimism import Optimism, optimism
+from sweeps.analysis.other_searches import OtherSearch, other_searches
 from sweeps.analysis.robustness import Robustness, robustness
 from sweeps.analysis.shot_curve import ShotCurve, shot_curve
 from sweeps.core.challenge import Approach
@@ -165,6 +166,7 @@ class Summary(Stored):
         decision: The second block of fresh seeds; None if the first one was enough.
         shot_curve: What the best configurations make of other numbers of images to learn from, if that was asked for.
         robustness: What changed test images cost the best configurations, unless that was switched off.
+        other_searches: Sweeps beside it that differ in their search seed alone.
     """
 
     sweep: str
@@ -178,6 +180,7 @@ class Summary(Stored):
     shot_curve: ShotCurve | None = None
     decision: Decision | None = None
     robustness: Robustness | None = None
+    other_searches: tuple[OtherSearch, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
@@ -208,6 +211,7 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
         shot_curve=shot_curve(trials, winners, wanted, spec, first),
         decision=decided,
         robustness=robustness(trials, winners, wanted, spec),
+        other_searches=other_searches(journal, [approach.name for approach in approaches]),
     )
 
 

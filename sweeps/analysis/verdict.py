@@ -10,6 +10,7 @@ from scipy import stats
 from sweeps.analysis import caveats
 from sweeps.analysis.comparisons import ERROR, Comparison
 from sweeps.analysis.intervals import Estimate
+from sweeps.analysis.other_searches import in_words
 from sweeps.analysis.summary import ApproachSummary, Summary
 from sweeps.core.formatting import interval_percent, percent, points
 
@@ -70,16 +71,18 @@ def _behind(pair: Comparison) -> PairedDifference:
 
 
 def verdict(summary: Summary) -> list[str]:
-    """Three sentences; one if nothing is confirmed.
+    """Three sentences, or four; one if nothing is confirmed.
 
     They are: the best approach with its interval and what it gains over the plain baseline; which others it is shown
-    to be better than, and which not; whether it held outside the search, on fresh seeds and on the test split.
+    to be better than, and which not; whether it held outside the search, on fresh seeds and on the test split; and
+    whether other searches of the same sweep find the same one, if there are any.
     """
     best = summary.approaches[0]
     if not best.is_confirmed or best.quoted is None:
         return ["No approach is confirmed yet, so there is no answer."]
     compared = " ".join(filter(None, [_compared(summary, best.approach), _how_sure(summary)]))
-    return [_which(summary, best, best.quoted), compared, _held(best, best.quoted)]
+    others = in_words(best.approach, summary.other_searches)
+    return [_which(summary, best, best.quoted), compared, _held(best, best.quoted), *([others] if others else [])]
 
 
 def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:

@@ -139,11 +139,10 @@ def _troubles(summary: Summary) -> Iterator[str]:
     for row in summary.approaches:
         if row.confirmed_failure:
             yield f"{row.approach}: its confirmation failed, so it is not ranked: {row.confirmed_failure}"
-        if row.test_openings > 1:
-            yield (
-                f"{row.approach}: the test split was opened {row.test_openings} times, since an extended search found "
-                "a new best configuration."
-            )
+    again = [f"{row.approach} ({row.test_openings} times)" for row in summary.approaches if row.test_openings > 1]
+    if again:
+        text = "An extended search found a new best configuration, so that the test split was opened again: "
+        yield from textwrap.wrap(f"{text}{', '.join(again)}.", WIDTH)
 
 
 def journal_line(folder: Path) -> str:
