@@ -6,7 +6,10 @@ import json
 import shutil
 
 import numpy as np
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import Trial, TrialState
 
 from sweeps.core.errors import BadInput
@@ -78,12 +81,40 @@ def test_a_torn_last_line_is_cut_and_everything_before_it_kept(journal):
     assert all(json.loads(line) for line in journal.path.read_text().splitlines())
 
 
-def test_a_lock_left_by_a_killed_writer_stalls_nobody(journal):
-    journal.close()
-    (journal.folder / "study.journal.lock").symlink_to(journal.path)
-    again = Journal(journal.folder, write=True)
-    again.study("a").ask()
-    again.close()
+def test_what_is_written_together_is_one_piece_that_is_there_at_the_end(journal):
+    asked = journal.study("a").ask()
+    before = journal.path.read_bytes()
+    with journal.together():
+        for seed in (1000, 1001):
+            assert write_seed(asked, result(seed, 0.75, recalls=(0.5, 1.0), hits="Yg=="))
+        assert not write_seed(asked, result(1001, 0.25))
+        assert journal.path.read_bytes() == before
+    (found,) = journal.trials()
+    (read,) = Journal(journal.folder, write=False).trials()
+    assert [r.seed for r in found.results] == [1000, 1001]
+    assert found.results == read.results
+    assert read.results[0].recalls == (0.5, 1.0)
+
+
+def test_what_was_written_together_before_an_error_is_kept(journal):
+    asked = journal.study("a").ask()
+
+    def fails():
+        with journal.together():
+            write_seed(asked, result(1000))
+            raise RuntimeError("between two seeds")
+
+    with pytest.raises(RuntimeError, match="between two seeds"):
+        fails()
+    assert len(Journal(journal.folder, write=False).trials()[0].results) == 1
+
+
+def test_optuna_itself_reads_the_journal(journal):
+    write_seed(journal.study("a").ask(), result(1000))
+    storage = JournalStorage(JournalFileBackend(str(journal.path)))
+    (trial,) = optuna.load_study(study_name="a", storage=storage).trials
+    assert trial.intermediate_values == {1000: 0.8}
+    assert trial.user_attrs["seed:1000:validation"]["accuracy"] == 0.8
 
 
 def test_one_writer_at_a_time(journal):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sqlite3
 
 import pytest
@@ -11,6 +13,7 @@ from mlflow import MlflowClient
 from sweeps.tracking import tracker as tracker_module
 from sweeps.tracking import trial_runs, ui_view
 from sweeps.tracking.writer import Writer
+from sweeps.tracking.writer_process import WriterProcess
 from tracked import BEGUN_MS, runs, store, track, trial
 
 pytestmark = pytest.mark.slow
@@ -193,3 +196,23 @@ def test_trouble_is_said_and_stops_nothing(here):
     tracker = track(here, trial(), uri="http://127.0.0.1:9", patience=4.0)
     assert "\n" not in tracker.trouble
     assert tracker.where_to_look() == []
+
+
+def test_a_process_that_writes_a_long_sweep_and_dies_is_started_anew(here, monkeypatch):
+    monkeypatch.setattr(tracker_module, "MOST_BY_THREAD", -1)
+    monkeypatch.setattr(tracker_module, "RETRY_SECONDS", 0.0)
+    write, killed = WriterProcess.write, []
+
+    def dying(self, each):
+        if each.number == 1 and not killed:
+            killed.append(self._process.pid)
+            os.kill(self._process.pid, signal.SIGKILL)
+        return write(self, each)
+
+    monkeypatch.setattr(WriterProcess, "write", dying)
+    tracker = track(here, trial(0), trial(1), trial(2))
+    assert tracker.trouble is None
+    assert killed
+    assert tracker.written == 3
+    assert [run.info.status for run in runs(here)] == ["FINISHED"] * 3
+    assert [run.info.status for run in runs(here, "sweep")] == ["FINISHED"]

@@ -64,8 +64,9 @@ class Dispatcher:
         if running is None:
             return
         running.silent_seconds, running.is_expired = 0.0, False
-        for result in report.get("results", ()):
-            self.stage.take(running.task, SeedResult(**result))
+        with self.stage.journal.together():
+            for result in report.get("results", ()):
+                self.stage.take(running.task, SeedResult(**result))
         self.watcher()
 
     def is_losing(self, trial_id: str) -> bool:

@@ -7,8 +7,10 @@ or as pruned it would count again for, or against, the place where it lies.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import insort
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
+from typing import Any
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -50,24 +52,38 @@ def _is_of_this_space(trial: FrozenTrial | TrialRecord, approach: Approach) -> b
     return again.distributions == trial.distributions
 
 
-def repeated_by(trials: Sequence[FrozenTrial], trial: Trial) -> int | None:
-    """The number of the earlier trial with the same parameters, however it ended; None if there is none.
+class Tried:
+    """The configurations that a search has had, however they ended, each with the number of its first trial.
 
-    One whose workers were lost is not to blame, so it may be tried again. A trial that has seeds is no repeat.
+    One whose workers were lost is not to blame, so it may be tried again.
     """
-    noted: int | None = trial.user_attrs.get(REPEAT_OF)
-    if noted is not None or seeds_of(trial.user_attrs):
-        return noted
-    return next(
-        (
-            other.number
-            for other in distinct(trials)
-            if other.number < trial.number
-            and other.params == trial.params
-            and not is_given_up(other.user_attrs.get(REASON))
-        ),
-        None,
-    )
+
+    def __init__(self, trials: Sequence[FrozenTrial]) -> None:
+        """Take in the trials that were begun, which come by number."""
+        self._first: dict[frozenset[tuple[str, Any]], int] = {}
+        for trial in distinct(trials):
+            if not is_given_up(trial.user_attrs.get(REASON)):
+                self.add(trial.number, trial.params)
+
+    def add(self, number: int, params: Mapping[str, Any]) -> None:
+        """This trial has these parameters."""
+        self._first.setdefault(frozenset(params.items()), number)
+
+    def forget(self, number: int, params: Mapping[str, Any]) -> None:
+        """This trial may be tried again."""
+        if self._first.get(frozenset(params.items())) == number:
+            del self._first[frozenset(params.items())]
+
+    def repeated_by(self, trial: Trial) -> int | None:
+        """The number of the earlier trial with the same parameters; None if there is none.
+
+        A trial that has seeds is no repeat.
+        """
+        noted: int | None = trial.user_attrs.get(REPEAT_OF)
+        if noted is not None or seeds_of(trial.user_attrs):
+            return noted
+        first = self._first.get(frozenset(trial.params.items()), trial.number)
+        return first if first < trial.number else None
 
 
 def end_as_repeat(study: Study, trial: Trial, of: int) -> None:
@@ -77,19 +93,45 @@ def end_as_repeat(study: Study, trial: Trial, of: int) -> None:
     study.tell(trial, state=TrialState.FAIL)
 
 
-def same_results(trials: Sequence[FrozenTrial], trial: Trial) -> int | None:
-    """The number of a complete trial that scored the same, and got the same images right, on all seeds so far.
+class Completed:
+    """The complete trials of a search: the best of them, and which have the same results as another one."""
 
-    Wilcoxon's test finds no difference there. None with fewer than `LEAST_ALIKE` seeds or `LEAST_IMAGES` images.
-    """
-    own = _by_seed(trial)
-    # Hits are in base 64, six images a character.
-    if len(own) < LEAST_ALIKE or 6 * sum(len(hits or "") for hits in own.values()) < LEAST_IMAGES:
-        return None
-    complete = [other for other in trials if other.state == TrialState.COMPLETE]
-    scores = trials[trial.number].intermediate_values
-    alike = [other for other in complete if scores.items() <= other.intermediate_values.items()]
-    return next((other.number for other in alike if own.items() <= _by_seed(other).items()), None)
+    def __init__(self, trials: Sequence[FrozenTrial]) -> None:
+        """Take in those of these trials that are complete."""
+        self.best: FrozenTrial | None = None
+        # By a seed and the images that it got right; each list by number.
+        self._by_hits: dict[tuple[int, str | None], list[FrozenTrial]] = {}
+        self._seed: int | None = None
+        for trial in trials:
+            if trial.state == TrialState.COMPLETE:
+                self.add(trial)
+
+    def add(self, trial: FrozenTrial) -> None:
+        """Take in a complete trial. Of equally good ones the first is the best."""
+        assert trial.value is not None
+        rank = (trial.value, -trial.number)
+        if self.best is None or self.best.value is None or rank > (self.best.value, -self.best.number):
+            self.best = trial
+        found = _by_seed(trial)
+        # All complete trials have the same seeds; one tells nearly all others apart.
+        self._seed = min(found, default=None) if self._seed is None else self._seed
+        if self._seed is not None:
+            same = self._by_hits.setdefault((self._seed, found.get(self._seed)), [])
+            insort(same, trial, key=lambda trial: trial.number)
+
+    def same_results(self, trial: Trial, scores: Mapping[int, float]) -> int | None:
+        """The number of a complete trial that scored the same, and got the same images right, on all seeds so far.
+
+        Wilcoxon's test finds no difference there. None with fewer than `LEAST_ALIKE` seeds or `LEAST_IMAGES` images.
+        """
+        own = _by_seed(trial)
+        # Hits are in base 64, six images a character.
+        if len(own) < LEAST_ALIKE or 6 * sum(len(hits or "") for hits in own.values()) < LEAST_IMAGES:
+            return None
+        seed = self._seed
+        same = [] if seed is None else self._by_hits.get((seed, own.get(seed)), [])
+        alike = (other for other in same if scores.items() <= other.intermediate_values.items())
+        return next((other.number for other in alike if own.items() <= _by_seed(other).items()), None)
 
 
 def _by_seed(trial: Trial | FrozenTrial) -> dict[int, str | None]:

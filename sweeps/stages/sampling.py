@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FixedTrial, Trial
 
 from sweeps.core.challenge import Approach
+from sweeps.stages.history import BoundedTPE
 
 
 def sampler_seed(search_seed: int, approach: str, number: int) -> int:
@@ -21,7 +22,7 @@ def sampler_seed(search_seed: int, approach: str, number: int) -> int:
 
 def tpe(search_seed: int, approach: str, number: int) -> BaseSampler:
     """TPE with every argument that is not deprecated stated; search seed, approach and number decide its draws."""
-    return TPESampler(
+    return BoundedTPE(
         n_startup_trials=10,  # Random ones first, the published setting among them.
         n_ei_candidates=24,
         seed=sampler_seed(search_seed, approach, number),

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from optuna.pruners import NopPruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -16,13 +15,14 @@ from sweeps.core.formatting import percent
 from sweeps.core.progress import say
 from sweeps.core.seeds import search_seeds
 from sweeps.stages import repeats, taking_up
-from sweeps.stages.outcomes import NOTHING_NEW, RACED_OUT, Back, Outcome, outcome_of
+from sweeps.stages.history import OnHistory, RecentHistory
+from sweeps.stages.outcomes import NOTHING_NEW, RACED_OUT, Back, Outcome, is_given_up, outcome_of
 from sweeps.stages.racing import Racing
 from sweeps.stages.sampling import at_random, tpe
 from sweeps.stages.stage import Stage
 from sweeps.stages.tasks import Task, mean_score
 from sweeps.store.journal import Journal
-from sweeps.store.trials import SEARCH, TrialRecord, seeds_of
+from sweeps.store.trials import SEARCH, TrialRecord, as_stored, seeds_of
 from trainables.parts.protocol import VALIDATION
 
 # After so many configurations in a row that failed, no more of that approach are started.
@@ -72,6 +72,7 @@ class SearchStage(Stage):
         super().__init__(journal, approaches, on_closed)
         self.approaches = {approach.name: approach for approach in approaches}
         self.num_samples = num_samples
+        self.racing = racing
         self.looks = racing.looks(seeds) if racing else []
         # A block ends at each look, since a worker can be stopped only between two blocks.
         ends = [0, *self.looks, seeds]
@@ -89,8 +90,11 @@ class SearchStage(Stage):
         self.best: dict[str, float] = {}
         self.failures_in_a_row: Counter[str] = Counter()
         self.stopped: set[str] = set()
+        # What samplers see, what was tried, and what is complete; so that nothing looks through all trials each time.
+        self.histories = {name: RecentHistory(study) for name, study in self.studies.items()}
+        self.tried: dict[str, repeats.Tried] = {}
+        self.completed: dict[str, repeats.Completed] = {}
         for approach in approaches:
-            self.studies[approach.name].pruner = racing.pruner() if racing else NopPruner()
             self._begin(approach)
 
     def _begin(self, approach: Approach) -> None:
@@ -101,6 +105,8 @@ class SearchStage(Stage):
             study.enqueue_trial(dict(approach.start))
         self.asked[name] = sum(trial.state != TrialState.WAITING for trial in trials)
         running = [self._whole(approach, trial) for trial in trials if trial.state == TrialState.RUNNING]
+        trials = study.get_trials(deepcopy=False)
+        self.tried[name], self.completed[name] = repeats.Tried(trials), repeats.Completed(trials)
         interrupted = [trial for trial in running if not self._ends_as_repeat(name, trial)]
         trials = study.get_trials(deepcopy=False)
         self.repeats_in_a_row[name] = repeats.in_a_row(trials, self.asked[name], approach)
@@ -121,10 +127,12 @@ class SearchStage(Stage):
     def _whole(self, approach: Approach, frozen: FrozenTrial) -> Trial:
         """An interrupted trial with every parameter."""
         study = self.studies[approach.name]
-        row = repeats.in_a_row(study.get_trials(deepcopy=False), frozen.number, approach)
-        return taking_up.whole_trial(
-            approach, study, frozen, lambda: self._sampler(approach.name, frozen.number, row), self.ranked_by
-        )
+
+        def sampler() -> BaseSampler:
+            row = repeats.in_a_row(study.get_trials(deepcopy=False), frozen.number, approach)
+            return self._sampler(approach.name, frozen.number, row)
+
+        return taking_up.whole_trial(approach, study, frozen, sampler, self.ranked_by)
 
     def _take_up(self, name: str, trial: Trial) -> None:
         """Queue what an interrupted trial still lacks, or end it if it has nothing left but to be ended."""
@@ -154,6 +162,7 @@ class SearchStage(Stage):
             if not self._ends_as_repeat(name, trial):
                 self.repeats_in_a_row[name] = 0
                 self.started[name] += 1
+                self.tried[name].add(trial.number, trial.params)
                 return self._task(name, trial)
             self.repeats_in_a_row[name] += 1
             if self.repeats_in_a_row[name] >= repeats.MOST_REPEATS_IN_A_ROW:
@@ -163,18 +172,20 @@ class SearchStage(Stage):
     def _ask(self, name: str) -> Trial:
         study = self.studies[name]
         # A suggestion depends on the trial's number and the history, not on how often the driver was restarted.
-        study.sampler = self._sampler(name, self.asked[name], self.repeats_in_a_row[name])
+        sampler = self._sampler(name, self.asked[name], self.repeats_in_a_row[name])
+        study.sampler = OnHistory(sampler, self.histories[name])
         trial = study.ask()
-        self.approaches[name].suggest(trial)
+        with self.journal.together():
+            self.approaches[name].suggest(trial)
         self.asked[name] += 1
         return trial
 
     def _ends_as_repeat(self, name: str, trial: Trial) -> bool:
         """Whether the approach has had this configuration, in which case the trial is ended."""
-        study = self.studies[name]
-        other = repeats.repeated_by(study.get_trials(deepcopy=False), trial)
+        other = self.tried[name].repeated_by(trial)
         if other is not None:
-            repeats.end_as_repeat(study, trial, other)
+            with self.journal.together():
+                repeats.end_as_repeat(self.studies[name], trial, other)
         return other is not None
 
     def _exhaust(self, name: str) -> None:
@@ -218,20 +229,25 @@ class SearchStage(Stage):
         return raced_out is not None
 
     def _raced_out(self, task: Task) -> Outcome | None:
-        trial = task.trial
+        trial, completed = task.trial, self.completed[task.approach]
         seeds = len(seeds_of(trial.user_attrs))
-        if trial.number == 0 or seeds not in self.looks:
+        if self.racing is None or trial.number == 0 or seeds not in self.looks or completed.best is None:
             return None
-        if trial.should_prune():
+        scores = as_stored(trial).intermediate_values
+        if self.racing.is_worse(scores, completed.best.intermediate_values):
             return RACED_OUT
-        other = repeats.same_results(self.studies[task.approach].get_trials(deepcopy=False), trial)
+        other = completed.same_results(trial, scores)
         return None if other is None else NOTHING_NEW.because(f"{NOTHING_NEW.reason} as {other} on {seeds} seeds")
 
     def end(self, approach: str, trial: Trial, outcome: Outcome) -> None:
         """End a trial in the journal; an approach whose trials fail one after the other is stopped."""
         super().end(approach, trial, outcome)
-        if outcome.state == TrialState.COMPLETE:
+        stored = as_stored(trial)
+        if stored.state == TrialState.COMPLETE:
+            self.completed[approach].add(stored)
             self._keep_the_best(approach, mean_score(trial, self.ranked_by))
+        if is_given_up(outcome.reason):
+            self.tried[approach].forget(trial.number, trial.params)
         if not outcome.is_failure:
             self.failures_in_a_row[approach] = 0
             return

@@ -18,7 +18,7 @@ from sweeps.stages.outcomes import Back, Outcome, outcome_of
 from sweeps.stages.tasks import Tally, Task, ends_seed, mean_score
 from sweeps.store.journal import Journal
 from sweeps.store.openings import Openings
-from sweeps.store.trials import OF_TRIAL, TrialRecord, note_reason, seeds_of, trial_record, write_seed
+from sweeps.store.trials import OF_TRIAL, TrialRecord, as_stored, note_reason, seeds_of, trial_record, write_seed
 from trainables.parts.protocol import TEST
 from trainables.parts.results import SeedResult
 
@@ -162,13 +162,12 @@ class Stage:
     def end(self, approach: str, trial: Trial, outcome: Outcome) -> None:
         """End a trial in the journal, and say so."""
         study = self.studies[approach]
-        if outcome.reason:
-            note_reason(trial, outcome.reason)
-        if outcome.state == TrialState.COMPLETE:
-            # Without a state Optuna completes it, or lets it fail if it has no seeds and so no mean.
-            study.tell(trial, mean_score(trial, self.ranked_by, self.splits[0]))
-        else:
-            study.tell(trial, state=outcome.state)
-        self.on_closed(
-            trial_record(approach, self.name, study.get_trials(deepcopy=False)[trial.number], self.ranked_by)
-        )
+        with self.journal.together():
+            if outcome.reason:
+                note_reason(trial, outcome.reason)
+            if outcome.state == TrialState.COMPLETE:
+                # Without a state Optuna completes it, or lets it fail if it has no seeds and so no mean.
+                study.tell(trial, mean_score(trial, self.ranked_by, self.splits[0]))
+            else:
+                study.tell(trial, state=outcome.state)
+        self.on_closed(trial_record(approach, self.name, as_stored(trial), self.ranked_by))

@@ -11,6 +11,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from sweeps.core.challenge import Approach
+from sweeps.stages.history import OnHistory, RecentHistory
 from sweeps.stages.sampling import replayed
 from sweeps.stages.tasks import Tally
 from sweeps.store.trials import REASON, has_same_results, seeds_of
@@ -71,8 +72,9 @@ def _with_the_same_draws(
     approach: Approach, study: Study, frozen: FrozenTrial, sampler: Callable[[], BaseSampler]
 ) -> BaseSampler:
     """What gives the missing parameters as they would have been drawn, which takes the draws before them too."""
-    rehearsal = optuna.create_study(direction="maximize", sampler=sampler())
+    rehearsal = optuna.create_study(direction="maximize")
     rehearsal.add_trials([trial for trial in study.get_trials() if trial.number < frozen.number])
+    rehearsal.sampler = OnHistory(sampler(), RecentHistory(rehearsal))
     rehearsed = rehearsal.ask()
     approach.suggest(rehearsed)
-    return PartialFixedSampler(rehearsed.params, sampler())
+    return PartialFixedSampler(rehearsed.params, OnHistory(sampler(), RecentHistory(study)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import optuna
@@ -89,15 +90,15 @@ class Journal:
             ) from None
         except OSError as error:
             raise BadInput(f"Expected to write in {self.folder}; got {error}. Choose another --results-dir.") from None
-        # A writer that was killed in the middle of a line leaves Optuna's own lock, which would stall us for 30 s. We
-        # are the only writer, so it is nobody's.
-        for stale in self.folder.glob(f"{JOURNAL}.lock*"):
-            stale.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let another process write. What it writes can still be read here."""
         self._journal.opened.close()
         self._lock.release()
+
+    def together(self) -> AbstractContextManager[None]:
+        """Within it, what is written goes to the disk as one piece at the end; only then it can be read."""
+        return self._journal.together()
 
     def put_back_if_gone(self) -> bool:
         """Restore a journal that somebody deleted, from the file that is still open here; whether it was necessary.

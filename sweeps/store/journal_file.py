@@ -1,26 +1,38 @@
-"""Optuna's journal file, guarded against being deleted or torn."""
+"""Optuna's journal file, written in whole pieces and guarded against being deleted or torn."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import BaseJournalBackend
+
+from sweeps.store.trials import with_results
 
 
 class JournalGone(OSError):
     """The journal is no longer where it was opened."""
 
 
-class JournalFile(JournalFileBackend):
-    """Optuna's journal file, which must stay the file that was opened: Optuna would begin a new one in silence."""
+class JournalFile(BaseJournalBackend):
+    """A file in the form of Optuna's `JournalFileBackend`, which must stay the file that was opened.
+
+    Optuna's own would begin a new one in silence. It also locks, opens and awaits the disk for each line; here one
+    process writes, as the caller sees to, and writes together what belongs together.
+    """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(str(path))
         self.path = path
+        # How far it was read, in lines and bytes.
+        self._lines = self._offset = 0
+        # What is held back to be written together.
+        self._held: list[dict[str, Any]] | None = None
         self._open()
 
     def _open(self) -> None:
@@ -29,19 +41,50 @@ class JournalFile(JournalFileBackend):
         # Kept by itself, since a journal can be read after it was closed.
         self._identity = os.fstat(self.opened.fileno())
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write all that is written within as one piece, at the end; until then nothing reads it."""
+        if self._held is not None:
+            yield
+            return
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            if held:
+                self.append_logs(held)
+
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Append, if the file is still the one that was opened."""
-        self._check()
-        super().append_logs(logs)
-
-    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
-        """Read, if the file is still the one that was opened."""
-        self._check()
-        return super().read_logs(log_number_from)
-
-    def _check(self) -> None:
+        """Append and await the disk, if the file is still the one that was opened."""
+        if self._held is not None:
+            self._held += logs
+            return
         if not self.is_there():
             raise JournalGone(f"{self.path} was deleted or replaced while the sweep ran")
+        lines = [json.dumps(log, separators=(",", ":"), default=asdict) + "\n" for log in logs]
+        with self.path.open("ab") as file:
+            file.write("".join(lines).encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        """Read on from this line; a line that is not whole is still being written, or was torn."""
+        if log_number_from != self._lines:
+            self._lines = self._offset = 0
+        file = self.path.open("rb") if self.opened.closed else self.opened
+        try:
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                self._offset += len(line)
+                self._lines += 1
+                if self._lines > log_number_from:
+                    yield with_results(json.loads(line))
+        finally:
+            if file is not self.opened:
+                file.close()
 
     def is_there(self) -> bool:
         """Whether the file under this name is still the one that was opened."""

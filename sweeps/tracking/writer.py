@@ -1,6 +1,7 @@
 """What talks to MLflow: the only file that imports it.
 
-That import takes seconds, so this file is imported by the tracker's thread alone, once MLflow's variables are set.
+That import takes seconds, so only the tracker's thread or the writer's process imports this file, once MLflow's
+variables are set.
 """
 
 from __future__ import annotations

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SeedResult:
     """What one seed of one configuration gave on one split. Metrics are between 0 and 1, and None if it failed.
 
@@ -30,6 +31,10 @@ class SeedResult:
     recalls: tuple[float, ...] = ()
     hits: str | None = None
     error: str | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SeedResult:
+        """Itself: nothing of it can change, and Optuna copies much."""
+        return self
 
 
 def packed(hits_N: np.ndarray) -> str:
