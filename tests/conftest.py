@@ -1,3 +1,5 @@
+import ctypes
+import gc
 import os
 import shutil
 
@@ -46,6 +48,11 @@ def _forgetting(request):
         for each in vars(module).values():
             if hasattr(each, "cache_clear") and each.__module__ == module.__name__:
                 each.cache_clear()
+    # A process that has trained gives nothing back by itself (`prepare_worker`).
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 @pytest.fixture(scope="session")
