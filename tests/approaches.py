@@ -65,14 +65,22 @@ def channels_of(backbone, output):
     return nn.Sequential(*stages[:-count])(torch.empty(1, 3, 64, 64, device="meta")).shape[1]
 
 
-@functools.cache
+# Those of all backbones that are trained further take a gigabyte.
+@functools.lru_cache(maxsize=1)
 def random_weights(backbone):
     return {name: value.numpy() for name, value in random_backbone(backbone).state_dict().items()}
 
 
+def weights_of(approach):
+    """By backbone, what loads the weights that the approach may train further."""
+    return {
+        name: types.SimpleNamespace(load=functools.partial(random_weights, name))
+        for name in approach.learner.may_need.trained_backbones
+    }
+
+
 def run(approach, params, seed, image_sets, splits=(VALIDATION,)):
-    weights = {name: random_weights(name) for name in approach.learner.may_need.trained_backbones}
-    return run_seed(approach.learner, params, seed, image_sets, splits, weights=weights)
+    return run_seed(approach.learner, params, seed, image_sets, splits, weights=weights_of(approach))
 
 
 def configurations(approach: Approach, count: int, seed: int = 0) -> list[dict]:
@@ -95,14 +103,14 @@ def start_of(approach):
     return dict(approach.start or configurations(approach, 1)[0])
 
 
-def brief(params):
-    """The same in ten steps where there are steps: what is true of every length of training need not take long."""
+def brief(params, steps=10):
+    """The same in few steps where there are steps: what is true of every length of training need not take long."""
     params = dict(params)
     if "steps" in params:
         # Each step replaces as much of BatchNorm's statistics as in the whole training.
         if "statistics_memory" in params:
-            params["statistics_memory"] *= params["steps"] / 10
-        params["steps"] = 10
+            params["statistics_memory"] *= params["steps"] / steps
+        params["steps"] = steps
     return params
 
 

@@ -1,3 +1,5 @@
+import ctypes
+import gc
 import os
 import shutil
 
@@ -5,6 +7,7 @@ import numpy as np
 import optuna
 import pytest
 
+import made_weights
 from commands import TOKEN, empty_database
 from faults import run_undisturbed
 from sweeps.engine import cluster
@@ -35,6 +38,21 @@ def pytest_collection_modifyitems(items):
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (places.get(item.path.name, len(LONGEST)), item.path not in slow))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forgetting(request):
+    """What a file keeps for its own tests goes with it: a process runs dozens, and some keep a gigabyte of weights."""
+    yield
+    for module in (request.module, made_weights):
+        for each in vars(module).values():
+            if hasattr(each, "cache_clear") and each.__module__ == module.__name__:
+                each.cache_clear()
+    # A process that has trained gives nothing back by itself (`prepare_worker`).
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 @pytest.fixture(scope="session")

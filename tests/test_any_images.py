@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from approaches import APPROACHES, brief_start_of, configurations, pretended, random_weights, run, start_of
+from approaches import APPROACHES, brief_start_of, configurations, pretended, run, start_of, weights_of
 from trainables.parts.datasets import BREASTMNIST, phantom_other, small
 from trainables.parts.image_sets import POOL
 from trainables.parts.metrics import metric_names, metrics_of
@@ -49,13 +49,19 @@ def image_sets(kind):
     # Even numbers of pixels have whole areas in images of half the size.
     step = 56 // size_px if size_px == 28 else 1
     crop = slice(0, size_px) if step == 1 else slice(None, None, step)
-    other = phantom_other(BREASTMNIST)
     found = {
         POOL: pretended(small(pool_images[:, crop, crop]), protocol.labels, protocol),
         TEST: pretended(small(test_images[:, crop, crop]), test_labels),
     }
-    other_images = np.repeat(other.images[:, None], 3, 1) if is_colour else other.images
-    return {**found, other.name: pretended(other_images, other.labels)}
+    return {**found, BREASTMNIST: other(is_colour)}
+
+
+# Of the tables in place of features it has the largest.
+@functools.cache
+def other(is_colour):
+    """The images of another data set."""
+    found = phantom_other(BREASTMNIST)
+    return pretended(np.repeat(found.images[:, None], 3, 1) if is_colour else found.images, found.labels)
 
 
 @pytest.fixture(params=APPROACHES, ids=lambda approach: approach.name)
@@ -93,9 +99,8 @@ def test_an_image_scored_alone_and_in_a_batch_has_the_same_logits(approach, kind
     sets = image_sets(kind)
     config = approach.learner.Config(**brief_start_of(approach))
     needs = approach.learner.needs(config)
-    weights = {name: random_weights(name) for name in needs.trained_backbones}
     rows, _ = sets[POOL].protocol.split(0)
-    classifier = approach.learner.fit(config, support_of(needs, rows, sets, weights), Streams(0))
+    classifier = approach.learner.fit(config, support_of(needs, rows, sets, weights_of(approach)), Streams(0))
     views = [torch.from_numpy(sets[TEST].view(name)[:8]) for name in needs.view_names]
     with torch.inference_mode():
         together = classifier(*views)

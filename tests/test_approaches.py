@@ -16,9 +16,9 @@ from approaches import (
     brief_start_of,
     configurations,
     pretended,
-    random_weights,
     run,
     start_of,
+    weights_of,
 )
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
 from sweeps.challenge2 import CHALLENGE as CHALLENGE2
@@ -38,7 +38,7 @@ def approach(request):
     return request.param
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def image_sets(phantom):
     """The phantom; of its test images every tenth, since all that is asked of them is the same numbers again."""
     other = phantom_other(BREASTMNIST)
@@ -49,7 +49,7 @@ def image_sets(phantom):
     return {name: pretended(images[name][kept[name]], labels[name][kept[name]], protocol.get(name)) for name in images}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def trained(image_sets):
     """Results of an approach's start, in brief, on a seed; each is trained once for all tests."""
 
@@ -67,8 +67,8 @@ def numbers(results):
 
 def taught(approach, config, image_sets):
     """What seed 0 has to learn from."""
-    weights = {name: random_weights(name) for name in approach.learner.may_need.trained_backbones}
-    return support_of(approach.learner.needs(config), study_protocol().split(0)[0], image_sets, weights)
+    rows, _ = study_protocol().split(0)
+    return support_of(approach.learner.needs(config), rows, image_sets, weights_of(approach))
 
 
 def test_every_published_setting_lies_in_the_space_and_is_a_configuration(approach):
@@ -186,11 +186,11 @@ def test_an_image_scored_alone_and_in_a_batch_has_the_same_logit(approach, image
         config = approach.learner.Config(**brief(params))
         classifier = approach.learner.fit(config, taught(approach, config, image_sets), Streams(0))
         names = approach.learner.needs(config).view_names
-        views = [torch.from_numpy(image_sets[TEST].view(name)[:20]) for name in names]
+        views = [torch.from_numpy(image_sets[TEST].view(name)[:8]) for name in names]
         with torch.inference_mode():
             together = classifier(*views)
-            alone = torch.cat([classifier(*(view[i : i + 1] for view in views)) for i in range(20)])
-        assert together.shape == (20,)
+            alone = torch.cat([classifier(*(view[i : i + 1] for view in views)) for i in range(8)])
+        assert together.shape == (8,)
         torch.testing.assert_close(together.float(), alone.float(), rtol=1e-3, atol=1e-3)
 
 
@@ -217,11 +217,14 @@ def test_does_not_change_the_images_it_learns_from(approach, image_sets):
 def learns(approach, image_sets, metric, more_than, seeds, *cheaper):
     """Whether the cheaper settings, the start, or one of a few others as a sweep would try them, is good on each seed.
 
-    Published settings are kept as they are, also one that cannot learn (a learning rate of a millionth).
+    Published settings are kept as they are, also one that cannot learn (a learning rate of a millionth). A fifth of the
+    images to validate on is enough to see it.
     """
+    pool = image_sets[POOL]
+    fewer = dataclasses.replace(pool, protocol=dataclasses.replace(pool.protocol, validation=100))
 
     def is_good(params, seed):
-        (result,) = run(approach, params, seed, image_sets)
+        (result,) = run(approach, params, seed, {**image_sets, POOL: fewer})
         assert result.error is None
         return getattr(result, metric) > more_than
 
@@ -229,7 +232,7 @@ def learns(approach, image_sets, metric, more_than, seeds, *cheaper):
     return any(all(is_good(params, seed) for seed in seeds) for params in candidates)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def easy(image_sets):
     """Class 1 is bright above and dark below, class 0 the other way round, with the same mean."""
     rng = np.random.default_rng(0)

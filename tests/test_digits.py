@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from mlflow import MlflowClient
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from commands import run_here
+from commands import empty_database, run_here
 
 pytestmark = pytest.mark.slow
 OPTIONS = ["--num-samples", "2", "--seeds", "2", "--confirm-seeds", "3", "--validation", "20", "--metric", "auroc"]
@@ -27,8 +28,9 @@ def finished(tmp_path_factory):
         folder = home / "digits" / f"digit {digit}"
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray((image * 255 / 16).round().astype(np.uint8)).save(folder / f"{number:04}.png")
+    shutil.copy(empty_database(), home / "mlflow.db")
     chosen = ["--approaches", "pixel_baseline", "starter_cnn", "--shot-curve", "2", "5", "--name", "sweep"]
-    done = run_here(home, "challenge1", "--dataset", "digits", *chosen, *OPTIONS)
+    done = run_here(home, "challenge1", "--dataset", "digits", *chosen, *OPTIONS, "--workers", "1")
     assert done.returncode == 0, done.stderr
     return home, done
 

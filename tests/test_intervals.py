@@ -102,7 +102,7 @@ def test_with_the_images_error_the_interval_covers_the_truth_of_another_pool():
     """Every sample's images move all its seeds together; without that part the interval would be far too narrow."""
     rng = np.random.default_rng(1)
     without, whole = [], []
-    for _ in range(2000):
+    for _ in range(1000):
         values = rng.normal(0.6, 0.05, 50) + rng.normal(0, 0.01)
         without.append(estimate(values))
         whole.append(estimate(values, ImagesError(error=0.01, degrees=2000)))

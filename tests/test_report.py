@@ -14,7 +14,8 @@ from made_up import SPEC, START, approaches, changed, finished, found, source, t
 from sweeps.analysis.summary import summarise
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.store.journal import Journal
-from sweeps.views import report, report_page, report_tables, search_figures
+from sweeps.views import report, report_figures, report_page, report_tables, search_figures
+from sweeps.views.figure_style import Plot
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 
@@ -48,6 +49,14 @@ def written(journal, made):
     page, markdown = (journal.folder / name for name in ("report.html", "report.md"))
     assert paths[:2] == [page, markdown]
     return page.read_text(), markdown.read_text(), {path.stem for path in paths[2:]}
+
+
+@pytest.fixture
+def without_pictures(monkeypatch):
+    """For what is about words: drawing takes most of a report's time."""
+    monkeypatch.setattr(
+        report_figures, "rendered", lambda name, alt, figure: Plot(name=name, alt=alt, svg="<svg></svg>", png=b"")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +167,7 @@ def test_one_approach_alone(journal):
     assert "PHANTOM" not in page
 
 
-def test_approaches_without_a_published_number(journal):
+def test_approaches_without_a_published_number(journal, without_pictures):
     """One beside others, and then all: every other section is there as before."""
     made = finished(journal)
     some = written(journal, [made[0], replace(made[1], published=None)])
@@ -175,7 +184,7 @@ def test_approaches_without_a_published_number(journal):
     assert "<dt>b</dt>" not in some[0]
 
 
-def test_an_approach_that_the_study_does_not_have_is_not_among_its_approaches(journal):
+def test_an_approach_that_the_study_does_not_have_is_not_among_its_approaches(journal, without_pictures):
     ours = [
         replace(each, published=replace(each.published, is_of_the_study=each.name != "b"))
         for each in finished(journal, names=("a", "b"))
@@ -190,7 +199,7 @@ def test_an_approach_that_the_study_does_not_have_is_not_among_its_approaches(jo
 
 
 @pytest.mark.parametrize("spec", [{"protocol": replace(SPEC.protocol, pool=(900, 900))}, {"metric": "auroc"}])
-def test_what_is_not_the_study_s_is_not_said_to_be_its_approaches(journal, spec):
+def test_what_is_not_the_study_s_is_not_said_to_be_its_approaches(journal, spec, without_pictures):
     made = finished(journal, spec=spec)
     for text in written(journal, made)[:2]:
         assert "not the study's images" in html.unescape(text)

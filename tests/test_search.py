@@ -125,9 +125,9 @@ def undisturbed(tmp_path_factory):
     return found
 
 
-@pytest.mark.parametrize("seeds_before_death", [0, 3, 5, 9, 10, 15, 20, 25, 27, 30, 35, 40])
+@pytest.mark.parametrize("seeds_before_death", [0, 3, 5, 9, 10, 15, 27, 40])
 def test_a_dead_driver_s_sweep_goes_on_to_the_same_end(journal, undisturbed, seeds_before_death):
-    stage = search(journal, num_samples=15)
+    stage = search(journal, num_samples=12)
     left = seeds_before_death
     while left > 0:
         task = stage.next_task()
@@ -141,9 +141,9 @@ def test_a_dead_driver_s_sweep_goes_on_to_the_same_end(journal, undisturbed, see
     if not stage.live:
         stage.next_task()
     # Dead: nothing was told of the live task. Its journal is opened anew.
-    finish(search(journal, num_samples=15))
+    finish(search(journal, num_samples=12))
     found = [(t.number, t.state, t.params, t.results, t.reason) for t in journal.trials()]
-    assert found == undisturbed(15)
+    assert found == undisturbed(12)
 
 
 def test_resuming_a_finished_sweep_does_nothing_and_a_larger_number_extends_it(journal):

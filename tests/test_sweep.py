@@ -274,7 +274,7 @@ def test_same_numbers_with_more_workers(finished, tmp_path, with_database):
     With one worker, and after kill -9: tests/test_faults.py.
     """
     folder, _ = finished
-    done = run(tmp_path, "challenge1", "--name", "sweep", *TINY, "--workers", "2", "--robustness", "off")
+    done = run_here(tmp_path, "challenge1", "--name", "sweep", *TINY, "--workers", "2", "--robustness", "off")
     assert done.returncode == 0, done.stderr
     found, expected = seeds(tmp_path), seeds(folder).query("stage != 'shift'")
     # Racing looks at the best so far, which depends on the order; what ran has the same numbers.
@@ -325,7 +325,7 @@ def test_ctrl_c_while_all_is_imported_shows_no_traceback(tmp_path, loaded):
 
 def test_an_extended_sweep_has_more_configurations(finished, begun_anew):
     folder, _ = finished
-    more = ["--num-samples", "6", "--approaches", "pixel_baseline"]
+    more = ["--num-samples", "6", "--approaches", "pixel_baseline", "--workers", "1"]
     extended = run_here(begun_anew, "challenge1", "--resume", "sweep", *more)
     assert extended.returncode == 0, extended.stderr
     trials = pd.read_csv(begun_anew / "results/sweep/trials.csv")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from commands import run, run_here
+from commands import run_here
 from made_weights import made_weights
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("with_database")]
@@ -18,7 +18,8 @@ def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
     """One approach that may learn from other images too, one that looks at features and pixels, one on any backbone."""
     names = ["triplet", "vgg11_rnn_hidden", "timm_backbone"]
     chosen = ["--approaches", *names[:2], "--backbone", "test_vit"]
-    done = run(tmp_path, "challenge2", "--smoke", *chosen, "--name", "sweep")
+    # Each worker of each stage takes seconds to import what it trains.
+    done = run_here(tmp_path, "challenge2", "--smoke", *chosen, "--name", "sweep", "--workers", "1")
     assert done.returncode == 0, done.stderr
     assert "Weights   timm:test_vit: random (fingerprint " in done.stdout
     assert "frozen test_vit of timm, which has 6, at 96 and 144 px." in done.stdout
@@ -36,7 +37,7 @@ def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
         "vgg11_rnn_hidden": {**caveats, "other_images": None},
         "timm_backbone": {**caveats, "other_images": None},
     }
-    resumed = run_here(tmp_path, "challenge2", "--resume", "sweep", "--num-samples", "3")
+    resumed = run_here(tmp_path, "challenge2", "--resume", "sweep", "--num-samples", "3", "--workers", "1")
     assert resumed.returncode == 0, resumed.stderr
     assert "Features of" not in resumed.stdout
     torn = next((tmp_path / "results/features").glob("alexnet*"))
