@@ -72,7 +72,7 @@ def test_what_is_quoted_is_of_all_search_seeds(journal):
     finish(intensify(journal, made))
     trials = journal.trials()
     best = best_complete(trials, "a")
-    further = [result.accuracy for result in further_results(trials, "a", best.number)]
+    further = [result.accuracy for result in further_results(trials, "a")[best.number]]
     both = np.concatenate([best.scores, further])
     frame = trials_frame(trials, SPEC)
     row = frame[frame["trial"] == best.number].iloc[0]
@@ -158,7 +158,7 @@ def test_a_finalist_whose_worker_is_always_lost_is_tried_again_when_resumed(jour
     # Means over other seeds are not compared.
     assert best_complete(journal.trials(), "a").number == second
     finish(intensify(journal))
-    assert len(further_results(journal.trials(), "a", first)) == len(FURTHER)
+    assert len(further_results(journal.trials(), "a")[first]) == len(FURTHER)
     assert best_complete(journal.trials(), "a").number == first
 
 

@@ -17,7 +17,7 @@ from sweeps.analysis.comparisons import Comparison
 from sweeps.analysis.decision import Decision
 from sweeps.analysis.intervals import Estimate, estimates, score
 from sweeps.analysis.openings import SplitOpenings, split_openings
-from sweeps.analysis.optimism import Optimism, optimism
+from sweeps.analysis.optimism import Finalists, Optimism, optimism
 from sweeps.analysis.robustness import Robustness, robustness
 from sweeps.analysis.shot_curve import ShotCurve, shot_curve
 from sweeps.core.challenge import Approach
@@ -323,7 +323,8 @@ def _summarise(
     states = [trial.state for trial in in_search]
     best = best_complete(own, name)
     confirmed = confirmed_results(own, name, best.number) if best else ()
-    further = further_results(own, name, best.number) if best else ()
+    intensified = further_results(own, name)
+    further = intensified.get(best.number, ()) if best else ()
     validation = estimates(confirmed, VALIDATION, CONFIRM, spec)
     found = validation.get(spec.ranked_by)
     failed = [t.reason for t in own if t.stage == CONFIRM and best and t.of_trial == best.number and t.state == "FAIL"]
@@ -349,7 +350,7 @@ def _summarise(
         confirmed=found,
         is_confirmed=bool(found and found.n >= wanted and not failed),
         confirmed_failure=failed[0] if failed else None,
-        optimism=optimism(in_search),
+        optimism=optimism(in_search, Finalists.of(list(intensified.values()))),
         confirmed_validation=validation,
         test=estimates(confirmed, TEST, CONFIRM, spec),
         test_openings=len(opened),
@@ -381,7 +382,7 @@ def _at_published_setting(trials: Sequence[TrialRecord], approach: Approach, spe
     """Ours at the published setting, on its search seeds; it is the first configuration of every search."""
     for trial in searched(trials, approach.name):
         if approach.start is not None and trial.params == dict(approach.start) and trial.state == "COMPLETE":
-            return score(trial.results + further_results(trials, approach.name, trial.number), SEARCH, spec)
+            return score(trial.results + further_results(trials, approach.name).get(trial.number, ()), SEARCH, spec)
     return None
 
 

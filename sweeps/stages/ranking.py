@@ -23,17 +23,18 @@ def best_complete(trials: Iterable[TrialRecord], approach: str) -> TrialRecord |
     one has its own; one that failed on them is like one that fails in the search, unless all are.
     """
     trials = list(trials)
-    complete, intensified = _complete(trials, approach), _intensified(trials, approach)
+    complete, further = _complete(trials, approach), further_results(trials, approach)
     failed = {
-        number for number, own in intensified.items() if any(result.error for each in own for result in each.results)
+        number
+        for number, own in _intensified(trials, approach).items()
+        if any(result.error for each in own for result in each.results)
     }
-    further = {trial.number: _if_whole(intensified.get(trial.number, ())) for trial in complete}
     among = (
-        [trial for trial in complete if further[trial.number]]
+        [trial for trial in complete if trial.number in further]
         or [trial for trial in complete if trial.number not in failed]
         or complete
     )
-    return max(among, key=lambda trial: (_mean(trial, further[trial.number]), -trial.number), default=None)
+    return max(among, key=lambda trial: (_mean(trial, further.get(trial.number, ())), -trial.number), default=None)
 
 
 def finalists(trials: Iterable[TrialRecord], approach: str, number: int) -> list[TrialRecord]:
@@ -43,15 +44,19 @@ def finalists(trials: Iterable[TrialRecord], approach: str, number: int) -> list
     what a search finds when it is extended is compared with them.
     """
     trials = list(trials)
-    complete, intensified = _complete(trials, approach), _intensified(trials, approach)
-    before = [trial for trial in complete[number:] if _if_whole(intensified.get(trial.number, ()))]
-    found = [*complete[:number], *before]
+    complete, further = _complete(trials, approach), further_results(trials, approach)
+    found = [*complete[:number], *(trial for trial in complete[number:] if trial.number in further)]
     return found if len(found) > 1 else []
 
 
-def further_results(trials: Iterable[TrialRecord], approach: str, number: int) -> tuple[SeedResult, ...]:
-    """The results of this search trial on further search seeds; none unless it has them all."""
-    return _if_whole(confirmed_trials(trials, approach, number, INTENSIFY))
+def further_results(trials: Iterable[TrialRecord], approach: str) -> dict[int, tuple[SeedResult, ...]]:
+    """The results on further search seeds, by the number of the search trial, of those that have them all."""
+    return {
+        number: tuple(result for trial in own for result in trial.results)
+        for number, own in _intensified(trials, approach).items()
+        # Of two, the later one has run what was missing when the first had lost its workers.
+        if any(trial.state == "COMPLETE" for trial in own)
+    }
 
 
 def _complete(trials: Sequence[TrialRecord], approach: str) -> list[TrialRecord]:
@@ -60,20 +65,13 @@ def _complete(trials: Sequence[TrialRecord], approach: str) -> list[TrialRecord]
     return sorted(complete, key=lambda trial: (-trial.scores.mean(), trial.number))
 
 
-def _intensified(trials: Sequence[TrialRecord], approach: str) -> dict[int, list[TrialRecord]]:
+def _intensified(trials: Iterable[TrialRecord], approach: str) -> dict[int, list[TrialRecord]]:
     """What was run on further search seeds, by the number of the search trial."""
     found: dict[int, list[TrialRecord]] = {}
     for trial in trials:
         if trial.approach == approach and trial.stage == INTENSIFY and trial.of_trial is not None:
             found.setdefault(trial.of_trial, []).append(trial)
     return found
-
-
-def _if_whole(own: Sequence[TrialRecord]) -> tuple[SeedResult, ...]:
-    """All results of one configuration on further search seeds, if it has them all."""
-    # Of two, the later one has run what was missing when the first had lost its workers.
-    is_whole = any(trial.state == "COMPLETE" for trial in own)
-    return tuple(result for trial in own for result in trial.results) if is_whole else ()
 
 
 def _mean(trial: TrialRecord, further: Sequence[SeedResult]) -> float:

@@ -73,11 +73,12 @@ def trials_frame(trials: Iterable[TrialRecord], spec: Spec) -> pd.DataFrame:
     and `..._pooled_mean` that over these and the search's.
     """
     trials, rows = list(trials), []
+    intensified = {name: further_results(trials, name) for name in {trial.approach for trial in trials}}
     for trial in trials:
         if trial.stage != SEARCH:
             continue
         found = score(trial.results, SEARCH, spec)
-        more = further_results(trials, trial.approach, trial.number)
+        more = intensified[trial.approach].get(trial.number)
         further, pooled = (
             (score(more, SEARCH, spec), score(trial.results + more, SEARCH, spec)) if more else (None, None)
         )
