@@ -1,10 +1,11 @@
 """Is the printed optimism right? Thousands of searches replayed on a table of real results, whose truth is known.
 
-python benchmarks/optimism.py [--table FILE] [--sets 40] [--searches 25] [--seeds 10] [--validation ...]
+python benchmarks/optimism.py [--table FILE] [--sets 40] [--searches 25] [--seeds 10] [--finalists 3] [--validation ...]
 
 Each set of configurations (the start of the search and random others) is searched on many draws of seeds, with racing
-as a sweep does it and without. The truth is the mean over 400 such draws of what the search says of the configuration
-that it chooses, less that one's mean over all seeds of the table, and less what those seeds are easier for all.
+as a sweep does it and without, and the best few complete ones meet as many seeds again. The truth is the mean over 400
+such draws of what all its search seeds say of the configuration that is handed on, less that one's mean over all seeds
+of the table, and less what those seeds are easier for all.
 
 - flattery: the truth, mean over the sets.
 - difference: the search's mean less that of 50 fresh seeds, for comparison; its mean error and the sd of its error.
@@ -28,7 +29,7 @@ import numpy as np
 import pandas as pd
 from tables import TABLE, Table, read_tables
 
-from sweeps.analysis.optimism import flattery
+from sweeps.analysis.optimism import Finalists, flattery
 from sweeps.stages.racing import Racing
 from sweeps.views.text_table import aligned
 from trainables.parts.results import unpacked_hits
@@ -43,13 +44,15 @@ class Searches:
 
     Attributes:
         scores: (B, C, S) in points, NaN where a configuration was raced out.
-        chosen: (B,), the best complete one.
+        finalists: (B,), how many met further seeds.
+        chosen: (B,), the finalist with the greatest mean over all its seeds.
         flattery: Of choosing among them, in points.
         regret: How much worse the chosen is than the best, mean over the draws, in points.
         difference: (B,), what the search says of the chosen one, less what fresh seeds say.
     """
 
     scores: np.ndarray
+    finalists: np.ndarray
     chosen: np.ndarray
     flattery: float
     regret: float
@@ -98,30 +101,41 @@ def replayed(
     searches: int,
     configurations: int,
     seeds: int,
+    finalists: int,
     racing: Racing | None,
 ) -> Iterator[Searches]:
-    """Searches of so many sets of random configurations, the start of the search first."""
+    """Searches of so many sets of random configurations, the start of the search first; 1 finalist meets no seeds."""
+    own_seeds = 2 * seeds if finalists > 1 else seeds
     rng = np.random.default_rng(0)
     there, of_table = table.accuracies.shape
     for _ in range(sets):
         own = np.r_[0, 1 + rng.permutation(there - 1)[: configurations - 1]]
-        draws_BS = np.argsort(rng.random((DRAWS_OF_TRUTH, of_table)), 1)[:, : seeds + CONFIRM_SEEDS]
-        scores_BCS = table.accuracies[own][:, draws_BS[:, :seeds]].transpose(1, 0, 2)
-        if racing:
-            ran_BC, chosen_B = raced(scores_BCS, racing)
-        else:
-            ran_BC, chosen_B = np.full(scores_BCS.shape[:2], seeds), scores_BCS.mean(2).argmax(1)
+        draws_BS = np.argsort(rng.random((DRAWS_OF_TRUTH, of_table)), 1)[:, : own_seeds + CONFIRM_SEEDS]
+        all_BCS = table.accuracies[own][:, draws_BS[:, :own_seeds]].transpose(1, 0, 2)
+        scores_BCS = all_BCS[:, :, :seeds]
+        ran_BC = raced(scores_BCS, racing)[0] if racing else np.full(scores_BCS.shape[:2], seeds)
+        chosen_B, met_B = handed_on(all_BCS, ran_BC, seeds, finalists)
         every = np.arange(DRAWS_OF_TRUTH)
-        off_BC = scores_BCS.mean(2) - true_C[own]
-        fresh_B = table.accuracies[own[chosen_B][:, None], draws_BS[:, seeds:]].mean(1)
+        off_BC = all_BCS.mean(2) - true_C[own]
+        fresh_B = table.accuracies[own[chosen_B][:, None], draws_BS[:, own_seeds:]].mean(1)
         is_run_BCS = np.arange(seeds) < ran_BC[:, :, None]
         yield Searches(
             scores=np.where(is_run_BCS, scores_BCS, np.nan)[:searches],
+            finalists=met_B[:searches],
             chosen=chosen_B[:searches],
             flattery=float((off_BC[every, chosen_B] - off_BC.mean(1)).mean()),
             regret=float((true_C[own].max() - true_C[own[chosen_B]]).mean()),
-            difference=(scores_BCS.mean(2)[every, chosen_B] - fresh_B)[:searches],
+            difference=(all_BCS.mean(2)[every, chosen_B] - fresh_B)[:searches],
         )
+
+
+def handed_on(all_BCS: np.ndarray, ran_BC: np.ndarray, seeds: int, finalists: int) -> tuple[np.ndarray, np.ndarray]:
+    """What each search hands on (B,), and how many met the seeds that follow its own (B,)."""
+    first_BC = np.where(ran_BC == seeds, all_BCS[:, :, :seeds].mean(2), -np.inf)
+    best_BF = np.argsort(-first_BC, 1, kind="stable")[:, :finalists]
+    is_complete_BF = np.take_along_axis(first_BC, best_BF, 1) > -np.inf
+    all_BF = np.where(is_complete_BF, np.take_along_axis(all_BCS.mean(2), best_BF, 1), -np.inf)
+    return np.take_along_axis(best_BF, all_BF.argmax(1)[:, None], 1)[:, 0], is_complete_BF.sum(1)
 
 
 def main() -> None:
@@ -137,7 +151,10 @@ def main() -> None:
             first = {"approach": name, "images a class": images}
             rows += [first | _row(own, true_C, racing, asked) for racing in (Racing(), None)]
     searches = asked.sets * asked.searches
-    print(f"\n{searches} searches of {asked.configurations} configurations x {asked.seeds} seeds each; in points\n")
+    print(
+        f"\n{searches} searches of {asked.configurations} configurations x {asked.seeds} seeds each, "
+        f"{asked.finalists} finalists; in points\n"
+    )
     print(aligned(rows, left=("approach",)))
 
 
@@ -159,16 +176,17 @@ def scored_on_fewer(path: Path, table: Table, validation: Sequence[int]) -> Iter
 
 
 def _row(table: Table, true_C: np.ndarray, racing: Racing | None, asked: argparse.Namespace) -> dict[str, str]:
-    sizes = {"sets": asked.sets, "searches": asked.searches, "seeds": asked.seeds}
+    sizes = {name: getattr(asked, name) for name in ("sets", "searches", "seeds", "finalists")}
     truths, regrets, differences, errors, widths, is_held, of_regret = [], [], [], [], [], [], []
     for found in replayed(table, true_C, configurations=asked.configurations, racing=racing, **sizes):
         truths.append(found.flattery)
         regrets.append(found.regret)
         differences += list(found.difference - found.flattery)
-        for scores_CS in found.scores:
+        for scores_CS, met in zip(found.scores, found.finalists, strict=True):
             # Where all others were raced out, nothing is printed.
             if (~np.isnan(scores_CS)).all(1).sum() > 1:
-                estimate = flattery(scores_CS)
+                finalists = Finalists(number=int(met), seeds=asked.seeds) if asked.finalists > 1 else None
+                estimate = flattery(scores_CS, finalists)
                 errors.append(estimate.mean - found.flattery)
                 is_held.append(estimate.low <= found.flattery <= estimate.high)
                 widths.append(estimate.high - estimate.low)
@@ -196,6 +214,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--searches", type=int, default=25, help="of each set")
     parser.add_argument("--configurations", type=int, default=50, help="of a search")
     parser.add_argument("--seeds", type=int, default=10, help="of a configuration")
+    parser.add_argument("--finalists", type=int, default=3, help="that meet as many seeds again; 1 is none")
     parser.add_argument("--validation", type=int, nargs="+", help="images of each class to choose with; all by default")
     return parser.parse_args()
 

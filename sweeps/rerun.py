@@ -41,7 +41,7 @@ from sweeps.run.options import SweepOptions, declarations, flag
 from sweeps.stages.ranking import confirmed_results, results_at
 from sweeps.store.journal import Journal
 from sweeps.store.spec import differences
-from sweeps.store.trials import CONFIRM, DECIDE, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, DECIDE, INTENSIFY, TrialRecord, searched
 from sweeps.views.text_table import aligned
 from trainables.parts.backbones import backbone_of
 from trainables.parts.image_sets import POOL, ImageSet
@@ -104,14 +104,14 @@ def rerun(asked: argparse.Namespace) -> int:
     trial = _find(trials, asked.approach, asked.trial)
     (approach,) = challenge.named([asked.approach])
     inputs = inputs_of(journal, approach, asked)
-    confirmed = tuple(
+    after_the_search = tuple(
         result
-        for stage in (CONFIRM, DECIDE)
+        for stage in (INTENSIFY, CONFIRM, DECIDE)
         for result in confirmed_results(trials, trial.approach, trial.number, stage)
     )
     # The sweep's own number of shots is no point of its curve.
     shots = next(iter(shot_curve.to_run([asked.shots] if asked.shots else [], journal.spec.protocol)), None)
-    before = results_at(trials, trial.approach, trial.number, shots) if shots else trial.results + confirmed
+    before = results_at(trials, trial.approach, trial.number, shots) if shots else trial.results + after_the_search
     recorded = [result for result in before if result.seed == asked.seed]
     # The test split is opened only where it was opened before.
     splits = [VALIDATION, TEST] if any(result.split == TEST for result in recorded) else [VALIDATION]

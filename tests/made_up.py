@@ -62,7 +62,7 @@ def hits(seed, split, accuracy):
 
 def trial(number=0, mean=0.8, state="COMPLETE", *, approach="a", stage="search", seeds=10, seconds=1.0, **more):
     """A trial whose seeds lie around the mean; `spread` is how far."""
-    spread, first = more.pop("spread", 0.01), {"search": 1000, "decide": 6000}.get(stage, 2000)
+    spread, first = more.pop("spread", 0.01), {"search": 1000, "intensify": 1010, "decide": 6000}.get(stage, 2000)
     deviations = np.linspace(-1, 1, seeds) if seeds > 1 else np.zeros(seeds)
     results = tuple(
         SeedResult(

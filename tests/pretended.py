@@ -9,6 +9,7 @@ import numpy as np
 from search_spaces.published.settings import Published
 from sweeps.core.challenge import Approach
 from sweeps.stages.confirmation import ConfirmationStage
+from sweeps.stages.intensification import IntensificationStage
 from sweeps.stages.search import SearchStage
 from trainables.parts.learner import Learner
 from trainables.parts.metrics import METRICS
@@ -49,6 +50,12 @@ def search(journal, approaches=None, num_samples=6, seeds=10, closed=None, **mor
         search_seed=0,
         **more,
     )
+
+
+def intensify(journal, approaches=None, number=3, seeds=10, search_seed=0):
+    """Further search seeds for the best of what that search found."""
+    made = approaches or [approach()]
+    return IntensificationStage(journal, made, lambda *who: None, number=number, seeds=seeds, search_seed=search_seed)
 
 
 def confirm(journal, approaches=None, seeds=8):

@@ -168,7 +168,7 @@ def test_the_whole_answer_of_a_decision():
     assert "on 12 more fresh seeds, which had no part in naming it; it is better than the plain baseline plain" in which
     assert "(at a level of 5 %, corrected for all 3 pairs and both blocks of seeds)" in apart
     assert held.startswith(
-        "It was not chosen among others. Its mean was 80.0 % on the search's seeds and is 80.0 % on the fresh ones"
+        "It was not chosen among others. Its mean was 80.0 % on the search's 10 seeds and is 80.0 % on the fresh ones"
     )
 
 

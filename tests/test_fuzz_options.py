@@ -74,6 +74,7 @@ VALUES = {
     | TEXTS,
     "--backbone": st.sampled_from(["test_vit", "test_vit.r160_in1k", "test_vitt", "timm/test_vit", ".."]) | TEXTS,
     "--seeds": NUMBERS,
+    "--finalists": NUMBERS,
     "--confirm-seeds": NUMBERS,
     "--dataset": st.sampled_from(["phantom", "auto", "pneumoniamnist", "bloodmnist", "chestmnist", "good.npz"]) | PATHS,
     "--weights": st.sampled_from(["random", "auto", "imagenet", "good.pth", "dir"]) | PATHS,
@@ -107,7 +108,7 @@ VALUES = {
 }
 OF_A_SEARCH = {
     *("--num-samples", "--seeds", "--confirm-seeds", "--metric", "--backbone", "--time-budget", "--search-seed"),
-    *("--shot-curve", "--robustness"),
+    *("--finalists", "--shot-curve", "--robustness"),
 }
 OF_RERUN = {"--approach", "--trial", "--seed", "--shots", "--dataset", "--group-by", "--weights", "--also"}
 OF_ANY_SWEEP = VALUES.keys() - OF_A_SEARCH - {"--approach", "--trial", "--seed", "--epochs", "--sweep"}

@@ -29,6 +29,7 @@ SMOKE = {name: declared.smoke for name, declared in DECLARED.items() if declared
 FLAGS = [
     "--num-samples",
     "--seeds",
+    "--finalists",
     "--confirm-seeds",
     "--shot-curve",
     "--metric",
@@ -71,6 +72,7 @@ def test_a_command_without_a_search_has_no_flags_of_one():
     of_a_search = {
         "--num-samples",
         "--seeds",
+        "--finalists",
         "--confirm-seeds",
         "--shot-curve",
         "--metric",
@@ -133,6 +135,7 @@ def test_defaults_are_as_documented():
         "num_samples": 20,
         "approaches": (),
         "seeds": 10,
+        "finalists": 3,
         "confirm_seeds": 50,
         "metric": "balanced_accuracy",
         "dataset": "auto",

@@ -66,7 +66,7 @@ def test_says_which_by_how_much_and_whether_it_held():
     )
     assert held.startswith(
         "Choosing flattered it in the search by about 1.2 points (95 % interval 0.4 to 2.0). Its mean was 89.0 % on "
-        "the search's seeds and is 90.0 % on the fresh ones, which may be easier or harder; on the test split"
+        "the search's 40 seeds and is 90.0 % on the fresh ones, which may be easier or harder; on the test split"
     )
     assert "balanced accuracy is 70.0 % (95 % interval 65.0 to 75.0)" in held
 

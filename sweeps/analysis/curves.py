@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sweeps.store.trials import CONFIRM, CURVE, DECIDE, REPEAT, SHIFT, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, CURVE, DECIDE, INTENSIFY, REPEAT, SHIFT, TrialRecord, searched
 from trainables.parts.protocol import VALIDATION
 
 
@@ -86,6 +86,7 @@ class Cost:
 
     complete_seconds: float
     other_seconds: float
+    intensify_seconds: float
     confirm_seconds: float
     curve_seconds: float
     changed_seconds: float
@@ -95,7 +96,7 @@ class Cost:
     @property
     def seconds(self) -> float:
         """All of it."""
-        of_search = self.complete_seconds + self.other_seconds
+        of_search = self.complete_seconds + self.other_seconds + self.intensify_seconds
         return of_search + self.confirm_seconds + self.curve_seconds + self.changed_seconds
 
 
@@ -109,6 +110,7 @@ def cost(trials: Iterable[TrialRecord], approach: str, seeds: int) -> Cost:
     return Cost(
         complete_seconds=sum(trial.seconds for trial in complete),
         other_seconds=sum(trial.seconds for trial in in_search if trial.state != "COMPLETE"),
+        intensify_seconds=sum(trial.seconds for trial in own if trial.stage == INTENSIFY),
         confirm_seconds=sum(trial.seconds for trial in own if trial.stage in (CONFIRM, DECIDE)),
         curve_seconds=sum(trial.seconds for trial in own if trial.stage == CURVE),
         changed_seconds=sum(trial.seconds for trial in own if trial.stage == SHIFT),

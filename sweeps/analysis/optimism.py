@@ -15,9 +15,16 @@ average flattered by
 without bias whatever the true means are, but in a search whose noise has 1 + a times the variance. With the noise of
 the search itself the flattery is less, by (1 + a)^.8 in simulations: between the .5 of equal configurations and the 1
 or more of those that differ by much, so that it is too little where noise is far greater than all differences.
+
+Where finalists met further seeds, the choice is made again in these two steps: `m + sqrt(a) Z` names the finalists, and
+further noise of variance 1 + a on their true means is added to it with the weight that further seeds have. True means
+are those of `regret`; what the finalists got there is not used, since others are finalists in other draws. The chosen
+one is flattered by both noises, each with its weight. The power is .7 here.
+
 Configurations that were raced out stand beside the others with the mean of the seeds that they have, and with the noise
-that all S seeds would leave. The interval is of the delete-one jackknife over the seeds, with the quantile of Student's
-t. What it is worth is in `benchmarks/optimism.py`.
+that all S seeds would leave. The interval is of the delete-one jackknife over the search's seeds, with a tenth of the
+estimate as the standard error of the power, and the quantile of Student's t. What it is worth is in
+`benchmarks/optimism.py`.
 
 Shapes: C configurations, S seeds, D draws.
 """
@@ -32,11 +39,14 @@ import numpy as np
 from scipy import stats
 
 from sweeps.store.trials import TrialRecord
+from trainables.parts.results import SeedResult
 
 # Seeds below which the noise's covariance says nothing.
 LEAST_SEEDS = 3
-# Of the search's variance, how much noise is added, and the power of the whole by which flattery grows.
-ADDED, POWER = 1.0, 0.8
+# Of the search's variance, how much noise is added, and the power of the whole by which flattery grows: where one step
+# chooses, and where two do. That power is known to a tenth of the estimate, as a standard error.
+ADDED, POWER, POWER_OF_TWO_STEPS = 1.0, 0.8, 0.7
+ERROR_OF_POWER = 0.1
 DRAWS = 2000
 
 
@@ -53,7 +63,20 @@ class Optimism:
     regret: float
 
 
-def optimism(in_search: Sequence[TrialRecord]) -> Optimism | None:
+@dataclass(frozen=True, kw_only=True)
+class Finalists:
+    """How many configurations met further seeds before one was handed on, and how many of these each."""
+
+    number: int
+    seeds: int
+
+    @classmethod
+    def of(cls, further: Sequence[Sequence[SeedResult]]) -> Finalists | None:
+        """By the further results of each that has them all; None if there was no choice among several."""
+        return cls(number=len(further), seeds=min(map(len, further))) if len(further) > 1 else None
+
+
+def optimism(in_search: Sequence[TrialRecord], finalists: Finalists | None = None) -> Optimism | None:
     """Of the winner of one approach's search; None if it was not chosen among others.
 
     That needs two different configurations that are complete, on three seeds. Exact repeats of a configuration count
@@ -61,11 +84,12 @@ def optimism(in_search: Sequence[TrialRecord]) -> Optimism | None:
 
     Args:
         in_search: Its search trials.
+        finalists: Who met further seeds, if anybody did; the winner is flattered on all its seeds.
     """
     scores_CS = scores(in_search)
     if (~np.isnan(scores_CS)).all(1).sum() < 2 or scores_CS.shape[1] < LEAST_SEEDS:
         return None
-    return flattery(scores_CS)
+    return flattery(scores_CS, finalists)
 
 
 def scores(in_search: Sequence[TrialRecord]) -> np.ndarray:
@@ -82,59 +106,112 @@ def scores(in_search: Sequence[TrialRecord]) -> np.ndarray:
     return found[(~np.isnan(found)).sum(1) >= LEAST_SEEDS]
 
 
-def flattery(scores_CS: np.ndarray) -> Optimism:
+def flattery(scores_CS: np.ndarray, finalists: Finalists | None = None) -> Optimism:
     """Of choosing among configurations by their means over the seeds.
 
     Args:
         scores_CS: What ranks, NaN where a configuration was raced out; two complete rows and three seeds at least.
+        finalists: Who met further seeds; None where the greatest mean over these was handed on.
     """
-    seeds = scores_CS.shape[1]
-    half_DS = np.random.default_rng(0).normal(size=(DRAWS // 2, seeds))
-    normal_DS = np.concatenate([half_DS, -half_DS])
+    seeds, rng = scores_CS.shape[1], np.random.default_rng(0)
+    normal_2DS = np.stack([np.concatenate([half, -half]) for half in rng.normal(size=(2, DRAWS // 2, seeds))])
     # Choosing the greatest mean never harms on average.
-    mean = max(_flattery(scores_CS, normal_DS), 0.0)
-    without_S = [_flattery(np.delete(scores_CS, at, 1), np.delete(normal_DS, at, 1)) for at in range(seeds)]
+    mean = max(_flattery(scores_CS, normal_2DS, finalists), 0.0)
+    without_S = [_flattery(np.delete(scores_CS, at, 1), np.delete(normal_2DS, at, 2), finalists) for at in range(seeds)]
     # Fewer seeds are noisier by themselves.
-    error = math.sqrt((seeds - 1) * float(np.var(without_S))) * math.sqrt((seeds - 1) / seeds)
-    half = float(stats.t.ppf(0.975, seeds - 1)) * error
-    return Optimism(mean=mean, low=max(mean - half, 0.0), high=mean + half, regret=regret(scores_CS))
+    of_seeds = math.sqrt((seeds - 1) * float(np.var(without_S))) * math.sqrt((seeds - 1) / seeds)
+    half = float(stats.t.ppf(0.975, seeds - 1)) * math.hypot(of_seeds, ERROR_OF_POWER * mean)
+    return Optimism(mean=mean, low=max(mean - half, 0.0), high=mean + half, regret=regret(scores_CS, finalists))
 
 
-def _flattery(scores_CS: np.ndarray, normal_DS: np.ndarray) -> float:
-    mean_C, noise_DC = _noise(scores_CS, normal_DS)
-    root = math.sqrt(ADDED)
-    chosen_D = (mean_C + root * noise_DC).argmax(1)
-    of_chosen_D = noise_DC[np.arange(len(noise_DC)), chosen_D]
-    return float((root + 1 / root) * of_chosen_D.mean() / (1 + ADDED) ** POWER)
+def _flattery(scores_CS: np.ndarray, normal_2DS: np.ndarray, finalists: Finalists | None) -> float:
+    noise = _Noise(scores_CS)
+    root, draws = math.sqrt(ADDED), np.arange(normal_2DS.shape[1])
+    noise_DC = noise.of_all(normal_2DS[0])
+    seen_DC = noise.mean_C + root * noise_DC
+    if finalists is None:
+        of_chosen_D = noise_DC[draws, seen_DC.argmax(1)]
+        return float((root + 1 / root) * of_chosen_D.mean() / (1 + ADDED) ** POWER)
+    chosen = noise.chosen(seen_DC, noise.true(noise_DC), math.sqrt(1 + ADDED), normal_2DS[1], finalists)
+    first = (root + 1 / root) * noise_DC[draws, chosen.number].mean()
+    both = float(chosen.weight * first + (1 - chosen.weight) * chosen.noise.mean())
+    return both / (1 + ADDED) ** POWER_OF_TWO_STEPS
 
 
-def regret(scores_CS: np.ndarray) -> float:
+def regret(scores_CS: np.ndarray, finalists: Finalists | None = None) -> float:
     """By how much the chosen configuration is expected to be worse than the best of these, in what ranks.
 
-    The mean of `max(t) - t of the chosen` over draws of noise on true means `t`. Observed means differ by more than
-    true ones, by their noise: so they are drawn together until their variance is what is left without it (constrained
-    empirical Bayes: Ghosh 1992).
+    The mean of `max(t) - t of the chosen` over draws of noise on true means `t`, in both steps where there are two.
+    Observed means differ by more than true ones, by their noise: so they are drawn together until their variance is
+    what is left without it (constrained empirical Bayes: Ghosh 1992).
 
     Args:
         scores_CS: As for `flattery`.
+        finalists: As for `flattery`.
     """
-    normal_DS = np.random.default_rng(0).normal(size=(DRAWS, scores_CS.shape[1]))
-    mean_C, noise_DC = _noise(scores_CS, normal_DS)
-    share_C = scores_CS.shape[1] / (~np.isnan(scores_CS)).sum(1)
-    of_noise = float((noise_DC.var(0) * share_C).mean())
-    kept = math.sqrt(max(1 - of_noise / max(float(mean_C.var(ddof=1)), 1e-12), 0.0))
-    true_C = mean_C.mean() + kept * (mean_C - mean_C.mean())
-    return float(true_C.max() - true_C[(true_C + noise_DC).argmax(1)].mean())
+    normal_2DS = np.random.default_rng(0).normal(size=(2, DRAWS, scores_CS.shape[1]))
+    noise = _Noise(scores_CS)
+    noise_DC = noise.of_all(normal_2DS[0])
+    true_C = noise.true(noise_DC)
+    seen_DC = true_C + noise_DC
+    if finalists is None:
+        chosen_D = seen_DC.argmax(1)
+    else:
+        chosen_D = noise.chosen(seen_DC, true_C, 1.0, normal_2DS[1], finalists).number
+    return float(true_C.max() - true_C[chosen_D].mean())
 
 
-def _noise(scores_CS: np.ndarray, normal_DS: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each configuration's mean (C,), and draws (D, C) of the noise that means over all seeds have."""
-    mean_C, difficulty_S = additive(scores_CS)
-    # A seed's difficulty for all is chosen by nobody.
-    off_CS = np.nan_to_num(scores_CS - mean_C[:, None] - difficulty_S)
-    degrees_C = (~np.isnan(scores_CS)).sum(1) - 1
-    noise_DC: np.ndarray = normal_DS @ (off_CS / np.sqrt(scores_CS.shape[1] * np.maximum(degrees_C, 1))[:, None]).T
-    return mean_C, noise_DC
+@dataclass(frozen=True, kw_only=True)
+class _Chosen:
+    """What each draw chooses in two steps (D,), the noise of its further mean (D,), and the first mean's weight."""
+
+    number: np.ndarray
+    noise: np.ndarray
+    weight: float
+
+
+class _Noise:
+    """Each configuration's mean (C,), and the noise that means over all seeds have."""
+
+    def __init__(self, scores_CS: np.ndarray) -> None:
+        self.mean_C, difficulty_S = additive(scores_CS)
+        self.runs_C = (~np.isnan(scores_CS)).sum(1)
+        self.seeds = scores_CS.shape[1]
+        # A seed's difficulty for all is chosen by nobody.
+        off_CS = np.nan_to_num(scores_CS - self.mean_C[:, None] - difficulty_S)
+        self._root_CS = off_CS / np.sqrt(self.seeds * np.maximum(self.runs_C - 1, 1))[:, None]
+
+    def of_all(self, normal_DS: np.ndarray) -> np.ndarray:
+        """Draws of it (D, C)."""
+        noise_DC: np.ndarray = normal_DS @ self._root_CS.T
+        return noise_DC
+
+    def true(self, noise_DC: np.ndarray) -> np.ndarray:
+        """Means (C,) that differ by as much as true ones do."""
+        of_noise = float((noise_DC.var(0) * self.seeds / self.runs_C).mean())
+        kept = math.sqrt(max(1 - of_noise / max(float(self.mean_C.var(ddof=1)), 1e-12), 0.0))
+        true_C: np.ndarray = self.mean_C.mean() + kept * (self.mean_C - self.mean_C.mean())
+        return true_C
+
+    def chosen(
+        self, seen_DC: np.ndarray, true_C: np.ndarray, factor: float, normal_DS: np.ndarray, finalists: Finalists
+    ) -> _Chosen:
+        """The greatest mean over all seeds, of those with the greatest means over the first ones.
+
+        Args:
+            seen_DC: Means over the first seeds.
+            true_C: True means, which the further seeds are drawn around.
+            factor: How many times the search's noise, at as many seeds, the further seeds have.
+            normal_DS: Draws for that noise.
+            finalists: How many, on how many seeds.
+        """
+        number, draws = min(finalists.number, seen_DC.shape[1]), np.arange(len(seen_DC))[:, None]
+        best_DF = np.argpartition(-seen_DC, number - 1, axis=1)[:, :number]
+        factor *= math.sqrt(self.seeds / finalists.seeds)
+        noise_DF = factor * np.einsum("dfs,ds->df", self._root_CS[best_DF], normal_DS)
+        weight = self.seeds / (self.seeds + finalists.seeds)
+        at_D = (weight * seen_DC[draws, best_DF] + (1 - weight) * (true_C[best_DF] + noise_DF)).argmax(1)[:, None]
+        return _Chosen(number=best_DF[draws, at_D][:, 0], noise=noise_DF[draws, at_D][:, 0], weight=weight)
 
 
 def additive(scores_CS: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

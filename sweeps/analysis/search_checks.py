@@ -15,7 +15,7 @@ from sweeps.analysis.ranges import place_in_range
 from sweeps.analysis.summary import ApproachSummary
 from sweeps.core.errors import first_line
 from sweeps.core.formatting import percent, points, readable
-from sweeps.store.trials import CONFIRM, CURVE, DECIDE, SEARCH, SHIFT, TrialRecord
+from sweeps.store.trials import CONFIRM, CURVE, DECIDE, INTENSIFY, SEARCH, SHIFT, TrialRecord
 
 # Of a searched range, counted from either end: values there may want to lie beyond it.
 EDGE = 0.05
@@ -178,6 +178,7 @@ def _without_seed(reason: str | None) -> str:
 
 UNFINISHED = {
     SEARCH: "configurations",
+    INTENSIFY: "finalists",
     CONFIRM: "confirmations",
     DECIDE: "decisions",
     CURVE: "points of shot curves",

@@ -17,17 +17,17 @@ from sweeps.analysis.comparisons import Comparison
 from sweeps.analysis.decision import Decision
 from sweeps.analysis.intervals import Estimate, estimates, score
 from sweeps.analysis.openings import SplitOpenings, split_openings
-from sweeps.analysis.optimism import Optimism, optimism
+from sweeps.analysis.optimism import Finalists, Optimism, optimism
 from sweeps.analysis.other_searches import OtherSearch, other_searches
 from sweeps.analysis.robustness import Robustness, robustness
 from sweeps.analysis.shot_curve import ShotCurve, shot_curve
 from sweeps.core.challenge import Approach
 from sweeps.core.provenance import without_password
-from sweeps.stages.ranking import best_complete, confirmed_results
+from sweeps.stages.ranking import best_complete, confirmed_results, further_results
 from sweeps.stages.repeats import has_no_more
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec, Start, Stored
-from sweeps.store.trials import CONFIRM, CURVE, DECIDE, REPEAT, SEARCH, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, CURVE, DECIDE, INTENSIFY, REPEAT, SEARCH, TrialRecord, searched
 from trainables.parts.protocol import TEST, VALIDATION
 from trainables.parts.results import SeedResult
 
@@ -83,7 +83,9 @@ class ApproachSummary(Stored):
         stopped: Why its search was stopped early, if it was.
         best_trial: Number of its best complete configuration; None if there is none.
         best_params: That configuration.
-        search: What ranks, on the search's seeds.
+        search: What ranks, on all its search seeds: the further ones that finalists meet are among them, if it has met
+            them.
+        intensified: The same on those further ones alone; None where it has met none.
         confirmed: What ranks, on fresh seeds: those of the first block, which names the best.
         is_confirmed: Whether all its fresh seeds are there; only then it is ranked.
         confirmed_failure: Why its confirmation failed, or its decision, if one did.
@@ -98,7 +100,7 @@ class ApproachSummary(Stored):
             meet the second block where there is one; None for the others.
         start: The configuration that its search starts from; None where the sampler begins by itself.
         published: What the study gives; None for an approach that it does not have, or if these are not its images.
-        at_published_setting: Ours at the setting that the search starts from, on the search's seeds.
+        at_published_setting: Ours at the setting that the search starts from, on all its search seeds.
         seeds_run: Seeds that were trained, in all its configurations.
         seconds: What they took, each on one CPU.
         seconds_per_seed: Median time of one seed, with its validation.
@@ -125,6 +127,7 @@ class ApproachSummary(Stored):
     seeds_run: int
     seconds: float
     seconds_per_seed: float | None
+    intensified: Estimate | None = None
     decided: Estimate | None = None
     decided_validation: Mapping[str, Estimate] = {}
     decided_test: Mapping[str, Estimate] = {}
@@ -324,7 +327,8 @@ def _summarise(
     states = [trial.state for trial in in_search]
     best = best_complete(own, name)
     confirmed = confirmed_results(own, name, best.number) if best else ()
-    search = score(best.results, SEARCH, spec) if best else None
+    intensified = further_results(own, name)
+    further = intensified.get(best.number, ()) if best else ()
     validation = estimates(confirmed, VALIDATION, CONFIRM, spec)
     found = validation.get(spec.ranked_by)
     failed = [t.reason for t in own if t.stage == CONFIRM and best and t.of_trial == best.number and t.state == "FAIL"]
@@ -345,17 +349,18 @@ def _summarise(
         stopped=stopped,
         best_trial=best.number if best else None,
         best_params=best.params if best else None,
-        search=search,
+        search=score(best.results + further, SEARCH, spec) if best else None,
+        intensified=score(further, INTENSIFY, spec),
         confirmed=found,
         is_confirmed=bool(found and found.n >= wanted and not failed),
         confirmed_failure=failed[0] if failed else None,
-        optimism=optimism(in_search),
+        optimism=optimism(in_search, Finalists.of(list(intensified.values()))),
         confirmed_validation=validation,
         test=estimates(confirmed, TEST, CONFIRM, spec),
         test_openings=len(opened),
         start=approach.start,
         published=published_number(approach.published) if approach.published and spec.is_of_the_study else None,
-        at_published_setting=_at_published_setting(in_search, approach, spec),
+        at_published_setting=_at_published_setting(own, approach, spec),
         seeds_run=len({(r.seed, trial.stage, trial.number) for trial in own for r in trial.results}),
         seconds=math.fsum(result.seconds for result in all_results),
         # More shots may take longer, so that the curve's seeds are not asked.
@@ -377,11 +382,11 @@ def published_number(published: Published, variant: str = "") -> PublishedNumber
     )
 
 
-def _at_published_setting(in_search: Sequence[TrialRecord], approach: Approach, spec: Spec) -> Estimate | None:
-    """Ours at the published setting, on the search's seeds; it is the first configuration of every search."""
-    for trial in in_search:
+def _at_published_setting(trials: Sequence[TrialRecord], approach: Approach, spec: Spec) -> Estimate | None:
+    """Ours at the published setting, on its search seeds; it is the first configuration of every search."""
+    for trial in searched(trials, approach.name):
         if approach.start is not None and trial.params == dict(approach.start) and trial.state == "COMPLETE":
-            return score(trial.results, SEARCH, spec)
+            return score(trial.results + further_results(trials, approach.name).get(trial.number, ()), SEARCH, spec)
     return None
 
 

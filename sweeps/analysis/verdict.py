@@ -216,8 +216,8 @@ def _held(best: ApproachSummary, quoted: Estimate) -> str:
     text = _flattered(best)
     if best.search:
         text += (
-            f". Its mean was {percent(best.search.mean)} % on the search's seeds and is {percent(quoted.mean)} "
-            "% on the fresh ones, which may be easier or harder"
+            f". Its mean was {percent(best.search.mean)} % on the search's {best.search.n} seeds and is "
+            f"{percent(quoted.mean)} % on the fresh ones, which may be easier or harder"
         )
     test = best.test_accuracy
     if test is None:

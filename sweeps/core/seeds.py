@@ -26,6 +26,12 @@ def search_seeds(search_seed: int, number: int) -> range:
     return range(first, first + number)
 
 
+def further_search_seeds(search_seed: int, number: int) -> range:
+    """The seeds of a search's block that follow its first `number`: as many again, or what the block has left."""
+    first = search_seeds(search_seed, 0).start
+    return range(first + number, first + min(2 * number, MOST_SEEDS))
+
+
 def is_of_a_search(seed: int) -> bool:
     """Whether the seed lies in some search's block."""
     return seed >= SEARCH_SEEDS_FROM

@@ -238,6 +238,14 @@ class SweepOptions(Options):
         is_remembered=True,
         smoke=2,
     )
+    finalists: int = _option(
+        3,
+        "configurations of each approach, the best ones by those seeds, that meet as many further ones, before the "
+        "best by all of them is confirmed; 1 is none",
+        read=whole_number(1),
+        metavar="N",
+        is_remembered=True,
+    )
     confirm_seeds: int = _option(
         50,
         "fresh seeds for each approach's best configuration",

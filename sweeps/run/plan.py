@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from sweeps.analysis.caveats import with_warnings
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.progress import duration
+from sweeps.core.seeds import further_search_seeds
 from sweeps.inputs.inputs import Inputs
 from sweeps.run import plan_of_images, robustness, shot_curve
 from sweeps.run.options import SweepOptions
 from sweeps.stages.racing import Racing
 from sweeps.stages.repeats import has_no_more
 from sweeps.store.spec import Spec
-from sweeps.store.trials import REPEAT, TrialRecord
+from sweeps.store.trials import INTENSIFY, REPEAT, TrialRecord, searched
 from sweeps.views.text_table import aligned
 
 # Ray and its workers, which are started for the search and again for the confirmation, take about this long.
@@ -46,17 +47,37 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Begun:
-    """What a search has in the journal: distinct configurations, repeats, and whether its space has no more."""
+    """What a search has in the journal.
+
+    Attributes:
+        distinct: Configurations.
+        repeats: Those that were suggested again.
+        is_all: Whether its space has no more.
+        intensified: Configurations that have met further search seeds.
+    """
 
     distinct: int = 0
     repeats: int = 0
     is_all: bool = False
+    intensified: int = 0
 
     @classmethod
     def of(cls, trials: Sequence[TrialRecord], approach: Approach) -> Begun:
-        """Of the trials of this approach's search."""
-        repeats = sum(trial.state == REPEAT for trial in trials)
-        return cls(distinct=len(trials) - repeats, repeats=repeats, is_all=has_no_more(trials, approach))
+        """Of this approach's trials among these."""
+        own = searched(trials, approach.name)
+        repeats = sum(trial.state == REPEAT for trial in own)
+        return cls(
+            distinct=len(own) - repeats,
+            repeats=repeats,
+            is_all=has_no_more(own, approach),
+            intensified=sum(t.approach == approach.name and t.stage == INTENSIFY for t in trials),
+        )
+
+    def finalists(self, number: int, num_samples: int) -> int:
+        """How many of so many finalists have further search seeds to come."""
+        most = min(number, num_samples)
+        had = 0 if self.is_short_of(num_samples) else self.intensified
+        return max(most - had, 0) if most > 1 else 0
 
     def is_short_of(self, num_samples: int) -> bool:
         """Whether more configurations are to come."""
@@ -81,7 +102,8 @@ def of_sweep(
     for approach in approaches:
         had = begun.get(approach.name, Begun())
         configurations = options.num_samples - had.distinct if had.is_short_of(options.num_samples) else 0
-        search = configurations * options.seeds
+        finalists = had.finalists(options.finalists, options.num_samples)
+        search = configurations * options.seeds + finalists * len(further_search_seeds(0, options.seeds))
         seconds = (search + of_winner) * approach.seconds_per_seed
         cpu_seconds += seconds
         rows.append(
@@ -101,6 +123,7 @@ def of_sweep(
         cpu_seconds=cpu_seconds,
         facts=(
             f"Racing    {_racing(racing, options.seeds)}",
+            *_finalists(options),
             *_decision(options, approaches),
             *([shot_curve.plan_line(options.shot_curve, protocol)] if more_shots else []),
             *([robustness.plan_line(options, spec, changed)] if options.robustness == "on" else []),
@@ -160,6 +183,17 @@ def text(
     whole = (work.cpu_seconds + features) / slots + STARTUP_SECONDS
     lines.append(f"In all about {duration(whole)} here{work.limits}{work.savings}.")
     return "\n".join(lines)
+
+
+def _finalists(options: SweepOptions) -> list[str]:
+    """How many configurations meet how many further search seeds."""
+    finalists, further = min(options.finalists, options.num_samples), len(further_search_seeds(0, options.seeds))
+    if finalists < 2 or not further:
+        return []
+    return [
+        f"Finalists the best {finalists} of each approach meet {further} more of the search's seeds; the best by all "
+        f"{options.seeds + further} is confirmed"
+    ]
 
 
 def _decision(options: SweepOptions, approaches: Sequence[Approach]) -> list[str]:

@@ -17,13 +17,13 @@ from sweeps.run.options import SweepOptions
 from sweeps.run.pipeline import run_command
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.decision import DecisionStage
+from sweeps.stages.intensification import IntensificationStage
 from sweeps.stages.racing import Racing
 from sweeps.stages.robustness import RobustnessStage
 from sweeps.stages.search import SearchStage
 from sweeps.stages.shot_curve import ShotCurveStage
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec
-from sweeps.store.trials import searched
 from sweeps.tracking import sweep_run
 from sweeps.views import console, report
 from sweeps.views.report_page import HTML
@@ -76,7 +76,8 @@ def _work(racing: Racing | None, prepared: Prepared[SweepOptions], journal: Jour
 
 
 def _tags(options: SweepOptions) -> dict[str, str]:
-    return {"num_samples": str(options.num_samples), "confirm_seeds": str(options.confirm_seeds)}
+    names = ("num_samples", "finalists", "confirm_seeds")
+    return {name: str(getattr(options, name)) for name in names}
 
 
 def _stages(
@@ -94,6 +95,15 @@ def _stages(
         racing=racing,
     )
     yield PlannedStage(stage=search, title="Search")
+    intensification = IntensificationStage(
+        journal,
+        prepared.approaches,
+        on_closed,
+        number=options.finalists,
+        seeds=options.seeds,
+        search_seed=options.search_seed,
+    )
+    yield PlannedStage(stage=intensification, title="Intensify")
     confirmation = ConfirmationStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds)
     yield PlannedStage(stage=confirmation, title="Confirm")
     # Approaches that only earlier starts had may be among those that cannot be told apart; they are run when asked for.
@@ -153,4 +163,4 @@ def _ways_on(prepared: Prepared[SweepOptions], journal: Journal) -> Iterator[str
 def begun_in(journal: Journal, approaches: Sequence[Approach]) -> dict[str, plan.Begun]:
     """Configurations in the journal, by approach, of those of these approaches that it has."""
     trials, names = journal.trials(), journal.approaches()
-    return {each.name: plan.Begun.of(searched(trials, each.name), each) for each in approaches if each.name in names}
+    return {each.name: plan.Begun.of(trials, each) for each in approaches if each.name in names}

@@ -1,4 +1,4 @@
-"""Fixed configurations on fixed seeds: what confirmation, shot curve and reproduction of the study have in common."""
+"""Fixed configurations on fixed seeds: what all stages but the search have in common."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ class FixedStage(Stage):
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return [Trial(study, frozen._trial_id) for frozen in running]
 
-    def interrupted_of(self, approach: Approach, winner: TrialRecord) -> list[Trial]:
-        """Those of this winner, with every parameter; those of earlier winners are ended."""
-        found = []
+    def interrupted_of(self, approach: Approach, *winners: TrialRecord) -> list[Trial]:
+        """Those of these winners, with every parameter; those of earlier winners are ended."""
+        found, numbers = [], {winner.number for winner in winners}
         for trial in self.interrupted(approach):
-            if trial.user_attrs.get(OF_TRIAL) == winner.number:
+            if trial.user_attrs.get(OF_TRIAL) in numbers:
                 # The driver may have died while it got its parameters.
                 approach.suggest(trial)
                 found.append(trial)

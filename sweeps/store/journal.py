@@ -1,10 +1,11 @@
 """The journal of a sweep: one append-only Optuna journal, `results/<name>/study.journal`. It is the truth.
 
-For each approach it holds a study (the search, or the settings of `reproduce.py`), a study `<approach> confirmed`,
-one `<approach> decided` where a second block of fresh seeds was needed, one `<approach> shot curve` where that was
-asked for, and one `<approach> on changed images` unless that was switched off. The attributes of one more study,
-`sweep`, say what the sweep is. A trial's user attributes hold every finished seed; a seed is there before anything else
-sees it. All else (tables, MLflow) is made from it and can be made again at any time.
+For each approach it holds a study (the search, or the settings of `reproduce.py`), a study `<approach> intensified` of
+its best few on further search seeds, one `<approach> confirmed`, one `<approach> decided` where a second block of fresh
+seeds was needed, one `<approach> shot curve` where that was asked for, and one `<approach> on changed images` unless
+that was switched off. The attributes of one more study, `sweep`, say what the sweep is. A trial's user attributes hold
+every finished seed; a seed is there before anything else sees it. All else (tables, MLflow) is made from it and can be
+made again at any time.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from optuna.trial import TrialState
 from sweeps.core.errors import BadInput, path_of
 from sweeps.store.journal_file import JournalFile, cut_torn_line
 from sweeps.store.spec import BALANCED_ACCURACY, RANKED_BY, Spec, Start, validated
-from sweeps.store.trials import CONFIRM, CURVE, DECIDE, SEARCH, SHIFT, STAGES, TrialRecord, trial_record
+from sweeps.store.trials import CONFIRM, CURVE, DECIDE, INTENSIFY, SEARCH, SHIFT, STAGES, TrialRecord, trial_record
 
 JOURNAL = "study.journal"
 # The study that says what the sweep is, and its attributes.
 _SWEEP, _ID, _SPEC, _STARTS = "sweep", "id", "spec", "starts"
 # What follows the approach in the names of studies besides the search's.
 _STUDY_OF = {
+    INTENSIFY: " intensified",
     CONFIRM: " confirmed",
     DECIDE: " decided",
     CURVE: " shot curve",

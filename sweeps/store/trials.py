@@ -14,8 +14,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from trainables.parts.protocol import VALIDATION
 from trainables.parts.results import SeedResult
 
-SEARCH, CONFIRM, DECIDE, CURVE, SHIFT = "search", "confirm", "decide", "curve", "shift"
-STAGES = (SEARCH, CONFIRM, DECIDE, CURVE, SHIFT)
+SEARCH, INTENSIFY, CONFIRM, DECIDE, CURVE, SHIFT = "search", "intensify", "confirm", "decide", "curve", "shift"
+STAGES = (SEARCH, INTENSIFY, CONFIRM, DECIDE, CURVE, SHIFT)
 # Stages whose seeds are fresh ones.
 FRESH = (CONFIRM, DECIDE, CURVE, SHIFT)
 # What a trial's attributes hold besides its seeds: why it ended; which search trial's configuration it is; how many

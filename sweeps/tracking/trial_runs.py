@@ -12,7 +12,7 @@ from sweeps.analysis.intervals import estimates
 from sweeps.core.commands import rerun_command
 from sweeps.core.formatting import percent, readable
 from sweeps.store.spec import Spec
-from sweeps.store.trials import CONFIRM, CURVE, DECIDE, SHIFT, TrialRecord
+from sweeps.store.trials import CONFIRM, CURVE, DECIDE, INTENSIFY, SHIFT, TrialRecord
 from trainables.parts.metrics import metric_names, metrics_of
 from trainables.parts.protocol import TEST, VALIDATION
 
@@ -31,6 +31,7 @@ def search_filter(sweep: str) -> str:
 
 # What follows the approach in the name of a run of a stage after the search, and the run's role.
 OF_STAGE = {
+    INTENSIFY: ("-intensified", "intensification"),
     CONFIRM: ("-confirmed", "confirmation"),
     DECIDE: ("-decided", "decision"),
     CURVE: ("-{shots}-shots", "shot curve"),

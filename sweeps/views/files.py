@@ -13,6 +13,7 @@ import pandas as pd
 from sweeps.analysis.intervals import score
 from sweeps.core.challenge import Approach
 from sweeps.core.files import write_whole
+from sweeps.stages.ranking import further_results
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec, Stored
 from sweeps.store.trials import SEARCH, TrialRecord
@@ -66,12 +67,21 @@ def seeds_frame(trials: Iterable[TrialRecord], classes: Sequence[str]) -> pd.Dat
 
 
 def trials_frame(trials: Iterable[TrialRecord], spec: Spec) -> pd.DataFrame:
-    """One row for each configuration of the search: state, score over its finished seeds, time, parameters."""
-    rows = []
+    """One row for each configuration of the search: state, score over its finished seeds, time, parameters.
+
+    Of a finalist `further_seeds` are those that it has met after the search, `..._further_mean` is the score over them,
+    and `..._pooled_mean` that over these and the search's.
+    """
+    trials, rows = list(trials), []
+    intensified = {name: further_results(trials, name) for name in {trial.approach for trial in trials}}
     for trial in trials:
         if trial.stage != SEARCH:
             continue
         found = score(trial.results, SEARCH, spec)
+        more = intensified[trial.approach].get(trial.number)
+        further, pooled = (
+            (score(more, SEARCH, spec), score(trial.results + more, SEARCH, spec)) if more else (None, None)
+        )
         rows.append(
             {
                 "approach": trial.approach,
@@ -82,6 +92,9 @@ def trials_frame(trials: Iterable[TrialRecord], spec: Spec) -> pd.DataFrame:
                 f"{spec.ranked_by}_sd": found.sd if found else None,
                 f"{spec.ranked_by}_low": found.low if found else None,
                 f"{spec.ranked_by}_high": found.high if found else None,
+                "further_seeds": further.n if further else 0,
+                f"{spec.ranked_by}_further_mean": further.mean if further else None,
+                f"{spec.ranked_by}_pooled_mean": pooled.mean if pooled else None,
                 "seconds": trial.seconds,
                 "reason": trial.reason,
                 **{f"param.{name}": value for name, value in trial.params.items()},

@@ -169,11 +169,13 @@ def costs(costs: Mapping[str, Cost], warnings: Sequence[str]) -> Figure:
     stages: tuple[tuple[str, str, str, Callable[[Cost], float]], ...] = (
         ("search: complete", BLUE, "", lambda cost: cost.complete_seconds),
         ("search: raced out, failed", ORANGE, "////", lambda cost: cost.other_seconds),
+        ("intensification", VERMILLION, "----", lambda cost: cost.intensify_seconds),
         ("confirmation", GREEN, "....", lambda cost: cost.confirm_seconds),
         ("shot curve", PURPLE, r"\\\\", lambda cost: cost.curve_seconds),
         ("changed", SKY, "xxxx", lambda cost: cost.changed_seconds),
     )
-    stages = (*stages[:3], *(stage for stage in stages[3:] if any(stage[3](cost) for cost in costs.values())))
+    every = ("search: complete", "search: raced out, failed", "confirmation")
+    stages = tuple(stage for stage in stages if stage[0] in every or any(stage[3](cost) for cost in costs.values()))
     begin_N = np.zeros(len(names))
     handles = []
     for _, color, hatch, seconds in stages:

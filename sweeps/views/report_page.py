@@ -262,6 +262,8 @@ def _seeds(summary: Summary) -> list[Named]:
     spec = summary.spec
     block = search_seeds(spec.search_seed or 0, spec.seeds or 1)
     searched = f"{block[0]} to {block[-1]}, the same for every configuration; another --search-seed has others"
+    again = max((row.intensified.n for row in summary.approaches if row.intensified), default=0)
+    finalists = f"{block[-1] + 1} to {block[-1] + again}, for the best few configurations of each approach"
     fresh = max((row.confirmed.n for row in summary.approaches if row.confirmed), default=0)
     confirmed = (
         f"{CONFIRM_SEEDS_FROM} to {CONFIRM_SEEDS_FROM + fresh - 1}, for the best configuration of each approach, on "
@@ -275,6 +277,7 @@ def _seeds(summary: Summary) -> list[Named]:
     )
     return [
         *([Named(name="Seeds of the search", text=searched)] if spec.seeds else []),
+        *([Named(name="Further ones", text=finalists)] if again else []),
         Named(name="Fresh seeds", text=confirmed if fresh else "none yet"),
         *([Named(name="Second block of fresh seeds", text=decided)] if more else []),
         *([Named(name="Seed of the sampler", text=str(spec.search_seed))] if spec.search_seed is not None else []),

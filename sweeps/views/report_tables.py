@@ -134,14 +134,14 @@ def cost(summary: Summary, trials: Sequence[TrialRecord]) -> Table:
     names = [row.approach for row in summary.approaches]
     costs = {name: curves.cost(trials, name, summary.spec.seeds or 0) for name in names}
     whole = _sum(list(costs.values()))
-    further = {"shot curve": whole.curve_seconds, "changed images": whole.changed_seconds}
-    run = [stage for stage, seconds in further.items() if seconds]
+    # Every sweep has the others.
+    may_lack = ("intensification", "shot curve", "changed images")
+    run = [stage for stage, seconds in _by_stage(whole).items() if seconds or stage not in may_lack]
     rows = [_cost_row(name, cost, run) for name, cost in costs.items()]
     if len(costs) > 1:
         rows.append(_cost_row("all", whole, run))
-    stages = ["search: complete", "search: others", "confirmation", *run]
     return Table(
-        head=["approach", *stages, "together", "seeds spared by racing"],
+        head=["approach", *run, "together", "seeds spared by racing"],
         rows=rows,
         caption="Time of one worker, which has one CPU, by approach and stage, and what racing spared",
     )
@@ -151,6 +151,7 @@ def _sum(costs: Sequence[curves.Cost]) -> curves.Cost:
     return curves.Cost(
         complete_seconds=sum(cost.complete_seconds for cost in costs),
         other_seconds=sum(cost.other_seconds for cost in costs),
+        intensify_seconds=sum(cost.intensify_seconds for cost in costs),
         confirm_seconds=sum(cost.confirm_seconds for cost in costs),
         curve_seconds=sum(cost.curve_seconds for cost in costs),
         changed_seconds=sum(cost.changed_seconds for cost in costs),
@@ -161,10 +162,19 @@ def _sum(costs: Sequence[curves.Cost]) -> curves.Cost:
 
 def _cost_row(name: str, cost: curves.Cost, run: Sequence[str]) -> list[str]:
     spared = f"{cost.spared} of {cost.planned} ({100 * cost.spared / cost.planned:.0f} %)" if cost.planned else "none"
-    further = {"shot curve": cost.curve_seconds, "changed images": cost.changed_seconds}
-    of_run = [further[stage] for stage in run]
-    seconds = (cost.complete_seconds, cost.other_seconds, cost.confirm_seconds, *of_run, cost.seconds)
-    return [name, *map(_seconds, seconds), spared]
+    by_stage = _by_stage(cost)
+    return [name, *(_seconds(by_stage[stage]) for stage in run), _seconds(cost.seconds), spared]
+
+
+def _by_stage(cost: curves.Cost) -> dict[str, float]:
+    return {
+        "search: complete": cost.complete_seconds,
+        "search: others": cost.other_seconds,
+        "intensification": cost.intensify_seconds,
+        "confirmation": cost.confirm_seconds,
+        "shot curve": cost.curve_seconds,
+        "changed images": cost.changed_seconds,
+    }
 
 
 def study(summary: Summary) -> Table:

@@ -14,7 +14,7 @@ from sweeps.core.formatting import interval_percent, mean_sd, mean_sd_percent, p
 LEGEND = (
     "confirmed: the best configuration on fresh seeds, with the 95 % interval of its mean, for other draws of labelled "
     "images and other images to validate on, and its interquartile mean",
-    "in search: the same configuration on the search's seeds, which chose it; optimism: by how many points choosing "
+    "in search: the same configuration on all its search seeds, which chose it; optimism: by how many points choosing "
     "flattered it there, whatever the difficulty of those seeds; empty where it cannot be estimated",
     "test bal. acc.: balanced accuracy of the same models on the test split, which has other images",
     "published: the study's number; our run of it: ours at the setting the search starts from, on the search's seeds",
