@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 from optuna.samplers import BaseSampler
@@ -15,6 +15,7 @@ from sweeps.core.formatting import percent
 from sweeps.core.progress import say
 from sweeps.core.seeds import search_seeds
 from sweeps.stages import repeats, taking_up
+from sweeps.stages.allocation import ADAPTIVE, Allocation, Rounds
 from sweeps.stages.history import OnHistory, RecentHistory
 from sweeps.stages.outcomes import NOTHING_NEW, RACED_OUT, Back, Outcome, is_given_up, outcome_of
 from sweeps.stages.racing import Racing
@@ -37,7 +38,7 @@ class SearchStage(Stage):
     configurations, or nothing but repeats. Between two blocks of seeds a configuration is stopped if Wilcoxon's
     signed-rank test finds it worse than the approach's best complete one on their common seeds, or if a complete one
     has the same results. An approach whose configurations fail one after the other is stopped, and the others go on;
-    the next start tries it again.
+    the next start tries it again. With an allocation, approaches that fall behind get no more (`allocation.py`).
     """
 
     name = SEARCH
@@ -55,6 +56,7 @@ class SearchStage(Stage):
         time_budget: float | None = None,
         racing: Racing | None = Racing(),  # noqa: B008 - frozen
         sampler: Callable[[int, str, int], BaseSampler] = tpe,
+        allocation: Allocation | None = None,
     ) -> None:
         """Take up the search where the journal has it.
 
@@ -68,6 +70,7 @@ class SearchStage(Stage):
             time_budget: Seconds after which no configuration is started any more; None is without end.
             racing: When losing configurations are stopped; None is never.
             sampler: What suggests configurations, given search seed, approach and number of the configuration.
+            allocation: When approaches that are behind get no more; None is never. The plain baseline gets all.
         """
         super().__init__(journal, approaches, on_closed)
         self.approaches = {approach.name: approach for approach in approaches}
@@ -94,8 +97,17 @@ class SearchStage(Stage):
         self.histories = {name: RecentHistory(study) for name, study in self.studies.items()}
         self.tried: dict[str, repeats.Tried] = {}
         self.completed: dict[str, repeats.Completed] = {}
+        kept = [approach.name for approach in approaches if approach.is_baseline]
+        self.rounds = Rounds(allocation, num_samples, self.approaches, kept) if allocation else None
+        # Approaches that get no more, and after how many configurations they fell behind.
+        self.behind: dict[str, int] = {}
         for approach in approaches:
             self._begin(approach)
+        self._compare(self.approaches)
+        for name in self.approaches.keys() - self.behind.keys():
+            # Another allocation, or other approaches to compare with.
+            if journal.behind(name) is not None:
+                journal.set_behind(name, None)
 
     def _begin(self, approach: Approach) -> None:
         """Begin the search of one approach, or go on with it; the drivers of earlier starts may have died anywhere."""
@@ -145,19 +157,27 @@ class SearchStage(Stage):
             self.end(name, trial, outcome)
 
     def has_new(self) -> bool:
-        """Whether an approach has had fewer than `num_samples`, within the time budget."""
-        in_time = self.deadline is None or time.monotonic() < self.deadline
-        return in_time and bool(self._short())
+        """Whether an approach may get a configuration now, within the time budget."""
+        return self._is_in_time() and self._next_name() is not None
+
+    def _is_in_time(self) -> bool:
+        return self.deadline is None or time.monotonic() < self.deadline
 
     def _short(self) -> list[str]:
         """The approaches that are to get more configurations."""
-        ended = self.stopped | self.exhausted
+        ended = self.stopped | self.exhausted | self.behind.keys()
         return [name for name, count in self.started.items() if count < self.num_samples and name not in ended]
 
+    def _next_name(self) -> str | None:
+        """The approach that gets the next configuration: the one that has had the fewest, where none has to wait."""
+        short = self._short()
+        if self.rounds is not None:
+            return self.rounds.next_of(short, self.started, self.best)
+        return min(short, key=lambda name: self.started[name], default=None)
+
     def new_task(self) -> Task | None:
-        """A new configuration of the approach that has had the fewest; None also if there were repeats alone."""
-        while self.has_new():
-            name = min(self._short(), key=lambda name: self.started[name])
+        """A new configuration of the approach whose turn it is; None also if there were repeats alone."""
+        while self._is_in_time() and (name := self._next_name()) is not None:
             trial = self._ask(name)
             if not self._ends_as_repeat(name, trial):
                 self.repeats_in_a_row[name] = 0
@@ -195,6 +215,23 @@ class SearchStage(Stage):
             f"{name}: its space seems to have no more than {self.started[name]} configurations, since the last "
             f"{repeats.MOST_REPEATS_IN_A_ROW} suggestions had all been tried."
         )
+        self._compare([name])
+
+    def _compare(self, names: Iterable[str]) -> None:
+        """Compare approaches after something of these has ended; those that are behind get no more."""
+        if self.rounds is None:
+            return
+        over = self.stopped | self.exhausted
+        for name in names:
+            if self.rounds.waits_for(name, self.started[name], is_over=name in over):
+                self.rounds.note(name, self.studies[name].get_trials(deepcopy=False), is_over=name in over)
+        for name, after in self.rounds.behind.items():
+            if name not in self.behind and name not in over and self.started[name] < self.num_samples:
+                self.tallies[name].seeds_left -= self._unstarted_seeds(name)
+                self.behind[name] = after
+                if self.journal.behind(name) != after:
+                    self.journal.set_behind(name, after)
+                    say(f"{name} is behind after {after} configurations and gets no more (--allocation {ADAPTIVE}).")
 
     def _sampler(self, name: str, number: int, repeats_in_a_row: int) -> BaseSampler:
         sampler = at_random if repeats_in_a_row >= repeats.REPEATS_UNTIL_RANDOM else self.sampler
@@ -205,7 +242,7 @@ class SearchStage(Stage):
 
     def _unstarted_seeds(self, name: str) -> int:
         """The seeds of the configurations that an approach has not begun."""
-        if name in self.exhausted:
+        if name in self.exhausted | self.behind.keys():
             return 0
         return max(self.num_samples - self.started[name], 0) * sum(map(len, self.blocks))
 
@@ -248,12 +285,10 @@ class SearchStage(Stage):
             self._keep_the_best(approach, mean_score(trial, self.ranked_by))
         if is_given_up(outcome.reason):
             self.tried[approach].forget(trial.number, trial.params)
-        if not outcome.is_failure:
-            self.failures_in_a_row[approach] = 0
-            return
-        self.failures_in_a_row[approach] += 1
+        self.failures_in_a_row[approach] = self.failures_in_a_row[approach] + 1 if outcome.is_failure else 0
         if self.failures_in_a_row[approach] >= MOST_FAILURES_IN_A_ROW and approach not in self.stopped:
             self._stop(approach, outcome.reason or "")
+        self._compare([approach])
 
     def _stop(self, approach: str, reason: str) -> None:
         self.stopped.add(approach)

@@ -39,6 +39,8 @@ _STUDY_OF = {
 }
 # What a study keeps about an approach that was stopped since its configurations failed: why.
 _STOPPED = "stopped"
+# After how many configurations an approach fell behind, so that it got no more.
+_BEHIND = "behind_after"
 
 
 class Journal:
@@ -175,6 +177,15 @@ class Journal:
     def set_stopped(self, approach: str, why: str | None) -> None:
         """Write why no more configurations of this approach are started; None is that they are again."""
         self.study(approach).set_user_attr(_STOPPED, why)
+
+    def behind(self, approach: str) -> int | None:
+        """After how many configurations this approach fell behind, so that no more were started; None if it did not."""
+        found: int | None = self.study(approach).user_attrs.get(_BEHIND) if approach in self.approaches() else None
+        return found
+
+    def set_behind(self, approach: str, after: int | None) -> None:
+        """Write after how many configurations this approach fell behind; None is that it gets more again."""
+        self.study(approach).set_user_attr(_BEHIND, after)
 
     def _load(self, name: str) -> Study:
         # Optuna writes a line even for a study that exists, so it is made only if it does not: a reader writes nothing.
