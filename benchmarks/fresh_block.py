@@ -27,7 +27,8 @@ from searching import quiet
 from sweeps.core.challenge import Approach
 from sweeps.inputs.inputs import Inputs
 from sweeps.inputs.weights import RANDOM
-from sweeps.rerun import challenge_of, image_sets_of, inputs_of
+from sweeps.rerun import CHALLENGES
+from sweeps.run.one_seed import challenge_of, image_sets_of, inputs_of
 from sweeps.stages.ranking import best_complete
 from sweeps.store.journal import Journal
 from sweeps.store.openings import Openings
@@ -58,7 +59,7 @@ def main() -> None:
     quiet()
     asked = _asked()
     journal = Journal(asked.folder, write=False)
-    challenge = challenge_of(journal)
+    challenge = challenge_of(journal, CHALLENGES)
     trials = journal.trials()
     rows: list[Row] = []
     names = [approach.name for approach in challenge.named(asked.approaches or journal.approaches())]
@@ -68,7 +69,7 @@ def main() -> None:
             continue
         if asked.first_configuration and approach.name in names:
             (best,) = (trial for trial in searched(trials, approach.name) if trial.number == 0)
-        rows.append(measured(approach, best, inputs_of(journal, approach, asked), asked, approach.name))
+        rows.append(measured(approach, best, inputs_of(journal, challenge, approach, asked), asked, approach.name))
         if asked.random and approach.features:
             inputs = _with_random_weights(journal, approach, asked)
             rows.append(measured(approach, best, inputs, asked, f"{approach.name}, random"))

@@ -30,15 +30,18 @@ from search_spaces import (
 )
 from search_spaces.published.challenge1 import PUBLISHED
 from sweeps.core.challenge import Approach, Challenge, with_published
-from sweeps.run import sweep
-from trainables.cnn_attention import CNNAttention
-from trainables.cnn_ensemble import CNNEnsemble
-from trainables.cnn_hog import CNNHog
-from trainables.cnn_resnet18_ensemble import CNNResNet18Ensemble
-from trainables.pixel_baseline import PixelBaseline
-from trainables.resnet18 import ResNet18, ResNet18Attention
-from trainables.siamese import SiameseBCE, SiameseContrastive
-from trainables.small_cnn import CNN, CNNCirillo, CNNSatoto, StarterCNN
+from sweeps.run import start
+from trainables.parts.lazy import lazily
+
+with lazily():
+    from trainables.cnn_attention import CNNAttention
+    from trainables.cnn_ensemble import CNNEnsemble
+    from trainables.cnn_hog import CNNHog
+    from trainables.cnn_resnet18_ensemble import CNNResNet18Ensemble
+    from trainables.pixel_baseline import PixelBaseline
+    from trainables.resnet18 import ResNet18, ResNet18Attention
+    from trainables.siamese import SiameseBCE, SiameseContrastive
+    from trainables.small_cnn import CNN, CNNCirillo, CNNSatoto, StarterCNN
 
 CHALLENGE = Challenge(
     name="challenge1",
@@ -77,7 +80,7 @@ CHALLENGE = Challenge(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return sweep.main(CHALLENGE, arguments)
+    return start.sweep(CHALLENGE, arguments)
 
 
 if __name__ == "__main__":

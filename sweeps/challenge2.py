@@ -49,30 +49,40 @@ from search_spaces import (
 )
 from search_spaces.published import challenge1, challenge2
 from sweeps.core.challenge import Approach, Challenge, with_published
-from sweeps.run import sweep
-from trainables.cnn_transfer import CNNTransfer
-from trainables.finetune import Finetune
-from trainables.frozen_head import (
-    VGG11MLP,
-    VGG11VGG16,
-    AlexNetFocal,
-    AlexNetLinear,
-    Lite0Focal,
-    Lite0MLP,
-    RandomVGG11,
-    ResNet50Focal,
-    VGG11AlexNet,
-    VGG11BNLinear,
-    VGG11Linear,
-    VGG16Linear,
-)
-from trainables.map_heads import VGG11CNN, VGG11LSTM, VGG11RNN
-from trainables.pixel_baseline import PixelBaseline
-from trainables.pixel_sequences import PixelLSTM, PixelRNN, VGG11LSTMHidden, VGG11RNNHidden
-from trainables.tapped_head import EfficientNetLite0
-from trainables.timm_heads import ConvNeXtTiny, DenseNet121, DINOv2Small, ResNet18Frozen, TimmBackbone, tapped_head_on
-from trainables.triplet import AlexNetTriplet, Lite0Triplet
-from trainables.triplet_finetune import TripletFinetune
+from sweeps.run import start
+from trainables.parts.lazy import lazily
+
+with lazily():
+    from trainables.cnn_transfer import CNNTransfer
+    from trainables.finetune import Finetune
+    from trainables.frozen_head import (
+        VGG11MLP,
+        VGG11VGG16,
+        AlexNetFocal,
+        AlexNetLinear,
+        Lite0Focal,
+        Lite0MLP,
+        RandomVGG11,
+        ResNet50Focal,
+        VGG11AlexNet,
+        VGG11BNLinear,
+        VGG11Linear,
+        VGG16Linear,
+    )
+    from trainables.map_heads import VGG11CNN, VGG11LSTM, VGG11RNN
+    from trainables.pixel_baseline import PixelBaseline
+    from trainables.pixel_sequences import PixelLSTM, PixelRNN, VGG11LSTMHidden, VGG11RNNHidden
+    from trainables.tapped_head import EfficientNetLite0
+    from trainables.timm_heads import (
+        ConvNeXtTiny,
+        DenseNet121,
+        DINOv2Small,
+        ResNet18Frozen,
+        TimmBackbone,
+        tapped_head_on,
+    )
+    from trainables.triplet import AlexNetTriplet, Lite0Triplet
+    from trainables.triplet_finetune import TripletFinetune
 
 # What runs only when it is asked for by name, or with `--approaches all`.
 on_demand = partial(Approach, is_default=False)
@@ -139,7 +149,7 @@ CHALLENGE = Challenge(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return sweep.main(CHALLENGE, arguments)
+    return start.sweep(CHALLENGE, arguments)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
 from sweeps.challenge2 import CHALLENGE as CHALLENGE2
-from sweeps.run.sweep import main
+from sweeps.run.start import sweep as main
 
 BAD = {
     "unknown approach": "--approaches resnet99",

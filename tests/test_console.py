@@ -11,7 +11,8 @@ from made_up import approaches, changed, found, source, trial
 from sweeps.analysis.comparisons import Comparison
 from sweeps.core.challenge import Challenge
 from sweeps.core.commands import rerun_command
-from sweeps.views.console import against_baseline, listing, sweep_note, sweep_text
+from sweeps.views.console import against_baseline, sweep_note, sweep_text
+from sweeps.views.listing import listing
 
 
 def pair(better, worse, mean, p_holm):

@@ -28,7 +28,8 @@ from sweeps.run import pipeline
 from sweeps.run.command_line import as_remembered, parser
 from sweeps.run.options import RESULTS_VARIABLE, ReproduceOptions, SweepOptions
 from sweeps.run.prepare import prepare
-from sweeps.run.sweep import main, sweep_command
+from sweeps.run.start import sweep as main
+from sweeps.run.sweep import sweep_command
 from sweeps.store.journal import JOURNAL, Journal
 from sweeps.tracking import location
 

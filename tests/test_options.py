@@ -17,7 +17,7 @@ from sweeps.run.command_line import complete as complete_any
 from sweeps.run.command_line import parse, parser, resume_command
 from sweeps.run.options import ReproduceOptions, SweepOptions, declarations, flag
 from sweeps.store.spec import OptionValue
-from sweeps.views.console import listing
+from sweeps.views.listing import listing
 
 NAMES = tuple(approach.name for approach in CHALLENGE.approaches)
 complete = functools.partial(complete_any, kind=SweepOptions)

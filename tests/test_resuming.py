@@ -15,7 +15,8 @@ from sweeps import challenge1, challenge2
 from sweeps.run import resuming
 from sweeps.run.pipeline import Pipeline
 from sweeps.run.prepare import prepare
-from sweeps.run.sweep import main, sweep_command
+from sweeps.run.start import sweep as main
+from sweeps.run.sweep import sweep_command
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.store.journal import Journal
 from trainables.parts import protocol

@@ -19,7 +19,7 @@ from scipy import stats
 from commands import run, run_here, start, title, wait_for, wait_for_seeds
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
 from sweeps.core.provenance import processor
-from sweeps.run.sweep import main
+from sweeps.run.start import sweep as main
 from sweeps.store.journal import Journal
 from sweeps.tracking.tracker import Tracker
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, cast
-
-from optuna import Trial
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from search_spaces.published.settings import Published, Setting
 from sweeps.core.errors import BadInput
-from trainables.parts.backbones import FeatureSpec
-from trainables.parts.learner import Learner
-from trainables.parts.taps import size_px_of
+from trainables.parts.lazy import docstring_of
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+    from trainables.parts.backbones import FeatureSpec
+    from trainables.parts.learner import Learner
 
 # What spaces call the place where a backbone is tapped, by names as in `trainables/parts/taps.py`.
 TAP = "tap"
@@ -41,6 +43,8 @@ class SmallImages:
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """One of the choices, which of taps are those on images that are small enough."""
+        from trainables.parts.taps import size_px_of
+
         offered = [choice for choice in choices if name != TAP or size_px_of(choice) <= self._most_px]
         return self._trial.suggest_categorical(name, offered)
 
@@ -76,11 +80,11 @@ class Approach:
     @property
     def about(self) -> str:
         """What it is, in one sentence: the first line of the learner's docstring."""
-        return (self.learner.__doc__ or "").strip().splitlines()[0]
+        return docstring_of(self.learner).strip().splitlines()[0]
 
     def suggest(self, trial: Trial) -> None:
         """Suggest one configuration."""
-        self.space.suggest(trial if self.most_px is None else cast(Trial, SmallImages(trial, self.most_px)))
+        self.space.suggest(trial if self.most_px is None else cast("Trial", SmallImages(trial, self.most_px)))
 
     @property
     def start(self) -> Mapping[str, Any] | None:
@@ -97,7 +101,11 @@ class Approach:
         )
 
     def _is_too_large(self, params: Mapping[str, Any]) -> bool:
-        return self.most_px is not None and TAP in params and size_px_of(params[TAP]) > self.most_px
+        if self.most_px is None or TAP not in params:
+            return False
+        from trainables.parts.taps import size_px_of
+
+        return size_px_of(params[TAP]) > self.most_px
 
     @property
     def published_settings(self) -> Mapping[str, Setting]:

@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Files: where what all sweeps share lies, and writing one whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# The folder of the backbones' features, beside those of sweeps.
+FEATURES = "features"
 
 
 @contextmanager

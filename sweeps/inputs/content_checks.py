@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 
-import medmnist
 import numpy as np
 
 from sweeps.core.errors import BadInput
+from sweeps.inputs.medmnist_sets import INFO
 from sweeps.store.spec import Content
 from trainables.parts.datasets import Dataset, OtherDataset, resized
 
@@ -89,7 +89,7 @@ def check_apart(dataset: Dataset, other: OtherDataset) -> None:
 def _medmnist_set(source: str) -> str | None:
     """The MedMNIST set that a file is called after, of whatever size."""
     name = Path(source).stem.split("_")[0]
-    return name if name in medmnist.INFO else None
+    return name if name in INFO else None
 
 
 def _nearly_among(images: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -29,8 +29,6 @@ from trainables.parts import backbones
 from trainables.parts.backbones import FEATURES_VERSION, FeatureSpec, extractor
 from trainables.parts.run_seed import prepare_worker
 
-# The folder beside those of sweeps that they are in.
-FEATURES = "features"
 # Images that go through a backbone together: more are no faster, and the first maps of VGG16 take 13 MB each.
 CHUNK = 20
 # Of a CRC-32, behind the array in its file.

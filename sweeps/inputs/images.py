@@ -9,12 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-import medmnist
-
 from sweeps.core.errors import BadInput, path_of
 from sweeps.inputs.downloads import AUTO, downloading
 from sweeps.inputs.groups import grouping_of_files
 from sweeps.inputs.image_folders import read_folder
+from sweeps.inputs.medmnist_sets import INFO, MEDMNIST
 from sweeps.inputs.npz_files import read_npz
 from trainables.parts.datasets import (
     OTHER_PHANTOMS,
@@ -32,10 +31,6 @@ from trainables.parts.datasets import (
 from trainables.parts.protocol import STUDY_SHOTS
 
 PNEUMONIAMNIST = "pneumoniamnist"
-# The sets that can be asked for by name: flat images with one label each.
-MEDMNIST = tuple(
-    name for name, info in medmnist.INFO.items() if not name.endswith("3d") and "multi-label" not in info["task"]
-)
 Found = TypeVar("Found", Dataset, OtherDataset)
 
 
@@ -159,14 +154,14 @@ def _check_kind(option: str) -> None:
     Raises:
         BadInput: It is one of MedMNIST's other sets.
     """
-    if option not in medmnist.INFO or option in MEDMNIST:
+    if option not in INFO or option in MEDMNIST:
         return
     if option.endswith("3d"):
         raise BadInput(
             f"Expected a set of flat images; {_title(option)} has volumes of 28 x 28 x 28. Save one slice of each as "
             "an .npz file of MedMNIST's form, and give its path."
         )
-    labels = len(medmnist.INFO[option]["label"])
+    labels = len(INFO[option]["label"])
     raise BadInput(
         f"Expected a set with one label an image; {_title(option)} has {labels} yes-or-no labels an image "
         "(multi-label). Save an .npz file with one of their columns as labels, and give its path."
@@ -219,7 +214,7 @@ def _with(flag: str, value: str) -> str:
 
 def _title(name: str) -> str:
     """How a data set is written, which is also its class in medmnist: PneumoniaMNIST."""
-    return medmnist.INFO[name]["python_class"]
+    return str(INFO[name]["python_class"])
 
 
 def _file_of(name: str, size_px: int) -> str:
@@ -235,7 +230,8 @@ def _download_dataset(name: str, folder: Path, size_px: int) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     # medmnist downloads with torchvision, whose import it would not survive beside a CPU-only torch.
-    import trainables.parts.torchvision_import  # noqa: F401
+    import trainables.parts.torchvision_import  # noqa: F401, I001
+    import medmnist
 
     more = {} if size_px == SMALL_PX else {"size": size_px}
     with tempfile.TemporaryDirectory(dir=folder) as unfinished, downloading(_title(name)):

@@ -11,6 +11,7 @@ import torch
 
 from sweeps.core.challenge import Approach
 from sweeps.core.errors import path_of
+from sweeps.core.files import FEATURES
 from sweeps.inputs import changed_images, content_checks, features
 from sweeps.inputs.groups import is_table
 from sweeps.inputs.images import check_also, find_dataset, find_other
@@ -90,7 +91,7 @@ class Inputs:
             weights=of_backbone,
             other_datasets=others,
             group_by=str(path_of(group_by).resolve()) if group_by is not None and is_table(group_by) else group_by,
-            features_folder=results / features.FEATURES,
+            features_folder=results / FEATURES,
             precision=fastest_precision() if precision == "auto" else precision,
             smoke=smoke,
             notices=tuple(notice for notice in notices if notice),

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import medmnist
 import numpy as np
 
 from sweeps.core.errors import BadInput
 from sweeps.inputs.groups import groups_of_rows, numbered
 from sweeps.inputs.held_out import content_hash, held_out
+from sweeps.inputs.medmnist_sets import INFO
 from sweeps.inputs.memory import check_fits
 from sweeps.inputs.npz_labels import FoundLabels, read_labels
 from trainables.parts.datasets import LabelledSplit, ReadImages, fingerprint, resized
@@ -132,13 +132,13 @@ def _check_size(path: Path, archive: zipfile.ZipFile, keys: Sequence[str]) -> No
 
 def _class_names(labels: FoundLabels, name: str) -> tuple[str, ...]:
     """Those that labels bring; else those of the MedMNIST set of that name, of whatever size, if they are so many."""
-    names = tuple(medmnist.INFO.get(name.split("_")[0], {"label": {}})["label"].values())
+    names = tuple(INFO.get(name.split("_")[0], {"label": {}})["label"].values())
     return labels.classes if labels.are_named_by_file or len(names) != len(labels.classes) else names
 
 
 def _of_grades(path: Path) -> Iterator[str]:
     """What is to be said of a MedMNIST set whose classes have an order."""
-    if "ordinal" in medmnist.INFO.get(path.stem.split("_")[0], {"task": ""})["task"]:
+    if "ordinal" in INFO.get(path.stem.split("_")[0], {"task": ""})["task"]:
         yield (
             f"The classes of {path} are grades: a next one is as wrong here as any other, since classes have no order."
         )

@@ -6,7 +6,7 @@ import argparse
 import re
 from collections.abc import Callable
 
-from sweeps.inputs.features import FEATURES
+from sweeps.core.files import FEATURES
 
 
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sweeps.core.challenge import Challenge
 from sweeps.core.seeds import MOST_SEARCH_SEED, MOST_SEEDS
 from sweeps.inputs.image_folders import SIZES_PX
-from sweeps.inputs.images import MEDMNIST
+from sweeps.inputs.medmnist_sets import MEDMNIST
 from sweeps.run.option_types import (
     named_source,
     non_empty,
@@ -22,8 +22,8 @@ from sweeps.run.option_types import (
     whole_number,
 )
 from sweeps.store.spec import BALANCED_ACCURACY, RANKED_BY, OptionValue
-from trainables.parts.backbones import PRECISIONS
 from trainables.parts.datasets import OTHER_PHANTOMS
+from trainables.parts.image_sets import PRECISIONS
 from trainables.parts.protocol import MOST_POOL, STUDY_SHOTS, STUDY_VALIDATION
 
 # The variable of the environment that says where results go; jobs of a cluster have it from the machine they run on.

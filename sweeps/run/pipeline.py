@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Generic
 
@@ -12,7 +12,7 @@ from sweeps.analysis import caveats
 from sweeps.core import provenance
 from sweeps.core.challenge import Challenge
 from sweeps.core.errors import BadInput, in_one_line
-from sweeps.core.signals import ENDED_BY, Signals, exit_code
+from sweeps.core.signals import ENDED_BY, Signals
 from sweeps.engine import cluster
 from sweeps.run import command_line, plan
 from sweeps.run.command import Command, Prepared
@@ -28,19 +28,6 @@ from sweeps.tracking import location, sweep_run
 from sweeps.tracking.tracker import Tracker
 from sweeps.views import console
 from trainables.parts.image_sets import POOL
-
-
-def run_command(command: Command[AnyOptions], challenge: Challenge, arguments: Sequence[str] | None) -> int:
-    """Run a command with these arguments, by default those of the process; returns its exit code."""
-
-    def run() -> int:
-        given = command_line.parse(challenge, arguments, command.options)
-        if given.get("list"):
-            print(console.listing(challenge))
-            return 0
-        return run_given(command, challenge, given)
-
-    return exit_code(challenge.name, run)
 
 
 def run_given(command: Command[AnyOptions], challenge: Challenge, given: Mapping[str, OptionValue]) -> int:

@@ -14,7 +14,6 @@ from sweeps.run import plan, shot_curve
 from sweeps.run.command import Command, Conclusion, OnClosed, PlannedStage, Prepared
 from sweeps.run.end import write_tables
 from sweeps.run.options import SweepOptions
-from sweeps.run.pipeline import run_command
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.decision import DecisionStage
 from sweeps.stages.intensification import IntensificationStage
@@ -28,11 +27,6 @@ from sweeps.tracking import sweep_run
 from sweeps.views import console, report
 from sweeps.views.report_page import HTML
 from trainables.parts.backbones import backbone_of
-
-
-def main(challenge: Challenge, arguments: Sequence[str] | None = None) -> int:
-    """Run a challenge's command and return its exit code, as `exit_code` has them."""
-    return run_command(sweep_command(), challenge, arguments)
 
 
 def sweep_command(racing: Racing | None = Racing()) -> Command[SweepOptions]:  # noqa: B008 - frozen

@@ -1,4 +1,4 @@
-"""What a person is told: the list of approaches before a sweep, and the table and the best approach after it."""
+"""What a person is told after a sweep: the table and the best approach; and how notices look."""
 
 from __future__ import annotations
 
@@ -10,48 +10,12 @@ from sweeps.analysis.caveats import with_warnings
 from sweeps.analysis.openings import in_words
 from sweeps.analysis.summary import ApproachSummary, Summary
 from sweeps.analysis.verdict import BETTER, UNDECIDED, WORSE, corrected_for, verdict, versus
-from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.commands import rerun_command
 from sweeps.core.formatting import capital, readable
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM
 from sweeps.views import robustness_tables, shot_tables, text_table
 
 WIDTH = 118
-
-
-def listing(challenge: Challenge) -> str:
-    """What each approach is, its published result, and the setting that its search starts from."""
-    lines = [challenge.title]
-    if any(approach.published for approach in challenge.approaches):
-        lines.append(
-            "Published numbers are those of the study (Arafe, Gonzalez Pepe and Shende, Concordia University 2022), in "
-            "validation accuracy."
-        )
-    for approach in challenge.approaches:
-        lines += [
-            "",
-            f"{approach.name}{'' if approach.is_default else ' (on demand)'}: {approach.about}",
-            f"    study: {_published(approach)}",
-            f"    starts from: {_settings(approach)}",
-        ]
-    return "\n".join(lines)
-
-
-def _published(approach: Approach) -> str:
-    published = approach.published
-    if published is None:
-        return "none"
-    if published.mean_percent is None:
-        return f"no published result; {published.note}"
-    sd = f" +- {published.sd_percent}" if published.sd_percent is not None else ""
-    seeds = f" over {published.seeds} seeds" if published.seeds else ""
-    return f"published {published.mean_percent}{sd} %{seeds}; {published.note}"
-
-
-def _settings(approach: Approach) -> str:
-    if approach.start is None:
-        return "a configuration that the sampler draws"
-    return ", ".join(f"{name}={value}" for name, value in approach.start.items())
 
 
 def framed(notice: str) -> str:

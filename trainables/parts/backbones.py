@@ -71,7 +71,6 @@ INPUT_NORMALISATIONS = {
     "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
     "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def backbone_of(name: str) -> Backbone:
@@ -282,7 +281,7 @@ def _inputs(spec: FeatureSpec, images: Tensor) -> Tensor:
     """What a backbone gets of images, (N, 3, S, S) in its precision."""
     # Left and right are along their third dimension, whether colours follow or not.
     seen = images.flip(2) if spec.mirrored else images
-    return coloured(seen, spec.size_px, spec.normalisation, spec.interpolation).to(PRECISIONS[spec.precision])
+    return coloured(seen, spec.size_px, spec.normalisation, spec.interpolation).to(getattr(torch, spec.precision))
 
 
 def extractor(
@@ -300,7 +299,7 @@ def extractor(
     """
     if backbone_of(spec.backbone).library == "timm":
         return _stages_extractor(spec, outputs, weights)
-    dtype = PRECISIONS[spec.precision]
+    dtype = getattr(torch, spec.precision)
     network = backbone_with(spec.backbone, weights).to(dtype)
     stages = blocks(network)
     named = ["full", "mean", *(["logits"] if BACKBONES[spec.backbone].with_classifier else [])]
@@ -352,7 +351,7 @@ def _stages_extractor(
         raise ValueError(
             f"Expected outputs after-K-cut-Cof8-SxS of {spec.backbone} with K from 1; got {', '.join(sorted(unknown))}."
         )
-    network = backbone_with(spec.backbone, weights).to(PRECISIONS[spec.precision])
+    network = backbone_with(spec.backbone, weights).to(getattr(torch, spec.precision))
     maps_behind = timm_models.maps_behind(network, {tap.block for tap in taps.values()})
 
     def extract(images: Tensor) -> dict[str, Tensor]:

@@ -14,6 +14,8 @@ PIXELS = "pixels"
 # The image set that seeds draw their training and validation images from. It is no split: a seed's validation images
 # are a part of it.
 POOL = "pool"
+# What frozen backbones may compute in, by PyTorch's names.
+PRECISIONS = ("float32", "bfloat16")
 
 
 class StoredElsewhere(Protocol):

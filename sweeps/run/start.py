@@ -1,0 +1,47 @@
+"""From the command line to the pipeline. What needs no library is answered without importing one.
+
+PyTorch, Ray and their like take seconds to import. `--help`, `--list` and options that cannot be read do without them,
+so this file and what it imports at its top do too (tests/test_start.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sweeps.core.challenge import Challenge
+from sweeps.core.interrupts import quiet_interrupts
+from sweeps.core.signals import exit_code
+from sweeps.run import command_line
+from sweeps.run.options import Options, SweepOptions
+from sweeps.store.spec import OptionValue
+from sweeps.views.listing import listing
+
+
+def sweep(challenge: Challenge, arguments: Sequence[str] | None) -> int:
+    """Run a challenge's sweep with these arguments, by default those of the process; returns its exit code."""
+
+    def go(given: Mapping[str, OptionValue]) -> int:
+        with quiet_interrupts():
+            from sweeps.run.pipeline import run_given
+            from sweeps.run.sweep import sweep_command
+        return run_given(sweep_command(), challenge, given)
+
+    return start(challenge, SweepOptions, arguments, go)
+
+
+def start(
+    challenge: Challenge,
+    options: type[Options],
+    arguments: Sequence[str] | None,
+    go: Callable[[Mapping[str, OptionValue]], int],
+) -> int:
+    """Read the options and answer `--list`, or go on with them; returns the exit code, as `exit_code` has them."""
+
+    def run() -> int:
+        given = command_line.parse(challenge, arguments, options)
+        if given.get("list"):
+            print(listing(challenge))
+            return 0
+        return go(given)
+
+    return exit_code(challenge.name, run)

@@ -1,0 +1,105 @@
+"""What needs no library is answered without importing one: the help, the list, and options that cannot be read."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweeps.challenge1 import CNNHog
+from sweeps.core.challenge import Approach
+from trainables.parts.lazy import Lazy, docstring_of, lazily
+
+ROOT = Path(__file__).parent.parent
+# Those whose import takes a noticeable part of a second.
+SLOW = {
+    "torch",
+    "torchvision",
+    "timm",
+    "ray",
+    "mlflow",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "skimage",
+    "matplotlib",
+    "medmnist",
+    "safetensors",
+}
+# As `python sweeps/...` does, then says on a line of its own what it has imported.
+RUN = """
+import importlib, sys
+code = None
+try:
+    code = importlib.import_module(f"sweeps.{sys.argv[1]}").main(sys.argv[2:])
+except SystemExit as ended:
+    code = ended.code
+print("\\n", code, *sorted({name.split(".")[0] for name in sys.modules}))
+"""
+QUICK = [
+    ("challenge1", "--help", 0),
+    ("challenge1", "--list", 0),
+    ("challenge1", "--num-samples -1", 2),
+    ("challenge1", "--approaches nonsense", 2),
+    ("challenge1", "--dataset chestmnist", 2),
+    ("challenge1", "--dataset missing.npz", 2),
+    ("challenge1", "--resume missing", 2),
+    ("challenge2", "--help", 0),
+    ("challenge2", "--list", 0),
+    ("challenge2", "--approaches nonsense", 2),
+    ("challenge2", "--dataset missing.npz", 2),
+    ("reproduce", "--help", 0),
+    ("reproduce", "--list", 0),
+    ("reproduce", "--workers 0", 2),
+    ("rerun", "--help", 0),
+    ("rerun", "results/missing --trial one", 2),
+]
+
+
+@pytest.mark.parametrize(("command", "arguments", "code"), QUICK, ids=lambda part: str(part))
+def test_it_is_answered_without_slow_libraries(command, arguments, code, tmp_path):
+    told = subprocess.run(
+        [sys.executable, "-c", RUN, command, *arguments.split()],
+        cwd=tmp_path,
+        env={"PATH": "", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    found, *modules = told.stdout.splitlines()[-1].split()
+    assert int(found) == code, told.stderr
+    assert SLOW.isdisjoint(modules)
+
+
+def test_a_lazy_learner_is_the_class_once_it_is_used():
+    from trainables.cnn_hog import CNNHog as imported
+
+    assert isinstance(CNNHog, Lazy)
+    assert CNNHog.Config is imported.Config
+    assert CNNHog.may_need is imported.may_need
+    assert docstring_of(CNNHog).splitlines()[0] == imported.__doc__.splitlines()[0]
+    assert pickle.loads(pickle.dumps(CNNHog)) == CNNHog
+    approach = Approach(name="a", learner=CNNHog, space=None, seconds_per_seed=1.0)
+    assert approach.about == Approach(name="a", learner=imported, space=None, seconds_per_seed=1.0).about
+
+
+def test_only_imports_of_learners_wait_and_only_in_the_block():
+    with lazily():
+        import json
+
+        from trainables.small_cnn import CNN
+    from trainables.small_cnn import CNN as at_once
+
+    assert json.loads("1") == 1
+    assert isinstance(CNN, Lazy)
+    assert not isinstance(at_once, Lazy)
+
+
+def test_a_name_that_is_not_there_is_an_error_at_its_first_use():
+    with lazily():
+        from trainables.small_cnn import Missing
+    with pytest.raises(AttributeError, match="Missing"):
+        Missing.may_need
