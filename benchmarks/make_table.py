@@ -5,8 +5,8 @@ python benchmarks/make_table.py [--dataset PATH] [--approaches ...] [--configura
 The tables that are kept were made by
 
     python benchmarks/make_table.py --approaches efficientnet_lite0 pixel_baseline --seeds 400
-    python benchmarks/make_table.py --approaches starter_cnn cnn cnn_satoto cnn_cirillo siamese_contrastive \\
-        cnn_attention --seeds 60 --to benchmarks/tables/networks.parquet
+    python benchmarks/make_table.py --approaches starter_cnn cnn cnn_cirillo siamese_contrastive --seeds 60
+        --to benchmarks/tables/networks.parquet
 
 The first configuration of each approach is the one that its search starts from, the others are drawn at random from
 its space; none is drawn twice, and each runs all its seeds, without racing. The seeds are in no block that sweeps use.
