@@ -5,6 +5,11 @@ python benchmarks/make_table.py [--dataset PATH] [--approaches ...] [--configura
 The tables that are kept were made by
 
     python benchmarks/make_table.py --approaches efficientnet_lite0 pixel_baseline --seeds 400
+    python benchmarks/make_table.py --approaches pixel_baseline --dataset phantom --seeds 60
+        --to benchmarks/tables/phantom.parquet
+
+and one of networks, which takes days of a busy core and which `surrogate_benchmark.py` reads too where it is there, by
+
     python benchmarks/make_table.py --approaches starter_cnn cnn cnn_cirillo siamese_contrastive --seeds 60
         --to benchmarks/tables/networks.parquet
 

@@ -145,15 +145,17 @@ class _Forest:
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """How good a surrogate is.
+    """How good a surrogate is, by what it says of configurations that were left out in cross-validation.
 
     Attributes:
-        r2: Of the variance of configurations' means, what it explains of those left out in cross-validation.
+        scores: (C, S), of the table's configurations on as many seeds as it has, in points.
+        r2: Of the variance of configurations' means, the part that it explains.
         rank_correlation: Spearman's, of the same.
         sd: Of a configuration over seeds, really and by the surrogate; medians, in points.
         correlation: Of two configurations over seeds, really and by the surrogate; medians.
     """
 
+    scores: np.ndarray
     r2: float
     rank_correlation: float
     sd: tuple[float, float]
@@ -161,24 +163,30 @@ class Quality:
 
 
 def quality(approach: Approach, table: Table) -> Quality:
-    """Cross-validate, by the answers for configurations that were left out."""
-    total = len(table.params)
-    means = table.accuracies.mean(axis=1)
-    predicted, scores = np.empty(total), np.empty_like(table.accuracies)
-    seeds = np.arange(scores.shape[1])
-    folds = np.random.default_rng(0).permutation(total) % FOLDS
+    """Cross-validate a surrogate of this table."""
+    real = table.accuracies
+    means = real.mean(axis=1)
+    predicted, scores = np.empty_like(means), np.empty_like(real)
+    folds = np.random.default_rng(0).permutation(len(means)) % FOLDS
     for fold in range(FOLDS):
-        surrogate = Surrogate(approach, table.without(np.flatnonzero(folds == fold)))
-        for number in np.flatnonzero(folds == fold):
+        left_out = np.flatnonzero(folds == fold)
+        surrogate = Surrogate(approach, table.without(left_out))
+        for number in left_out:
             answer = surrogate(table.params[number])
-            predicted[number], scores[number] = answer.mean, answer.scores(seeds, key(table.params[number]))
-    upper = np.triu_indices(total, 1)
+            predicted[number] = answer.mean
+            scores[number] = answer.scores(np.arange(real.shape[1]), key(table.params[number]))
     return Quality(
+        scores=scores,
         r2=1 - float(((means - predicted) ** 2).mean() / means.var()),
         rank_correlation=float(stats.spearmanr(means, predicted).statistic),
-        sd=(float(np.median(table.accuracies.std(axis=1))), float(np.median(scores.std(axis=1)))),
-        correlation=tuple(float(np.nanmedian(np.corrcoef(each)[upper])) for each in (table.accuracies, scores)),
+        sd=(float(np.median(real.std(axis=1))), float(np.median(scores.std(axis=1)))),
+        correlation=(_correlation(real), _correlation(scores)),
     )
+
+
+def _correlation(scores_CS: np.ndarray) -> float:
+    """The median over pairs of configurations."""
+    return float(np.nanmedian(np.corrcoef(scores_CS)[np.triu_indices(len(scores_CS), 1)]))
 
 
 def key(params: Mapping[str, Any]) -> int:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-# Of two approaches, on many seeds; and of networks from scratch, which take longer, on fewer.
+# Of two approaches, on many seeds; of networks from scratch, which take longer, on fewer; and of other images.
 TABLE = Path(__file__).parent / "tables" / "pneumoniamnist.parquet"
 NETWORKS = Path(__file__).parent / "tables" / "networks.parquet"
+PHANTOM = Path(__file__).parent / "tables" / "phantom.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
