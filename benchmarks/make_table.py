@@ -2,9 +2,21 @@
 
 python benchmarks/make_table.py [--dataset PATH] [--approaches ...] [--configurations 150] [--seeds 240] [--to FILE]
 
+The tables that are kept were made by
+
+    python benchmarks/make_table.py --approaches efficientnet_lite0 pixel_baseline --seeds 400
+    python benchmarks/make_table.py --approaches pixel_baseline --dataset phantom --seeds 60
+        --to benchmarks/tables/phantom.parquet
+
+and one of networks, which takes days of a busy core and which `surrogate_benchmark.py` reads too where it is there, by
+
+    python benchmarks/make_table.py --approaches starter_cnn cnn cnn_cirillo siamese_contrastive --seeds 60
+        --to benchmarks/tables/networks.parquet
+
 The first configuration of each approach is the one that its search starts from, the others are drawn at random from
 its space; none is drawn twice, and each runs all its seeds, without racing. The seeds are in no block that sweeps use.
-Where the table is there already, only what it lacks is run. `tables.py` reads it.
+The table is written after every configuration, so that it can be stopped at any time; the same command goes on, since
+of a table that is there only what it lacks is run. `tables.py` reads it.
 
 Columns: approach, configuration (its number), params (JSON), seed, accuracy (in hits), images (that were scored),
 seconds (of the process, whatever else the machine did), and with `--hits` which images were right, as journals have it.
@@ -28,6 +40,7 @@ from tables import TABLE
 
 from sweeps import challenge1, challenge2
 from sweeps.core.challenge import Approach
+from sweeps.core.files import whole
 from sweeps.engine import cluster
 from sweeps.inputs.downloads import AUTO
 from sweeps.inputs.inputs import Inputs
@@ -72,14 +85,23 @@ def main() -> None:
             for number, params in enumerate(configurations(approach, asked.configurations))
             if json.dumps(params, sort_keys=True) not in known
         ]
-        rows = joblib.Parallel(n_jobs=asked.processes, verbose=1)(
+        found = joblib.Parallel(n_jobs=asked.processes, return_as="generator_unordered")(
             joblib.delayed(_rows)(approach.learner, name, number, params, seeds, images, asked.hits)
             for number, params in jobs
         )
-        table = pd.concat([table, *(pd.DataFrame(each) for each in rows)], ignore_index=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        table.to_parquet(target, index=False, compression="zstd")
+        for done, rows in enumerate(found, start=1):
+            table = pd.concat([table, pd.DataFrame(rows)], ignore_index=True)
+            _write(table, target)
+            print(f"{name}: {done} of {len(jobs)} configurations", flush=True)
     print(table.groupby("approach").agg({"configuration": "nunique", "seed": "nunique", "seconds": "mean"}))
+
+
+def _write(table: pd.DataFrame, target: Path) -> None:
+    """Write the table whole or not at all, in an order that does not depend on which process was first."""
+    table = table.sort_values(["approach", "configuration", "seed"])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with whole(target) as unfinished:
+        table.to_parquet(unfinished, index=False, compression="zstd")
 
 
 def _rows(

@@ -138,7 +138,7 @@ def replayed(scores_SCN: np.ndarray, rule: Rule | None) -> Raced:
         alive = at
         for look in rule.racing.looks(seeds) if rule else []:
             assert rule is not None
-            losing = _is_losing(own[alive, :look], rival[alive], rule)
+            losing = is_losing(own[alive, :look], rival[alive], rule)
             ran[alive[losing], number] = look
             alive = alive[~losing]
         better = alive[means_SC[alive, number] > means_SC[alive, best[alive]]]
@@ -146,7 +146,7 @@ def replayed(scores_SCN: np.ndarray, rule: Rule | None) -> Raced:
     return Raced(ran=ran, best=best)
 
 
-def _is_losing(own_SL: np.ndarray, rival_SN: np.ndarray, rule: Rule) -> np.ndarray:
+def is_losing(own_SL: np.ndarray, rival_SN: np.ndarray, rule: Rule) -> np.ndarray:
     """Whether each configuration is stopped after its L first seeds, by the rule that Optuna's pruner has."""
     looked = own_SL.shape[1]
     differences = own_SL - rival_SN[:, :looked] + rule.margin

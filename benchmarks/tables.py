@@ -1,16 +1,19 @@
-"""The table that `make_table.py` makes: real accuracies of many configurations on many seeds, to replay sweeps on."""
+"""The tables that `make_table.py` makes: real accuracies of many configurations on many seeds, to replay sweeps on."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+# Of two approaches, on many seeds; of networks from scratch, which take longer, on fewer; and of other images.
 TABLE = Path(__file__).parent / "tables" / "pneumoniamnist.parquet"
+NETWORKS = Path(__file__).parent / "tables" / "networks.parquet"
+PHANTOM = Path(__file__).parent / "tables" / "phantom.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,25 @@ class Table:
     seeds: tuple[int, ...]
     accuracies: np.ndarray
     seconds: np.ndarray
+
+    def without(self, numbers: np.ndarray) -> Table:
+        """The table without the configurations of these numbers."""
+        kept = np.setdiff1d(np.arange(len(self.params)), numbers)
+        return replace(
+            self,
+            params=tuple(self.params[number] for number in kept),
+            accuracies=self.accuracies[kept],
+            seconds=self.seconds[kept],
+        )
+
+    def half(self, which: int) -> Table:
+        """The table of every other seed, those in even (0) or in odd (1) places."""
+        return replace(
+            self,
+            seeds=self.seeds[which::2],
+            accuracies=self.accuracies[:, which::2],
+            seconds=self.seconds[:, which::2],
+        )
 
 
 def read_tables(path: Path = TABLE) -> dict[str, Table]:

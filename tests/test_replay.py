@@ -12,13 +12,17 @@ from optuna.samplers import RandomSampler
 from scipy import stats
 
 import pretended
+from sweeps.core.seeds import search_seeds
 from sweeps.stages.racing import Racing
 from sweeps.stages.ranking import best_complete
+from sweeps.stages.sampling import tpe
 from sweeps.store.journal import Journal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
 import replay
+import surrogate_benchmark as benchmark
+from surrogate import quality
 from tables import Table
 
 
@@ -86,3 +90,60 @@ def test_a_concentrated_search_draws_better_ones_after_its_startup():
     truth = replay.drawn(table, 200, configurations=30, concentrated=True, rng=np.random.default_rng(0)).truth
     assert truth[:, 1:10].mean() == pytest.approx(85, abs=0.3)
     assert truth[:, 10:].mean() > 88
+
+
+def test_a_search_on_a_surrogate_tries_what_the_real_one_does(tmp_path, monkeypatch):
+    def accuracy(params, seed):
+        own = np.random.default_rng([seed, zlib.crc32(str(params).encode())]).normal(0, 0.03)
+        return round(0.85 - (params["x"] - 0.8) ** 2 / 5 + own, 2)
+
+    def suggest(trial):
+        """So coarse that there are repeats."""
+        trial.suggest_float("x", 0.0, 1.0, step=0.05)
+        trial.suggest_categorical("kind", ["plain", "odd"])
+
+    monkeypatch.setattr(pretended, "accuracy", accuracy)
+    monkeypatch.setattr(pretended, "suggest", suggest)
+    journal = Journal(tmp_path / "sweep", write=True)
+    pretended.finish(pretended.search(journal, num_samples=25, sampler=tpe))
+    real = journal.trials()
+    journal.close()
+
+    def answer(params, search_seed):
+        return 0.0, np.array([accuracy(params, seed) for seed in search_seeds(search_seed, 10)]), 1.0
+
+    found = benchmark.searched(pretended.approach(), answer, benchmark.METHODS["TPE"], 0, 25)
+    distinct = [trial for trial in real if trial.state != "REPEAT"]
+    assert len(distinct) < len(real)
+    assert found.params == [trial.params for trial in distinct]
+    assert found.ran.tolist() == [len(trial.results) for trial in distinct]
+    assert found.params[found.handed_on(25)] == best_complete(real, "a").params
+
+
+def made_up_table():
+    """Configurations that differ in x alone, and errors that are half those of all."""
+    rng = np.random.default_rng(0)
+    x = [0.5, *rng.random(59)]
+    accuracies = 80 - 30 * (np.array(x)[:, None] - 0.8) ** 2 + rng.normal(0, 2, 40) + rng.normal(0, 2, (60, 40))
+    params = tuple({"x": float(each), "kind": "plain"} for each in x)
+    return Table(approach="a", params=params, seeds=tuple(range(40)), accuracies=accuracies, seconds=np.ones((60, 40)))
+
+
+def test_a_surrogate_ranks_and_errs_as_its_table_does():
+    good = quality(pretended.approach(), made_up_table())
+    assert good.rank_correlation > 0.9
+    assert good.sd[1] == pytest.approx(good.sd[0], rel=0.1)
+    assert good.correlation[1] == pytest.approx(good.correlation[0], abs=0.1)
+
+
+def test_the_portfolio_takes_what_adds_most_to_what_it_has():
+    # Three kinds of images, a quarter of the seeds hard; the second is as good as the first and adds nothing.
+    accuracies = np.repeat([[80.0, 50, 50], [80, 50, 50], [50, 90, 50], [50, 50, 60]], 10, axis=1)
+    table = Table(
+        approach="a",
+        params=tuple({"x": number} for number in range(4)),
+        seeds=tuple(range(30)),
+        accuracies=accuracies,
+        seconds=np.ones((4, 30)),
+    )
+    assert benchmark.chosen(table, 1) == [{"x": 2}]
