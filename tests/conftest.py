@@ -40,6 +40,14 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: (places.get(item.path.name, len(LONGEST)), item.path not in slow))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _without_waiting_for_the_disk():
+    """A journal waits for the disk at every line; what is written by the tests' own processes need not outlive them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _forgetting(request):
     """What a file keeps for its own tests goes with it: a process runs dozens, and some keep a gigabyte of weights."""
