@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from sweeps.store.trials import TrialRecord
 
@@ -96,7 +96,7 @@ def flattery(scores_CS: np.ndarray) -> Optimism:
     without_S = [_flattery(np.delete(scores_CS, at, 1), np.delete(normal_DS, at, 1)) for at in range(seeds)]
     # Fewer seeds are noisier by themselves.
     error = math.sqrt((seeds - 1) * float(np.var(without_S))) * math.sqrt((seeds - 1) / seeds)
-    half = float(stats.t.ppf(0.975, seeds - 1)) * error
+    half = float(scipy.stats.t.ppf(0.975, seeds - 1)) * error
     return Optimism(mean=mean, low=max(mean - half, 0.0), high=mean + half, regret=regret(scores_CS))
 
 
