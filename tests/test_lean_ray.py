@@ -11,9 +11,14 @@ from sweeps.engine import cluster, lean_ray
 
 def test_all_is_put_back_afterwards():
     before = [getattr(owner, name) for owner, name, _ in lean_ray.INSTEAD]
-    with pytest.raises(KeyboardInterrupt), lean_ray.without_extras():
-        assert all(getattr(owner, name) is instead for owner, name, instead in lean_ray.INSTEAD)
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with lean_ray.without_extras():
+            assert all(getattr(owner, name) is instead for owner, name, instead in lean_ray.INSTEAD)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert [getattr(owner, name) for owner, name, _ in lean_ray.INSTEAD] == before
 
 

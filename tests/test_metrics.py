@@ -120,4 +120,4 @@ def test_auroc_is_scikit_learn_s_to_the_last_bit(digits):
         positive_N = np.r_[True, False, rng.random(rng.integers(1, 300)) < rng.random()]
         scores_N = (rng.normal(size=len(positive_N)) + positive_N).round(digits)
         for scores in (scores_N, scores_N.astype(np.float32)):
-            assert auroc(positive_N, scores) == roc_auc_score(positive_N, scores)
+            assert auroc(positive_N, scores) == sk.roc_auc_score(positive_N, scores)
