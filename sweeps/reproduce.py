@@ -6,7 +6,7 @@ python sweeps/reproduce.py
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sweeps.core.interrupts import exit_quietly_on_interrupt, quiet_interrupts
@@ -19,9 +19,9 @@ from search_spaces.published import challenge2 as challenge2_published
 from sweeps import challenge1, challenge2
 from sweeps.challenge2 import on_demand
 from sweeps.core.challenge import Challenge, with_published
+from sweeps.run.checks import Checked
 from sweeps.run.options import ReproduceOptions
 from sweeps.run.start import start
-from sweeps.store.spec import OptionValue
 from trainables.parts.lazy import lazily
 
 with lazily():
@@ -76,11 +76,11 @@ CHALLENGE = Challenge(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code, as `exit_code` has them."""
 
-    def go(given: Mapping[str, OptionValue]) -> int:
+    def go(checked: Checked[ReproduceOptions]) -> int:
         with quiet_interrupts():
-            from sweeps.run.pipeline import run_given
+            from sweeps.run.pipeline import run_checked
             from sweeps.run.reproduction import reproduction_command
-        return run_given(reproduction_command(TABLES), CHALLENGE, given)
+        return run_checked(reproduction_command(TABLES), checked)
 
     return start(CHALLENGE, ReproduceOptions, arguments, go)
 

@@ -22,7 +22,7 @@ import pretended
 from fuzzing import TEXTS, TINY, contents, examples, is_one_sentence, refusal, within_seconds
 from refusals import no_network
 from sweeps import challenge1, challenge2, reproduce, rerun
-from sweeps.engine import cluster
+from sweeps.engine import addresses, cluster
 from sweeps.inputs import content_checks, images, weights
 from sweeps.run import pipeline
 from sweeps.run.command_line import as_remembered, parser
@@ -324,7 +324,7 @@ def test_any_single_option_beside_good_ones(place, given):
 @given(uri=URIS | TEXTS, address=SERVERS | TEXTS)
 def test_any_store_and_any_cluster(place, uri, address):
     before = contents(place)
-    for check, text in ((location.check_uri, uri), (cluster.check_address, address)):
+    for check, text in ((location.check_uri, uri), (addresses.check_address, address)):
         refusal(check, text.replace("LISTENING", socket.getaddrinfo.listening))
     assert contents(place) == before
 

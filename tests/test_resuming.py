@@ -13,6 +13,8 @@ import pretended
 from refusals import refused
 from sweeps import challenge1, challenge2
 from sweeps.run import resuming
+from sweeps.run.checks import check
+from sweeps.run.options import SweepOptions
 from sweeps.run.pipeline import Pipeline
 from sweeps.run.prepare import prepare
 from sweeps.run.start import sweep as main
@@ -27,7 +29,7 @@ from trainables.parts.datasets import phantom_arrays
 def begin(folder, challenge, *arguments):
     """A sweep that has begun, as its driver would have left it."""
     given = {"name": "sweep", "results_dir": str(folder / "results")} | dict(arguments)
-    prepared = prepare(sweep_command(), challenge, given)
+    prepared = prepare(sweep_command(), check(challenge, given, SweepOptions))
     journal = Journal(prepared.folder, write=True)
     start = Pipeline(command=sweep_command(), prepared=prepared)._start()
     journal.begin(prepared.whole_spec, start)

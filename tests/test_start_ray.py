@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.core.errors import BadInput
-from sweeps.engine import cluster
+from sweeps.engine import addresses, cluster
 
 
 @pytest.mark.parametrize(
@@ -15,12 +15,12 @@ from sweeps.engine import cluster
 )
 def test_an_address_without_a_cluster_is_refused_at_once(address):
     with pytest.raises(BadInput, match="Expected"):
-        cluster.check_address(address)
+        addresses.check_address(address)
 
 
 def test_a_url_is_no_address():
     with pytest.raises(BadInput, match="as host:port of a cluster that this machine belongs to; got 'ray://head:1'"):
-        cluster.check_address("ray://head:1")
+        addresses.check_address("ray://head:1")
 
 
 def test_the_workers_of_a_cluster_get_the_packages_of_this_checkout(monkeypatch):

@@ -12,17 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from skimage.feature import hog
-from sklearn.linear_model import LogisticRegression, RidgeClassifier
-from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.neighbors import NearestNeighbors
-from sklearn.svm import SVC
 from torch import Tensor
 
 from trainables.parts.learner import Classifier, Learner, Support
 from trainables.parts.normalisation import normalise, unit, zscore
 from trainables.parts.scattering import scattering
 from trainables.parts.streams import Streams
+
+# scikit-learn and scikit-image are imported where they are used: that takes a second, and the driver never fits.
 
 # Images (N, 28, 28) or (N, 3, 28, 28) -> vectors (N, D).
 Representation = Callable[[Tensor], np.ndarray]
@@ -96,6 +93,8 @@ def represent(config: PixelBaselineConfig, images: Tensor) -> np.ndarray:
 
 
 def _hog(image: np.ndarray, cell_px: int) -> np.ndarray:
+    from skimage.feature import hog
+
     vector: np.ndarray = hog(
         image,
         orientations=8,
@@ -164,6 +163,8 @@ def nearest_centroid(vectors_ND: np.ndarray, labels_N: np.ndarray) -> Decision:
 
     Of one image a class there is no such variance, and that of all images stands for it. It decides no class.
     """
+    from sklearn.metrics.pairwise import euclidean_distances
+
     means_KD = np.stack([vectors_ND[labels_N == label].mean(0) for label in range(labels_N.max() + 1)])
     centres_ND = means_KD[labels_N] if len(vectors_ND) > len(means_KD) else vectors_ND.mean(0)
     variance = np.square(vectors_ND - centres_ND).mean()
@@ -182,6 +183,8 @@ def nearer(distances_MK: np.ndarray) -> np.ndarray:
 
 def nearest_neighbour(vectors_ND: np.ndarray, labels_N: np.ndarray) -> Decision:
     """Minus the distance to the nearest image of each class, or the difference of two such distances."""
+    from sklearn.neighbors import NearestNeighbors
+
     neighbours = [
         NearestNeighbors(n_neighbors=1).fit(vectors_ND[labels_N == label]) for label in range(labels_N.max() + 1)
     ]
@@ -198,6 +201,9 @@ def decision(config: PixelBaselineConfig, vectors_ND: np.ndarray, labels_N: np.n
     Raises:
         ValueError: There is no classifier of that name.
     """
+    from sklearn.linear_model import LogisticRegression, RidgeClassifier
+    from sklearn.svm import SVC
+
     match config.classifier:
         case "centroid":
             return nearest_centroid(vectors_ND, labels_N)

@@ -16,9 +16,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.linear_model import LogisticRegression, RidgeClassifier
-from sklearn.svm import SVC
 from torch import Tensor
 
 from trainables.parts.backbones import FeatureSpec
@@ -108,6 +105,8 @@ def lda(points_NR: np.ndarray, labels_N: np.ndarray, shrinkage: float | None) ->
     inside_NR = points_NR - class_means(points_NR, labels_N)[labels_N]
     if np.square(inside_NR).sum() <= 1e-12 * np.square(points_NR).sum():
         return centroid(points_NR, labels_N)
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
     classes = labels_N.max() + 1
     model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage, priors=np.full(classes, 1 / classes))
     # It warns of a class with a single image, which adds nothing to the covariance.
@@ -138,6 +137,8 @@ def svm(points_NR: np.ndarray, labels_N: np.ndarray, price: float | None) -> Lin
 
     sklearn's own way to more classes is a machine for each pair, whose votes are not linear.
     """
+    # Here and below not at the top: scikit-learn takes a second to import, and the driver never fits.
+    from sklearn.svm import SVC
 
     def machine(targets_N: np.ndarray) -> Linear:
         # It draws nothing, but without a state of its own it would move numpy's.
@@ -160,6 +161,8 @@ def head(config: TappedHeadConfig, points_NR: np.ndarray, labels_N: np.ndarray) 
     Raises:
         ValueError: There is no head of that name.
     """
+    from sklearn.linear_model import LogisticRegression, RidgeClassifier
+
     match config.head:
         case "centroid":
             return centroid(points_NR, labels_N)

@@ -12,7 +12,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -196,6 +195,9 @@ def decision(config: EmbeddingConfig, references_RE: Tensor, labels_R: Tensor) -
         case "neighbours":
             distance = partial(to_neighbours, count=config.neighbours)
         case "logistic":
+            # Not at the top: its import takes a second, and the driver never fits.
+            from sklearn.linear_model import LogisticRegression
+
             # Every class counts the same, however many images it has.
             model = LogisticRegression(C=1.0, class_weight="balanced")
             model.fit(references_RE.double().numpy(), labels_R.numpy())

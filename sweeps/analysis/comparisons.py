@@ -7,9 +7,9 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
+import scipy
 from pydantic import computed_field
 from pydantic.dataclasses import dataclass
-from scipy import stats
 
 from sweeps.analysis.image_error import SEEDS_ALONE, ImagesError, ImageTable, with_images
 
@@ -79,15 +79,15 @@ def compare(
     if differences_N.mean() < 0:
         better, worse, differences_N = worse, better, -differences_N
     mean = float(differences_N.mean())
-    of_seeds = float(stats.sem(differences_N))
+    of_seeds = float(scipy.stats.sem(differences_N))
     # Rounding leaves differences that are the same on all seeds a spread of about 1e-17. A few scored images, of which
     # an accuracy is so many hits, often make them the same.
     if of_seeds <= 1e-12 < mean:
         of_seeds = mean / n
     error, degrees = with_images(of_seeds, n, images)
-    half = float(stats.t.ppf(0.975, degrees)) * error
+    half = float(scipy.stats.t.ppf(0.975, degrees)) * error
     t = mean / error if error > 1e-12 else 0.0
-    p = float(2 * stats.t.sf(t, degrees))
+    p = float(2 * scipy.stats.t.sf(t, degrees))
     wins = float(np.mean((differences_N > 0) + 0.5 * (differences_N == 0)))
     return Comparison(
         better=better,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
+import scipy
 
 from sweeps.analysis.check import FINE, KNOW, LOOK, Check, CheckedSweep, look_or_fine, of_choosing
 from sweeps.analysis.comparisons import ERROR, Comparison
@@ -90,7 +90,7 @@ def seeds_needed(pair: Comparison, pairs: int) -> int | None:
     images' error `e`, and `z` the normal quantiles of the corrected two-sided level and of the power. Never fewer than
     there were, which did not show it.
     """
-    z = stats.norm.isf(ERROR / 2 / pairs) + stats.norm.ppf(POWER)
+    z = scipy.stats.norm.isf(ERROR / 2 / pairs) + scipy.stats.norm.ppf(POWER)
     of_seeds = (pair.mean / z) ** 2 - pair.images_error**2
     if of_seeds <= 0:
         return None

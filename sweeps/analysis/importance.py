@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, create_trial
 
 from sweeps.store.trials import TrialRecord, has_same_results, searched
@@ -95,6 +94,9 @@ def _evaluate(
     trials: Sequence[TrialRecord], values_N: np.ndarray, names: Sequence[str], best_share: float
 ) -> np.ndarray:
     """Optuna's importance of each parameter, unscaled; 0 for one that these configurations do not have."""
+    # Not at the top: it imports scikit-learn, which takes a second at each start of a command.
+    from optuna.importance import PedAnovaImportanceEvaluator
+
     study = optuna.create_study(direction="maximize")
     study.add_trials([_frozen(trial, value) for trial, value in zip(trials, values_N, strict=True)])
     with warnings.catch_warnings():

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from sweeps.analysis.image_error import SEEDS_ALONE, Hits, ImagesError, hits_of, with_images
 from sweeps.store.spec import Spec
@@ -50,12 +50,12 @@ def estimate(values_N: np.ndarray, images: ImagesError = SEEDS_ALONE) -> Estimat
     n = len(values_N)
     if n == 0:
         return None
-    mean, iqm = float(np.mean(values_N)), float(stats.trim_mean(values_N, 0.25))
+    mean, iqm = float(np.mean(values_N)), float(scipy.stats.trim_mean(values_N, 0.25))
     if n == 1:
         return Estimate(n=n, mean=mean, iqm=iqm, sd=None, low=None, high=None, images_error=images.error)
     sd = float(np.std(values_N, ddof=1))
-    error, degrees = with_images(float(stats.sem(values_N)), n, images)
-    quantile = float(stats.t.ppf(0.975, degrees))
+    error, degrees = with_images(float(scipy.stats.sem(values_N)), n, images)
+    quantile = float(scipy.stats.t.ppf(0.975, degrees))
     if images is SEEDS_ALONE:
         low, high = mean - quantile * error, mean + quantile * error
     else:

@@ -36,7 +36,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from sweeps.store.trials import TrialRecord
 from trainables.parts.results import SeedResult
@@ -120,7 +120,7 @@ def flattery(scores_CS: np.ndarray, finalists: Finalists | None = None) -> Optim
     without_S = [_flattery(np.delete(scores_CS, at, 1), np.delete(normal_2DS, at, 2), finalists) for at in range(seeds)]
     # Fewer seeds are noisier by themselves.
     of_seeds = math.sqrt((seeds - 1) * float(np.var(without_S))) * math.sqrt((seeds - 1) / seeds)
-    half = float(stats.t.ppf(0.975, seeds - 1)) * math.hypot(of_seeds, ERROR_OF_POWER * mean)
+    half = float(scipy.stats.t.ppf(0.975, seeds - 1)) * math.hypot(of_seeds, ERROR_OF_POWER * mean)
     return Optimism(mean=mean, low=max(mean - half, 0.0), high=mean + half, regret=regret(scores_CS, finalists))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+import scipy
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from scipy import stats
 
 from sweeps.analysis.check import FINE, KNOW, LOOK, Check, CheckedSweep, look_or_fine, of_choosing
 from sweeps.analysis.comparisons import ERROR
@@ -56,7 +56,7 @@ def edges(sweep: CheckedSweep) -> Check:
             title=title,
             text="No best value that a search chose lies at an end of its range.",
         )
-    is_more_than_chance = stats.binom.sf(at_ends - 1, numeric, 2 * EDGE) < ERROR
+    is_more_than_chance = scipy.stats.binom.sf(at_ends - 1, numeric, 2 * EDGE) < ERROR
     text = (
         f"{at_ends} of the {numeric} numeric values that the searches chose lie at an end of their searched range; by "
         f"chance alone about {2 * EDGE * numeric:.1f} would. Where that end is no natural limit, such as 0, a wider "

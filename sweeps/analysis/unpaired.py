@@ -7,7 +7,7 @@ without the single seeds, so the difference is tested with the least and the gre
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+import scipy
 
 # Of two systems on common seeds. The approaches of a sweep of challenge 2 had .16 to .98 with each other on 50 seeds,
 # half of the pairs less than .44; configurations of one approach .28 and more, 19 of 20 pairs less than .93.
@@ -45,5 +45,5 @@ def p_value(
     with np.errstate(divide="ignore", invalid="ignore"):
         welch = (one + other) ** 2 / (one**2 / (n - 1) + other**2 / (other_n - 1))
         degrees = welch if correlation == 0 else min(n, other_n) - 1
-        p = 2 * stats.t.sf(np.abs(difference) / error, degrees)
+        p = 2 * scipy.stats.t.sf(np.abs(difference) / error, degrees)
     return np.where(error > 1e-12, p, np.isclose(difference, 0.0))

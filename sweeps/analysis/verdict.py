@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy import stats
+import scipy
 
 from sweeps.analysis import caveats
 from sweeps.analysis.comparisons import ERROR, Comparison
@@ -174,8 +174,8 @@ def _what_would(summary: Summary, quoted: Estimate) -> str:
     advice = f"--confirm-seeds {ENOUGH_SEEDS} would"
     if not spreads:
         return f"they give no interval; {advice}"
-    of_seeds = stats.t.ppf(0.975, ENOUGH_SEEDS - 1) * math.sqrt(sum(spreads) / len(spreads) / ENOUGH_SEEDS)
-    half = math.hypot(of_seeds, stats.norm.ppf(0.975) * quoted.images_error)
+    of_seeds = scipy.stats.t.ppf(0.975, ENOUGH_SEEDS - 1) * math.sqrt(sum(spreads) / len(spreads) / ENOUGH_SEEDS)
+    half = math.hypot(of_seeds, scipy.stats.norm.ppf(0.975) * quoted.images_error)
     return (
         f"how wide their intervals come out is luck itself; {advice}, with an interval of about {percent(half)} points "
         "to either side"

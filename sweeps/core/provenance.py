@@ -13,8 +13,6 @@ import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 DISTRIBUTIONS = (
     "ray",
     "optuna",
@@ -63,6 +61,9 @@ def without_password(uri: str) -> str:
 
 def processor() -> str:
     """Name and vector instructions of this machine's processor, on which the last digits of numbers depend."""
+    # Not at the top: its import takes a second, and addresses are checked with this file before anything else.
+    import torch
+
     found = torch.cpu.get_capabilities()
     vectors = [name for name in VECTORS if found.get(name)]
     return " ".join([found.get("cpu_name") or platform.machine(), *vectors])

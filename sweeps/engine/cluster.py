@@ -7,7 +7,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import sys
 import threading
 import time
@@ -21,19 +20,18 @@ import ray
 from sweeps.core.environment import set_defaults
 from sweeps.core.errors import BadInput, first_line
 from sweeps.core.signals import Terminated
+from sweeps.engine.addresses import check_address, cluster_address
 from sweeps.engine.environment import READ_AT_START
+from sweeps.engine.lean_ray import without_extras
 
 STOP_SECONDS = 15.0
 PACKAGES = ("trainables", "search_spaces", "sweeps")
 # What the head of a cluster that grows on demand has as a custom resource: how many trials it may grow to hold.
 MAX_TRIALS = "max_trials"
+# Workers that import ahead; those of a large machine are many more than start at once.
+MOST_WARMED = 16
 # How often it is asked how many CPUs there are, and which workers are silent.
 SECONDS_BETWEEN_LOOKS = 1.0
-
-
-def cluster_address(option: str | None) -> str | None:
-    """Where the cluster is: as asked for, else as the environment says; None is this machine alone."""
-    return option or os.environ.get("RAY_ADDRESS")
 
 
 def start_ray(address: str | None, workers: int | None) -> Path | None:
@@ -53,7 +51,9 @@ def start_ray(address: str | None, workers: int | None) -> Path | None:
         warnings.simplefilter("ignore")
         if not address:
             cpus = workers or os.cpu_count() or 1
-            context: Any = ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
+            with without_extras():
+                context: Any = ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
+            _warm_up(cpus)
             return Path(context.address_info["session_dir"])
         check_address(address)
         try:
@@ -64,6 +64,17 @@ def start_ray(address: str | None, workers: int | None) -> Path | None:
                 "RAY_AUTH_MODE must be the same here as where the cluster was started."
             ) from None
         return None
+
+
+def _warm_up(workers: int) -> None:
+    """Have each worker import what every trial needs, while this process goes on; Tune's actors take these workers."""
+    for _ in range(min(workers, MOST_WARMED)):
+        _import_trainable.remote()
+
+
+@ray.remote(num_cpus=1, max_retries=0)
+def _import_trainable() -> None:
+    import trainables.seed_trainable  # noqa: F401
 
 
 @contextlib.contextmanager
@@ -118,31 +129,6 @@ class Slots:
             self._found = max(int(resources.get("CPU", 0)), int(resources.get(MAX_TRIALS, 0)), 1)
             self._until = time.monotonic() + SECONDS_BETWEEN_LOOKS
         return self._found
-
-
-def check_address(address: str) -> None:
-    """Refuse at once an address at which nothing listens; Ray itself tries for a long time.
-
-    Raises:
-        BadInput: It is neither "auto" nor host:port, or nothing answers.
-    """
-    if address == "auto":
-        return
-    if "://" in address:
-        raise BadInput(
-            f"Expected --address as host:port of a cluster that this machine belongs to; got {address!r}. Run the "
-            "command on a machine of the cluster, or submit it with `ray job submit`."
-        )
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise BadInput(f'Expected --address as host:port or "auto"; got {address!r}.')
-    try:
-        socket.create_connection((host, int(port)), timeout=3).close()
-    except (OSError, OverflowError, ValueError) as error:
-        raise BadInput(
-            f"Expected a Ray cluster at --address {address}; nothing answers there ({error}). "
-            "Start one with `ray start --head`, or omit the option to use this machine."
-        ) from None
 
 
 def runtime_env() -> dict[str, Any]:

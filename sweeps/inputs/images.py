@@ -131,6 +131,17 @@ def read_images(
     return read_npz(path, size_px=size_px, group_by=group_by, train_only=train_only)
 
 
+def check_there(option: str) -> None:
+    """Refuse what `--dataset` cannot be, as far as that is seen without reading any image.
+
+    Raises:
+        BadInput: It is one of MedMNIST's other sets, or a path where nothing is.
+    """
+    _check_kind(option)
+    if option not in (AUTO, PHANTOM, *MEDMNIST) and not path_of(option).exists():
+        read_images(path_of(option))
+
+
 def check_also(options: Sequence[str], needed: Collection[str]) -> dict[str, str]:
     """What `--also` asks for, by name; only of the `needed` ones something has to be there.
 

@@ -15,6 +15,7 @@ from sweeps.core.errors import BadInput, in_one_line
 from sweeps.core.signals import ENDED_BY, Signals
 from sweeps.engine import cluster
 from sweeps.run import command_line, plan
+from sweeps.run.checks import Checked, check
 from sweeps.run.command import Command, Prepared
 from sweeps.run.end import End
 from sweeps.run.options import AnyOptions
@@ -36,7 +37,12 @@ def run_given(command: Command[AnyOptions], challenge: Challenge, given: Mapping
     Raises:
         BadInput: Something that was asked for cannot be.
     """
-    return Pipeline(command=command, prepared=prepare(command, challenge, given)).run()
+    return run_checked(command, check(challenge, given, command.options))
+
+
+def run_checked(command: Command[AnyOptions], checked: Checked[AnyOptions]) -> int:
+    """The same, where some is checked already."""
+    return Pipeline(command=command, prepared=prepare(command, checked)).run()
 
 
 @dataclass(kw_only=True)

@@ -1,48 +1,28 @@
-"""Everything that can be checked before anything starts: options, place, addresses, images and weights."""
+"""What is checked before anything starts and needs libraries: images, weights, what a resumed sweep had of them."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Mapping
-from pathlib import Path
-
-from sweeps.core.challenge import Challenge
-from sweeps.core.errors import BadInput, path_of
-from sweeps.engine import cluster
+from sweeps.core.errors import path_of
 from sweeps.inputs.inputs import Inputs
-from sweeps.run import command_line, resuming
+from sweeps.run import resuming
+from sweeps.run.checks import Checked
 from sweeps.run.command import Command, Prepared
-from sweeps.run.options import RESULTS_VARIABLE, AnyOptions, Options
+from sweeps.run.options import AnyOptions
 from sweeps.store.journal import Journal
-from sweeps.store.spec import OptionValue
-from sweeps.tracking import location
-
-# A sweep's journal, tables and report take a few megabytes.
-LEAST_FREE_BYTES = 50 << 20
 
 
-def prepare(
-    command: Command[AnyOptions], challenge: Challenge, given: Mapping[str, OptionValue]
-) -> Prepared[AnyOptions]:
-    """Check everything that can be checked, and find the images and weights. Starts and writes nothing.
+def prepare(command: Command[AnyOptions], checked: Checked[AnyOptions]) -> Prepared[AnyOptions]:
+    """Check what is left to check, and find the images and weights. Starts and writes nothing.
 
     Raises:
         BadInput: Something that was asked for cannot be.
     """
-    results = path_of(str(given.get("results_dir", Options().results_dir)))
-    earlier = resuming.find(challenge, given, results)
-    options = command_line.complete(challenge, earlier.given, earlier.options, command.options)
-    challenge = challenge.with_backbone(getattr(options, "backbone", None))
-    check_place(results)
-    uri = location.resolve_uri(options.tracking_uri)
-    location.check_uri(uri)
-    if options.address:
-        cluster.check_address(options.address)
+    options, earlier = checked.options, checked.earlier
+    challenge = checked.challenge.with_backbone(getattr(options, "backbone", None))
     approaches = challenge.named(list(options.approaches))
     inputs = Inputs.find(
         approaches,
-        results,
+        path_of(options.results_dir),
         dataset=options.dataset,
         size=options.size,
         shots=options.shots,
@@ -61,7 +41,7 @@ def prepare(
         options=options,
         approaches=as_run.named([approach.name for approach in approaches]),
         inputs=inputs,
-        tracking_uri=uri,
+        tracking_uri=checked.tracking_uri,
         spec=spec,
         before=earlier.spec,
     )
@@ -70,23 +50,3 @@ def prepare(
         resuming.check_spaces(Journal(prepared.folder, write=False), prepared.approaches)
     command.check(prepared)
     return prepared
-
-
-def check_place(results: Path) -> None:
-    """Refuse to begin where results have no room, or would be deleted.
-
-    Raises:
-        BadInput: There is hardly any room where results go, or it is a folder that Ray made for a job's code.
-    """
-    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not results.is_absolute():
-        raise BadInput(
-            f"Expected an absolute path for a job's results, since Ray deletes the folder it runs in; got {results}. "
-            f"Give one with --results-dir, or set {RESULTS_VARIABLE} before `ray start` on the head."
-        )
-    there = next(folder for folder in (results.absolute(), *results.absolute().parents) if folder.exists())
-    free = shutil.disk_usage(there).free
-    if free < LEAST_FREE_BYTES:
-        raise BadInput(
-            f"Expected at least {LEAST_FREE_BYTES >> 20} MiB free for results in {results}; got {free >> 20}. Free "
-            "some, or give another folder with --results-dir."
-        )

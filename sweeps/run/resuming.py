@@ -12,7 +12,6 @@ from optuna.distributions import check_distribution_compatibility
 
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.errors import BadInput, first_line, path_of
-from sweeps.inputs.weights import is_file
 from sweeps.run.command_line import Given
 from sweeps.stages.sampling import replayed
 from sweeps.store.journal import JOURNAL, Journal
@@ -86,6 +85,9 @@ def _refuse(what: str, before: str, now: str) -> NoReturn:
 
 
 def _kind(weights: Source) -> str:
+    # Not at the top: PyTorch, which it imports, takes a second, and whether there is a sweep is asked before.
+    from sweeps.inputs.weights import is_file
+
     return "a file" if is_file(weights.source) else weights.source
 
 

@@ -15,6 +15,7 @@ import ray
 from sweeps.core.progress import Progress
 from sweeps.core.signals import Signals
 from sweeps.engine import cluster, tune_loop
+from sweeps.engine.addresses import cluster_address
 from sweeps.run.command import PlannedStage, Prepared
 from sweeps.run.options import AnyOptions
 from sweeps.stages.fixed import FixedStage
@@ -44,7 +45,7 @@ class Workers(Generic[AnyOptions]):
 
     def start_if_on_a_cluster(self) -> None:
         """Connect to a cluster, if one is asked for: only connecting tells whether it is there."""
-        if cluster.cluster_address(self.prepared.options.address):
+        if cluster_address(self.prepared.options.address):
             self.start()
 
     def slots_now(self) -> int:

@@ -103,9 +103,8 @@ class Tracker:
         return links.where_to_look(self.uri, self._experiment_id, table, charts)
 
     def _run(self) -> None:
-        # At once, with nothing to write yet: importing MLflow and making its database take seconds that Ray hides by
-        # starting meanwhile.
-        self._try_to_write()
+        # Not before the first trial has ended: importing MLflow and making its database take seconds of a CPU, which
+        # until then the start of Ray and of its workers needs.
         while not isinstance(item := self._queue.get(), SweepEnd):
             self._waiting.append(item)
             if time.monotonic() >= self._not_before:

@@ -1,0 +1,77 @@
+"""What is checked first, without the seconds that importing PyTorch and Ray takes: options, places, addresses."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic
+
+from sweeps.core.challenge import Challenge
+from sweeps.core.errors import BadInput, path_of
+from sweeps.engine.addresses import check_address
+from sweeps.inputs.images import check_there
+from sweeps.run import command_line, resuming
+from sweeps.run.options import RESULTS_VARIABLE, AnyOptions, Options
+from sweeps.store.spec import OptionValue
+from sweeps.tracking import location
+
+# A sweep's journal, tables and report take a few megabytes.
+LEAST_FREE_BYTES = 50 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked(Generic[AnyOptions]):
+    """What is asked for, as far as it could be checked at once.
+
+    Attributes:
+        challenge: Whose command it is.
+        options: All options.
+        earlier: What is known of the sweep that is resumed.
+        tracking_uri: Of MLflow.
+    """
+
+    challenge: Challenge
+    options: AnyOptions
+    earlier: resuming.Earlier
+    tracking_uri: str
+
+
+def check(challenge: Challenge, given: Mapping[str, OptionValue], kind: type[AnyOptions]) -> Checked[AnyOptions]:
+    """Check what needs no library. Starts and writes nothing.
+
+    Raises:
+        BadInput: Something that was asked for cannot be.
+    """
+    results = path_of(str(given.get("results_dir", Options().results_dir)))
+    earlier = resuming.find(challenge, given, results)
+    options = command_line.complete(challenge, earlier.given, earlier.options, kind)
+    check_place(results)
+    uri = location.resolve_uri(options.tracking_uri)
+    location.check_uri(uri)
+    if options.address:
+        check_address(options.address)
+    check_there(options.dataset)
+    return Checked(challenge=challenge, options=options, earlier=earlier, tracking_uri=uri)
+
+
+def check_place(results: Path) -> None:
+    """Refuse to begin where results have no room, or would be deleted.
+
+    Raises:
+        BadInput: There is hardly any room where results go, or it is a folder that Ray made for a job's code.
+    """
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not results.is_absolute():
+        raise BadInput(
+            f"Expected an absolute path for a job's results, since Ray deletes the folder it runs in; got {results}. "
+            f"Give one with --results-dir, or set {RESULTS_VARIABLE} before `ray start` on the head."
+        )
+    there = next(folder for folder in (results.absolute(), *results.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    if free < LEAST_FREE_BYTES:
+        raise BadInput(
+            f"Expected at least {LEAST_FREE_BYTES >> 20} MiB free for results in {results}; got {free >> 20}. Free "
+            "some, or give another folder with --results-dir."
+        )
