@@ -47,7 +47,8 @@ def trainable_is_looked_up_once() -> Iterator[None]:
     def contains(category: str, key: str) -> bool:
         return (category, key) in found or plain_contains(category, key)
 
-    _global_registry.get, _global_registry.contains = get, contains
+    _global_registry.get = get  # type: ignore[method-assign]
+    _global_registry.contains = contains  # type: ignore[method-assign]
     try:
         yield
     finally:
