@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from made_up import trial
-from sweeps.analysis.curves import budgets, cost, history, incumbent_at, spending
+from sweeps.analysis.curves import budgets, cost, history, incumbent_at, spending, thinned
 
 
 @pytest.fixture
@@ -75,3 +75,12 @@ def test_cost_by_stage_and_what_racing_spared():
     own = cost(made, "a", seeds=10)
     assert (own.complete_seconds, own.other_seconds, own.confirm_seconds, own.seconds) == (10, 6, 8, 24)
     assert (own.planned, own.spared) == (20, 5)
+
+
+def test_of_a_long_search_few_points_are_drawn_and_every_new_best():
+    made = [trial(number, 0.5 + (number in (7, 503)) * number / 10_000, seeds=2) for number in range(1000)]
+    points = history(made, "a")
+    few = thinned(points, 50)
+    assert 50 <= len(few) < 60
+    assert {0, 7, 503, 999} <= {point.number for point in few}
+    assert thinned(points, 1000) == points

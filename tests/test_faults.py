@@ -50,7 +50,7 @@ def test_kill_9_of_the_driver_again_and_again(tmp_path, undisturbed):
 
 
 def die_in_a_line(folder, writes):
-    """The driver is killed in the middle of the so-manieth line that it writes into the journal."""
+    """The driver is killed in the middle of the so-manieth piece that it writes into the journal."""
     _, script, *arguments = command("challenge1", *go_on(folder))
     died = subprocess.run(
         [sys.executable, ROOT / "tests/dying_driver.py", str(writes), script, *arguments],
@@ -72,7 +72,7 @@ def test_kill_9_in_the_first_line_of_the_journal(tmp_path):
 
 def test_kill_9_in_the_middle_of_a_line_of_the_journal(tmp_path, undisturbed):
     """While the sweep draws parameters, while it searches, and late."""
-    for writes in (9, 91, 230):
+    for writes in (9, 40, 60):
         die_in_a_line(tmp_path, writes)
     resume(tmp_path)
     assert_same(tmp_path, undisturbed)

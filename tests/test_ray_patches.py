@@ -8,8 +8,9 @@ from unittest.mock import Mock
 import pytest
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.registry import TRAINABLE_CLASS, _global_registry
 
-from sweeps.engine.ray_patches import OUT_OF_MEMORY, memory_deaths_are_lost_workers
+from sweeps.engine.ray_patches import OUT_OF_MEMORY, memory_deaths_are_lost_workers, trainable_is_looked_up_once
 
 
 def killed_for_want_of_memory():
@@ -45,3 +46,18 @@ def test_the_patch_is_gone_afterwards():
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert RayActorManager._actor_task_failed is before
+
+
+def test_tune_fetches_the_trainable_once_and_again_in_the_next_run(monkeypatch):
+    fetched = []
+    monkeypatch.setattr(type(_global_registry), "get", lambda self, category, key: fetched.append(key) or key)
+    monkeypatch.setattr(
+        type(_global_registry), "contains", lambda self, category, key: bool(fetched.append(key)) or True
+    )
+    for _ in range(2):
+        fetched.clear()
+        with trainable_is_looked_up_once():
+            for _ in range(3):
+                assert _global_registry.get(TRAINABLE_CLASS, "ours") == "ours"
+                assert _global_registry.contains(TRAINABLE_CLASS, "ours")
+        assert fetched == ["ours"]

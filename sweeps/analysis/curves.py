@@ -54,6 +54,17 @@ def _walk(trials: Iterable[TrialRecord]) -> list[Point]:
     return points
 
 
+def thinned(points: Sequence[Point], most: int) -> list[Point]:
+    """Of a long search about so many points, evenly spread, and each at which the incumbent changes; else all."""
+    every = -(-len(points) // most)
+    before = [None, *(point.incumbent for point in points)]
+    return [
+        point
+        for at, point in enumerate(points)
+        if at % every == 0 or at == len(points) - 1 or point.incumbent != before[at]
+    ]
+
+
 def incumbent_at(points: Iterable[Point], seconds: float) -> float | None:
     """The best complete configuration that was known when so many worker seconds were spent."""
     # Equal costs are sums of the same numbers, which may differ in their last digit.

@@ -18,7 +18,16 @@ from sweeps.stages.outcomes import Back, Outcome, outcome_of
 from sweeps.stages.tasks import Tally, Task, ends_seed, mean_score
 from sweeps.store.journal import Journal
 from sweeps.store.openings import Openings
-from sweeps.store.trials import OF_TRIAL, TrialRecord, as_stored, note_reason, seeds_of, trial_record, write_seed
+from sweeps.store.trials import (
+    OF_TRIAL,
+    TrialRecord,
+    as_stored,
+    note_reason,
+    seeds_of,
+    share_ranges,
+    trial_record,
+    write_seed,
+)
 from trainables.parts.protocol import TEST
 from trainables.parts.results import SeedResult
 
@@ -170,4 +179,6 @@ class Stage:
                 study.tell(trial, mean_score(trial, self.ranked_by, self.splits[0]))
             else:
                 study.tell(trial, state=outcome.state)
-        self.on_closed(trial_record(approach, self.name, as_stored(trial), self.ranked_by))
+        stored = as_stored(trial)
+        share_ranges(stored)
+        self.on_closed(trial_record(approach, self.name, stored, self.ranked_by))

@@ -46,14 +46,14 @@ def _failed(trial: FrozenTrial) -> bool:
 def whole_trial(
     approach: Approach, study: Study, frozen: FrozenTrial, sampler: Callable[[], BaseSampler], ranked_by: str
 ) -> Trial:
-    """An interrupted trial with every parameter, and every finished seed known to the pruner.
+    """An interrupted trial with every parameter, and every finished seed's score where races are decided.
 
     Args:
         approach: Whose trial it is.
         study: The approach's study; its sampler may be exchanged.
         frozen: The trial as the journal has it. The driver may have died before all its parameters were there.
         sampler: What suggested its parameters, as it was before it did.
-        ranked_by: The metric of a result that the pruner looks at.
+        ranked_by: The metric of a result that races are decided by.
     """
     _, lacking = replayed(approach, frozen.params)
     if lacking:
@@ -61,7 +61,7 @@ def whole_trial(
     trial = Trial(study, frozen._trial_id)
     approach.suggest(trial)
     for result in seeds_of(frozen.user_attrs):
-        # The driver may also have died between writing a seed and reporting it to the pruner.
+        # The driver may also have died between writing a seed and reporting its score.
         score = getattr(result, ranked_by)
         if score is not None and result.seed not in frozen.intermediate_values:
             trial.report(score, step=result.seed)

@@ -24,7 +24,18 @@ from optuna.trial import TrialState
 from sweeps.core.errors import BadInput, path_of
 from sweeps.store.journal_file import JournalFile, cut_torn_line
 from sweeps.store.spec import BALANCED_ACCURACY, RANKED_BY, Spec, Start, validated
-from sweeps.store.trials import CONFIRM, CURVE, DECIDE, INTENSIFY, SEARCH, SHIFT, STAGES, TrialRecord, trial_record
+from sweeps.store.trials import (
+    CONFIRM,
+    CURVE,
+    DECIDE,
+    INTENSIFY,
+    SEARCH,
+    SHIFT,
+    STAGES,
+    TrialRecord,
+    share_ranges,
+    trial_record,
+)
 
 JOURNAL = "study.journal"
 # The study that says what the sweep is, and its attributes.
@@ -78,6 +89,10 @@ class Journal:
         self._sweep = self._load(_SWEEP)
         # Everything is read once here, so that damage is told of before anything starts.
         self.trials()
+        for name in optuna.get_all_study_names(self._storage):
+            for trial in self._load(name).get_trials(deepcopy=False):
+                if trial.state.is_finished():
+                    share_ranges(trial)
         if self.has_begun:
             _ = (self.spec, self.starts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,7 +91,7 @@ def write_seed(trial: Trial, result: SeedResult, ranked_by: str = "accuracy") ->
     trial.set_user_attr(key, result)
     score = getattr(result, ranked_by)
     if result.split == VALIDATION and score is not None:
-        # Optuna's pruner pairs by step, so a seed's own value is reported under the seed.
+        # Racing pairs by step, as Optuna's pruner does, so a seed's own value is reported under the seed.
         trial.report(score, step=result.seed)
     return True
 
@@ -109,6 +110,21 @@ def as_stored(trial: Trial) -> FrozenTrial:
 def seeds_of(user_attrs: Mapping[str, Any]) -> tuple[SeedResult, ...]:
     """The finished seeds in a trial's attributes."""
     return tuple(_result(value) for key, value in user_attrs.items() if key.startswith(_SEED))
+
+
+def share_ranges(trial: FrozenTrial) -> None:
+    """Have a trial hold the very ranges that others hold, which are a third of its memory; it must have ended."""
+    shared = {}
+    for name, own in trial.distributions.items():
+        known = _RANGES.setdefault(name, [])
+        shared[sys.intern(name)] = next((each for each in known if each is own or each == own), own)
+        if shared[name] is own and not any(each is own for each in known):
+            known.append(own)
+    trial.distributions = shared
+
+
+# By parameter, every range that was met.
+_RANGES: dict[str, list[BaseDistribution]] = {}
 
 
 def with_results(log: dict[str, Any]) -> dict[str, Any]:

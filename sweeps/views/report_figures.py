@@ -24,6 +24,9 @@ MOST_PARAMS = 8
 IMPORTANCE_PANELS, HISTORY_PANELS = 6, 12
 # The approaches whose configurations are drawn as parallel coordinates.
 PARALLEL = 3
+# Of each approach, configurations in its history and its cost curve, and lines of parallel coordinates: more would be
+# one blot, and a page of many megabytes.
+MOST_POINTS, MOST_LINES = 1000, 300
 
 Panel = TypeVar("Panel")
 
@@ -138,8 +141,11 @@ def _histories(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot
     points = {name: own for name in _names(summary) if (own := curves.history(trials, name))}
     what = summary.spec.measured
     for name, part in _parts("history", points, HISTORY_PANELS):
-        alt = f"Search history of {', '.join(part)}: each configuration's mean {what} and the best so far."
-        figure = search_figures.histories(part, _confirmed_percent(summary), summary.warnings, what=what)
+        shown = {approach: curves.thinned(own, MOST_POINTS) for approach, own in part.items()}
+        of_whom = "each configuration" if shown == part else f"about {MOST_POINTS} configurations of each approach"
+        alt = f"Search history of {', '.join(part)}: mean {what} of {of_whom}, and the best so far."
+        title = f"Search history: mean {what} of {of_whom}, %"
+        figure = search_figures.histories(shown, _confirmed_percent(summary), summary.warnings, title=title)
         yield rendered(name, alt, figure)
 
 
@@ -161,6 +167,7 @@ def _cost_curves(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Pl
     points = {name: own for name, own in points.items() if own[-1].incumbent is not None and own[-1].seconds > 0}
     if points:
         what = summary.spec.measured
+        points = {name: curves.thinned(own, MOST_POINTS) for name, own in points.items()}
         figure = search_figures.cost_curves(points, _confirmed_percent(summary), summary.warnings, what=what)
         alt = f"Best {what} so far against worker seconds spent, for {', '.join(points)}"
         yield rendered("cost_curve", alt, figure)
@@ -184,10 +191,12 @@ def _parallels(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot
         if not axes:
             continue
         means_percent = [100 * float(trial.scores.mean()) for trial in complete]
+        shown = f"the best {MOST_LINES} of {len(complete)}" if len(complete) > MOST_LINES else str(len(complete))
+        title = f"{'Best' if len(complete) > MOST_LINES else 'Complete'} configurations of {name}"
         figure = search_figures.parallel(
-            f"Complete configurations of {name}", axes, means_percent, summary.warnings, what=summary.spec.measured
+            title, axes, means_percent, summary.warnings, summary.spec.measured, MOST_LINES
         )
-        alt = f"Parallel coordinates of {len(complete)} complete configurations of {name} over {', '.join(params)}."
+        alt = f"Parallel coordinates of {shown} complete configurations of {name} over {', '.join(params)}."
         yield rendered(f"parallel_{at + 1}", alt, figure)
 
 

@@ -47,21 +47,21 @@ STATE_LOOKS = {
 
 
 def histories(
-    points: Mapping[str, Sequence[Point]], confirmed_percent: Mapping[str, float], warnings: Sequence[str], what: str
+    points: Mapping[str, Sequence[Point]], confirmed_percent: Mapping[str, float], warnings: Sequence[str], title: str
 ) -> Figure:
-    """Every configuration's mean in order, in one panel for each approach.
+    """Configurations' means in order, in one panel for each approach.
 
     Args:
         points: Of each approach, in order.
         confirmed_percent: Mean on fresh seeds, of those that are confirmed.
         warnings: The sweep's.
-        what: The metric that ranks.
+        title: Of the figure.
     """
     from matplotlib.ticker import MaxNLocator
 
     columns = min(3, len(points))
     lines = -(-len(points) // columns)
-    titled = titled_figure(f"Search history: mean {what} of each configuration, %", warnings, 0.95 + 1.32 * lines, 0.2)
+    titled = titled_figure(title, warnings, 0.95 + 1.32 * lines, 0.2)
     means_percent = [100 * point.mean for own in points.values() for point in own if point.mean is not None]
     reached = [*means_percent, *(confirmed_percent[name] for name in points if name in confirmed_percent)]
     low, high = (min(reached), max(reached)) if reached else (0, 100)
@@ -280,7 +280,7 @@ class Axis:
 
 
 def parallel(
-    title: str, axes_of: Sequence[Axis], scores_percent: Sequence[float], warnings: Sequence[str], what: str
+    title: str, axes_of: Sequence[Axis], scores_percent: Sequence[float], warnings: Sequence[str], what: str, most: int
 ) -> Figure:
     """Parallel coordinates, lying: each parameter is a row, each configuration a line, darker if better.
 
@@ -290,6 +290,7 @@ def parallel(
         scores_percent: Of each configuration; the best is drawn thick.
         warnings: The sweep's.
         what: The metric that ranks.
+        most: How many are drawn, the best ones.
     """
     import matplotlib
     from matplotlib.cm import ScalarMappable
@@ -297,10 +298,12 @@ def parallel(
 
     titled = titled_figure(title, warnings, 0.95 + 0.36 * len(axes_of), 0.1)
     axes = titled.figure.add_subplot()
-    norm = Normalize(min(scores_percent), max(max(scores_percent), min(scores_percent) + 0.1))
+    drawn = np.argsort(scores_percent, kind="stable")[-most:]
+    least = scores_percent[drawn[0]]
+    norm = Normalize(least, max(max(scores_percent), least + 0.1))
     colors = ScalarMappable(norm=norm, cmap=matplotlib.colormaps["cividis_r"])
     best, down = int(np.argmax(scores_percent)), range(len(axes_of))
-    for at in np.argsort(scores_percent, kind="stable"):
+    for at in drawn:
         # A parameter that this configuration does not have interrupts its line.
         across = [np.nan if (place := axis.places[at]) is None else place for axis in axes_of]
         if at == best:
