@@ -53,8 +53,8 @@ def test_a_choice_in_two_steps_flatters_less_and_is_right_on_average_too():
     found = [flattery(true_C[:, None] + own_CS[:, :10], Finalists(number=3, seeds=10)) for own_CS in own_BCS[:6]]
     in_one_step = [flattery(true_C[:, None] + own_CS[:, :10]) for own_CS in own_BCS[:6]]
     assert flattered > 0.002
-    # As in one step it is too small where many of the best are nearly the same.
-    assert np.mean([each.mean for each in found]) == pytest.approx(flattered, abs=0.0018)
+    # As in one step it is too small, here by two fifths: the best are nearly the same.
+    assert np.mean([each.mean for each in found]) == pytest.approx(flattered, abs=0.002)
     assert np.mean([each.regret for each in found]) == pytest.approx(regretted, abs=0.0015)
     assert np.mean([each.low <= flattered <= each.high for each in found]) > 0.8
     assert all(two.mean < one.mean and two.regret < one.regret for two, one in zip(found, in_one_step, strict=True))

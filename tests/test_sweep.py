@@ -1,4 +1,7 @@
-"""Whole sweeps as a person starts them: real processes, real Ray, a real MLflow database, real signals."""
+"""Whole sweeps as a person starts them: real processes, real Ray, a real MLflow database, real signals.
+
+It has over 400 lines, so that one finished sweep serves most of them.
+"""
 
 from __future__ import annotations
 
@@ -106,14 +109,9 @@ def test_every_seed_is_in_the_tables(finished):
         assert own["seed"].tolist() == list(range(1_000_000, 1_000_000 + row.seeds))
         assert row.seeds in ((6,) if row.state == "COMPLETE" else (3, 4, 5))
         assert row.accuracy_mean == pytest.approx(own["accuracy"].mean())
-    again = rows(frame, stage="intensify")
     # Racing may have left one alone.
-    for (approach, trial), own in again.groupby(["approach", "trial"]):
-        assert own["seed"].tolist() == list(range(1_000_006, 1_000_012))
-        (row,) = rows(trials, approach=approach, trial=trial).itertuples()
-        assert (row.state, row.seeds, row.further_seeds) == ("COMPLETE", 6, 6)
-        assert row.accuracy_further_mean == pytest.approx(own["accuracy"].mean())
-    assert set(again.groupby("approach")["trial"].nunique()) <= {2}
+    again = rows(frame, stage="intensify").groupby(["approach", "trial"])["seed"].apply(list).tolist()
+    assert again == [list(range(1_000_006, 1_000_012))] * intensified(frame)
     confirmed = rows(frame, stage="confirm")
     assert confirmed.groupby(["approach", "split"])["seed"].apply(list).tolist() == [list(range(2000, 2005))] * 4
     changed = rows(frame, stage="shift")
@@ -132,11 +130,6 @@ def test_summary_follows_from_the_seeds(finished):
         assert row["confirmed"]["mean"] == pytest.approx(fresh.mean())
         assert row["confirmed"]["sd"] == pytest.approx(fresh.std())
         assert (row["search"]["n"], row["search"]["mean"]) == (len(searched), pytest.approx(searched.mean()))
-        again = rows(frame, approach=row["approach"], stage="intensify")["trial"]
-        means = rows(frame, approach=row["approach"])
-        means = means[means["stage"].isin(["search", "intensify"]) & means["trial"].isin(again)]
-        # The finalist with the greatest mean over all its search seeds.
-        assert again.empty or means.groupby("trial")["accuracy"].mean().idxmax() == row["best_trial"]
         # Of five configurations racing may have left one alone.
         flattered = row["optimism"]
         assert flattered is None or 0 <= flattered["low"] <= flattered["mean"] <= flattered["high"]
@@ -244,7 +237,6 @@ def test_a_seed_of_a_finalist_again_gives_the_same_numbers(finished):
     )
     assert done.returncode == 0, done.stderr
     assert "The same numbers as in the journal." in done.stdout
-    # Further seeds of the search do not open the test split.
     assert "test" not in done.stdout
 
 
