@@ -1,4 +1,7 @@
-"""Whole sweeps as a person starts them: real processes, real Ray, a real MLflow database, real signals."""
+"""Whole sweeps as a person starts them: real processes, real Ray, a real MLflow database, real signals.
+
+It has over 400 lines, so that one finished sweep serves most of them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,8 @@ from sweeps.tracking.tracker import Tracker
 pytestmark = pytest.mark.slow
 METRICS = ["accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity", "brier"]
 TINY = shlex.split(
-    "--dataset phantom --approaches pixel_baseline starter_cnn --num-samples 5 --seeds 6 --confirm-seeds 5"
+    "--dataset phantom --approaches pixel_baseline starter_cnn --num-samples 5 --seeds 6 --finalists 2 "
+    "--confirm-seeds 5"
 )
 
 
@@ -87,7 +91,8 @@ def test_prints_plan_table_and_where_everything_is(finished):
     assert "On changed test images " in done.stdout
     # A slow machine prints a line of progress now and then, and nothing else.
     assert all(
-        re.match(r"(Search|Confirm|Decide|Changed): \d+ of \d+ seeds", line) for line in done.stderr.splitlines()
+        re.match(r"(Search|Intensify|Confirm|Decide|Changed): \d+ of \d+ seeds", line)
+        for line in done.stderr.splitlines()
     )
     assert "Warning" not in done.stdout
 
@@ -104,6 +109,9 @@ def test_every_seed_is_in_the_tables(finished):
         assert own["seed"].tolist() == list(range(1_000_000, 1_000_000 + row.seeds))
         assert row.seeds in ((6,) if row.state == "COMPLETE" else (3, 4, 5))
         assert row.accuracy_mean == pytest.approx(own["accuracy"].mean())
+    # Racing may have left one alone.
+    again = rows(frame, stage="intensify").groupby(["approach", "trial"])["seed"].apply(list).tolist()
+    assert again == [list(range(1_000_006, 1_000_012))] * intensified(frame)
     confirmed = rows(frame, stage="confirm")
     assert confirmed.groupby(["approach", "split"])["seed"].apply(list).tolist() == [list(range(2000, 2005))] * 4
     changed = rows(frame, stage="shift")
@@ -118,10 +126,10 @@ def test_summary_follows_from_the_seeds(finished):
     for row in summary["approaches"]:
         own = rows(frame, approach=row["approach"], trial=row["best_trial"])
         fresh = rows(own, stage="confirm", split="validation")["accuracy"]
-        searched = rows(own, stage="search")["accuracy"]
+        searched = own[own["stage"].isin(["search", "intensify"])]["accuracy"]
         assert row["confirmed"]["mean"] == pytest.approx(fresh.mean())
         assert row["confirmed"]["sd"] == pytest.approx(fresh.std())
-        assert row["search"]["mean"] == pytest.approx(searched.mean())
+        assert (row["search"]["n"], row["search"]["mean"]) == (len(searched), pytest.approx(searched.mean()))
         # Of five configurations racing may have left one alone.
         flattered = row["optimism"]
         assert flattered is None or 0 <= flattered["low"] <= flattered["mean"] <= flattered["high"]
@@ -164,7 +172,8 @@ def test_mlflow_has_one_run_a_configuration_with_seeds_as_steps(finished):
         assert each.data.tags["images"] == "phantom"
     # Five seeds may not tell the two apart.
     assert len(by_role.pop("decision", [])) == seeds(folder).query("stage == 'decide'")["approach"].nunique()
-    counts = {role: len(found) for role, found in by_role.items()}
+    assert len(by_role.get("intensification", [])) == intensified(seeds(folder))
+    counts = {role: len(found) for role, found in by_role.items() if role != "intensification"}
     assert counts == {"sweep": 1, "trial": 10, "confirmation": 2, "robustness": 2}
     (parent,) = by_role["sweep"]
     assert parent.info.status == "FINISHED"
@@ -184,12 +193,12 @@ def test_mlflow_has_one_run_a_configuration_with_seeds_as_steps(finished):
     plots = {Path(file.path).name for file in client.list_artifacts(parent.info.run_id, "plots")}
     assert plots == {path.name for path in (folder / "results/sweep/plots").iterdir()}
     frame = seeds(folder)
-    for each in by_role["trial"] + by_role["confirmation"]:
+    stages = {"trial": "search", "intensification": "intensify", "confirmation": "confirm"}
+    for each in (found for role in stages for found in by_role.get(role, [])):
         tags = each.data.tags
         assert tags["mlflow.parentRunId"] == parent.info.run_id
         number = int(re.match(r"t(\d+)-", tags["mlflow.runName"])[1])
-        stage = "confirm" if tags["role"] == "confirmation" else "search"
-        own = rows(frame, approach=tags["approach"], stage=stage, trial=number)
+        own = rows(frame, approach=tags["approach"], stage=stages[tags["role"]], trial=number)
         history = client.get_metric_history(each.info.run_id, "seed/accuracy")
         expected = rows(own, split="validation")
         assert [(m.step, m.value) for m in sorted(history, key=lambda m: m.step)] == list(
@@ -217,6 +226,20 @@ def test_one_seed_again_gives_the_same_numbers(finished):
     assert "DIFFERENT" not in again.stdout
 
 
+def test_a_seed_of_a_finalist_again_gives_the_same_numbers(finished):
+    folder, _ = finished
+    again = rows(seeds(folder), stage="intensify")
+    if again.empty:
+        pytest.skip("racing left one configuration alone")
+    row = again.iloc[-1]
+    done = run_here(
+        folder, "rerun", "results/sweep", "--approach", row.approach, "--trial", row.trial, "--seed", row.seed
+    )
+    assert done.returncode == 0, done.stderr
+    assert "The same numbers as in the journal." in done.stdout
+    assert "test" not in done.stdout
+
+
 def test_a_seed_that_was_not_confirmed_does_not_open_the_test_split(finished):
     folder, _ = finished
     options = ("results/sweep", "--approach", "starter_cnn", "--trial", 0, "--seed", 2500)
@@ -239,6 +262,11 @@ def test_a_number_that_was_changed_is_noticed(finished, tmp_path):
     assert again.stdout.endswith(f"The sweep was started with processor an abacus, now {processor()}.\n")
 
 
+def intensified(frame):
+    """How many configurations met further search seeds."""
+    return len(rows(frame, stage="intensify")[["approach", "trial"]].drop_duplicates())
+
+
 def decision_of(folder):
     return json.loads((folder / "results/sweep/summary.json").read_text())["decision"]
 
@@ -250,7 +278,7 @@ def test_files_are_made_from_the_journal_alone(finished, begun_anew):
     assert seeds(begun_anew).equals(seeds(folder))
     # And MLflow too: a new database gets every run.
     runs = MlflowClient(f"sqlite:///{begun_anew}/mlflow.db").search_runs(["1"], max_results=100)
-    assert len(runs) == 15 + 2 * bool(decision_of(folder))
+    assert len(runs) == 15 + 2 * bool(decision_of(folder)) + intensified(seeds(folder))
 
 
 def test_resuming_a_finished_sweep_adds_nothing(finished):
@@ -290,8 +318,8 @@ def test_same_numbers_with_more_workers(finished, tmp_path, with_database):
     trials = pd.read_csv(tmp_path / "results/sweep/trials.csv")
     assert trials.groupby("approach")["trial"].apply(list).tolist() == [list(range(5))] * 2
     runs = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"], max_results=100)
-    decided = 2 * bool(decision_of(tmp_path))
-    assert len(runs) == len({each.data.tags["sweep.key"] for each in runs}) == 13 + decided
+    more = 2 * bool(decision_of(tmp_path)) + intensified(found)
+    assert len(runs) == len({each.data.tags["sweep.key"] for each in runs}) == 13 + more
     assert {each.info.status for each in runs} <= {"FINISHED", "KILLED"}
 
 
@@ -303,7 +331,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(tmp_path, with_database):
     printed, complaint = driver.communicate(timeout=60)
     assert driver.returncode == 143
     # A slow machine prints a line of progress now and then.
-    assert re.sub(r"^(Search|Confirm|Changed): \d+ of .*\n", "", complaint, flags=re.M) == (
+    assert re.sub(r"^(Search|Intensify|Confirm|Changed): \d+ of .*\n", "", complaint, flags=re.M) == (
         "\nStopping; what is finished is saved. (Again: at once.)\n"
         "\nNot finished; everything so far is saved. Go on with:\n    python sweeps/challenge1.py --resume sweep\n"
     )

@@ -13,18 +13,18 @@ average flattered by
     E[(sqrt(a) + 1 / sqrt(a)) Z of the chosen],
 
 without bias whatever the true means are, but in a search whose noise has 1 + a times the variance. With the noise of
-the search itself the flattery is less, by (1 + a)^.8 in simulations: between the .5 of equal configurations and the 1
-or more of those that differ by much, so that it is too little where noise is far greater than all differences.
+the search itself the flattery is less: by sqrt(1 + a) among equal configurations, by more among those that differ. By
+how much is simulated: it is the ratio of the flattery with either noise among means that are spread as the true ones
+of the upper half seem to be, since only good ones are chosen, and poor ones lie far below.
 
 Where finalists met further seeds, the choice is made again in these two steps: `m + sqrt(a) Z` names the finalists, and
-further noise of variance 1 + a on their true means is added to it with the weight that further seeds have. True means
-are those of `regret`; what the finalists got there is not used, since others are finalists in other draws. The chosen
-one is flattered by both noises, each with its weight. The power is .7 here.
+further noise of variance 1 + a around such means is added with the weight that further seeds have. What the finalists
+got on these is not used, since others are finalists in other draws. The chosen one is flattered by both noises, each
+with its weight.
 
 Configurations that were raced out stand beside the others with the mean of the seeds that they have, and with the noise
-that all S seeds would leave. The interval is of the delete-one jackknife over the search's seeds, with a tenth of the
-estimate as the standard error of the power, and the quantile of Student's t. What it is worth is in
-`benchmarks/optimism.py`.
+that all S seeds would leave. The interval is of the delete-one jackknife over the search's seeds, with the quantile of
+Student's t. What it is worth is in `benchmarks/optimism.py`.
 
 Shapes: C configurations, S seeds, D draws.
 """
@@ -43,10 +43,8 @@ from trainables.parts.results import SeedResult
 
 # Seeds below which the noise's covariance says nothing.
 LEAST_SEEDS = 3
-# Of the search's variance, how much noise is added, and the power of the whole by which flattery grows: where one step
-# chooses, and where two do. That power is known to a tenth of the estimate, as a standard error.
-ADDED, POWER, POWER_OF_TWO_STEPS = 1.0, 0.8, 0.7
-ERROR_OF_POWER = 0.1
+# Of the search's variance, how much noise is added.
+ADDED = 1.0
 DRAWS = 2000
 
 
@@ -120,22 +118,24 @@ def flattery(scores_CS: np.ndarray, finalists: Finalists | None = None) -> Optim
     without_S = [_flattery(np.delete(scores_CS, at, 1), np.delete(normal_2DS, at, 2), finalists) for at in range(seeds)]
     # Fewer seeds are noisier by themselves.
     of_seeds = math.sqrt((seeds - 1) * float(np.var(without_S))) * math.sqrt((seeds - 1) / seeds)
-    half = float(scipy.stats.t.ppf(0.975, seeds - 1)) * math.hypot(of_seeds, ERROR_OF_POWER * mean)
+    half = float(scipy.stats.t.ppf(0.975, seeds - 1)) * of_seeds
     return Optimism(mean=mean, low=max(mean - half, 0.0), high=mean + half, regret=regret(scores_CS, finalists))
 
 
 def _flattery(scores_CS: np.ndarray, normal_2DS: np.ndarray, finalists: Finalists | None) -> float:
-    noise = _Noise(scores_CS)
-    root, draws = math.sqrt(ADDED), np.arange(normal_2DS.shape[1])
+    noise, root = _Noise(scores_CS), math.sqrt(ADDED)
     noise_DC = noise.of_all(normal_2DS[0])
-    seen_DC = noise.mean_C + root * noise_DC
-    if finalists is None:
-        of_chosen_D = noise_DC[draws, seen_DC.argmax(1)]
-        return float((root + 1 / root) * of_chosen_D.mean() / (1 + ADDED) ** POWER)
-    chosen = noise.chosen(seen_DC, noise.true(noise_DC), math.sqrt(1 + ADDED), normal_2DS[1], finalists)
-    first = (root + 1 / root) * noise_DC[draws, chosen.number].mean()
-    both = float(chosen.weight * first + (1 - chosen.weight) * chosen.noise.mean())
-    return both / (1 + ADDED) ** POWER_OF_TWO_STEPS
+    spread_C = noise.upper(noise_DC)
+
+    def flattered(mean_C: np.ndarray, added: float, whole: float, of_first: float) -> float:
+        """With `added` times the noise on the means, `whole` times on further ones, `of_first` times in the result."""
+        chosen = noise.chosen(mean_C + added * noise_DC, spread_C, whole, normal_2DS[1], finalists)
+        first_D = of_first * noise_DC[np.arange(len(noise_DC)), chosen.number]
+        return float((chosen.weight * first_D + (1 - chosen.weight) * chosen.noise).mean())
+
+    more = math.sqrt(1 + ADDED)
+    ratio = flattered(spread_C, 1.0, 1.0, 1.0) / max(flattered(spread_C, more, more, more), 1e-12)
+    return flattered(noise.mean_C, root, more, root + 1 / root) * min(ratio, 1 / more)
 
 
 def regret(scores_CS: np.ndarray, finalists: Finalists | None = None) -> float:
@@ -154,10 +154,7 @@ def regret(scores_CS: np.ndarray, finalists: Finalists | None = None) -> float:
     noise_DC = noise.of_all(normal_2DS[0])
     true_C = noise.true(noise_DC)
     seen_DC = true_C + noise_DC
-    if finalists is None:
-        chosen_D = seen_DC.argmax(1)
-    else:
-        chosen_D = noise.chosen(seen_DC, true_C, 1.0, normal_2DS[1], finalists).number
+    chosen_D = noise.chosen(seen_DC, true_C, 1.0, normal_2DS[1], finalists).number
     return float(true_C.max() - true_C[chosen_D].mean())
 
 
@@ -188,13 +185,27 @@ class _Noise:
 
     def true(self, noise_DC: np.ndarray) -> np.ndarray:
         """Means (C,) that differ by as much as true ones do."""
+        return self._drawn_together(float(self.mean_C.mean()), float(self.mean_C.var(ddof=1)), noise_DC)
+
+    def upper(self, noise_DC: np.ndarray) -> np.ndarray:
+        """Means (C,) of which the upper half differs by as much as true ones of it do."""
+        middle = float(np.median(self.mean_C))
+        above = self.mean_C[self.mean_C > middle]
+        return self._drawn_together(middle, float(((above - middle) ** 2).sum()) / max(len(above), 1), noise_DC)
+
+    def _drawn_together(self, middle: float, variance: float, noise_DC: np.ndarray) -> np.ndarray:
+        """Means (C,) around that middle whose variance is what is left of this one without their noise."""
         of_noise = float((noise_DC.var(0) * self.seeds / self.runs_C).mean())
-        kept = math.sqrt(max(1 - of_noise / max(float(self.mean_C.var(ddof=1)), 1e-12), 0.0))
-        true_C: np.ndarray = self.mean_C.mean() + kept * (self.mean_C - self.mean_C.mean())
-        return true_C
+        drawn_C: np.ndarray = middle + math.sqrt(max(1 - of_noise / max(variance, 1e-12), 0.0)) * (self.mean_C - middle)
+        return drawn_C
 
     def chosen(
-        self, seen_DC: np.ndarray, true_C: np.ndarray, factor: float, normal_DS: np.ndarray, finalists: Finalists
+        self,
+        seen_DC: np.ndarray,
+        true_C: np.ndarray,
+        factor: float,
+        normal_DS: np.ndarray,
+        finalists: Finalists | None,
     ) -> _Chosen:
         """The greatest mean over all seeds, of those with the greatest means over the first ones.
 
@@ -203,8 +214,10 @@ class _Noise:
             true_C: True means, which the further seeds are drawn around.
             factor: How many times the search's noise, at as many seeds, the further seeds have.
             normal_DS: Draws for that noise.
-            finalists: How many, on how many seeds.
+            finalists: How many, on how many seeds; None if there are no further ones.
         """
+        if finalists is None:
+            return _Chosen(number=seen_DC.argmax(1), noise=np.zeros(len(seen_DC)), weight=1.0)
         number, draws = min(finalists.number, seen_DC.shape[1]), np.arange(len(seen_DC))[:, None]
         best_DF = np.argpartition(-seen_DC, number - 1, axis=1)[:, :number]
         factor *= math.sqrt(self.seeds / finalists.seeds)
