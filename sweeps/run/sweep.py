@@ -15,6 +15,7 @@ from sweeps.run.command import Command, Conclusion, OnClosed, PlannedStage, Prep
 from sweeps.run.end import write_tables
 from sweeps.run.options import SweepOptions
 from sweeps.run.pipeline import run_command
+from sweeps.stages.allocation import ADAPTIVE, EVEN, Allocation
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.decision import DecisionStage
 from sweeps.stages.racing import Racing
@@ -76,7 +77,11 @@ def _work(racing: Racing | None, prepared: Prepared[SweepOptions], journal: Jour
 
 
 def _tags(options: SweepOptions) -> dict[str, str]:
-    return {"num_samples": str(options.num_samples), "confirm_seeds": str(options.confirm_seeds)}
+    return {
+        "num_samples": str(options.num_samples),
+        "allocation": options.allocation,
+        "confirm_seeds": str(options.confirm_seeds),
+    }
 
 
 def _stages(
@@ -92,6 +97,7 @@ def _stages(
         search_seed=options.search_seed,
         time_budget=options.time_budget,
         racing=racing,
+        allocation=Allocation() if options.allocation == ADAPTIVE else None,
     )
     yield PlannedStage(stage=search, title="Search")
     confirmation = ConfirmationStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds)
@@ -134,6 +140,8 @@ def _conclude(prepared: Prepared[SweepOptions], journal: Journal, approaches: Se
 def _ways_on(prepared: Prepared[SweepOptions], journal: Journal) -> Iterator[str]:
     options = prepared.options
     yield f"Extend  {prepared.resume_command} --num-samples {2 * options.num_samples}"
+    if any(journal.behind(name) for name in options.approaches):
+        yield f"Even    {prepared.resume_command} --allocation {EVEN}"
     numbers = usual_numbers(prepared.spec.protocol)
     if numbers and not options.shot_curve:
         yield f"Labels  {prepared.resume_command} --shot-curve {' '.join(map(str, numbers))}"
@@ -141,7 +149,9 @@ def _ways_on(prepared: Prepared[SweepOptions], journal: Journal) -> Iterator[str
     short = [
         name
         for name in options.approaches
-        if begun.get(name, plan.Begun()).is_short_of(options.num_samples) and not journal.stopped(name)
+        if begun.get(name, plan.Begun()).is_short_of(options.num_samples)
+        and not journal.stopped(name)
+        and journal.behind(name) is None
     ]
     if short:
         yield (
@@ -153,4 +163,8 @@ def _ways_on(prepared: Prepared[SweepOptions], journal: Journal) -> Iterator[str
 def begun_in(journal: Journal, approaches: Sequence[Approach]) -> dict[str, plan.Begun]:
     """Configurations in the journal, by approach, of those of these approaches that it has."""
     trials, names = journal.trials(), journal.approaches()
-    return {each.name: plan.Begun.of(searched(trials, each.name), each) for each in approaches if each.name in names}
+    return {
+        each.name: plan.Begun.of(searched(trials, each.name), each, journal.behind(each.name))
+        for each in approaches
+        if each.name in names
+    }
