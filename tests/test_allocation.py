@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from made_up import SPEC, START, changed
 from pretended import approach, finish, outcome, search, work
+from sweeps.analysis.summary import summarise
+from sweeps.run import plan
+from sweeps.run.options import SweepOptions
 from sweeps.stages.allocation import Allocation, standing
 from sweeps.store.journal import Journal
 from trainables.parts.protocol import VALIDATION
@@ -164,7 +168,7 @@ def test_workers_go_on_while_a_comparison_waits_for_the_last(journal):
         work(stage, task)
     further = [stage.next_task().approach for _ in range(12 + 8 + 8)]
     # First those that are sure to go on, then by what is known; and none passes two comparisons.
-    assert further == ["baseline"] * 12 + ["good"] * 8
+    assert further == ["baseline"] * 12 + ["good"] * 8 + ["poor"] * 8
     assert stage.next_task() is None
     assert not stage.is_finished()
 
@@ -174,3 +178,37 @@ def test_an_approach_that_only_fails_keeps_nobody_waiting(journal):
     assert begun(journal) == {"bad": 5, "good": 20}
     assert journal.behind("bad") is None
     assert journal.stopped("bad")
+
+
+@pytest.mark.parametrize(
+    ("had", "to_come"),
+    [
+        (plan.Begun(), (8, 50)),
+        (plan.Begun(distinct=5), (3, 45)),
+        (plan.Begun(distinct=20), (12, 30)),
+        (plan.Begun(distinct=40), (10, 10)),
+        (plan.Begun(distinct=9, behind_after=8), (0, 0)),
+    ],
+)
+def test_the_plan_says_the_least_and_the_most(had, to_come):
+    options = SweepOptions(num_samples=50, allocation="adaptive")
+    assert plan._to_come(options, BAD, had) == to_come
+    assert plan._to_come(options, BASELINE, plan.Begun()) == (50, 50)
+    assert plan._to_come(replace(options, num_samples=8), BAD, plan.Begun()) == (8, 8)
+    assert plan._to_come(replace(options, allocation="even"), BAD, had) == (50 - had.distinct,) * 2
+
+
+def test_the_plan_says_which_allocation_and_what_became_of_whom():
+    (line,) = plan._allocation(SweepOptions(num_samples=20, allocation="adaptive"), 60.0, 3600.0)
+    assert line.startswith("Given     adaptive: whose best is behind after 8, 16 configurations gets no more")
+    assert line.endswith("takes 60 s to 60 min on one CPU")
+    assert plan._allocation(SweepOptions(), 60.0, 60.0) == []
+    assert plan._more(plan.Begun(distinct=9, behind_after=8), 50) == " more (9 of 50: behind after 8)"
+
+
+def test_a_summary_says_after_how_many_it_fell_behind(journal):
+    journal.begin(changed(SPEC, {"seeds": 3}), START)
+    finish(adaptive(journal, [BAD, GOOD], num_samples=12, seeds=3))
+    rows = {row.approach: row.configurations for row in summarise(journal, [BAD, GOOD]).approaches}
+    assert (rows["bad"].begun, rows["bad"].behind_after) == (8, 8)
+    assert (rows["good"].begun, rows["good"].behind_after) == (12, None)

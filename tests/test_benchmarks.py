@@ -15,7 +15,7 @@ WITH_IMAGES = [
     *("unbalanced_shots", "transfer"),
 ]
 OF_THE_DRIVER = ["soak", "scaling"]
-REPLAYED = ["racing", "search_lengths", "surrogate_benchmark", "portfolio"]
+REPLAYED = ["racing", "search_lengths", "allocation", "surrogate_benchmark", "portfolio"]
 # In one process, since each alone would take seconds to import the same libraries.
 ASK_EACH = """
 import contextlib, io, json, runpy, sys, traceback

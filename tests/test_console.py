@@ -96,6 +96,18 @@ def test_what_did_not_go_as_planned_stands_at_the_end():
     )
 
 
+def test_what_got_fewer_configurations_is_marked_and_said():
+    made = a_sweep()
+    behind = [
+        changed(row, {"configurations": changed(row.configurations, {"behind_after": 2})}) for row in made.approaches
+    ]
+    text = sweep_text(changed(made, {"approaches": (made.approaches[0], behind[1])}), Path("results/made-up"))
+    row = next(line for line in text.splitlines() if line.startswith("a "))
+    assert "2/0/0 (behind after 2)" in row
+    assert "Smaller searches (--allocation adaptive): a 2 of 12 (behind after 2). More configurations might" in text
+    assert "Smaller searches" not in sweep_text(made, Path("results/made-up"))
+
+
 def test_a_sweep_without_an_answer_is_told_of_too():
     text = sweep_text(found([]), Path("results/made-up"))
     assert "No approach is confirmed yet, so there is no answer." in text

@@ -29,6 +29,7 @@ SMOKE = {name: declared.smoke for name, declared in DECLARED.items() if declared
 FLAGS = [
     "--num-samples",
     "--seeds",
+    "--allocation",
     "--finalists",
     "--confirm-seeds",
     "--shot-curve",
@@ -72,6 +73,7 @@ def test_a_command_without_a_search_has_no_flags_of_one():
     of_a_search = {
         "--num-samples",
         "--seeds",
+        "--allocation",
         "--finalists",
         "--confirm-seeds",
         "--shot-curve",
@@ -133,6 +135,7 @@ def test_nothing_given_is_the_defaults_with_all_approaches():
 def test_defaults_are_as_documented():
     assert asdict(SweepOptions()) == {
         "num_samples": 20,
+        "allocation": "even",
         "approaches": (),
         "seeds": 10,
         "finalists": 3,
@@ -179,6 +182,7 @@ def test_what_is_given_beats_smoke():
 
 FIRST = SweepOptions(
     num_samples=3,
+    allocation="adaptive",
     approaches=NAMES[:2],
     seeds=4,
     confirm_seeds=5,
@@ -221,7 +225,14 @@ def test_what_belongs_to_one_start_only_is_not_remembered():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("num_samples", 30), ("approaches", (NAMES[0], NAMES[2])), ("seeds", 6), ("tracking_uri", "x")]
+    ("field", "value"),
+    [
+        ("num_samples", 30),
+        ("allocation", "even"),
+        ("approaches", (NAMES[0], NAMES[2])),
+        ("seeds", 6),
+        ("tracking_uri", "x"),
+    ],
 )
 def test_what_is_given_anew_beats_what_is_remembered(field, value):
     resumed = complete(CHALLENGE, {"resume": "first", field: value}, through_the_journal(FIRST))

@@ -108,9 +108,12 @@ def few_tried(sweep: CheckedSweep) -> Check:
         for row in _extendable(sweep)
         if row.configurations.tried < FEW_TRIED
     ]
+    with_more = "a larger --num-samples"
+    if any(row.configurations.behind_after is not None for row in _extendable(sweep)):
+        with_more = "--allocation even for those that got no more since they were behind, or " + with_more
     trouble = (
-        f"Fewer than {FEW_TRIED} configurations complete or raced out: {', '.join(few)}. Extend the search with a "
-        "larger --num-samples."
+        f"Fewer than {FEW_TRIED} configurations complete or raced out: {', '.join(few)}. Extend the search with "
+        f"{with_more}."
         if few
         else ""
     )

@@ -36,7 +36,8 @@ class Configurations(Stored):
     """How many distinct configurations a search has, by how they ended.
 
     `repeats` were suggested again and not trained again; they count in no other number. `is_all` says that the search
-    ended before it had as many as were asked for, since its space gave nothing but repeats.
+    ended before it had as many as were asked for, since its space gave nothing but repeats, `behind_after` after how
+    many it got no more, since its best was behind another approach's.
     """
 
     complete: int
@@ -45,6 +46,7 @@ class Configurations(Stored):
     unfinished: int
     repeats: int = 0
     is_all: bool = False
+    behind_after: int | None = None
 
     @property
     def tried(self) -> int:
@@ -197,7 +199,10 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
     spec, starts = journal.spec, journal.starts
     wanted = starts[-1].confirm_seeds
     rows = ranked(
-        [_summarise(trials, approach, wanted, spec, journal.stopped(approach.name)) for approach in approaches]
+        [
+            _summarise(trials, each, wanted, spec, journal.stopped(each.name), journal.behind(each.name))
+            for each in approaches
+        ]
     )
     first = decision.compared(trials, _best_of(rows), CONFIRM, spec)
     decided, rows, comparisons = _decided(trials, rows, first, _baseline(approaches), wanted, spec)
@@ -222,7 +227,7 @@ def undecided(journal: Journal, approaches: Sequence[Approach]) -> tuple[str, ..
     """The approaches that are to meet the second block of fresh seeds, by the first one."""
     trials = journal.trials([approach.name for approach in approaches])
     spec, wanted = journal.spec, journal.starts[-1].confirm_seeds
-    rows = ranked([_summarise(trials, approach, wanted, spec, None) for approach in approaches])
+    rows = ranked([_summarise(trials, approach, wanted, spec) for approach in approaches])
     return _members(rows, decision.compared(trials, _best_of(rows), CONFIRM, spec), _baseline(approaches))[1]
 
 
@@ -319,7 +324,12 @@ def _best_of(rows: Sequence[ApproachSummary]) -> dict[str, int]:
 
 
 def _summarise(
-    trials: Sequence[TrialRecord], approach: Approach, wanted: int, spec: Spec, stopped: str | None
+    trials: Sequence[TrialRecord],
+    approach: Approach,
+    wanted: int,
+    spec: Spec,
+    stopped: str | None = None,
+    behind_after: int | None = None,
 ) -> ApproachSummary:
     name = approach.name
     own = [trial for trial in trials if trial.approach == name]
@@ -345,6 +355,7 @@ def _summarise(
             unfinished=states.count("RUNNING"),
             repeats=states.count(REPEAT),
             is_all=has_no_more(own, approach),
+            behind_after=behind_after,
         ),
         stopped=stopped,
         best_trial=best.number if best else None,

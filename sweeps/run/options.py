@@ -21,6 +21,7 @@ from sweeps.run.option_types import (
     sweep_name,
     whole_number,
 )
+from sweeps.stages.allocation import ADAPTIVE, EVEN
 from sweeps.store.spec import BALANCED_ACCURACY, RANKED_BY, OptionValue
 from trainables.parts.datasets import OTHER_PHANTOMS
 from trainables.parts.image_sets import PRECISIONS
@@ -237,6 +238,15 @@ class SweepOptions(Options):
         metavar="N",
         is_remembered=True,
         smoke=2,
+    )
+    allocation: str = _option(
+        EVEN,
+        f"{EVEN}: each approach gets --num-samples configurations; {ADAPTIVE}: that is the most, and approaches whose "
+        "best is behind after 8, 16, 32, ... get no more, which finds the best approach in about half of the time and "
+        "knows less of the others",
+        read=one_of(EVEN, ADAPTIVE),
+        metavar=f"{EVEN}|{ADAPTIVE}",
+        is_remembered=True,
     )
     finalists: int = _option(
         3,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sweeps.analysis.caveats import with_warnings
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.progress import duration
@@ -12,6 +14,7 @@ from sweeps.core.seeds import further_search_seeds
 from sweeps.inputs.inputs import Inputs
 from sweeps.run import plan_of_images, robustness, shot_curve
 from sweeps.run.options import SweepOptions
+from sweeps.stages.allocation import ADAPTIVE, Allocation
 from sweeps.stages.racing import Racing
 from sweeps.stages.repeats import has_no_more
 from sweeps.store.spec import Spec
@@ -54,15 +57,17 @@ class Begun:
         repeats: Those that were suggested again.
         is_all: Whether its space has no more.
         intensified: Configurations that have met further search seeds.
+        behind_after: After how many configurations it fell behind, if it did.
     """
 
     distinct: int = 0
     repeats: int = 0
     is_all: bool = False
     intensified: int = 0
+    behind_after: int | None = None
 
     @classmethod
-    def of(cls, trials: Sequence[TrialRecord], approach: Approach) -> Begun:
+    def of(cls, trials: Sequence[TrialRecord], approach: Approach, behind_after: int | None = None) -> Begun:
         """Of this approach's trials among these."""
         own = searched(trials, approach.name)
         repeats = sum(trial.state == REPEAT for trial in own)
@@ -71,6 +76,7 @@ class Begun:
             repeats=repeats,
             is_all=has_no_more(own, approach),
             intensified=sum(t.approach == approach.name and t.stage == INTENSIFY for t in trials),
+            behind_after=behind_after,
         )
 
     def finalists(self, number: int, num_samples: int) -> int:
@@ -99,9 +105,12 @@ def of_sweep(
     of_winner = (CONFIRM_FACTOR + len(more_shots)) * options.confirm_seeds
     rows = []
     cpu_seconds = 0.0
+    # At least and at most.
+    of_search = np.zeros(2)
     for approach in approaches:
         had = begun.get(approach.name, Begun())
-        configurations = options.num_samples - had.distinct if had.is_short_of(options.num_samples) else 0
+        least, configurations = _to_come(options, approach, had)
+        of_search += np.array([least, configurations]) * options.seeds * approach.seconds_per_seed
         finalists = had.finalists(options.finalists, options.num_samples)
         search = configurations * options.seeds + finalists * len(further_search_seeds(0, options.seeds))
         seconds = (search + of_winner) * approach.seconds_per_seed
@@ -109,7 +118,9 @@ def of_sweep(
         rows.append(
             {
                 "approach": approach.name,
-                "configurations": f"{configurations}" + (_more(had, options.num_samples) if begun else ""),
+                "configurations": (f"{least} to " if least < configurations else "")
+                + f"{configurations}"
+                + (_more(had, options.num_samples) if begun else ""),
                 "seeds each": str(options.seeds),
                 "fresh seeds": str(options.confirm_seeds) + (f" x {1 + len(more_shots)}" if more_shots else ""),
                 "on one CPU": f"about {duration(seconds)}",
@@ -123,6 +134,7 @@ def of_sweep(
         cpu_seconds=cpu_seconds,
         facts=(
             f"Racing    {_racing(racing, options.seeds)}",
+            *_allocation(options, *of_search),
             *_finalists(options),
             *_decision(options, approaches),
             *([shot_curve.plan_line(options.shot_curve, protocol)] if more_shots else []),
@@ -134,8 +146,36 @@ def of_sweep(
     )
 
 
+def _to_come(options: SweepOptions, approach: Approach, had: Begun) -> tuple[int, int]:
+    """How many configurations of an approach are still to come, at least and at most."""
+    is_adaptive = options.allocation == ADAPTIVE
+    if not had.is_short_of(options.num_samples) or (is_adaptive and had.behind_after is not None):
+        return 0, 0
+    most = options.num_samples - had.distinct
+    rounds = Allocation().rounds(options.num_samples) if is_adaptive and not approach.is_baseline else []
+    # Up to the first comparison that it has not passed yet.
+    return min([after - had.distinct for after in rounds if after >= had.distinct], default=most), most
+
+
+def _allocation(options: SweepOptions, least_seconds: float, most_seconds: float) -> list[str]:
+    """What an adaptive allocation does, and what it takes."""
+    rounds = Allocation().rounds(options.num_samples)
+    if options.allocation != ADAPTIVE:
+        return []
+    if not rounds:
+        return [
+            f"Given     adaptive, but {options.num_samples} configurations are too few to stop any approach earlier"
+        ]
+    return [
+        f"Given     adaptive: whose best is behind after {', '.join(map(str, rounds))} configurations gets no more, so "
+        f"that the search takes {duration(least_seconds)} to {duration(most_seconds)} on one CPU"
+    ]
+
+
 def _more(had: Begun, num_samples: int) -> str:
     """What stands behind the number of configurations that are still to come."""
+    if had.behind_after is not None and had.distinct < num_samples:
+        return f" more ({had.distinct} of {num_samples}: behind after {had.behind_after})"
     if had.is_all and had.distinct < num_samples:
         return f" more ({had.distinct} distinct of {num_samples}: there are no others)"
     repeats = f"; {had.repeats} repeats were not trained" if had.repeats else ""

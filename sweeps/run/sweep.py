@@ -14,6 +14,7 @@ from sweeps.run import plan, shot_curve
 from sweeps.run.command import Command, Conclusion, OnClosed, PlannedStage, Prepared
 from sweeps.run.end import write_tables
 from sweeps.run.options import SweepOptions
+from sweeps.stages.allocation import ADAPTIVE, EVEN, Allocation
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.decision import DecisionStage
 from sweeps.stages.intensification import IntensificationStage
@@ -70,7 +71,7 @@ def _work(racing: Racing | None, prepared: Prepared[SweepOptions], journal: Jour
 
 
 def _tags(options: SweepOptions) -> dict[str, str]:
-    names = ("num_samples", "finalists", "confirm_seeds")
+    names = ("num_samples", "allocation", "finalists", "confirm_seeds")
     return {name: str(getattr(options, name)) for name in names}
 
 
@@ -87,6 +88,7 @@ def _stages(
         search_seed=options.search_seed,
         time_budget=options.time_budget,
         racing=racing,
+        allocation=Allocation() if options.allocation == ADAPTIVE else None,
     )
     yield PlannedStage(stage=search, title="Search")
     intensification = IntensificationStage(
@@ -138,6 +140,8 @@ def _conclude(prepared: Prepared[SweepOptions], journal: Journal, approaches: Se
 def _ways_on(prepared: Prepared[SweepOptions], journal: Journal) -> Iterator[str]:
     options = prepared.options
     yield f"Extend  {prepared.resume_command} --num-samples {2 * options.num_samples}"
+    if any(journal.behind(name) for name in options.approaches):
+        yield f"Even    {prepared.resume_command} --allocation {EVEN}"
     numbers = usual_numbers(prepared.spec.protocol)
     if numbers and not options.shot_curve:
         yield f"Labels  {prepared.resume_command} --shot-curve {' '.join(map(str, numbers))}"
@@ -145,7 +149,9 @@ def _ways_on(prepared: Prepared[SweepOptions], journal: Journal) -> Iterator[str
     short = [
         name
         for name in options.approaches
-        if begun.get(name, plan.Begun()).is_short_of(options.num_samples) and not journal.stopped(name)
+        if begun.get(name, plan.Begun()).is_short_of(options.num_samples)
+        and not journal.stopped(name)
+        and journal.behind(name) is None
     ]
     if short:
         yield (
@@ -157,4 +163,6 @@ def _ways_on(prepared: Prepared[SweepOptions], journal: Journal) -> Iterator[str
 def begun_in(journal: Journal, approaches: Sequence[Approach]) -> dict[str, plan.Begun]:
     """Configurations in the journal, by approach, of those of these approaches that it has."""
     trials, names = journal.trials(), journal.approaches()
-    return {each.name: plan.Begun.of(trials, each) for each in approaches if each.name in names}
+    return {
+        each.name: plan.Begun.of(trials, each, journal.behind(each.name)) for each in approaches if each.name in names
+    }

@@ -97,6 +97,8 @@ def _troubles(summary: Summary) -> Iterator[str]:
     if unfinished:
         yield f"{unfinished} configurations are not finished and not ranked."
     yield from text_table.repeated(summary)
+    for sentence in text_table.smaller_searches(summary):
+        yield from textwrap.wrap(sentence, WIDTH)
     for row in summary.approaches:
         if row.stopped:
             yield f"{row.approach} was {row.stopped}"

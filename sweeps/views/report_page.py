@@ -282,6 +282,7 @@ def _seeds(summary: Summary) -> list[Named]:
         *([Named(name="Second block of fresh seeds", text=decided)] if more else []),
         *([Named(name="Seed of the sampler", text=str(spec.search_seed))] if spec.search_seed is not None else []),
         *([Named(name="Configurations per approach", text=str(asked))] if asked else []),
+        *(Named(name="Given fewer", text=sentence) for sentence in text_table.smaller_searches(summary)),
         *_repeats(summary),
     ]
 

@@ -78,7 +78,8 @@ def _printed_row(row: ApproachSummary, *, is_of_the_study: bool) -> dict[str, st
             else {"at the start": at_start}
         ),
         "complete/raced/failed": f"{count.complete}/{count.raced_out}/{count.failed}"
-        + (f" ({count.repeats} repeated)" if count.repeats else ""),
+        + (f" ({count.repeats} repeated)" if count.repeats else "")
+        + (f" (behind after {count.behind_after})" if count.behind_after else ""),
         "seconds/seed": f"{row.seconds_per_seed:.2f}" if row.seconds_per_seed is not None else "",
     }
 
@@ -91,6 +92,22 @@ def repeated(summary: Summary) -> list[str]:
         f"{name} has {count.begun} distinct configurations of {asked}: its space seems to have no more."
         for name, count in counts.items()
         if count.is_all and count.begun < asked
+    ]
+
+
+def smaller_searches(summary: Summary) -> list[str]:
+    """Which approaches got fewer configurations since they were behind, in a sentence; empty where none did."""
+    asked = summary.starts[-1].num_samples
+    given = [
+        f"{row.approach} {row.configurations.begun} of {asked} (behind after {row.configurations.behind_after})"
+        for row in summary.approaches
+        if row.configurations.behind_after is not None
+    ]
+    if not given:
+        return []
+    return [
+        f"Smaller searches (--allocation adaptive): {', '.join(given)}. More configurations might do better: what is "
+        "confirmed of these approaches is the best of so few."
     ]
 
 
