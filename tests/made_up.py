@@ -112,6 +112,9 @@ class MadeUp:
     def stopped(self, approach):
         return self._stopped.get(approach)
 
+    def behind(self, approach):
+        return None
+
 
 def approaches(*names):
     """Pretended approaches, the first of which is the plain baseline."""

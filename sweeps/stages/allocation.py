@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
-from scipy import stats
+from scipy import special
 
 from sweeps.stages.repeats import distinct
 
@@ -47,10 +47,11 @@ class Allocation:
         if len(common) < 3:
             return False
         differences = np.array([own[seed] - rival[seed] for seed in common])
-        mean, error = float(differences.mean()), float(differences.std(ddof=1)) / math.sqrt(len(common))
-        if error == 0:
-            return mean < 0
-        return bool(stats.t.cdf(mean / error, len(common) - 1) < self.p)
+        mean = float(differences.mean())
+        if mean >= 0:
+            return False
+        error = float(differences.std(ddof=1)) / math.sqrt(len(common))
+        return error == 0 or bool(special.stdtr(len(common) - 1, mean / error) < self.p)
 
 
 @dataclass(frozen=True, kw_only=True)
