@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from sweeps.core.allocations import ADAPTIVE, EVEN
 from sweeps.core.challenge import Challenge
 from sweeps.core.seeds import MOST_SEARCH_SEED, MOST_SEEDS
 from sweeps.inputs.image_folders import SIZES_PX
@@ -21,7 +22,6 @@ from sweeps.run.option_types import (
     sweep_name,
     whole_number,
 )
-from sweeps.stages.allocation import ADAPTIVE, EVEN
 from sweeps.store.spec import BALANCED_ACCURACY, RANKED_BY, OptionValue
 from trainables.parts.datasets import OTHER_PHANTOMS
 from trainables.parts.image_sets import PRECISIONS

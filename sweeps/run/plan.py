@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from sweeps.analysis.caveats import with_warnings
+from sweeps.core.allocations import ADAPTIVE
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.progress import duration
 from sweeps.core.seeds import further_search_seeds
 from sweeps.inputs.inputs import Inputs
 from sweeps.run import plan_of_images, robustness, shot_curve
 from sweeps.run.options import SweepOptions
-from sweeps.stages.allocation import ADAPTIVE, Allocation
+from sweeps.stages.allocation import Allocation
 from sweeps.stages.racing import Racing
 from sweeps.stages.repeats import has_no_more
 from sweeps.store.spec import Spec

@@ -7,6 +7,7 @@ from functools import partial
 
 from sweeps.analysis.shot_curve import usual_numbers
 from sweeps.analysis.summary import summarise, undecided
+from sweeps.core.allocations import ADAPTIVE, EVEN
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.inputs.inputs import Inputs
 from sweeps.inputs.weights import RANDOM
@@ -14,7 +15,7 @@ from sweeps.run import plan, shot_curve
 from sweeps.run.command import Command, Conclusion, OnClosed, PlannedStage, Prepared
 from sweeps.run.end import write_tables
 from sweeps.run.options import SweepOptions
-from sweeps.stages.allocation import ADAPTIVE, EVEN, Allocation
+from sweeps.stages.allocation import Allocation
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.decision import DecisionStage
 from sweeps.stages.intensification import IntensificationStage

@@ -12,8 +12,6 @@ from scipy import special
 
 from sweeps.stages.repeats import distinct
 
-# As a person asks for it: as many configurations for each approach, or none any more for those that fall behind.
-EVEN, ADAPTIVE = "even", "adaptive"
 # What ranks, of one configuration by seed.
 Scores = Mapping[int, float]
 

@@ -10,12 +10,13 @@ from itertools import pairwise
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from sweeps.core.allocations import ADAPTIVE
 from sweeps.core.challenge import Approach
 from sweeps.core.formatting import percent
 from sweeps.core.progress import say
 from sweeps.core.seeds import search_seeds
 from sweeps.stages import repeats, taking_up
-from sweeps.stages.allocation import ADAPTIVE, Allocation, Rounds
+from sweeps.stages.allocation import Allocation, Rounds
 from sweeps.stages.history import OnHistory, RecentHistory
 from sweeps.stages.outcomes import NOTHING_NEW, RACED_OUT, Back, Outcome, is_given_up, outcome_of
 from sweeps.stages.racing import Racing
