@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from made_up import changed, found, source
+from sweeps.analysis.approach_summary import Configurations
 from sweeps.analysis.comparisons import compare_all
 from sweeps.analysis.intervals import Estimate
 from sweeps.analysis.optimism import Optimism
-from sweeps.analysis.summary import Configurations
 from sweeps.analysis.verdict import verdict, versus
 
 

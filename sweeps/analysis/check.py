@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sweeps.analysis.summary import ApproachSummary, Summary
+from sweeps.analysis.approach_summary import ApproachSummary
+from sweeps.analysis.summary import Summary
 from sweeps.store.trials import TrialRecord, searched
 
 LOOK, KNOW, FINE = "look at this", "keep in mind", "fine"

@@ -8,11 +8,11 @@ from collections import Counter
 import scipy
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from sweeps.analysis.approach_summary import ApproachSummary
 from sweeps.analysis.check import FINE, KNOW, LOOK, Check, CheckedSweep, look_or_fine, of_choosing
 from sweeps.analysis.comparisons import ERROR
 from sweeps.analysis.curves import history
 from sweeps.analysis.ranges import place_in_range
-from sweeps.analysis.summary import ApproachSummary
 from sweeps.core.errors import first_line
 from sweeps.core.formatting import percent, points, readable
 from sweeps.store.trials import CONFIRM, CURVE, DECIDE, INTENSIFY, SEARCH, SHIFT, TrialRecord

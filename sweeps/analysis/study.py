@@ -10,9 +10,10 @@ from typing import Literal
 
 from search_spaces.published.settings import Published, Setting
 from sweeps.analysis import caveats
+from sweeps.analysis.approach_summary import PublishedNumber, published_number
 from sweeps.analysis.comparisons import ERROR, holm
 from sweeps.analysis.intervals import Estimate, estimate
-from sweeps.analysis.summary import PublishedNumber, published_number, summarise, without_password_in
+from sweeps.analysis.summary import summarise, without_password_in
 from sweeps.analysis.unpaired import LEAST_CORRELATION, MOST_CORRELATION, p_value, standard_error
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.errors import BadInput, path_of

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import scipy
 
 from sweeps.analysis import caveats
+from sweeps.analysis.approach_summary import ApproachSummary
 from sweeps.analysis.comparisons import ERROR, Comparison
 from sweeps.analysis.intervals import Estimate
 from sweeps.analysis.other_searches import in_words
-from sweeps.analysis.summary import ApproachSummary, Summary
+from sweeps.analysis.summary import Summary
 from sweeps.core.formatting import interval_percent, percent, points
 
 # With fewer fresh seeds than these the width of an interval is luck itself. With ten it is right to within two fifths,

@@ -6,9 +6,10 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+from sweeps.analysis.approach_summary import ApproachSummary
 from sweeps.analysis.caveats import with_warnings
 from sweeps.analysis.openings import in_words
-from sweeps.analysis.summary import ApproachSummary, Summary
+from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import BETTER, UNDECIDED, WORSE, corrected_for, verdict, versus
 from sweeps.core.commands import rerun_command
 from sweeps.core.formatting import capital, readable

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweeps.analysis import curves
-from sweeps.analysis.summary import ApproachSummary, Summary
+from sweeps.analysis.approach_summary import ApproachSummary
+from sweeps.analysis.summary import Summary
 from sweeps.core.formatting import capital, mean_sd, percent, points
 from sweeps.store.trials import TrialRecord
 from sweeps.views import text_table

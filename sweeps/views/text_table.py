@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from sweeps.analysis.summary import ApproachSummary, PublishedNumber, Summary
+from sweeps.analysis.approach_summary import ApproachSummary, PublishedNumber
+from sweeps.analysis.summary import Summary
 from sweeps.core.formatting import interval_percent, mean_sd, mean_sd_percent, percent, points
 
 # What the columns of the printed table are, for those who have not read the README.
