@@ -15,7 +15,7 @@ from typing import Any, cast
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 MOST_RECENT = 1000
 # As many as TPE takes for its best ones at most (Optuna's `default_gamma`).
@@ -50,6 +50,13 @@ class RecentHistory(Study):
         found = [by_number[number] for number in sorted(by_number)]
         found = found if states is None else [trial for trial in found if trial.state in states]
         return copied(found) if deepcopy else found
+
+    def ask_owner(self, study: Study) -> Trial:
+        """Ask the study itself for a trial; `Study.ask` looks through all trials for one that waits, each time."""
+        self._look()
+        if any(trial.state == TrialState.WAITING for trial in self._unended.values()):
+            return study.ask()
+        return Trial(study, self._storage.create_new_trial(self._study_id))
 
     def common_space(self) -> dict[str, BaseDistribution]:
         """The ranges that all seen trials that ended share, by name, as `IntersectionSearchSpace` finds them."""

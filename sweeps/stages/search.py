@@ -195,7 +195,7 @@ class SearchStage(Stage):
         # A suggestion depends on the trial's number and the history, not on how often the driver was restarted.
         sampler = self._sampler(name, self.asked[name], self.repeats_in_a_row[name])
         study.sampler = OnHistory(sampler, self.histories[name])
-        trial = study.ask()
+        trial = self.histories[name].ask_owner(study)
         with self.journal.together():
             self.approaches[name].suggest(trial)
         self.asked[name] += 1
