@@ -167,9 +167,10 @@ def _allocation(options: SweepOptions, least_seconds: float, most_seconds: float
         return [
             f"Given     adaptive, but {options.num_samples} configurations are too few to stop any approach earlier"
         ]
+    takes = f", so that the search takes {duration(least_seconds)} to {duration(most_seconds)} on one CPU"
     return [
-        f"Given     adaptive: whose best is behind after {', '.join(map(str, rounds))} configurations gets no more, so "
-        f"that the search takes {duration(least_seconds)} to {duration(most_seconds)} on one CPU"
+        f"Given     adaptive: whose best is behind after {', '.join(map(str, rounds))} configurations gets no more"
+        + (takes if least_seconds < most_seconds else "")
     ]
 
 
