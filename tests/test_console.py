@@ -90,7 +90,7 @@ def test_what_did_not_go_as_planned_stands_at_the_end():
         textwrap.dedent("""\
             3 configurations are not finished and not ranked.
             a was stopped: nothing worked.
-            b: the test split was opened 2 times, since an extended search found a new best configuration.
+            b: the test split was opened 2 times, since more search found a new best configuration.
             a: its confirmation failed, so it is not ranked: seed 2000: broken""")
     )
 

@@ -141,7 +141,7 @@ def _troubles(summary: Summary) -> Iterator[str]:
             yield f"{row.approach}: its confirmation failed, so it is not ranked: {row.confirmed_failure}"
         if row.test_openings > 1:
             yield (
-                f"{row.approach}: the test split was opened {row.test_openings} times, since an extended search found "
+                f"{row.approach}: the test split was opened {row.test_openings} times, since more search found "
                 "a new best configuration."
             )
 
