@@ -88,6 +88,7 @@ def ours(dataset: str, configurations: int) -> Measured:
     given: dict[str, OptionValue] = {
         "num_samples": configurations,
         "seeds": SEEDS,
+        "finalists": 1,
         "confirm_seeds": 0,
         "dataset": dataset,
         "name": "sweep",

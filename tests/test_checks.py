@@ -277,7 +277,7 @@ def test_a_test_split_that_was_opened_again():
     trials = [*clean(), trial(1, 0.8, approach="b", stage="confirm", seeds=8, of_trial=2)]
     finding = check(trials, "Test split")
     assert finding.mark == LOOK
-    assert finding.items == ("b: for 2 configurations, as an extended search found a new best one",)
+    assert finding.items == ("b: for 2 configurations, as more search found a new best one",)
 
 
 def test_one_approach_alone():

@@ -92,7 +92,7 @@ def test_what_did_not_go_as_planned_stands_at_the_end():
             3 configurations are not finished and not ranked.
             a was stopped: nothing worked.
             a: its confirmation failed, so it is not ranked: seed 2000: broken
-            An extended search found a new best configuration, so that the test split was opened again: b (2 times).""")
+            More search found a new best configuration, so that the test split was opened again: b (2 times).""")
     )
 
 

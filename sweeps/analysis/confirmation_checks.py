@@ -117,7 +117,7 @@ def test_openings(sweep: CheckedSweep) -> Check:
     """How often the test split was used, over all sweeps of these images."""
     openings = sweep.summary.openings
     often = [
-        f"{row.approach}: for {row.test_openings} configurations, as an extended search found a new best one"
+        f"{row.approach}: for {row.test_openings} configurations, as more search found a new best one"
         for row in sweep.rows
         if row.test_openings > 1
     ]

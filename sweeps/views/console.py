@@ -108,7 +108,7 @@ def _troubles(summary: Summary) -> Iterator[str]:
             yield f"{row.approach}: its confirmation failed, so it is not ranked: {row.confirmed_failure}"
     again = [f"{row.approach} ({row.test_openings} times)" for row in summary.approaches if row.test_openings > 1]
     if again:
-        text = "An extended search found a new best configuration, so that the test split was opened again: "
+        text = "More search found a new best configuration, so that the test split was opened again: "
         yield from textwrap.wrap(f"{text}{', '.join(again)}.", WIDTH)
 
 
