@@ -7,6 +7,10 @@ The tables that are kept were made by
     python benchmarks/make_table.py --approaches efficientnet_lite0 pixel_baseline --seeds 400
     python benchmarks/make_table.py --approaches pixel_baseline --dataset phantom --seeds 60
         --to benchmarks/tables/phantom.parquet
+    python benchmarks/make_table.py --approaches pixel_baseline --dataset FOLDER --seeds 40
+        --to benchmarks/tables/digits.parquet
+
+where FOLDER has scikit-learn's digits as 8 x 8 PNGs, odd ones in one folder and even ones in another;
 
 and one of networks, which takes days of a busy core and which `surrogate_benchmark.py` reads too where it is there, by
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from replay import Raced, Rule, replayed, with_interval
 from surrogate_benchmark import SEEDS, chosen
-from tables import PHANTOM, TABLE, Table, read_tables
+from tables import OTHER_IMAGES, TABLE, Table, read_tables
 
 from sweeps.stages.racing import Racing
 from sweeps.views.text_table import aligned
@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--tables", nargs="+", type=Path, default=[TABLE, PHANTOM], help="made by make_table.py")
+    parser.add_argument("--tables", nargs="+", type=Path, default=[TABLE, *OTHER_IMAGES], help="made by make_table.py")
     parser.add_argument("--searches", type=int, default=2000, help="replayed of each kind")
     asked = parser.parse_args()
     tables = {path.stem: read_tables(path) for path in asked.tables}

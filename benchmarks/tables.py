@@ -13,7 +13,7 @@ import pandas as pd
 # Of two approaches, on many seeds; of networks from scratch, which take longer, on fewer; and of other images.
 TABLE = Path(__file__).parent / "tables" / "pneumoniamnist.parquet"
 NETWORKS = Path(__file__).parent / "tables" / "networks.parquet"
-PHANTOM = Path(__file__).parent / "tables" / "phantom.parquet"
+OTHER_IMAGES = tuple(Path(__file__).parent / "tables" / f"{name}.parquet" for name in ("phantom", "digits"))
 
 
 @dataclass(frozen=True, kw_only=True)

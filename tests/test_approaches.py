@@ -71,14 +71,15 @@ def taught(approach, config, image_sets):
     return support_of(approach.learner.needs(config), rows, image_sets, weights_of(approach))
 
 
-def test_every_published_setting_lies_in_the_space_and_is_a_configuration(approach):
-    for setting in approach.published_settings.values():
-        suggested = optuna.trial.FixedTrial(dict(setting.params))
+def test_every_setting_to_start_with_lies_in_the_space_and_is_a_configuration(approach):
+    published = [setting.params for setting in approach.published_settings.values()]
+    for params in map(dict, [*published, *approach.starts]):
+        suggested = optuna.trial.FixedTrial(params)
         approach.suggest(suggested)
-        assert suggested.params == dict(setting.params)
+        assert suggested.params == params
         for name, distribution in suggested.distributions.items():
-            assert distribution._contains(distribution.to_internal_repr(setting.params[name]))
-        approach.learner.Config(**setting.params)
+            assert distribution._contains(distribution.to_internal_repr(params[name]))
+        approach.learner.Config(**params)
 
 
 def test_on_random_weights_no_larger_images_are_offered_than_are_computed(approach):

@@ -21,8 +21,8 @@ from sweeps.store.journal import Journal
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
 import replay
+import surrogate
 import surrogate_benchmark as benchmark
-from surrogate import quality
 from tables import Table
 
 
@@ -99,25 +99,25 @@ def test_a_search_on_a_surrogate_tries_what_the_real_one_does(tmp_path, monkeypa
 
     def suggest(trial):
         """So coarse that there are repeats."""
-        trial.suggest_float("x", 0.0, 1.0, step=0.05)
+        trial.suggest_float("x", 0.0, 1.0, step=0.1)
         trial.suggest_categorical("kind", ["plain", "odd"])
 
     monkeypatch.setattr(pretended, "accuracy", accuracy)
     monkeypatch.setattr(pretended, "suggest", suggest)
     journal = Journal(tmp_path / "sweep", write=True)
-    pretended.finish(pretended.search(journal, num_samples=25, sampler=tpe))
+    pretended.finish(pretended.search(journal, num_samples=18, sampler=tpe))
     real = journal.trials()
     journal.close()
 
     def answer(params, search_seed):
         return 0.0, np.array([accuracy(params, seed) for seed in search_seeds(search_seed, 10)]), 1.0
 
-    found = benchmark.searched(pretended.approach(), answer, benchmark.METHODS["TPE"], 0, 25)
+    found = benchmark.searched(pretended.approach(), answer, benchmark.METHODS["TPE"], 0, 18)
     distinct = [trial for trial in real if trial.state != "REPEAT"]
     assert len(distinct) < len(real)
     assert found.params == [trial.params for trial in distinct]
     assert found.ran.tolist() == [len(trial.results) for trial in distinct]
-    assert found.params[found.handed_on(25)] == best_complete(real, "a").params
+    assert found.params[found.handed_on(18)] == best_complete(real, "a").params
 
 
 def made_up_table():
@@ -129,8 +129,9 @@ def made_up_table():
     return Table(approach="a", params=params, seeds=tuple(range(40)), accuracies=accuracies, seconds=np.ones((60, 40)))
 
 
-def test_a_surrogate_ranks_and_errs_as_its_table_does():
-    good = quality(pretended.approach(), made_up_table())
+def test_a_surrogate_ranks_and_errs_as_its_table_does(monkeypatch):
+    monkeypatch.setattr(surrogate, "TREES", 40)
+    good = surrogate.quality(pretended.approach(), made_up_table())
     assert good.rank_correlation > 0.9
     assert good.sd[1] == pytest.approx(good.sd[0], rel=0.1)
     assert good.correlation[1] == pytest.approx(good.correlation[0], abs=0.1)

@@ -25,6 +25,31 @@ def test_the_published_setting_comes_first(journal):
     assert task.splits == (VALIDATION,)
 
 
+def with_portfolio(*x):
+    plain = approach()
+    settings = tuple({"x": each, "kind": "plain"} for each in x)
+    return dataclasses.replace(plain, published=dataclasses.replace(plain.published, portfolio=settings))
+
+
+def test_the_portfolio_comes_next_and_no_more_of_it_than_is_asked_for(journal):
+    several = with_portfolio(0.1, 0.2, 0.3)
+    finish(search(journal, [several], num_samples=2))
+    assert [trial.params["x"] for trial in journal.trials()] == [0.5, 0.1]
+    assert all(trial.state.is_finished() for trial in journal.study("a").trials)
+    finish(search(journal, [several], num_samples=6))
+    found = [trial.params["x"] for trial in journal.trials()]
+    assert found[:4] == [0.5, 0.1, 0.2, 0.3]
+    assert len(set(found)) == 6
+
+
+@pytest.mark.parametrize("queued", [1, 2, 3])
+def test_a_driver_that_died_while_queueing_the_portfolio(journal, queued):
+    for x in (0.5, 0.1, 0.2)[:queued]:
+        journal.study("a").enqueue_trial({"x": x, "kind": "plain"})
+    finish(search(journal, [with_portfolio(0.1, 0.2)], num_samples=4))
+    assert [trial.params["x"] for trial in journal.trials()][:3] == [0.5, 0.1, 0.2]
+
+
 def test_every_approach_gets_its_configurations_in_turn(journal):
     stage = search(journal, [approach("a"), approach("b")], num_samples=3, seeds=2)
     order = []

@@ -16,10 +16,22 @@ from search_spaces.published.shared import (
     STUDY_STATISTICS,
 )
 
+# Chosen by `benchmarks/surrogate_benchmark.py`, greedily, among 150 settings on every other seed of 10000 to 10399;
+# rounded. What they gain on the others, and on other images, is in docs/evidence.md.
+PIXEL_PORTFOLIO = (
+    {"representation": "hog", "classifier": "svm", "hog_cell_px": 4, "svm_c": 616.0, "svm_gamma_factor": 1.56},
+    {"representation": "scattering", "classifier": "ridge", "ridge_alpha": 180.0},
+    {"representation": "hog", "classifier": "svm", "hog_cell_px": 4, "svm_c": 0.126, "svm_gamma_factor": 3.11},
+    {"representation": "scattering", "classifier": "svm", "svm_c": 12.3, "svm_gamma_factor": 3.64},
+    {"representation": "scattering", "classifier": "logistic", "logistic_c": 0.11},
+    {"representation": "autocontrast", "classifier": "ridge", "ridge_alpha": 30.9},
+)
+
 PUBLISHED = {
     "pixel_baseline": ours(
         params={"representation": "zscore", "classifier": "centroid"},
         note="the plain baseline that the study lacks; on the real images it gives 82.5 +- 3.9 on seeds 0 to 49",
+        portfolio=PIXEL_PORTFOLIO,
     ),
     "starter_cnn": Published(
         params={**STUDY_CLASSIFIER},

@@ -50,6 +50,7 @@ class Published:
         is_class_accuracy: False where the study counts something else than images that get the right class.
         is_of_the_study: False where the study has no such system, so that the setting is ours.
         variants: Its further numbers that the space can express, by a name for each.
+        portfolio: Settings that a search tries right after that; they are ours.
     """
 
     params: Mapping[str, Any]
@@ -61,6 +62,7 @@ class Published:
     is_class_accuracy: bool = True
     is_of_the_study: bool = True
     variants: Mapping[str, Variant] = field(default_factory=dict)
+    portfolio: tuple[Mapping[str, Any], ...] = ()
 
     def settings(self) -> dict[str, Setting]:
         """The main setting under "", then each variant with all its parameters."""
@@ -79,6 +81,14 @@ class Published:
         return {"": main, **others}
 
 
-def ours(params: Mapping[str, Any], note: str) -> Published:
-    """The setting that the search of an approach starts from which the study does not have."""
-    return Published(params=params, mean_percent=None, sd_percent=None, seeds=None, note=note, is_of_the_study=False)
+def ours(params: Mapping[str, Any], note: str, portfolio: tuple[Mapping[str, Any], ...] = ()) -> Published:
+    """The settings that the search of an approach starts from which the study does not have."""
+    return Published(
+        params=params,
+        mean_percent=None,
+        sd_percent=None,
+        seeds=None,
+        note=note,
+        is_of_the_study=False,
+        portfolio=portfolio,
+    )

@@ -94,6 +94,12 @@ class Approach:
         return self.published.params
 
     @property
+    def starts(self) -> tuple[Mapping[str, Any], ...]:
+        """The configurations that a search tries before it asks the sampler, in their order."""
+        portfolio = self.published.portfolio if self.published else ()
+        return (*([self.start] if self.start is not None else []), *(p for p in portfolio if not self._is_too_large(p)))
+
+    @property
     def features(self) -> tuple[FeatureSpec, ...]:
         """Every table of features that its configurations may need."""
         return tuple(

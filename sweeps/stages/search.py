@@ -34,12 +34,13 @@ MOST_FAILURES_IN_A_ROW = 5
 class SearchStage(Stage):
     """New configurations from Optuna, for the approaches in turn, until each approach has had `num_samples`.
 
-    The first configuration of each approach is the published one, or what stands for it where there is none; then TPE
-    suggests. What it suggests again is not trained again: the search asks anew until it has `num_samples` distinct
-    configurations, or nothing but repeats. Between two blocks of seeds a configuration is stopped if Wilcoxon's
-    signed-rank test finds it worse than the approach's best complete one on their common seeds, or if a complete one
-    has the same results. An approach whose configurations fail one after the other is stopped, and the others go on;
-    the next start tries it again. With an allocation, approaches that fall behind get no more (`allocation.py`).
+    The first configuration of each approach is the published one, or what stands for it where there is none; then comes
+    its portfolio, where it has one; then TPE suggests. What it suggests again is not trained again: the search asks
+    anew until it has `num_samples` distinct configurations, or nothing but repeats. Between two blocks of seeds a
+    configuration is stopped if Wilcoxon's signed-rank test finds it worse than the approach's best complete one on
+    their common seeds, or if a complete one has the same results. An approach whose configurations fail one after the
+    other is stopped, and the others go on; the next start tries it again. With an
+    allocation, approaches that fall behind get no more (`allocation.py`).
     """
 
     name = SEARCH
@@ -114,8 +115,9 @@ class SearchStage(Stage):
         """Begin the search of one approach, or go on with it; the drivers of earlier starts may have died anywhere."""
         name, study = approach.name, self.studies[approach.name]
         trials = study.get_trials(deepcopy=False)
-        if not trials and approach.start is not None:
-            study.enqueue_trial(dict(approach.start))
+        # All that are wanted are queued before any is asked for, so those that a dead driver did not queue come last.
+        for params in approach.starts[len(trials) : self.num_samples]:
+            study.enqueue_trial(dict(params))
         self.asked[name] = sum(trial.state != TrialState.WAITING for trial in trials)
         running = [self._whole(approach, trial) for trial in trials if trial.state == TrialState.RUNNING]
         trials = study.get_trials(deepcopy=False)
