@@ -14,6 +14,7 @@ from trainables.parts.networks import (
     twin_stages,
 )
 from trainables.parts.torchvision_import import torchvision
+from trainables.parts.training import channels_last
 
 SHAPES = ["7x7-64", "7x7-32", "7x7-16", "7x7-8", "3x3-16", "3x3-8", "3x3-4"]
 NETWORKS = {
@@ -135,6 +136,25 @@ def test_dropout_leaves_out_its_share_of_the_last_map():
     dropout.register_forward_hook(lambda module, inputs, output: zeros.append((output[inputs[0] != 0] == 0).float()))
     network(images(10))
     assert zeros[0].mean() == pytest.approx(0.3, abs=0.03)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_scoring_pools_first_and_gives_the_same_bits(count):
+    torch.manual_seed(0)
+    network = channels_last(features(custom_stages()))
+    with torch.no_grad():
+        for norm in layers_of(network, nn.BatchNorm2d):
+            norm.weight.normal_()
+            norm.weight[0] = 0
+            norm.bias.normal_()
+            norm.running_mean.normal_()
+    network.eval()
+    expected = batch = images(count)
+    with torch.inference_mode():
+        for block in network:
+            for layer in block:
+                expected = layer(expected)
+        assert torch.equal(network(batch), expected)
 
 
 def kept_of(whole, ours):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -61,11 +62,41 @@ def custom_stages(
     stages: list[Stage] = []
     side = 28
     for outputs in channels:
-        norm = [nn.BatchNorm2d(outputs)] if batch_norm else []
-        module = nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), *norm, nn.MaxPool2d(2))
+        convolution, pool = nn.Conv2d(inputs, outputs, 3, padding=1), nn.MaxPool2d(2)
+        if batch_norm:
+            module: nn.Sequential = NormedBlock(convolution, nn.ReLU(), nn.BatchNorm2d(outputs), pool)
+        else:
+            module = nn.Sequential(convolution, nn.ReLU(), pool)
         inputs, side = outputs, side // 2
         stages.append(Stage(module=module, channels=outputs, side=side))
     return stages
+
+
+class NormedBlock(nn.Sequential):
+    """A convolution, ReLU, BatchNorm and max-pooling of 2 x 2, in this order; when scoring, pooling comes before ReLU.
+
+    ReLU and BatchNorm then have a quarter of the map to do, and the bits are the same: both are monotone. Where
+    BatchNorm's scale is negative, the greatest is of what was the least.
+    """
+
+    def forward(self, map_NCHW: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, O, H / 2, W / 2)."""
+        if self.training:
+            outputs: Tensor = super().forward(map_NCHW)
+            return outputs
+        convolution, _, norm, _ = self
+        sign_O11 = norm.weight.sign()[:, None, None]
+        weight_OC33, bias_O = convolution.weight * sign_O11[..., None], convolution.bias * sign_O11[:, 0, 0]
+        map_NOHW = functional.conv2d(map_NCHW, weight_OC33, bias_O, padding=convolution.padding)
+        normed: Tensor = norm(functional.relu(sign_O11 * _greatest_of_2x2(map_NOHW)))
+        return normed
+
+
+def _greatest_of_2x2(map_NCHW: Tensor) -> Tensor:
+    """Max-pooling, twice as fast as torch's, which also finds out where the greatest is."""
+    height, width = (size // 2 * 2 for size in map_NCHW.shape[2:])
+    rows = torch.maximum(map_NCHW[:, :, 0:height:2], map_NCHW[:, :, 1:height:2])
+    return torch.maximum(rows[..., 0:width:2], rows[..., 1:width:2])
 
 
 def twin_stages(*, inputs: int = 1) -> list[Stage]:
