@@ -14,6 +14,7 @@ from trainables.parts.networks import (
     twin_stages,
 )
 from trainables.parts.torchvision_import import torchvision
+from trainables.parts.training import channels_last
 
 SHAPES = ["7x7-64", "7x7-32", "7x7-16", "7x7-8", "3x3-16", "3x3-8", "3x3-4"]
 NETWORKS = {
@@ -137,8 +138,32 @@ def test_dropout_leaves_out_its_share_of_the_last_map():
     assert zeros[0].mean() == pytest.approx(0.3, abs=0.03)
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_scoring_pools_first_and_gives_the_same_bits(count):
+    torch.manual_seed(0)
+    network = channels_last(features(custom_stages()))
+    with torch.no_grad():
+        for norm in layers_of(network, nn.BatchNorm2d):
+            norm.weight.normal_()
+            norm.weight[0] = 0
+            norm.bias.normal_()
+            norm.running_mean.normal_()
+    network.eval()
+    expected = batch = images(count)
+    with torch.inference_mode():
+        for block in network:
+            for layer in block:
+                expected = layer(expected)
+        assert torch.equal(network(batch), expected)
+
+
+def kept_of(whole, ours):
+    """Of a kernel, the part that ours has: from the middle on."""
+    return whole[:, :, 1 : 1 + ours.shape[2], 1 : 1 + ours.shape[3]]
+
+
 def paper_s_resnet18(network):
-    """ResNet18 by torchvision for grey images with these weights, those of 1 x 1 in the middle of a random 3 x 3."""
+    """ResNet18 by torchvision for grey images with these weights, what ours leaves out of a kernel being random."""
     torchvision_s = torchvision.models.resnet18(num_classes=1)
     torchvision_s.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
     weights = {}
@@ -146,9 +171,9 @@ def paper_s_resnet18(network):
         if theirs.shape == ours.shape:
             weights[name] = ours.clone()
         else:
-            assert (*ours.shape[2:], *theirs.shape[2:]) == (1, 1, 3, 3)
+            assert theirs.shape[2:] == (3, 3)
             weights[name] = torch.randn_like(theirs)
-            weights[name][:, :, 1:2, 1:2] = ours
+            kept_of(weights[name], ours)[:] = ours
     torchvision_s.load_state_dict(weights)
     return torchvision_s
 
@@ -167,16 +192,16 @@ def both():
     return network.double(), paper_s_resnet18(network).double()
 
 
-def test_resnet18_has_kernels_of_one_pixel_where_the_map_is_one(both):
-    small = [
-        name
+def test_resnet18_has_no_weights_that_meet_padding_alone(both):
+    sides = [
+        parameter.shape[2]
         for name, parameter in both[0].named_parameters()
-        if parameter.shape[2:] == (1, 1) and "downsample" not in name
+        if parameter.ndim == 4 and parameter.shape[0] == 512 and "downsample" not in name
     ]
-    # Both convolutions of the last block and the second one of the block before.
-    assert len(small) == 3
+    # The last map has one position, and the one before two a side.
+    assert sides == [2, 1, 1, 1]
     assert sum(parameter.numel() for parameter in both[0].parameters()) == (
-        sum(parameter.numel() for parameter in both[1].parameters()) - 3 * 512 * 512 * 8
+        sum(parameter.numel() for parameter in both[1].parameters()) - 3 * 512 * 512 * 8 - 512 * 256 * 5
     )
 
 
@@ -198,9 +223,9 @@ def test_resnet18_trains_as_torchvision_s_does(both):
         gradient = theirs_one.grad
         if ours_one.shape != theirs_one.shape:
             outer = gradient.clone()
-            outer[:, :, 1, 1] = 0
+            kept_of(outer, ours_one)[:] = 0
             assert outer.abs().max() == 0
-            gradient = gradient[:, :, 1:2, 1:2]
+            gradient = kept_of(gradient, ours_one)
         assert gradient.abs().max() > 0
         torch.testing.assert_close(ours_one.grad, gradient, rtol=1e-7, atol=1e-9)
     for mine, other in zip(layers_of(ours, nn.BatchNorm2d), layers_of(theirs, nn.BatchNorm2d), strict=True):

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
 from trainables.parts.training import logits_of
 
@@ -60,11 +62,41 @@ def custom_stages(
     stages: list[Stage] = []
     side = 28
     for outputs in channels:
-        norm = [nn.BatchNorm2d(outputs)] if batch_norm else []
-        module = nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), *norm, nn.MaxPool2d(2))
+        convolution, pool = nn.Conv2d(inputs, outputs, 3, padding=1), nn.MaxPool2d(2)
+        if batch_norm:
+            module: nn.Sequential = NormedBlock(convolution, nn.ReLU(), nn.BatchNorm2d(outputs), pool)
+        else:
+            module = nn.Sequential(convolution, nn.ReLU(), pool)
         inputs, side = outputs, side // 2
         stages.append(Stage(module=module, channels=outputs, side=side))
     return stages
+
+
+class NormedBlock(nn.Sequential):
+    """A convolution, ReLU, BatchNorm and max-pooling of 2 x 2, in this order; when scoring, pooling comes before ReLU.
+
+    ReLU and BatchNorm then have a quarter of the map to do, and the bits are the same: both are monotone. Where
+    BatchNorm's scale is negative, the greatest is of what was the least.
+    """
+
+    def forward(self, map_NCHW: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, O, H / 2, W / 2)."""
+        if self.training:
+            outputs: Tensor = super().forward(map_NCHW)
+            return outputs
+        convolution, _, norm, _ = self
+        sign_O11 = norm.weight.sign()[:, None, None]
+        weight_OC33, bias_O = convolution.weight * sign_O11[..., None], convolution.bias * sign_O11[:, 0, 0]
+        map_NOHW = functional.conv2d(map_NCHW, weight_OC33, bias_O, padding=convolution.padding)
+        normed: Tensor = norm(functional.relu(sign_O11 * _greatest_of_2x2(map_NOHW)))
+        return normed
+
+
+def _greatest_of_2x2(map_NCHW: Tensor) -> Tensor:
+    """Max-pooling, twice as fast as torch's, which also finds out where the greatest is."""
+    height, width = (size // 2 * 2 for size in map_NCHW.shape[2:])
+    rows = torch.maximum(map_NCHW[:, :, 0:height:2], map_NCHW[:, :, 1:height:2])
+    return torch.maximum(rows[..., 0:width:2], rows[..., 1:width:2])
 
 
 def twin_stages(*, inputs: int = 1) -> list[Stage]:
@@ -116,11 +148,7 @@ def resnet18_stages(shape: str, *, inputs: int = 1) -> list[Stage]:
 
 
 def _basic_block(inputs: int, channels: int, stride: int, side: int) -> nn.Module:
-    """Two 3 x 3 convolutions with BatchNorm and a shortcut, for inputs of `side` x `side`.
-
-    On a map of one pixel the kernel's eight outer weights meet padding only. They are left out there, which changes no
-    result and saves most of the network's weights.
-    """
+    """Two 3 x 3 convolutions with BatchNorm and a shortcut, for inputs of `side` x `side`."""
     # Importing torchvision takes seconds, which commands and trials that build no such block need not spend.
     from trainables.parts.torchvision_import import torchvision
 
@@ -131,13 +159,41 @@ def _basic_block(inputs: int, channels: int, stride: int, side: int) -> nn.Modul
     for layer in block.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-    for name, input_side in (("conv1", side), ("conv2", -(-side // stride))):
-        if input_side == 1:
-            whole = getattr(block, name)
-            centre = nn.Conv2d(whole.in_channels, whole.out_channels, 1, bias=False)
-            centre.weight = nn.Parameter(whole.weight.detach()[:, :, 1:2, 1:2].clone())
-            setattr(block, name, centre)
+    output_side = -(-side // stride)
+    if output_side == 1:
+        block.conv1 = OnePosition(block.conv1, side)
+        block.conv2 = OnePosition(block.conv2, output_side)
+        if shortcut is not None:
+            shortcut[0] = OnePosition(shortcut[0], side)
     return block
+
+
+class OnePosition(nn.Conv2d):
+    """A convolution whose output has a single position, as a product of matrices: four times as fast on small maps.
+
+    The kernel's weights that meet nothing but padding are left out, which changes no result and saves most of a
+    ResNet18's weights.
+
+    Args:
+        whole: The convolution, without a bias.
+        side: Of the maps that it gets.
+    """
+
+    def __init__(self, whole: nn.Module, side: int) -> None:
+        assert isinstance(whole, nn.Conv2d)
+        before, size = int(whole.padding[0]), whole.kernel_size[0]
+        met = min(size - before, side)
+        super().__init__(whole.in_channels, whole.out_channels, met, bias=False)
+        inside = slice(before, before + met)
+        self.weight = nn.Parameter(whole.weight.detach()[:, :, inside, inside].clone())
+
+    def forward(self, map_NCHW: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, O, 1, 1)."""
+        met = self.kernel_size[0]
+        # Channels last, which is how both lie in memory.
+        met_NK = map_NCHW[:, :, :met, :met].permute(0, 2, 3, 1).flatten(1)
+        weight_OK = self.weight.permute(0, 2, 3, 1).flatten(1)
+        return functional.linear(met_NK, weight_OK)[:, :, None, None]
 
 
 def features(stages: Sequence[Stage]) -> nn.Sequential:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.functional import log_softmax, logsigmoid, normalize
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from trainables.parts.flat_adamw import Average, FlatAdamW
 from trainables.parts.learner import Classifier
 from trainables.parts.streams import Streams
 
@@ -68,10 +68,9 @@ def train(
 ) -> None:
     """Take `config.steps` optimiser steps, each on all support images, and leave the model in eval mode.
 
-    AdamW (Loshchilov and Hutter 2019), whose weight decay 0 is Adam; betas .9 and .999, eps 1e-8. `fused` is one
-    kernel for all parameters. Dropout draws from the stream "dropout". With `config.averaging` the model ends with the
-    exponential moving average of its weights, and of BatchNorm's statistics, over the steps; it starts from the weights
-    after the first step.
+    The optimiser is `FlatAdamW`. Dropout draws from the stream "dropout". With `config.averaging` the model ends with
+    the exponential moving average of its weights, and of BatchNorm's statistics, over the steps; it starts from the
+    weights after the first step.
 
     Args:
         model: Images of a batch -> one output for each target.
@@ -83,27 +82,22 @@ def train(
         parameters: What to train, as an optimiser takes it: tensors, or groups with learning rates of their own. None
             is all of the model.
     """
-    optimiser = torch.optim.AdamW(
+    optimiser = FlatAdamW(
         model.parameters() if parameters is None else parameters,
-        lr=config.learning_rate,
-        betas=(0.9, 0.999),
-        eps=1e-8,
+        learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
-        fused=True,
     )
-    averaged = None
-    if config.averaging:
-        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.averaging), use_buffers=True)
+    average = Average(model, optimiser.trained, config.averaging) if config.averaging else None
     model.train()
     with streams.torch_default("dropout"):
         for step in range(config.steps):
-            optimiser.zero_grad(set_to_none=True)
+            optimiser.forget_gradients()
             loss(model(batch_of_step(step)), targets).backward()
             optimiser.step()
-            if averaged is not None:
-                averaged.update_parameters(model)
-    if averaged is not None:
-        model.load_state_dict(averaged.module.state_dict())
+            if average is not None:
+                average.update()
+    if average is not None:
+        average.give()
     model.eval()
 
 
