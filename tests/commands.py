@@ -49,7 +49,7 @@ def command(script, *arguments):
 
 def run(folder, script, *arguments):
     return subprocess.run(
-        command(script, *arguments), cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=300
+        command(script, *arguments), cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=600
     )
 
 
@@ -78,7 +78,7 @@ def start(folder, script, *arguments):
     )
 
 
-def wait_for(condition, seconds=300):
+def wait_for(condition, seconds=600):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "It did not come to pass."

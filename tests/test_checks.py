@@ -133,7 +133,7 @@ def test_what_is_not_finished():
 
 
 def test_changed_images_that_are_switched_off_are_not_to_be_finished():
-    trials = [*clean(), trial(0, state="RUNNING", stage="shift", seeds=0, of_trial=1)]
+    trials = [*clean(), trial(0, state="RUNNING", stage="robustness", seeds=0, of_trial=1)]
     on, off = (changed(START, {"options": {"robustness": word}}) for word in ("on", "off"))
     assert check(trials, "Unfinished", starts=(on,)).mark == LOOK
     assert check(trials, "Unfinished", starts=(off,)).mark == FINE

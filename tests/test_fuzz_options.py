@@ -24,7 +24,8 @@ from refusals import no_network
 from sweeps import challenge1, challenge2, reproduce, rerun
 from sweeps.engine import addresses, cluster
 from sweeps.inputs import content_checks, images, weights
-from sweeps.run import pipeline
+from sweeps.run import one_seed, pipeline
+from sweeps.run.checks import check
 from sweeps.run.command_line import as_remembered, parser
 from sweeps.run.options import RESULTS_VARIABLE, ReproduceOptions, SweepOptions
 from sweeps.run.prepare import prepare
@@ -75,6 +76,7 @@ VALUES = {
     | TEXTS,
     "--backbone": st.sampled_from(["test_vit", "test_vit.r160_in1k", "test_vitt", "timm/test_vit", ".."]) | TEXTS,
     "--seeds": NUMBERS,
+    "--allocation": st.sampled_from(["even", "adaptive"]) | TEXTS,
     "--finalists": NUMBERS,
     "--confirm-seeds": NUMBERS,
     "--dataset": st.sampled_from(["phantom", "auto", "pneumoniamnist", "bloodmnist", "chestmnist", "good.npz"]) | PATHS,
@@ -109,7 +111,7 @@ VALUES = {
 }
 OF_A_SEARCH = {
     *("--num-samples", "--seeds", "--confirm-seeds", "--metric", "--backbone", "--time-budget", "--search-seed"),
-    *("--finalists", "--shot-curve", "--robustness"),
+    *("--allocation", "--finalists", "--shot-curve", "--robustness"),
 }
 OF_RERUN = {"--approach", "--trial", "--seed", "--shots", "--dataset", "--group-by", "--weights", "--also"}
 OF_ANY_SWEEP = VALUES.keys() - OF_A_SEARCH - {"--approach", "--trial", "--seed", "--epochs", "--sweep"}
@@ -209,7 +211,8 @@ def remembered(compare):
 
 def begin(folder):
     """The journal of a sweep of the phantom, with what a real one holds before its confirmation."""
-    begun = prepare(sweep_command(), challenge1.CHALLENGE, {"dataset": "phantom", "approaches": ("pixel_baseline",)})
+    asked = {"dataset": "phantom", "approaches": ("pixel_baseline",)}
+    begun = prepare(sweep_command(), check(challenge1.CHALLENGE, asked, SweepOptions))
     journal = Journal(folder, write=True)
     options = as_remembered(begun.options, begun.inputs.found())
     journal.begin(begun.whole_spec, made_up.changed(made_up.START, {"options": options}))
@@ -249,7 +252,7 @@ def stop_at_the_start(patch, folder):
     patch.setattr(pipeline, "Journal", journal)
     patch.setattr(pipeline.Pipeline, "_start", started)
     patch.setattr(cluster, "start_ray", started)
-    patch.setattr(rerun, "run_seed", started)
+    patch.setattr(one_seed, "run_seed", started)
 
 
 COMMANDS = {
@@ -324,8 +327,8 @@ def test_any_single_option_beside_good_ones(place, given):
 @given(uri=URIS | TEXTS, address=SERVERS | TEXTS)
 def test_any_store_and_any_cluster(place, uri, address):
     before = contents(place)
-    for check, text in ((location.check_uri, uri), (addresses.check_address, address)):
-        refusal(check, text.replace("LISTENING", socket.getaddrinfo.listening))
+    for checked, text in ((location.check_uri, uri), (addresses.check_address, address)):
+        refusal(checked, text.replace("LISTENING", socket.getaddrinfo.listening))
     assert contents(place) == before
 
 

@@ -17,6 +17,8 @@ from commands import run_here, start, wait_for_seeds
 from made_up import START, changed
 from sweeps import challenge2, reproduce
 from sweeps.challenge1 import CHALLENGE as CHALLENGE1
+from sweeps.run.checks import check
+from sweeps.run.options import SweepOptions
 from sweeps.run.prepare import prepare
 from sweeps.run.sweep import sweep_command
 from sweeps.stages.confirmation import ConfirmationStage
@@ -88,7 +90,8 @@ def done(folder, script, *arguments):
 
 def sweep_of_the_same_images(folder):
     """The journal of one that was not trained."""
-    prepared = prepare(sweep_command(), CHALLENGE1, {"dataset": "phantom", "approaches": ("pixel_baseline",)})
+    asked = {"dataset": "phantom", "approaches": ("pixel_baseline",)}
+    prepared = prepare(sweep_command(), check(CHALLENGE1, asked, SweepOptions))
     journal = Journal(folder, write=True)
     journal.begin(prepared.whole_spec, changed(START, {"options": {"confirm_seeds": 3}}))
     with pytest.MonkeyPatch.context() as patch:

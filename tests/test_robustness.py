@@ -43,7 +43,7 @@ def scored(name, lost, seeds=10, **more):
     return [
         trial(0, 0.8, approach=name),
         trial(0, 0.8, approach=name, stage="confirm", seeds=8, of_trial=0),
-        replace(trial(0, 0.8, approach=name, stage="shift"), **{**common, **more}),
+        replace(trial(0, 0.8, approach=name, stage="robustness"), **{**common, **more}),
     ]
 
 
@@ -185,14 +185,14 @@ def test_console_report_summary_files_and_mlflow_have_it(whole):
     again = Summary.model_validate(json.loads((journal.folder / "summary.json").read_text()))
     assert again.robustness == sweep.robustness
     frame = files.seeds_frame(trials, sweep.spec.protocol.classes)
-    rows = frame[frame["stage"] == "shift"]
+    rows = frame[frame["stage"] == "robustness"]
     assert set(rows["split"]) == set(SPLITS)
     assert len(rows) == 2 * 8 * len(SPLITS)
     metrics = sweep_run.metrics(sweep)
     for each in sweep.robustness.approaches:
         assert metrics[f"{each.approach}.lost_mean"] == each.mean.mean
         assert metrics[f"{each.approach}.lost_grey_levels_ci_high"] == each.kinds[-1].loss.high
-    own = next(each for each in trials if each.stage == "shift")
+    own = next(each for each in trials if each.stage == "robustness")
     assert trial_runs.tags(own)["role"] == "robustness"
     keys = {key for key, *_ in trial_runs.metrics(own, sweep.spec)}
     assert {"seed/test_grey_levels_5_balanced_accuracy", "test_unchanged_balanced_accuracy_mean", "n_seeds"} <= keys

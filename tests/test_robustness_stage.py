@@ -19,7 +19,7 @@ from sweeps.stages.robustness import SEEDS, RobustnessStage
 from sweeps.stages.search import SearchStage
 from sweeps.stages.shot_curve import ShotCurveStage
 from sweeps.store.journal import Journal
-from sweeps.store.trials import SHIFT
+from sweeps.store.trials import ROBUSTNESS
 from trainables.parts.backbones import FeatureSpec
 from trainables.parts.corruptions import KINDS, UNCHANGED, Change, changed
 from trainables.parts.image_sets import PIXELS, POOL
@@ -42,7 +42,7 @@ def confirmed(journal):
 
 
 def trials_of(journal):
-    return [trial for trial in journal.trials() if trial.stage == SHIFT]
+    return [trial for trial in journal.trials() if trial.stage == ROBUSTNESS]
 
 
 def queued(stage):

@@ -114,7 +114,7 @@ def test_every_seed_is_in_the_tables(finished):
     assert again == [list(range(1_000_006, 1_000_012))] * intensified(frame)
     confirmed = rows(frame, stage="confirm")
     assert confirmed.groupby(["approach", "split"])["seed"].apply(list).tolist() == [list(range(2000, 2005))] * 4
-    changed = rows(frame, stage="shift")
+    changed = rows(frame, stage="robustness")
     assert changed.groupby("approach").size().to_dict() == {"pixel_baseline": 5 * 25, "starter_cnn": 5 * 25}
 
 
@@ -137,7 +137,7 @@ def test_summary_follows_from_the_seeds(finished):
         assert row["test"]["balanced_accuracy"]["mean"] == pytest.approx(test.mean())
         assert row["test_openings"] == 1
         robust = next(each for each in summary["robustness"]["approaches"] if each["approach"] == row["approach"])
-        changed = rows(frame, approach=row["approach"], stage="shift").groupby("split")["balanced_accuracy"].mean()
+        changed = rows(frame, approach=row["approach"], stage="robustness").groupby("split")["balanced_accuracy"].mean()
         before = changed.pop("test: unchanged")
         assert robust["as_they_are"] == pytest.approx(before)
         assert robust["mean"]["mean"] == pytest.approx(before - changed.mean())

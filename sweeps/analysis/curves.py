@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sweeps.store.trials import CONFIRM, CURVE, DECIDE, INTENSIFY, REPEAT, SHIFT, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, CURVE, DECIDE, INTENSIFY, REPEAT, ROBUSTNESS, TrialRecord, searched
 from trainables.parts.protocol import VALIDATION
 
 
@@ -124,7 +124,7 @@ def cost(trials: Iterable[TrialRecord], approach: str, seeds: int) -> Cost:
         intensify_seconds=sum(trial.seconds for trial in own if trial.stage == INTENSIFY),
         confirm_seconds=sum(trial.seconds for trial in own if trial.stage in (CONFIRM, DECIDE)),
         curve_seconds=sum(trial.seconds for trial in own if trial.stage == CURVE),
-        changed_seconds=sum(trial.seconds for trial in own if trial.stage == SHIFT),
+        changed_seconds=sum(trial.seconds for trial in own if trial.stage == ROBUSTNESS),
         planned=seeds * (len(complete) + len(raced)),
         spared=sum(max(seeds - count, 0) for count in run),
     )

@@ -18,7 +18,7 @@ from sweeps.inputs import changed_images
 from sweeps.stages.ranking import changed_results
 from sweeps.stages.robustness import seeds_of_stage
 from sweeps.store.spec import Spec, Stored
-from sweeps.store.trials import SHIFT, TrialRecord
+from sweeps.store.trials import ROBUSTNESS, TrialRecord
 from trainables.parts.corruptions import KINDS, UNCHANGED
 from trainables.parts.results import SeedResult
 
@@ -169,7 +169,7 @@ class _Measured:
         weights_K = np.full(len(spec.test_counts), 1 / len(spec.test_counts))
         self._tables: dict[str, ImageTable] = {}
         for split in splits:
-            hits = hits_of(known, split, SHIFT, spec)
+            hits = hits_of(known, split, ROBUSTNESS, spec)
             if hits is not None and list(hits.seeds) == self.seeds:
                 self._tables[split] = hits.table(weights_K)
 

@@ -15,7 +15,7 @@ from sweeps.analysis.curves import history
 from sweeps.analysis.ranges import place_in_range
 from sweeps.core.errors import first_line
 from sweeps.core.formatting import percent, points, readable
-from sweeps.store.trials import CONFIRM, CURVE, DECIDE, INTENSIFY, SEARCH, SHIFT, TrialRecord
+from sweeps.store.trials import CONFIRM, CURVE, DECIDE, INTENSIFY, ROBUSTNESS, SEARCH, TrialRecord
 
 # Of a searched range, counted from either end: values there may want to lie beyond it.
 EDGE = 0.05
@@ -185,7 +185,7 @@ UNFINISHED = {
     CONFIRM: "confirmations",
     DECIDE: "decisions",
     CURVE: "points of shot curves",
-    SHIFT: "winners on changed images",
+    ROBUSTNESS: "winners on changed images",
 }
 
 
@@ -194,7 +194,7 @@ def unfinished(sweep: CheckedSweep) -> Check:
     running = Counter(trial.stage for trial in sweep.trials if trial.state == "RUNNING")
     if sweep.summary.starts[-1].options.get("robustness") == "off":
         # It would not go on.
-        del running[SHIFT]
+        del running[ROBUSTNESS]
     texts = [f"{running[stage]} {what}" for stage, what in UNFINISHED.items() if running[stage]]
     trouble = f"Begun and not finished, so not ranked: {' and '.join(texts)}. Go on with --resume." if texts else ""
     return look_or_fine("Unfinished", trouble, "Everything that was begun has ended.")

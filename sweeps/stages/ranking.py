@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from sweeps.store.trials import CONFIRM, CURVE, INTENSIFY, SHIFT, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, CURVE, INTENSIFY, ROBUSTNESS, TrialRecord, searched
 from trainables.parts.results import SeedResult
 
 
@@ -114,7 +114,7 @@ def changed_results(trials: Iterable[TrialRecord], approach: str, number: int) -
     return tuple(
         result
         for trial in trials
-        if trial.approach == approach and trial.stage == SHIFT and trial.of_trial == number
+        if trial.approach == approach and trial.stage == ROBUSTNESS and trial.of_trial == number
         for result in trial.results
     )
 

@@ -10,7 +10,7 @@ from sweeps.inputs import changed_images
 from sweeps.stages.fixed import FixedStage
 from sweeps.stages.ranking import best_complete, changed_results, confirmed_trials
 from sweeps.store.journal import Journal
-from sweeps.store.trials import SHIFT, TrialRecord
+from sweeps.store.trials import ROBUSTNESS, TrialRecord
 from trainables.parts.protocol import TEST
 
 # The first of the confirmation's seeds; each is trained again and scored on all changed images.
@@ -28,7 +28,7 @@ class RobustnessStage(FixedStage):
     So it opens the test split for no configuration that the confirmation has not opened it for.
     """
 
-    name = SHIFT
+    name = ROBUSTNESS
 
     def __init__(
         self,

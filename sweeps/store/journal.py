@@ -29,8 +29,8 @@ from sweeps.store.trials import (
     CURVE,
     DECIDE,
     INTENSIFY,
+    ROBUSTNESS,
     SEARCH,
-    SHIFT,
     STAGES,
     TrialRecord,
     share_ranges,
@@ -46,7 +46,7 @@ _STUDY_OF = {
     CONFIRM: " confirmed",
     DECIDE: " decided",
     CURVE: " shot curve",
-    SHIFT: " on changed images",
+    ROBUSTNESS: " on changed images",
 }
 # What a study keeps about an approach that was stopped since its configurations failed: why.
 _STOPPED = "stopped"

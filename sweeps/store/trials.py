@@ -15,10 +15,17 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from trainables.parts.protocol import VALIDATION
 from trainables.parts.results import SeedResult
 
-SEARCH, INTENSIFY, CONFIRM, DECIDE, CURVE, SHIFT = "search", "intensify", "confirm", "decide", "curve", "shift"
-STAGES = (SEARCH, INTENSIFY, CONFIRM, DECIDE, CURVE, SHIFT)
+SEARCH, INTENSIFY, CONFIRM, DECIDE, CURVE, ROBUSTNESS = (
+    "search",
+    "intensify",
+    "confirm",
+    "decide",
+    "curve",
+    "robustness",
+)
+STAGES = (SEARCH, INTENSIFY, CONFIRM, DECIDE, CURVE, ROBUSTNESS)
 # Stages whose seeds are fresh ones.
-FRESH = (CONFIRM, DECIDE, CURVE, SHIFT)
+FRESH = (CONFIRM, DECIDE, CURVE, ROBUSTNESS)
 # What a trial's attributes hold besides its seeds: why it ended; which search trial's configuration it is; how many
 # seeds it is to have, where that is no option; from how many images of each class it learns, where not from as many as
 # the protocol says; which earlier search trial has the same parameters, where it was not trained for that.

@@ -12,7 +12,7 @@ from sweeps.analysis.intervals import estimates
 from sweeps.core.commands import rerun_command
 from sweeps.core.formatting import percent, readable
 from sweeps.store.spec import Spec
-from sweeps.store.trials import CONFIRM, CURVE, DECIDE, INTENSIFY, SHIFT, TrialRecord
+from sweeps.store.trials import CONFIRM, CURVE, DECIDE, INTENSIFY, ROBUSTNESS, TrialRecord
 from trainables.parts.metrics import metric_names, metrics_of
 from trainables.parts.protocol import TEST, VALIDATION
 
@@ -35,7 +35,7 @@ OF_STAGE = {
     CONFIRM: ("-confirmed", "confirmation"),
     DECIDE: ("-decided", "decision"),
     CURVE: ("-{shots}-shots", "shot curve"),
-    SHIFT: ("-changed", "robustness"),
+    ROBUSTNESS: ("-changed", "robustness"),
 }
 
 
@@ -68,7 +68,7 @@ def logarithms(params: Mapping[str, Any]) -> dict[str, str]:
 
 def metrics(trial: TrialRecord, spec: Spec) -> list[tuple[str, float, int, int]]:
     """Name, value, time stamp and step: each seed's own metrics with the seed as the step, then the aggregates."""
-    if trial.stage == SHIFT:
+    if trial.stage == ROBUSTNESS:
         return _on_changed_images(trial)
     keys = keys_of(spec.protocol.classes)
     of_seeds = [
@@ -139,7 +139,7 @@ def aggregates(trial: TrialRecord, spec: Spec) -> dict[str, float]:
 
 def note(trial: TrialRecord, folder: Path, measured: str = "accuracy") -> str:
     """The description on a run's page; `folder` is the sweep's, and `measured` what ranks, as a person calls it."""
-    if trial.stage == SHIFT:
+    if trial.stage == ROBUSTNESS:
         return (
             f"{trial.approach}, configuration {_number(trial)}, on test images as they are and changed: "
             f"{trial.state.lower()}.{' ' + trial.reason + '.' if trial.reason else ''}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -85,9 +86,12 @@ class NormedBlock(nn.Sequential):
             outputs: Tensor = super().forward(map_NCHW)
             return outputs
         convolution, _, norm, _ = self
+        assert isinstance(convolution, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
+        assert convolution.bias is not None
         sign_O11 = norm.weight.sign()[:, None, None]
         weight_OC33, bias_O = convolution.weight * sign_O11[..., None], convolution.bias * sign_O11[:, 0, 0]
-        map_NOHW = functional.conv2d(map_NCHW, weight_OC33, bias_O, padding=convolution.padding)
+        map_NOHW = functional.conv2d(map_NCHW, weight_OC33, bias_O, padding=1)
         normed: Tensor = norm(functional.relu(sign_O11 * _greatest_of_2x2(map_NOHW)))
         return normed
 
@@ -155,7 +159,7 @@ def _basic_block(inputs: int, channels: int, stride: int, side: int) -> nn.Modul
     shortcut = None
     if stride != 1 or inputs != channels:
         shortcut = nn.Sequential(nn.Conv2d(inputs, channels, 1, stride=stride, bias=False), nn.BatchNorm2d(channels))
-    block: nn.Module = torchvision.models.resnet.BasicBlock(inputs, channels, stride, shortcut)
+    block: Any = torchvision.models.resnet.BasicBlock(inputs, channels, stride, shortcut)
     for layer in block.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -165,7 +169,8 @@ def _basic_block(inputs: int, channels: int, stride: int, side: int) -> nn.Modul
         block.conv2 = OnePosition(block.conv2, output_side)
         if shortcut is not None:
             shortcut[0] = OnePosition(shortcut[0], side)
-    return block
+    found: nn.Module = block
+    return found
 
 
 class OnePosition(nn.Conv2d):
