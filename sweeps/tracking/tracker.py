@@ -103,8 +103,10 @@ class Tracker:
         return links.where_to_look(self.uri, self._experiment_id, table, charts)
 
     def _run(self) -> None:
-        # Not before the first trial has ended: importing MLflow and making its database take seconds of a CPU, which
-        # until then the start of Ray and of its workers needs.
+        # At once, with nothing to write yet: importing MLflow and making its database take seconds that Ray hides by
+        # starting meanwhile. Later, a Ctrl-C would meet the import, and what it collects as garbage asks a Ray that is
+        # dead, for a minute.
+        self._try_to_write()
         while not isinstance(item := self._queue.get(), SweepEnd):
             self._waiting.append(item)
             if time.monotonic() >= self._not_before:
