@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -79,13 +80,16 @@ def test_kill_9_in_the_middle_of_a_line_of_the_journal(tmp_path, undisturbed):
 
 
 def test_ctrl_c_and_sigterm_to_everything_ray_s_processes_too(tmp_path, undisturbed):
+    """As a batch system sends it. Ray's processes stay, so that the driver can end in order."""
     for sent, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         driver = start(tmp_path, "challenge1", *go_on(tmp_path))
         if sent == signal.SIGINT:
             wait_for_confirmation(tmp_path)
         else:
             wait_for_seeds(tmp_path, 4)
-        os.killpg(driver.pid, sent)
+        for each in [psutil.Process(driver.pid), *psutil.Process(driver.pid).children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                each.send_signal(sent)
         printed, complaint = driver.communicate(timeout=60)
         assert driver.returncode == code, complaint
         assert complaint.count("--resume sweep") == 1

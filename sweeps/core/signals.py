@@ -72,7 +72,7 @@ class Signals:
     """Ctrl-C and SIGTERM while a sweep runs.
 
     A thread takes them: Python's own handlers wait for the main thread, which a call of Ray's may keep for a minute
-    when the signal has ended Ray's processes as well. And an exception in the middle of Ray's or Optuna's code would be
+    when Ray's processes have died. And an exception in the middle of Ray's or Optuna's code would be
     lost, come out as another one, or leave a lock.
     """
 

@@ -19,7 +19,6 @@ import ray
 
 from sweeps.core.environment import set_defaults
 from sweeps.core.errors import BadInput, first_line
-from sweeps.core.signals import Terminated
 from sweeps.engine.addresses import check_address, cluster_address
 from sweeps.engine.environment import READ_AT_START
 from sweeps.engine.lean_ray import without_extras
@@ -47,7 +46,7 @@ def start_ray(address: str | None, workers: int | None) -> Path | None:
     set_defaults(READ_AT_START)
     address = cluster_address(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    with _sigterm_stays_ours(), warnings.catch_warnings():
+    with _sigterm_is_ours_alone(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if not address:
             cpus = workers or os.cpu_count() or 1
@@ -78,21 +77,25 @@ def _import_trainable() -> None:
 
 
 @contextlib.contextmanager
-def _sigterm_stays_ours() -> Iterator[None]:
-    """Ray puts a handler of its own in the place of ours, which exits without a word and with another code."""
+def _sigterm_is_ours_alone() -> Iterator[None]:
+    """Start Ray's processes deaf to SIGTERM, and keep our handler, in whose place Ray puts its own.
+
+    A batch system and a process manager send it to every process, and a driver whose Ray dies with it ends wherever it
+    is, with code 1 and no word. One that comes meanwhile waits until Ray has started.
+    """
     ours = signal.getsignal(signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         yield
-    except SystemExit:
-        raise Terminated from None
     finally:
         signal.signal(signal.SIGTERM, ours)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def stop_ray(code: int, logs: Path | None) -> None:
     """Shut Ray down if it runs.
 
-    A signal to the whole process group has killed it already, and Ray would wait a minute for itself and then abort. So
+    If its processes have died, Ray waits a minute for them and then aborts. So
     after `STOP_SECONDS` the process ends here and now, with the exit code it was about to have. Ray's logs, which it
     leaves behind, stay only if something failed.
     """

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from ray.air.execution._internal.actor_manager import RayActorManager
-from ray.air.execution.resources.placement_group import PlacementGroupResourceManager
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.registry import _global_registry
 
@@ -32,16 +31,6 @@ def memory_deaths_are_lost_workers() -> Iterator[None]:
         yield
     finally:
         RayActorManager._actor_task_failed = plain  # type: ignore[method-assign]
-
-
-def garbage_asks_nothing() -> None:
-    """Have Tune's resource manager ask nothing of Ray when it is collected as garbage, until the process ends.
-
-    It gives its placement groups back then, which Tune has done before if its run ended well. After a signal that has
-    killed Ray too it would wait a minute for an answer, wherever Python happens to collect garbage. What a driver
-    leaves on a cluster ends with it.
-    """
-    PlacementGroupResourceManager.__del__ = lambda self: None  # type: ignore[method-assign]
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from ray import tune
 from sweeps.core.environment import set_defaults
 from sweeps.engine.dispatcher import Dispatcher
 from sweeps.engine.environment import READ_BY_TUNE
-from sweeps.engine.ray_patches import garbage_asks_nothing, memory_deaths_are_lost_workers, trainable_is_looked_up_once
+from sweeps.engine.ray_patches import memory_deaths_are_lost_workers, trainable_is_looked_up_once
 from sweeps.engine.tune_hooks import StageScheduler, StageSearcher, StopOnError
 from sweeps.stages.stage import Stage
 from trainables.parts.image_sets import ImageSet, StoredElsewhere
@@ -62,7 +62,6 @@ def run(
         SeedTrainable, image_sets=image_sets, learners=dict(learners), weights=dict(weights)
     )
     set_defaults(READ_BY_TUNE)
-    garbage_asks_nothing()
     with _silence(), _scratch_folder() as scratch, memory_deaths_are_lost_workers(), trainable_is_looked_up_once():
         _tuner(trainable, dispatcher, scratch).fit()
     if dispatcher.error:
