@@ -1,5 +1,7 @@
 """What a sweep found, as one typed record: made from the journal, written to `summary.json`, read back validated.
 
+From beside the journal come how often the test split was opened and what other searches found.
+
 Accuracies are fractions.
 """
 

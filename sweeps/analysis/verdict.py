@@ -76,14 +76,16 @@ def verdict(summary: Summary) -> list[str]:
 
     They are: the best approach with its interval and what it gains over the plain baseline; which others it is shown
     to be better than, and which not; whether it held outside the search, on fresh seeds and on the test split; and
-    whether other searches of the same sweep find the same one, if there are any.
+    whether other searches of the same sweep find the same one, if there are any and seeds enough to call one the best.
     """
     best = summary.approaches[0]
     if not best.is_confirmed or best.quoted is None:
         return ["No approach is confirmed yet, so there is no answer."]
     compared = " ".join(filter(None, [_compared(summary, best.approach), _how_sure(summary)]))
-    others = in_words(best.approach, summary.other_searches)
-    return [_which(summary, best, best.quoted), compared, _held(best, best.quoted), *([others] if others else [])]
+    sentences = [_which(summary, best, best.quoted), compared, _held(best, best.quoted)]
+    if best.quoted.n >= FEW_SEEDS and summary.other_searches:
+        sentences.append(in_words(best.approach, summary.other_searches))
+    return sentences
 
 
 def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:

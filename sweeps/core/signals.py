@@ -72,8 +72,8 @@ class Signals:
     """Ctrl-C and SIGTERM while a sweep runs.
 
     A thread takes them: Python's own handlers wait for the main thread, which a call of Ray's may keep for a minute
-    when Ray's processes have died. And an exception in the middle of Ray's or Optuna's code would be
-    lost, come out as another one, or leave a lock.
+    when Ray's processes have died. And an exception in the middle of Ray's or Optuna's code would be lost, come out as
+    another one, or leave a lock.
     """
 
     def __init__(self) -> None:

@@ -95,9 +95,9 @@ def _sigterm_is_ours_alone() -> Iterator[None]:
 def stop_ray(code: int, logs: Path | None) -> None:
     """Shut Ray down if it runs.
 
-    If its processes have died, Ray waits a minute for them and then aborts. So
-    after `STOP_SECONDS` the process ends here and now, with the exit code it was about to have. Ray's logs, which it
-    leaves behind, stay only if something failed.
+    If its processes have died, Ray waits a minute for them and then aborts. So after `STOP_SECONDS` the process ends
+    here and now, with the exit code it was about to have. Ray's logs, which it leaves behind, stay only if something
+    failed.
     """
     if not ray.is_initialized():
         return
