@@ -1,37 +1,46 @@
-"""The commands as pip installs them. Each says what Ctrl-C does before it imports libraries, which takes seconds."""
+"""`seedsweep COMMAND ...`: the scripts beside this file as one command that pip installs, for any folder."""
 
 from __future__ import annotations
 
+import importlib
+import sys
+from collections.abc import Sequence
+
 from sweeps.core.interrupts import exit_quietly_on_interrupt
 
+# What each script is for, in a line.
+COMMANDS = {
+    "challenge1": "compare approaches that learn from the few images alone",
+    "challenge2": "compare approaches with pretrained networks",
+    "reproduce": "the study's numbers beside ours",
+    "rerun": "train one seed again and compare it with what was recorded",
+}
+USAGE = "\n".join(
+    [
+        "usage: seedsweep COMMAND [options]; the same as `python sweeps/COMMAND.py [options]` in the checkout",
+        "",
+        *(f"  {name:<12}{what}" for name, what in COMMANDS.items()),
+        "",
+        "`seedsweep COMMAND --help` shows a command's options.",
+    ]
+)
 
-def challenge1() -> int:
-    """As `python sweeps/challenge1.py`."""
+
+def seedsweep(arguments: Sequence[str] | None = None) -> int:
+    """Run a script's `main` with the words after its name; returns its exit code, 2 if there is no such script.
+
+    It says what Ctrl-C does before it imports anything, which takes seconds.
+    """
     exit_quietly_on_interrupt()
-    from sweeps.challenge1 import main
-
-    return main()
-
-
-def challenge2() -> int:
-    """As `python sweeps/challenge2.py`."""
-    exit_quietly_on_interrupt()
-    from sweeps.challenge2 import main
-
-    return main()
-
-
-def reproduce() -> int:
-    """As `python sweeps/reproduce.py`."""
-    exit_quietly_on_interrupt()
-    from sweeps.reproduce import main
-
-    return main()
-
-
-def rerun() -> int:
-    """As `python sweeps/rerun.py`."""
-    exit_quietly_on_interrupt()
-    from sweeps.rerun import main
-
-    return main()
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] in ([], ["-h"], ["--help"]):
+        print(USAGE)
+        return 0
+    command, *options = words
+    # As the script's file is called, too.
+    command = command.removesuffix(".py")
+    if command not in COMMANDS:
+        print(f"seedsweep: expected one of the commands {', '.join(COMMANDS)}; got {words[0]!r}.", file=sys.stderr)
+        return 2
+    code: int = importlib.import_module(f"sweeps.{command}").main(options)
+    return code

@@ -17,6 +17,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from sweeps.console_scripts import COMMANDS, seedsweep
+from sweeps.core.interrupts import quiet_interrupts
+
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "pyproject.toml").read_text()
 PROJECT = tomllib.loads(TEXT)["project"]
@@ -85,16 +88,23 @@ def test_the_files_that_are_named_use_the_dependency(distribution, path):
         assert any(imported(file) & modules_of(distribution) for file in files)
 
 
-@pytest.mark.parametrize("command", PROJECT["scripts"])
-def test_console_scripts_are_functions_and_have_a_script_beside_them(command):
-    module, _, function = PROJECT["scripts"][command].partition(":")
-    assert callable(getattr(importlib.import_module(module), function))
-    assert (ROOT / f"sweeps/{function}.py").is_file()
+def test_one_installed_command_has_every_script(capsys):
+    assert PROJECT["scripts"] == {"seedsweep": "sweeps.console_scripts:seedsweep"}
+    assert set(COMMANDS) == {path.stem for path in ROOT.glob("sweeps/*.py")} - {"__init__", "console_scripts"}
+    with quiet_interrupts():
+        assert seedsweep(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n  {command}" in shown for command in COMMANDS)
+    for command in COMMANDS:
+        assert callable(importlib.import_module(f"sweeps.{command}").main)
 
 
-def test_every_script_has_a_console_script():
-    scripts = {path.stem for path in ROOT.glob("sweeps/*.py")} - {"__init__", "console_scripts"}
-    assert {value.partition(":")[2] for value in PROJECT["scripts"].values()} == scripts
+def test_the_installed_command_is_the_script(capsys):
+    with quiet_interrupts():
+        assert seedsweep(["challenge1", "--shots", "none"]) == 2
+        assert capsys.readouterr().err.startswith("challenge1: ")
+        assert seedsweep(["chalenge1"]) == 2
+    assert "expected one of the commands challenge1, " in capsys.readouterr().err
 
 
 TOLD_OF_TORCH = """
@@ -106,15 +116,15 @@ class Tell:
             print("here", flush=True)
 
 sys.meta_path.insert(0, Tell())
-from sweeps.console_scripts import challenge1
+from sweeps.console_scripts import seedsweep
 
-challenge1()
+seedsweep()
 """
 
 
 def test_ctrl_c_while_an_installed_command_imports_its_libraries_shows_no_traceback(tmp_path):
     command = subprocess.Popen(
-        [sys.executable, "-c", TOLD_OF_TORCH, "--dry-run", "--dataset", "phantom", "--approaches", "cnn"],
+        [sys.executable, "-c", TOLD_OF_TORCH, "challenge1", "--dry-run", "--dataset", "phantom", "--approaches", "cnn"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
