@@ -223,6 +223,7 @@ def test_one_seed_again_gives_the_same_numbers(finished):
     again = run(folder, "rerun", *shlex.split(printed)[1:])
     assert again.returncode == 0, again.stderr
     assert again.stdout.count(" same\n") == 12
+    assert re.search(r"The same on \d+ sets of changed test images", again.stdout)
     assert "DIFFERENT" not in again.stdout
 
 

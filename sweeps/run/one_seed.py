@@ -15,13 +15,14 @@ from sweeps.core.seeds import (
     is_of_a_search,
 )
 from sweeps.engine import cluster
+from sweeps.inputs import changed_images
 from sweeps.inputs.downloads import AUTO
 from sweeps.inputs.inputs import Inputs
 from sweeps.inputs.weights import is_file
 from sweeps.run import shot_curve
 from sweeps.run.command_line import complete
 from sweeps.run.options import SweepOptions
-from sweeps.stages.ranking import confirmed_results, results_at
+from sweeps.stages.ranking import changed_results, confirmed_results, results_at
 from sweeps.store.journal import Journal
 from sweeps.store.spec import differences
 from sweeps.store.trials import CONFIRM, DECIDE, INTENSIFY, TrialRecord, searched
@@ -29,7 +30,7 @@ from sweeps.views.text_table import aligned
 from trainables.parts.backbones import backbone_of
 from trainables.parts.image_sets import POOL, ImageSet
 from trainables.parts.metrics import metrics_of
-from trainables.parts.protocol import NUMBERS_VERSION, TEST, VALIDATION
+from trainables.parts.protocol import NUMBERS_VERSION, VALIDATION
 from trainables.parts.results import SeedResult
 from trainables.parts.run_seed import prepare_worker, run_seed
 
@@ -57,10 +58,12 @@ def rerun(asked: argparse.Namespace, challenges: Mapping[str, Challenge]) -> int
     )
     # The sweep's own number of shots is no point of its curve.
     shots = next(iter(shot_curve.to_run([asked.shots] if asked.shots else [], journal.spec.protocol)), None)
-    before = results_at(trials, trial.approach, trial.number, shots) if shots else trial.results + after_the_search
+    on_changed = changed_results(trials, trial.approach, trial.number)
+    of_sweep = (*trial.results, *after_the_search, *on_changed)
+    before = results_at(trials, trial.approach, trial.number, shots) if shots else of_sweep
     recorded = [result for result in before if result.seed == asked.seed]
-    # The test split is opened only where it was opened before.
-    splits = [VALIDATION, TEST] if any(result.split == TEST for result in recorded) else [VALIDATION]
+    # The test split, as it is or changed, is opened only where it was opened before.
+    splits = [VALIDATION, *dict.fromkeys(result.split for result in recorded if result.split != VALIDATION)]
     image_sets = image_sets_of(inputs, approach, trial, splits)
     if asked.seed >= CONFIRM_SEEDS_FROM and not is_of_a_search(asked.seed):
         image_sets[POOL] = image_sets[POOL].for_confirmation()
@@ -195,14 +198,18 @@ def _otherwise(journal: Journal) -> str:
 
 
 def _compared(found: Sequence[SeedResult], recorded: Sequence[SeedResult], classes: Sequence[str]) -> str:
-    """A row for each split and metric: recorded, now."""
+    """A row for each split and metric: recorded, now. Of changed images, only what differs, and how many do not."""
     by_split = {result.split: result for result in recorded}
-    rows = []
+    rows, same = [], 0
     for result in found:
         if result.error:
             return f"Failed: {result.error}"
         before = metrics_of(by_split[result.split], classes) if result.split in by_split else {}
-        for metric, now in metrics_of(result, classes).items():
+        metrics = metrics_of(result, classes)
+        if changed_images.is_changed(result.split) and metrics == before:
+            same += 1
+            continue
+        for metric, now in metrics.items():
             then = before.get(metric)
             rows.append(
                 {
@@ -213,4 +220,5 @@ def _compared(found: Sequence[SeedResult], recorded: Sequence[SeedResult], class
                     "": "" if then is None else "same" if now == then else "DIFFERENT",
                 }
             )
-    return aligned(rows, left=("split", "metric"))
+    changed = f"\n\nThe same on {same} sets of changed test images, the unchanged among them." if same else ""
+    return aligned(rows, left=("split", "metric")) + changed
