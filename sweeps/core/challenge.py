@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from search_spaces.published.settings import Published, Setting
+from sweeps.core import narrowing
 from sweeps.core.errors import BadInput
 from trainables.parts.lazy import docstring_of
 
@@ -65,6 +66,7 @@ class Approach:
         most_px: The largest images that its search offers to a backbone; None is as large as its space has them.
         on_backbone: Of one whose backbone is the user's choice, what makes its learner from the backbone's name; it
             raises ValueError. It runs only with such a choice.
+        settings: What a person fixed of its space, or made narrower.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Approach:
     is_default: bool = True
     most_px: int | None = None
     on_backbone: Callable[[str], type[Learner]] | None = None
+    settings: tuple[narrowing.Setting, ...] = ()
 
     @property
     def about(self) -> str:
@@ -84,20 +87,21 @@ class Approach:
 
     def suggest(self, trial: Trial) -> None:
         """Suggest one configuration."""
+        if self.settings:
+            trial = cast("Trial", narrowing.NarrowedTrial(trial, self.settings))
         self.space.suggest(trial if self.most_px is None else cast("Trial", SmallImages(trial, self.most_px)))
 
     @property
     def start(self) -> Mapping[str, Any] | None:
         """The configuration that a search begins with; None leaves that to the sampler."""
-        if self.published is None or self._is_too_large(self.published.params):
-            return None
-        return self.published.params
+        params = self.published.params if self.published else None
+        return params if params is not None and self._offers(params) else None
 
     @property
     def starts(self) -> tuple[Mapping[str, Any], ...]:
         """The configurations that a search tries before it asks the sampler, in their order."""
         portfolio = self.published.portfolio if self.published else ()
-        return (*([self.start] if self.start is not None else []), *(p for p in portfolio if not self._is_too_large(p)))
+        return (*([self.start] if self.start is not None else []), *filter(self._offers, portfolio))
 
     @property
     def features(self) -> tuple[FeatureSpec, ...]:
@@ -106,12 +110,15 @@ class Approach:
             spec for spec in self.learner.may_need.features if self.most_px is None or spec.size_px <= self.most_px
         )
 
-    def _is_too_large(self, params: Mapping[str, Any]) -> bool:
-        if self.most_px is None or TAP not in params:
+    def _offers(self, params: Mapping[str, Any]) -> bool:
+        """Whether these parameters are within what is searched."""
+        if not narrowing.is_allowed(params, self.settings):
             return False
+        if self.most_px is None or TAP not in params:
+            return True
         from trainables.parts.taps import size_px_of
 
-        return size_px_of(params[TAP]) > self.most_px
+        return size_px_of(params[TAP]) <= self.most_px
 
     @property
     def published_settings(self) -> Mapping[str, Setting]:
@@ -166,6 +173,41 @@ class Challenge:
             return replace(self, approaches=tuple(map(chosen, self.approaches)))
         except ValueError as error:
             raise BadInput(str(error)) from None
+
+    def with_settings(self, texts: Sequence[str], names: Collection[str]) -> Challenge:
+        """The challenge whose spaces are fixed or narrowed so; each text is one that `narrowing.Setting` reads.
+
+        Args:
+            texts: The settings.
+            names: Approaches that run; each setting must make a difference to one of them.
+
+        Raises:
+            BadInput: A setting names no parameter of theirs, or leaves nothing of one.
+        """
+        settings = tuple(narrowing.Setting.read(text) for text in texts)
+        approaches = {approach.name: approach for approach in self.approaches}
+        known = {each.name: narrowing.parameters(each.suggest) for each in self.named(list(names))}
+        met: set[narrowing.Setting] = set()
+        for name, parameters in known.items():
+            # The baseline that others are compared with changes only if it is meant.
+            whose = (name,) if approaches[name].is_baseline else (name, None)
+            own = tuple(each for each in settings if each.approach in whose and each.name in parameters)
+            if own:
+                approaches[name] = replace(approaches[name], settings=own)
+                try:
+                    left = narrowing.parameters(approaches[name].suggest)
+                except ValueError as error:
+                    told = ", ".join(setting.text for setting in own)
+                    raise BadInput(f"Expected --set of {name} to be {error}; got {told}.") from None
+                met |= {setting for setting in own if setting.name in left}
+        for setting in settings:
+            if setting not in met:
+                told = "; ".join(f"{name}: {', '.join(own)}" for name, own in known.items())
+                raise BadInput(
+                    f"Expected --set with a parameter of the approaches ({told}) that their other settings leave to be "
+                    f"searched, and of the baseline with its name before it; got {setting.text}."
+                )
+        return replace(self, approaches=tuple(approaches.values()))
 
     def compared(self, names: Collection[str]) -> tuple[str, ...]:
         """These names and the plain baseline's, which every sweep compares with, in the challenge's order."""

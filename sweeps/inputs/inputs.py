@@ -112,6 +112,7 @@ class Inputs:
         search_seed: int | None = None,
         metric: str = BALANCED_ACCURACY,
         backbone: str | None = None,
+        settings: tuple[str, ...] = (),
     ) -> Spec:
         """The spec of a sweep with these inputs; the arguments are fields of it."""
         return Spec(
@@ -130,6 +131,7 @@ class Inputs:
             search_seed=search_seed,
             metric=metric,
             backbone=backbone,
+            settings=settings,
         )
 
     def images(self, name: str) -> np.ndarray:

@@ -54,6 +54,11 @@ def check(challenge: Challenge, given: Mapping[str, OptionValue], kind: type[Any
     if options.address:
         check_address(options.address)
     check_there(options.dataset)
+    settings = getattr(options, "set", ())
+    if settings:
+        # A resumed sweep may have some of approaches that this start leaves out.
+        names = [each.name for each in challenge.approaches] if earlier.spec else options.approaches
+        challenge = challenge.with_settings(settings, names)
     return Checked(challenge=challenge, options=options, earlier=earlier, tracking_uri=uri)
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 
 from sweeps.core.files import FEATURES
+from sweeps.core.narrowing import Setting
 
 
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -79,3 +80,11 @@ def one_of(*words: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def setting(text: str) -> str:
+    """What fixes a parameter, or makes its range narrower."""
+    try:
+        return Setting.read(text).text
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -19,6 +19,7 @@ from sweeps.run.option_types import (
     one_number_of,
     one_of,
     seconds,
+    setting,
     sweep_name,
     whole_number,
 )
@@ -238,6 +239,17 @@ class SweepOptions(Options):
         metavar="N",
         is_remembered=True,
         smoke=2,
+    )
+    set: tuple[str, ...] = _option(
+        (),
+        "a parameter's value, or what is left of its range or choices, for every approach (but the baseline) that has "
+        "it, or for one: dropout=0.3, learning_rate=1e-4..1e-2, cnn.blocks=2,3",
+        read=setting,
+        metavar="[APPROACH.]NAME=WHAT",
+        takes_many=True,
+        adds_up=True,
+        default_help="the spaces as they are",
+        is_remembered=True,
     )
     allocation: str = _option(
         EVEN,

@@ -140,6 +140,7 @@ def of_sweep(
             *_decision(options, approaches),
             *([shot_curve.plan_line(options.shot_curve, protocol)] if more_shots else []),
             *([robustness.plan_line(options, spec, changed)] if options.robustness == "on" else []),
+            *_set(approaches),
             *_cheaper(approaches),
         ),
         limits=f", or what starts within {duration(options.time_budget)}" if options.time_budget else "",
@@ -246,6 +247,22 @@ def _decision(options: SweepOptions, approaches: Sequence[Approach]) -> list[str
     return [
         f"Decision  what {options.confirm_seeds} fresh seeds cannot tell from the best meets as many again: at most "
         f"{duration(seconds)} more on one CPU"
+    ]
+
+
+def _set(approaches: Sequence[Approach]) -> list[str]:
+    """What is fixed or narrowed in whose space, and who begins without the published setting therefore."""
+    whose: dict[str, list[str]] = {}
+    for approach in approaches:
+        for setting in approach.settings:
+            whose.setdefault(setting.text, []).append(approach.name)
+    if not whose:
+        return []
+    told = "; ".join(f"{text} ({', '.join(names)})" for text, names in whose.items())
+    without = [each.name for each in approaches if each.settings and each.published and each.start is None]
+    return [
+        f"Set       {told}"
+        + (f"; the published setting is outside and not tried: {', '.join(without)}" if without else "")
     ]
 
 

@@ -52,6 +52,7 @@ def _spec(challenge: Challenge, options: SweepOptions, inputs: Inputs) -> Spec:
         search_seed=options.search_seed,
         metric=options.metric,
         backbone=options.backbone,
+        settings=options.set,
     )
 
 

@@ -117,6 +117,7 @@ class Spec(Stored):
         seeds: Search seeds of a configuration; None where nothing is searched.
         search_seed: Start of the search's own randomness; None where nothing is searched.
         backbone: The network of timm that was chosen by name; None if none was.
+        settings: What was fixed of the spaces, or made narrower.
     """
 
     challenge: str
@@ -134,6 +135,7 @@ class Spec(Stored):
     seeds: int | None = None
     search_seed: int | None = None
     backbone: str | None = None
+    settings: tuple[str, ...] = ()
 
     @property
     def ranked_by(self) -> str:
@@ -241,6 +243,7 @@ PLAIN_PARTS = {
     "seeds": "--seeds",
     "search_seed": "--search-seed",
     "backbone": "--backbone",
+    "settings": "--set",
 }
 
 
@@ -270,6 +273,10 @@ def _of_protocols(before: Protocol, now: Protocol) -> Difference:
     return Difference(part="protocol", what=PROTOCOL_PARTS[part], before=old, now=new if new != old else "others")
 
 
+def _told(value: Any) -> str:
+    return ", ".join(value) or "none" if isinstance(value, tuple) else str(value)
+
+
 def differences(before: Spec, now: Spec) -> Iterator[Difference]:
     """What makes numbers of two specs incomparable, one by one.
 
@@ -285,7 +292,7 @@ def differences(before: Spec, now: Spec) -> Iterator[Difference]:
     for part, what in PLAIN_PARTS.items():
         old, new = getattr(before, part), getattr(now, part)
         if None not in (old, new) and old != new:
-            yield Difference(part=part, what=what, before=str(old), now=str(new))
+            yield Difference(part=part, what=what, before=_told(old), now=_told(new))
     for part, what in (("weights", "weights of"), ("other_datasets", "images of")):
         known: Mapping[str, Source] = getattr(before, part)
         wanted: Mapping[str, Source] = getattr(now, part)

@@ -1,0 +1,139 @@
+"""`--set`: a space made narrower without code."""
+
+from __future__ import annotations
+
+import optuna
+import pandas as pd
+import pytest
+
+from commands import run_here
+from search_spaces import cnn
+from sweeps import challenge1, challenge2
+from sweeps.core.errors import BadInput
+from sweeps.core.narrowing import Setting, parameters
+
+CHALLENGE = challenge1.CHALLENGE
+
+
+def drawn(challenge, name, count=60):
+    """Configurations of an approach, by Optuna's own random sampler."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    (approach,) = challenge.named([name])
+    found = []
+    for _ in range(count):
+        trial = study.ask()
+        approach.suggest(trial)
+        found.append(trial.params)
+    return found
+
+
+def test_ranges_are_narrowed_and_values_fixed_of_the_approaches_that_are_meant():
+    settings = ["learning_rate=1e-3..2e-3", "dropout=0.3", "cnn.blocks=2,3", "steps=40..50"]
+    narrowed = CHALLENGE.with_settings(settings, ["cnn", "cnn_satoto"])
+    for name, blocks in (("cnn", {2, 3}), ("cnn_satoto", {2, 3, 4})):
+        found = drawn(narrowed, name)
+        assert all(1e-3 <= params["learning_rate"] <= 2e-3 for params in found)
+        assert {params["dropout"] for params in found} == {0.3}
+        assert {params["blocks"] for params in found} == blocks
+        assert {params["steps"] for params in found} <= set(range(40, 51))
+    assert {params["blocks"] for params in drawn(CHALLENGE, "cnn")} == {2, 3, 4}
+
+
+def test_a_range_is_searched_where_the_approach_has_it():
+    (approach,) = CHALLENGE.with_settings(["learning_rate=1e-9..1e-3"], ["cnn"]).named(["cnn"])
+    trial = optuna.create_study().ask()
+    approach.suggest(trial)
+    distribution = trial.distributions["learning_rate"]
+    assert (distribution.low, distribution.high, distribution.log) == (1e-4, 1e-3, True)
+
+
+def test_parameters_that_only_some_configurations_have_are_known():
+    assert {"gain_spread", "reflect"} <= set(parameters(CHALLENGE.named(["cnn_ensemble"])[0].suggest))
+    assert parameters(cnn.suggest) == ["normalisation", "learning_rate", "weight_decay", "steps", "averaging", "loss",
+                                       "statistics_memory", "blocks", "dropout"]  # fmt: skip
+
+
+def test_the_published_setting_is_tried_if_it_is_within():
+    (approach,) = CHALLENGE.named(["cnn"])
+    steps = approach.start["steps"]
+    (within,) = CHALLENGE.with_settings([f"steps={steps}"], ["cnn"]).named(["cnn"])
+    (outside,) = CHALLENGE.with_settings([f"steps={steps + 1}"], ["cnn"]).named(["cnn"])
+    assert within.start == approach.start
+    assert outside.start is None
+
+
+def test_of_a_portfolio_only_what_is_within_is_tried():
+    (whole,) = CHALLENGE.named(["pixel_baseline"])
+    name, value = next(iter(whole.starts[0].items()))
+    (narrowed,) = CHALLENGE.with_settings([f"pixel_baseline.{name}={value}"], ["pixel_baseline"]).named(
+        ["pixel_baseline"]
+    )
+    assert narrowed.starts == tuple(params for params in whole.starts if params[name] == value)
+    assert 0 < len(narrowed.starts) < len(whole.starts)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (["learning_rat=1e-3"], r"cnn: .*learning_rate, .*got learning_rat=1e-3"),
+        (["resnet18.steps=50"], r"got resnet18\.steps=50"),
+        (["learning_rate=1..2"], r"--set of cnn to be something within 0\.0001 to 0\.03; got learning_rate=1\.\.2"),
+        (["blocks=5"], r"some of 2, 3, 4; got blocks=5"),
+        (["blocks=2,5"], r"some of 2, 3, 4"),
+        (["loss=1..2"], r"some of cross_entropy, cosine, cosine_cross_entropy"),
+        (["steps=40.5"], r"whole numbers within 30 to 100"),
+        (["dropout=0.1,0.2"], r"a number or a range within 0 to 0\.6"),
+        (["dropout=much"], r"a number or a range within 0 to 0\.6"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings, told):
+    with pytest.raises(BadInput, match=told):
+        CHALLENGE.with_settings(settings, ["cnn"])
+
+
+@pytest.mark.parametrize(
+    "text", ["steps", "=3", "steps=", "steps=5..", "steps=a..b", "steps=9..3", "a b=3", "x=nan..1"]
+)
+def test_what_is_no_setting_is_no_setting(text):
+    with pytest.raises(ValueError, match="expected"):
+        Setting.read(text)
+
+
+def test_the_baseline_changes_only_if_it_is_meant():
+    names = ["pixel_baseline", "densenet121"]
+    (baseline,) = challenge2.CHALLENGE.named(names[:1])
+    same, other = challenge2.CHALLENGE.with_settings(["logistic_c=1"], names).named(names)
+    assert same == baseline
+    assert other.settings
+    (meant,) = challenge2.CHALLENGE.with_settings(["pixel_baseline.logistic_c=1"], names).named(names[:1])
+    assert meant.settings
+    with pytest.raises(BadInput, match="of the baseline with its name before it"):
+        challenge2.CHALLENGE.with_settings(["logistic_c=1"], names[:1])
+
+
+def test_the_choices_of_truth_and_of_words_are_written_as_python_has_them():
+    assert Setting.read("reflect=true").of_choices([False, True]) == [True]
+    assert Setting.read("averaging=.8").of_choices([0.0, 0.8]) == [0.8]
+    assert Setting.read("blocks=2..3").of_choices([2, 3, 4]) == [2, 3]
+
+
+@pytest.mark.slow
+def test_a_sweep_is_of_what_was_set_and_stays_so(tmp_path, with_database):
+    options = "--dataset phantom --approaches starter_cnn --num-samples 3 --seeds 2 --confirm-seeds 2 --robustness off"
+    options += " --workers 1"
+    settings = ["--set", "starter_cnn.steps=30..35", "learning_rate=0.002"]
+    done = run_here(tmp_path, "challenge1", "--name", "sweep", *options.split(), *settings)
+    assert done.returncode == 0, done.stderr
+    assert "Set       starter_cnn.steps=30..35 (starter_cnn); learning_rate=0.002 (starter_cnn)" in done.stdout
+    assert "starter_cnn.steps=30..35" in (tmp_path / "results/sweep/report.html").read_text()
+    own = pd.read_csv(tmp_path / "results/sweep/trials.csv").query("approach == 'starter_cnn'")
+    assert own["param.steps"].between(30, 35).all()
+    assert (own["param.learning_rate"] == 0.002).all()
+    other = run_here(tmp_path, "challenge1", "--resume", "sweep", "--set", "steps=40")
+    assert other.returncode == 2
+    assert (
+        "Expected the --set that this sweep began with (starter_cnn.steps=30..35, learning_rate=0.002)" in other.stderr
+    )
+    again = run_here(tmp_path, "challenge1", "--resume", "sweep", "--dry-run")
+    assert again.returncode == 0, again.stderr
+    assert "Set       starter_cnn.steps=30..35" in again.stdout
