@@ -61,6 +61,7 @@ GOOD = [
     (["--metric", "auroc"], "metric", "auroc"),
     (["--robustness", "off"], "robustness", "off"),
     (["--dry-run"], "dry_run", True),
+    (["--open"], "open", True),
     (["--list"], "list", True),
     (["--smoke"], "smoke", True),
 ]

@@ -29,6 +29,7 @@ SMOKE = {name: declared.smoke for name, declared in DECLARED.items() if declared
 FLAGS = [
     "--num-samples",
     "--seeds",
+    "--set",
     "--allocation",
     "--finalists",
     "--confirm-seeds",
@@ -55,6 +56,7 @@ FLAGS = [
     "--workers",
     "--seed-timeout",
     "--dry-run",
+    "--open",
     "--list",
     "--smoke",
 ]
@@ -73,6 +75,7 @@ def test_a_command_without_a_search_has_no_flags_of_one():
     of_a_search = {
         "--num-samples",
         "--seeds",
+        "--set",
         "--allocation",
         "--finalists",
         "--confirm-seeds",
@@ -161,7 +164,9 @@ def test_defaults_are_as_documented():
         "robustness": "on",
         "time_budget": None,
         "search_seed": 0,
+        "set": (),
         "dry_run": False,
+        "open": False,
         "list": False,
         "smoke": False,
     }
@@ -185,6 +190,7 @@ FIRST = SweepOptions(
     allocation="adaptive",
     approaches=NAMES[:2],
     seeds=4,
+    set=("steps=50", "x.dropout=0..0.1"),
     confirm_seeds=5,
     metric="auroc",
     dataset="phantom",
@@ -219,7 +225,18 @@ def test_a_resumed_sweep_has_what_it_had():
 
 
 def test_what_belongs_to_one_start_only_is_not_remembered():
-    once = {"name", "resume", "results_dir", "address", "workers", "seed_timeout", "time_budget", "dry_run", "list"}
+    once = {
+        "name",
+        "resume",
+        "results_dir",
+        "address",
+        "workers",
+        "seed_timeout",
+        "time_budget",
+        "dry_run",
+        "open",
+        "list",
+    }
     assert set(through_the_journal(FIRST)) == {field.name for field in fields(SweepOptions)} - once
     assert complete(CHALLENGE, {}, asdict(FIRST)).workers is None
 

@@ -14,6 +14,7 @@ from made_up import SPEC, START, approaches, changed, finished, found, source, t
 from sweeps.analysis.summary import summarise
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.store.journal import Journal
+from sweeps.store.trials import searched
 from sweeps.views import report, report_figures, report_page, report_tables, search_figures
 from sweeps.views.figure_style import Plot
 
@@ -40,6 +41,10 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
+
+
+def pretended_trials(journal, name):
+    return searched(journal.trials([name]), name)
 
 
 def written(journal, made):
@@ -99,6 +104,26 @@ def test_every_section_and_plot_is_there(whole):
         assert f"(plots/{name}.png)" in markdown
         assert f'id="figure-{name}"' in page
         assert (journal.folder / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_answer_and_its_picture_come_first(whole):
+    _, _, (page, markdown, _) = whole
+    for text, heading in ((page, "<h2>{}</h2>"), (markdown, "## {}\n")):
+        assert text.index(heading.format("The answer, seed by seed")) < text.index(heading.format("Checks"))
+
+
+def test_every_seed_and_configuration_says_what_it_is_under_the_pointer(whole):
+    journal, made, (page, _, _) = whole
+    summary = summarise(journal, made)
+    for row in summary.approaches:
+        said = re.findall(rf"<title>{row.approach}, seed \d+: (\d+\.\d) %</title>", page)
+        assert len(said) == 8
+        assert abs(sum(map(float, said)) / 8 - 100 * row.quoted.mean) < 0.06
+    tried = sum(len(trials) for trials in (pretended_trials(journal, name) for name in "ab"))
+    assert len(re.findall(r"<title>configuration \d+, ", page)) == tried
+    # Each line of the parallel coordinates is one configuration.
+    complete = sum(trial.state == "COMPLETE" for name in "ab" for trial in pretended_trials(journal, name))
+    assert len(re.findall(r"<title>configuration \d+: ", page)) == complete
 
 
 def test_approaches_warnings_and_commands_are_in_both(whole):

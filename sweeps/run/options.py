@@ -221,6 +221,7 @@ class Options:
         is_repeated=True,
     )
     dry_run: bool = _option(False, "print the plan and stop")
+    open: bool = _option(False, "open the report in the browser when the command has ended")
     list: bool = _option(False, "say what each approach is and stop")
     smoke: bool = _option(False, "everything tiny, a minute or two: does it work here?", is_remembered=True)
 

@@ -7,6 +7,7 @@ drawn, so that commands start fast.
 
 from __future__ import annotations
 
+import html
 import io
 import logging
 import re
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from sweeps.core.files import write_whole
 
@@ -58,6 +60,8 @@ STYLE: dict[Any, Any] = {
     "savefig.facecolor": "white",
 }
 PNG_DPI = 150
+# What the page says over parts of figures, by the part's id.
+_SAID: WeakKeyDictionary[Figure, dict[str, Sequence[str]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +94,40 @@ def style() -> Iterator[None]:
         yield
 
 
+def say_over(line: Line2D, texts: Sequence[str]) -> None:
+    """Have the page say something while the pointer is over a line (one text), or over each of its points."""
+    figure = line.get_figure(root=True)
+    assert figure is not None
+    said = _SAID.setdefault(figure, {})
+    line.set_gid(f"said-{len(said)}")
+    said[f"said-{len(said)}"] = texts
+
+
+def _with_words(svg: str, said: dict[str, Sequence[str]]) -> str:
+    """The figure with a title in each part of which something is said."""
+    for part, texts in said.items():
+        begin = svg.index(f'<g id="{part}">')
+        end = svg.find('<g id="', begin + 1)
+        group = svg[begin:end]
+        titles = [f"<title>{html.escape(text)}</title>" for text in texts]
+        if len(titles) == 1:
+            group = group.replace(">", f">{titles[0]}", 1)
+        else:
+            start, *points = re.split(r"(?=<use )", group)
+            titled = [each.replace("/>", f">{title}</use>", 1) for each, title in zip(points, titles, strict=True)]
+            group = "".join([start, *titled])
+        svg = svg[:begin] + group + svg[end:]
+    return svg
+
+
 def rendered(name: str, alt: str, figure: Figure) -> Plot:
     """A figure as SVG for the page and as PNG for a file; the same figure gives the same bytes."""
     text, image = io.StringIO(), io.BytesIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     figure.savefig(image, format="png", dpi=PNG_DPI, metadata={"Software": None})
-    return Plot(name=name, alt=alt, svg=_inline(text.getvalue(), name), png=image.getvalue())
+    return Plot(
+        name=name, alt=alt, svg=_inline(_with_words(text.getvalue(), _SAID.get(figure, {})), name), png=image.getvalue()
+    )
 
 
 def _inline(svg: str, name: str) -> str:

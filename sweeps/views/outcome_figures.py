@@ -24,6 +24,7 @@ from sweeps.views.figure_style import (
     legend_key,
     name_rows,
     room_for,
+    say_over,
     titled_figure,
 )
 
@@ -36,10 +37,10 @@ GREY = "#666666"
 
 @dataclass(frozen=True, kw_only=True)
 class SeedsRow:
-    """An approach's score on each of its fresh seeds, and their mean."""
+    """An approach's score on each of its fresh seeds, by seed, and their mean."""
 
     approach: str
-    scores_percent: Sequence[float]
+    scores_percent: Mapping[int, float]
     confirmed_percent: Interval
 
 
@@ -87,7 +88,9 @@ def seeds(rows: Sequence[SeedsRow], baseline_percent: float | None, warnings: Se
     shift = np.random.default_rng(0)
     for at, row in enumerate(rows):
         heights_N = at + shift.uniform(-0.26, 0.26, len(row.scores_percent))
-        axes.plot(row.scores_percent, heights_N, ".", color=BLUE, alpha=0.45, markersize=4.5, markeredgewidth=0)
+        scores_N = list(row.scores_percent.values())
+        (points,) = axes.plot(scores_N, heights_N, ".", color=BLUE, alpha=0.45, markersize=4.5, markeredgewidth=0)
+        say_over(points, [f"{row.approach}, seed {seed}: {score:.1f} %" for seed, score in row.scores_percent.items()])
         draw_interval(axes, row.confirmed_percent, at, BLACK, is_filled=True)
     if baseline_percent is not None:
         axes.axvline(baseline_percent, color=VERMILLION, linestyle="--", linewidth=1, zorder=0.9)

@@ -80,7 +80,7 @@ def _seeds(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:
         rows.append(
             SeedsRow(
                 approach=row.approach,
-                scores_percent=[100 * score for score in fresh.values()],
+                scores_percent={seed: 100 * score for seed, score in fresh.items()},
                 confirmed_percent=_in_percent(row.quoted),
             )
         )
@@ -190,11 +190,15 @@ def _parallels(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot
         axes = [axis for param in params if (axis := _axis(param, complete)) is not None]
         if not axes:
             continue
-        means_percent = [100 * float(trial.scores.mean()) for trial in complete]
         shown = f"the best {MOST_LINES} of {len(complete)}" if len(complete) > MOST_LINES else str(len(complete))
         title = f"{'Best' if len(complete) > MOST_LINES else 'Complete'} configurations of {name}"
         figure = search_figures.parallel(
-            title, axes, means_percent, summary.warnings, summary.spec.measured, MOST_LINES
+            title,
+            axes,
+            {trial.number: 100 * float(trial.scores.mean()) for trial in complete},
+            summary.warnings,
+            summary.spec.measured,
+            MOST_LINES,
         )
         alt = f"Parallel coordinates of {shown} complete configurations of {name} over {', '.join(params)}."
         yield rendered(f"parallel_{at + 1}", alt, figure)

@@ -25,6 +25,7 @@ from sweeps.views.figure_style import (
     legend_key,
     name_rows,
     room_for,
+    say_over,
     titled_figure,
 )
 
@@ -86,11 +87,18 @@ def histories(
 
 
 def _draw_history(axes: Axes, points: Sequence[Point], confirmed_percent: float | None, *, bottom: float) -> None:
-    for state, (symbol, color, _) in STATE_LOOKS.items():
+    for state, (symbol, color, word) in STATE_LOOKS.items():
         # Without a single seed there is no mean; it lies at the bottom.
-        shown = [(p.number, bottom if p.mean is None else 100 * p.mean) for p in points if p.state == state]
-        if shown:
-            axes.plot(*zip(*shown, strict=True), symbol, color=color, markersize=2.8, markeredgewidth=0.9)
+        own = [point for point in points if point.state == state]
+        if own:
+            heights = [bottom if p.mean is None else 100 * p.mean for p in own]
+            (drawn,) = axes.plot(
+                [p.number for p in own], heights, symbol, color=color, markersize=2.8, markeredgewidth=0.9
+            )
+            say_over(
+                drawn,
+                [f"configuration {p.number}, {word}" + (f": {100 * p.mean:.1f} %" if p.mean else "") for p in own],
+            )
     incumbent = [(p.number, 100 * p.incumbent) for p in points if p.incumbent is not None]
     if incumbent:
         axes.step(*zip(*incumbent, strict=True), where="post", color=BLACK, linewidth=1.2)
@@ -280,14 +288,14 @@ class Axis:
 
 
 def parallel(
-    title: str, axes_of: Sequence[Axis], scores_percent: Sequence[float], warnings: Sequence[str], what: str, most: int
+    title: str, axes_of: Sequence[Axis], by_number: Mapping[int, float], warnings: Sequence[str], what: str, most: int
 ) -> Figure:
     """Parallel coordinates, lying: each parameter is a row, each configuration a line, darker if better.
 
     Args:
         title: Of the figure.
         axes_of: The parameters.
-        scores_percent: Of each configuration; the best is drawn thick.
+        by_number: What each configuration scored, in per cent, by its number; the best is drawn thick.
         warnings: The sweep's.
         what: The metric that ranks.
         most: How many are drawn, the best ones.
@@ -296,6 +304,7 @@ def parallel(
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
+    numbers, scores_percent = list(by_number), list(by_number.values())
     titled = titled_figure(title, warnings, 0.95 + 0.36 * len(axes_of), 0.1)
     axes = titled.figure.add_subplot()
     drawn = np.argsort(scores_percent, kind="stable")[-most:]
@@ -307,9 +316,9 @@ def parallel(
         # A parameter that this configuration does not have interrupts its line.
         across = [np.nan if (place := axis.places[at]) is None else place for axis in axes_of]
         if at == best:
-            axes.plot(across, down, "-D", color=VERMILLION, linewidth=2.4, markersize=4.5, zorder=5)
+            (line,) = axes.plot(across, down, "-D", color=VERMILLION, linewidth=2.4, markersize=4.5, zorder=5)
         else:
-            axes.plot(
+            (line,) = axes.plot(
                 across,
                 down,
                 "-o",
@@ -318,6 +327,7 @@ def parallel(
                 markersize=2.6,
                 alpha=0.85,
             )
+        say_over(line, [f"configuration {numbers[at]}: {scores_percent[at]:.1f} %"])
     for at, axis in enumerate(axes_of):
         _draw_axis(axes, at, axis)
     names = [axis.name for axis in axes_of]
