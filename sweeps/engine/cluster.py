@@ -17,6 +17,7 @@ from typing import Any
 
 import ray
 
+from sweeps.core.cpus import usable_cpus
 from sweeps.core.environment import set_defaults
 from sweeps.core.errors import BadInput, first_line
 from sweeps.engine.addresses import check_address, cluster_address
@@ -38,7 +39,7 @@ def start_ray(address: str | None, workers: int | None) -> Path | None:
 
     Args:
         address: "host:port" of a cluster's head or "auto"; None is the one in RAY_ADDRESS, else this machine alone.
-        workers: CPUs to use here; None is all. A cluster has its own.
+        workers: CPUs to use here; None is all that may be used. A cluster has its own.
 
     Raises:
         BadInput: No cluster answers there.
@@ -49,7 +50,7 @@ def start_ray(address: str | None, workers: int | None) -> Path | None:
     with _sigterm_is_ours_alone(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if not address:
-            cpus = workers or os.cpu_count() or 1
+            cpus = workers or usable_cpus().allowed
             with without_extras():
                 context: Any = ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
             _warm_up(cpus)
