@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import utils
 
 from sweeps.core.cpus import usable_cpus
 from sweeps.core.environment import set_defaults
 from sweeps.core.errors import BadInput, first_line
+from sweeps.core.signals import ENDING
 from sweeps.engine.addresses import check_address, cluster_address
 from sweeps.engine.environment import READ_AT_START
 from sweeps.engine.lean_ray import without_extras
@@ -30,6 +32,8 @@ PACKAGES = ("trainables", "search_spaces", "sweeps")
 MAX_TRIALS = "max_trials"
 # Workers that import ahead; those of a large machine are many more than start at once.
 MOST_WARMED = 16
+# What Ray's processes miss; they are groups of their own, which Ctrl-C does not reach.
+DEAF_TO = ENDING.keys() - {signal.SIGINT}
 # How often it is asked how many CPUs there are, and which workers are silent.
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -47,7 +51,7 @@ def start_ray(address: str | None, workers: int | None) -> Path | None:
     set_defaults(READ_AT_START)
     address = cluster_address(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    with _sigterm_is_ours_alone(), warnings.catch_warnings():
+    with _signals_are_ours_alone(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if not address:
             cpus = workers or usable_cpus().allowed
@@ -78,19 +82,23 @@ def _import_trainable() -> None:
 
 
 @contextlib.contextmanager
-def _sigterm_is_ours_alone() -> Iterator[None]:
-    """Start Ray's processes deaf to SIGTERM, and keep our handler, in whose place Ray puts its own.
+def _signals_are_ours_alone() -> Iterator[None]:
+    """Start Ray's processes deaf to what ends a sweep, and let Ray put no handler of SIGTERM in the place of ours.
 
-    A batch system and a process manager send it to every process, and a driver whose Ray dies with it ends wherever it
-    is, with code 1 and no word. One that comes meanwhile waits until Ray has started.
+    A batch system and a process manager send signals to every process, and a driver whose Ray dies with it ends
+    wherever it is, with code 1 and no word. One that comes meanwhile waits until Ray has started, or is taken by the
+    thread that takes a sweep's.
     """
-    ours = signal.getsignal(signal.SIGTERM)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    ours, of_ray = signal.getsignal(signal.SIGTERM), utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda handler: None
+    signal.pthread_sigmask(signal.SIG_BLOCK, DEAF_TO)
     try:
         yield
     finally:
+        utils.set_sigterm_handler = of_ray
+        # Ray's part in C++ has put another one there.
         signal.signal(signal.SIGTERM, ours)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, DEAF_TO)
 
 
 def stop_ray(code: int, logs: Path | None) -> None:
