@@ -25,6 +25,7 @@ from sweeps.core.signals import ENDING
 from sweeps.engine.addresses import check_address, cluster_address
 from sweeps.engine.environment import READ_AT_START
 from sweeps.engine.lean_ray import without_extras
+from sweeps.engine.temp_folder import check_temp_folder
 
 STOP_SECONDS = 15.0
 PACKAGES = ("trainables", "search_spaces", "sweeps")
@@ -46,11 +47,13 @@ def start_ray(address: str | None, workers: int | None) -> Path | None:
         workers: CPUs to use here; None is all that may be used. A cluster has its own.
 
     Raises:
-        BadInput: No cluster answers there.
+        BadInput: No cluster answers there, or Ray cannot keep its files here.
     """
     set_defaults(READ_AT_START)
     address = cluster_address(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if not address:
+        check_temp_folder()
     with _signals_are_ours_alone(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if not address:
