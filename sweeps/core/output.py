@@ -5,10 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from typing import Any
 
 # What writing raises then: to a terminal, and to a pipe.
 NOBODY_READS = (errno.EIO, errno.EPIPE)
@@ -17,7 +14,7 @@ NOBODY_READS = (errno.EIO, errno.EPIPE)
 class _ForWhoeverReads(io.FileIO):
     """A file to which writing does nothing if nobody can read it."""
 
-    def write(self, data: ReadableBuffer, /) -> int | None:
+    def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
         except OSError as error:
