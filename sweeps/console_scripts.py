@@ -1,13 +1,13 @@
-"""The commands as pip installs them. Each says what Ctrl-C does before it imports libraries, which takes seconds."""
+"""The commands as pip installs them. Each begins before it imports libraries, which takes seconds."""
 
 from __future__ import annotations
 
-from sweeps.core.interrupts import exit_quietly_on_interrupt
+from sweeps.core.interrupts import begin_command
 
 
 def challenge1() -> int:
     """As `python sweeps/challenge1.py`."""
-    exit_quietly_on_interrupt()
+    begin_command()
     from sweeps.challenge1 import main
 
     return main()
@@ -15,7 +15,7 @@ def challenge1() -> int:
 
 def challenge2() -> int:
     """As `python sweeps/challenge2.py`."""
-    exit_quietly_on_interrupt()
+    begin_command()
     from sweeps.challenge2 import main
 
     return main()
@@ -23,7 +23,7 @@ def challenge2() -> int:
 
 def reproduce() -> int:
     """As `python sweeps/reproduce.py`."""
-    exit_quietly_on_interrupt()
+    begin_command()
     from sweeps.reproduce import main
 
     return main()
@@ -31,7 +31,7 @@ def reproduce() -> int:
 
 def rerun() -> int:
     """As `python sweeps/rerun.py`."""
-    exit_quietly_on_interrupt()
+    begin_command()
     from sweeps.rerun import main
 
     return main()
