@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from sweeps.core.interrupts import exit_quietly_on_interrupt
+from sweeps.core.interrupts import begin_command
 
 if __name__ == "__main__":
-    exit_quietly_on_interrupt()
+    begin_command()
 
 from search_spaces import (
     cnn,

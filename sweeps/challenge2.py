@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from sweeps.core.interrupts import exit_quietly_on_interrupt
+from sweeps.core.interrupts import begin_command
 
 if __name__ == "__main__":
-    exit_quietly_on_interrupt()
+    begin_command()
 
 from search_spaces import (
     alexnet,

@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from sweeps.core.interrupts import exit_quietly_on_interrupt
+from sweeps.core.interrupts import begin_command
 
 # What each script is for, in a line.
 COMMANDS = {
@@ -29,9 +29,9 @@ USAGE = "\n".join(
 def seedsweep(arguments: Sequence[str] | None = None) -> int:
     """Run a script's `main` with the words after its name; returns its exit code, 2 if there is no such script.
 
-    It says what Ctrl-C does before it imports anything, which takes seconds.
+    It begins before it imports libraries, which takes seconds.
     """
-    exit_quietly_on_interrupt()
+    begin_command()
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words[:1] in ([], ["-h"], ["--help"]):
         print(USAGE)

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sweeps.core.interrupts import exit_quietly_on_interrupt, quiet_interrupts
+from sweeps.core.interrupts import begin_command, quiet_interrupts
 
 if __name__ == "__main__":
-    exit_quietly_on_interrupt()
+    begin_command()
 
 from search_spaces import pixel_lstm_256, pixel_rnn_256, vgg11_lstm_hidden_1000, vgg11_rnn_hidden_1000
 from search_spaces.published import challenge2 as challenge2_published

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from sweeps.core.interrupts import exit_quietly_on_interrupt, quiet_interrupts
+from sweeps.core.interrupts import begin_command, quiet_interrupts
 
 if __name__ == "__main__":
-    exit_quietly_on_interrupt()
+    begin_command()
 
 from sweeps import challenge1, challenge2, reproduce
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM, DECISION_SEEDS_FROM, MOST_SEEDS, SEARCH_SEEDS_FROM, STUDY_SEEDS_FROM

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from sweeps.core.errors import BadInput
+from sweeps.core.signals import ENDING
 
 HUNT = int(os.environ.get("SEEDSWEEP_FUZZ", "0"))
 # A slow machine is no failure, and a fixture that an example leaves as it was may serve the next one.
@@ -37,7 +38,7 @@ def hung(number, frame):
 @contextlib.contextmanager
 def within_seconds(seconds=60):
     """What takes longer hangs, and is ended; signal handlers that are set meanwhile are forgotten."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
+    before = {number: signal.getsignal(number) for number in (*ENDING, signal.SIGALRM)}
     signal.signal(signal.SIGALRM, hung)
     signal.alarm(seconds)
     try:

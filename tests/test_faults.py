@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from commands import ROOT, command, environment, run, start, title, wait_for_seeds
+from commands import ROOT, command, environment, run, start, title, wait_for, wait_for_seeds
 from faults import (
     TINY,
     assert_same,
@@ -22,6 +26,7 @@ from faults import (
     kill_group,
     kill_workers,
     resume,
+    table,
     wait_for_confirmation,
 )
 
@@ -78,14 +83,19 @@ def test_kill_9_in_the_middle_of_a_line_of_the_journal(tmp_path, undisturbed):
     assert_same(tmp_path, undisturbed)
 
 
-def test_ctrl_c_and_sigterm_to_everything_ray_s_processes_too(tmp_path, undisturbed):
+def test_a_signal_to_everything_ray_s_processes_too(tmp_path, undisturbed):
     """As a batch system sends it. Ray's processes stay, so that the driver can end in order."""
-    for sent, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+    for sent, code, seeds in (
+        (signal.SIGTERM, 143, 4),
+        (signal.SIGUSR1, 138, 12),
+        (signal.SIGHUP, 129, 20),
+        (signal.SIGINT, 130, None),
+    ):
         driver = start(tmp_path, "challenge1", *go_on(tmp_path))
-        if sent == signal.SIGINT:
+        if seeds is None:
             wait_for_confirmation(tmp_path)
         else:
-            wait_for_seeds(tmp_path, 4)
+            wait_for_seeds(tmp_path, seeds)
         for each in [psutil.Process(driver.pid), *psutil.Process(driver.pid).children(recursive=True)]:
             with suppress(psutil.NoSuchProcess):
                 each.send_signal(sent)
@@ -93,6 +103,38 @@ def test_ctrl_c_and_sigterm_to_everything_ray_s_processes_too(tmp_path, undistur
         assert driver.returncode == code, complaint
         assert complaint.count("--resume sweep") == 1
         assert "Traceback" not in printed + complaint
+    resume(tmp_path)
+    assert_same(tmp_path, undisturbed)
+
+
+def test_the_terminal_is_closed(tmp_path, undisturbed):
+    ours, theirs = pty.openpty()
+    driver = subprocess.Popen(
+        command("challenge1", "--name", "sweep", *TINY),
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    os.set_blocking(ours, False)
+
+    def read_on():
+        with suppress(BlockingIOError):
+            os.read(ours, 1 << 16)
+        return sum(journal_counts(tmp_path).values()) >= 10
+
+    wait_for((tmp_path / "results/sweep/study.journal").exists)
+    wait_for(read_on)
+    os.close(ours)
+    assert driver.wait(60) == 129
+    assert {"seeds.csv", "trials.csv", "summary.json", "report.html"} <= {
+        path.name for path in (tmp_path / "results/sweep").iterdir()
+    }
+    assert len(table(tmp_path, "seeds")) >= 10
     resume(tmp_path)
     assert_same(tmp_path, undisturbed)
 

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from fuzzing import is_one_sentence
 from sweeps.challenge1 import CNNHog
 from sweeps.core.challenge import Approach
+from sweeps.core.interrupts import NOT_ON_WINDOWS
 from trainables.parts.lazy import Lazy, docstring_of, lazily
 
 ROOT = Path(__file__).parent.parent
@@ -73,6 +75,39 @@ def test_it_is_answered_without_slow_libraries(command, arguments, code, tmp_pat
     found, *modules = told.stdout.splitlines()[-1].split()
     assert int(found) == code, told.stderr
     assert SLOW.isdisjoint(modules)
+
+
+# As Windows has it: no signals but these, and none of the modules of POSIX.
+ON_WINDOWS = """
+import contextlib, pathlib, runpy, signal, sys
+sys.argv = sys.argv[1:]
+for name in dir(signal):
+    if name.startswith("SIG") and name not in ("SIGINT", "SIGTERM", "SIGABRT", "SIGFPE", "SIGILL", "SIGSEGV"):
+        delattr(signal, name)
+for name in ("fcntl", "pwd", "grp", "resource", "termios"):
+    sys.modules[name] = None
+sys.platform = "win32"
+if sys.argv[0].endswith(".py"):
+    runpy.run_path(sys.argv[0], run_name="__main__")
+else:
+    from sweeps import console_scripts
+    getattr(console_scripts, sys.argv[0])()
+"""
+
+
+@pytest.mark.parametrize("command", ["challenge1", "challenge2", "reproduce", "rerun"])
+@pytest.mark.parametrize("how", ["sweeps/{}.py", "{}"], ids=["script", "installed"])
+def test_on_windows_it_says_where_it_runs_and_nothing_more(command, how):
+    told = subprocess.run(
+        [sys.executable, "-c", ON_WINDOWS, how.format(command), "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr == f"{command}: {NOT_ON_WINDOWS}\n"
+    assert is_one_sentence(NOT_ON_WINDOWS)
 
 
 def test_a_lazy_learner_is_the_class_once_it_is_used():

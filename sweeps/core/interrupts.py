@@ -1,11 +1,29 @@
-"""Ctrl-C while a command still imports its libraries, which takes seconds. Only the standard library is used here."""
+"""Before a command imports its libraries: where it does not run, and Ctrl-C in the seconds that the imports take.
+
+Only the standard library is used here.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+NOT_ON_WINDOWS = (
+    "Expected Linux or macOS, whose signals a sweep needs; got Windows. Use WSL2 (`wsl --install`), and start the same "
+    "command there."
+)
+
+
+def begin_command() -> None:
+    """Refuse a system on which no command runs, with exit code 2, and let Ctrl-C end quietly what follows."""
+    if sys.platform == "win32":
+        print(f"{Path(sys.argv[0]).stem}: {NOT_ON_WINDOWS}", file=sys.stderr)
+        sys.exit(2)
+    exit_quietly_on_interrupt()
 
 
 def exit_quietly_on_interrupt() -> None:

@@ -1,9 +1,8 @@
-"""How a command ends: its exit codes, and what Ctrl-C and SIGTERM do."""
+"""How a command ends: its exit codes, and what Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 do."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import select
 import signal
@@ -17,31 +16,51 @@ from typing import NoReturn
 import optuna
 
 from sweeps.core.errors import BadInput
+from sweeps.core.output import print_for_whoever_reads
 
 
 class Terminated(BaseException):
     """SIGTERM: stop as for Ctrl-C. Not an Exception, so that nothing takes it for a configuration's failure."""
 
 
+class HungUp(Terminated):
+    """SIGHUP: the terminal was closed, or the connection to it was lost."""
+
+
+class Warned(Terminated):
+    """SIGUSR1: a batch system says that the job's time will soon be over."""
+
+
 # How long a sweep has to come to where it can stop.
 STOP_SECONDS = 8.0
 # What a command ends with after each, as shells have it: 128 and the signal's number.
-ENDED_BY: dict[type[BaseException], int] = {KeyboardInterrupt: 130, Terminated: 143}
+ENDED_BY: dict[type[BaseException], int] = {KeyboardInterrupt: 130, Terminated: 143, HungUp: 129, Warned: 138}
+# What each signal means.
+ENDING: dict[signal.Signals, type[BaseException]] = {
+    signal.SIGINT: KeyboardInterrupt,
+    signal.SIGTERM: Terminated,
+    signal.SIGHUP: HungUp,
+    signal.SIGUSR1: Warned,
+}
+# With these somebody insists. A terminal that closes may send its own twice, and so may a batch system that warns.
+AT_ONCE = (signal.SIGINT, signal.SIGTERM)
 
 
 def exit_code(command: str, run: Callable[[], int]) -> int:
     """Run a command with our own lines as its only output.
 
-    0 is done, 1 failed, 2 bad input (one sentence on stderr, nothing started), 130 after Ctrl-C and 143 after SIGTERM.
+    0 is done, 1 failed, 2 bad input (one sentence on stderr, nothing started), 130 after Ctrl-C, 143 after SIGTERM, 129
+    after SIGHUP and 138 after SIGUSR1.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A path may have letters that the terminal has not.
-            stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, _terminate)
+    for each in (signal.SIGHUP, signal.SIGUSR1):
+        # What was ignored stays so, as `nohup` asks for.
+        if signal.getsignal(each) != signal.SIG_IGN:
+            signal.signal(each, _terminate)
+    print_for_whoever_reads()
     try:
         return run()
     except BadInput as error:
@@ -52,14 +71,7 @@ def exit_code(command: str, run: Callable[[], int]) -> int:
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
-
-
-# What each signal means.
-ENDING: dict[signal.Signals, type[BaseException]] = {
-    signal.SIGINT: KeyboardInterrupt,
-    signal.SIGTERM: Terminated,
-}
+    raise ENDING[signal.Signals(number)]
 
 
 def _tell(text: str) -> None:
@@ -68,8 +80,13 @@ def _tell(text: str) -> None:
         os.write(2, f"{text}\n".encode())
 
 
+def _heeded() -> list[signal.Signals]:
+    """The signals that end a sweep, but those that whoever started it has asked to ignore."""
+    return [each for each in ENDING if signal.getsignal(each) != signal.SIG_IGN]
+
+
 class Signals:
-    """Ctrl-C and SIGTERM while a sweep runs.
+    """Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 while a sweep runs.
 
     A thread takes them: Python's own handlers wait for the main thread, which a call of Ray's may keep for a minute
     when Ray's processes have died. And an exception in the middle of Ray's or Optuna's code would be lost, come out as
@@ -92,12 +109,12 @@ class Signals:
             os.set_blocking(self.written, False)
             signal.set_wakeup_fd(self.written, warn_on_full_buffer=False)
             threading.Thread(target=self._take, args=(arriving,), name="signals", daemon=True).start()
-        for each in ENDING:
+        for each in _heeded():
             # Python tells the pipe of it, and only if there is some handler.
             signal.signal(each, lambda number, frame: None)
 
     def _take(self, arriving: int) -> None:
-        """Note the first signal; end the process at the second, or if the first is not seen in time.
+        """Note the first signal; end the process if somebody insists, or if the first is not seen in time.
 
         Nothing that ends this process harms the journal.
         """
@@ -114,8 +131,9 @@ class Signals:
                 continue
             if self.came is None:
                 self.came = ENDING[signal.Signals(numbers[0])]
-                _tell("\nStopping; what is finished is saved. (Again: at once.)")
-            elif numbers or not self.is_seen:
+                again = " (Again: at once.)" if numbers[0] in AT_ONCE else ""
+                _tell(f"\nStopping; what is finished is saved.{again}")
+            elif numbers[0] in AT_ONCE if numbers else not self.is_seen:
                 _tell(self.last_words)
                 os._exit(ENDED_BY[self.came])
 
@@ -123,7 +141,7 @@ class Signals:
         """Where stopping harms nothing, stop if a signal has come.
 
         Raises:
-            BaseException: KeyboardInterrupt or Terminated, whichever the signal means.
+            BaseException: What the signal means, as `ENDING` has it.
         """
         if self.came:
             self.is_seen = True
@@ -135,5 +153,6 @@ class Signals:
         if self.written is not None:
             os.close(self.written)
             self.written = None
-        signal.signal(signal.SIGINT, signal.SIG_IGN if self.came else signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN if self.came else signal.SIG_DFL)
+        for each in _heeded():
+            plain = signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL
+            signal.signal(each, signal.SIG_IGN if self.came else plain)

@@ -16,12 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import utils
 
+from sweeps.core.cpus import usable_cpus
 from sweeps.core.environment import set_defaults
 from sweeps.core.errors import BadInput, first_line
+from sweeps.core.signals import ENDING
 from sweeps.engine.addresses import check_address, cluster_address
 from sweeps.engine.environment import READ_AT_START
 from sweeps.engine.lean_ray import without_extras
+from sweeps.engine.temp_folder import check_temp_folder
 
 STOP_SECONDS = 15.0
 PACKAGES = ("trainables", "search_spaces", "sweeps")
@@ -29,6 +33,8 @@ PACKAGES = ("trainables", "search_spaces", "sweeps")
 MAX_TRIALS = "max_trials"
 # Workers that import ahead; those of a large machine are many more than start at once.
 MOST_WARMED = 16
+# What Ray's processes miss; they are groups of their own, which Ctrl-C does not reach.
+DEAF_TO = ENDING.keys() - {signal.SIGINT}
 # How often it is asked how many CPUs there are, and which workers are silent.
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -38,18 +44,20 @@ def start_ray(address: str | None, workers: int | None) -> Path | None:
 
     Args:
         address: "host:port" of a cluster's head or "auto"; None is the one in RAY_ADDRESS, else this machine alone.
-        workers: CPUs to use here; None is all. A cluster has its own.
+        workers: CPUs to use here; None is all that may be used. A cluster has its own.
 
     Raises:
-        BadInput: No cluster answers there.
+        BadInput: No cluster answers there, or Ray cannot keep its files here.
     """
     set_defaults(READ_AT_START)
     address = cluster_address(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    with _sigterm_is_ours_alone(), warnings.catch_warnings():
+    if not address:
+        check_temp_folder()
+    with _signals_are_ours_alone(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if not address:
-            cpus = workers or os.cpu_count() or 1
+            cpus = workers or usable_cpus().allowed
             with without_extras():
                 context: Any = ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
             _warm_up(cpus)
@@ -77,19 +85,23 @@ def _import_trainable() -> None:
 
 
 @contextlib.contextmanager
-def _sigterm_is_ours_alone() -> Iterator[None]:
-    """Start Ray's processes deaf to SIGTERM, and keep our handler, in whose place Ray puts its own.
+def _signals_are_ours_alone() -> Iterator[None]:
+    """Start Ray's processes deaf to what ends a sweep, and let Ray put no handler of SIGTERM in the place of ours.
 
-    A batch system and a process manager send it to every process, and a driver whose Ray dies with it ends wherever it
-    is, with code 1 and no word. One that comes meanwhile waits until Ray has started.
+    A batch system and a process manager send signals to every process, and a driver whose Ray dies with it ends
+    wherever it is, with code 1 and no word. One that comes meanwhile waits until Ray has started, or is taken by the
+    thread that takes a sweep's.
     """
-    ours = signal.getsignal(signal.SIGTERM)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    ours, of_ray = signal.getsignal(signal.SIGTERM), utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda handler: None
+    signal.pthread_sigmask(signal.SIG_BLOCK, DEAF_TO)
     try:
         yield
     finally:
+        utils.set_sigterm_handler = of_ray
+        # Ray's part in C++ has put another one there.
         signal.signal(signal.SIGTERM, ours)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, DEAF_TO)
 
 
 def stop_ray(code: int, logs: Path | None) -> None:

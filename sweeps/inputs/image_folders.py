@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from sweeps.core.cpus import usable_cpus
 from sweeps.core.errors import first_line
 from sweeps.inputs.folder_listing import Entry, Listing, listed, shown, some
 from sweeps.inputs.groups import Grouping, check_apart, numbered
@@ -176,7 +176,7 @@ def _of_each(
             return error
 
     # Pillow warns of much that it then reads; how large an image may be is checked here.
-    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(usable_cpus().allowed) as pool:
         for item, result in zip(items, pool.map(tried, items), strict=True):
             if isinstance(result, Exception):
                 unread[name(item)] = first_line(result, type(result).__name__)[:LONGEST_REASON]

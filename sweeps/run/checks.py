@@ -11,7 +11,8 @@ from typing import Generic
 
 from sweeps.core.challenge import Challenge
 from sweeps.core.errors import BadInput, path_of
-from sweeps.engine.addresses import check_address
+from sweeps.engine.addresses import check_address, cluster_address
+from sweeps.engine.temp_folder import check_temp_folder
 from sweeps.inputs.images import check_there
 from sweeps.run import command_line, resuming
 from sweeps.run.options import RESULTS_VARIABLE, AnyOptions, Options
@@ -53,6 +54,8 @@ def check(challenge: Challenge, given: Mapping[str, OptionValue], kind: type[Any
     location.check_uri(uri)
     if options.address:
         check_address(options.address)
+    if not cluster_address(options.address):
+        check_temp_folder()
     check_there(options.dataset)
     settings = getattr(options, "set", ())
     if settings:

@@ -209,7 +209,7 @@ class Options:
         "trials at the same time, one CPU each",
         read=whole_number(1, MOST_WORKERS),
         metavar="N",
-        default_help="all CPUs",
+        default_help="all CPUs that this process may use",
         is_repeated=True,
     )
     seed_timeout: float = _option(

@@ -111,7 +111,8 @@ class Pipeline(Generic[AnyOptions]):
         names = [POOL, *prepared.inputs.other_datasets]
         to_compute = prepared.inputs.seconds_to_compute(prepared.approaches, names, work.views)
         warnings = caveats.warnings(prepared.whole_spec)
-        return plan.text(prepared.challenge, work, prepared.inputs, warnings, to_compute, workers.slots_now())
+        slots, limit = workers.slots_now(), workers.limit()
+        return plan.text(prepared.challenge, work, prepared.inputs, warnings, to_compute, slots, limit)
 
     def _start(self) -> Start:
         prepared = self.prepared

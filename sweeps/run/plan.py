@@ -192,6 +192,7 @@ def text(
     warnings: Sequence[str],
     seconds_to_compute: Mapping[str, float],
     slots: int,
+    limit: str = "",
 ) -> str:
     """The plan as a person reads it.
 
@@ -202,6 +203,7 @@ def text(
         warnings: What must be said beside every number.
         seconds_to_compute: What one CPU core needs for the features that are not there yet, by backbone.
         slots: Trials at the same time.
+        limit: What allows fewer CPUs than this machine has.
     """
     features = sum(seconds_to_compute.values())
     lines = [
@@ -214,7 +216,7 @@ def text(
             f"Others    {name}: {each.source} (fingerprint {each.fingerprint})"
             for name, each in inputs.other_datasets.items()
         ),
-        f"Slots     {slots} trials at the same time, one CPU each",
+        f"Slots     {slots} trials at the same time, one CPU each" + (f" ({limit})" if limit else ""),
         *work.facts,
         "",
         aligned(work.rows, left=("approach", "what it is")),

@@ -5,13 +5,13 @@ Arrays go into the object store once, and a stage's workers see the images of it
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic
 
 import ray
 
+from sweeps.core.cpus import usable_cpus
 from sweeps.core.progress import Progress
 from sweeps.core.signals import Signals
 from sweeps.engine import cluster, tune_loop
@@ -51,7 +51,13 @@ class Workers(Generic[AnyOptions]):
     def slots_now(self) -> int:
         """How many trials can run at the same time, also before Ray is started."""
         workers = self.prepared.options.workers
-        return cluster.Slots(workers)() if ray.is_initialized() else workers or os.cpu_count() or 1
+        return cluster.Slots(workers)() if ray.is_initialized() else workers or usable_cpus().allowed
+
+    def limit(self) -> str:
+        """What allows fewer CPUs than this machine has, if it says how many slots there are, or there are more."""
+        workers, cpus = self.prepared.options.workers, usable_cpus()
+        is_felt = cpus.limit and (workers is None or workers > cpus.allowed)
+        return str(cpus) if is_felt and not cluster_address(self.prepared.options.address) else ""
 
     def run(self, planned: PlannedStage) -> None:
         """Run one stage to its end, with the images of its splits and of other data sets within the workers' reach."""

@@ -6,6 +6,7 @@ The tracker's thread speaks to it as to a writer. A process that dies is to it a
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeps.core.environment import set_defaults
 from sweeps.core.errors import in_one_line
+from sweeps.core.signals import ENDING
 from sweeps.store.trials import TrialRecord
 from sweeps.tracking.environment import VARIABLES
 from sweeps.tracking.sweep_run import SweepEnd, SweepRun
@@ -107,6 +109,9 @@ def serve(pipe: Connection) -> None:
 
 
 if __name__ == "__main__":
+    for each in ENDING:
+        # A batch system sends them to every process; this one ends with the driver.
+        signal.signal(each, signal.SIG_IGN)
     try:
         serve(Connection(int(sys.argv[1])))
     except EOFError:
