@@ -173,6 +173,40 @@ def test_the_sweeps_own_run_has_its_end_and_its_files_as_they_lie(here):
     assert [each.path for each in client.list_artifacts(run.info.run_id)] == ["plots", "seeds.csv"]
 
 
+def test_an_experiment_that_was_deleted_is_restored_with_its_runs_and_that_is_said(here, capsys):
+    track(here, trial(0))
+    client = MlflowClient(store(here))
+    client.delete_experiment(client.get_experiment_by_name("seedsweep test").experiment_id)
+    tracker = track(here, trial(0), trial(1), journal_id="def")
+    assert (tracker.trouble, tracker.written) == (None, 2)
+    assert len(runs(here)) == 3
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("MLflow's experiment 'seedsweep test' had been deleted. It is restored")
+
+
+def test_a_process_that_writes_says_too_what_it_restored(here, monkeypatch, capsys):
+    track(here)
+    client = MlflowClient(store(here))
+    client.delete_experiment(client.get_experiment_by_name("seedsweep test").experiment_id)
+    monkeypatch.setattr(tracker_module, "MOST_BY_THREAD", -1)
+    assert track(here, trial(0)).trouble is None
+    assert "had been deleted" in capsys.readouterr().err
+
+
+def test_a_sweep_s_run_that_was_deleted_is_there_again_with_its_trials(here):
+    track(here, trial(0), trial(1))
+    client = MlflowClient(store(here))
+    (before,) = runs(here, "sweep")
+    client.delete_run(before.info.run_id)
+    client.delete_run(runs(here)[0].info.run_id)
+    # As `--resume` does, with what the journal holds.
+    tracker = track(here, trial(0), trial(1), trial(2))
+    assert (tracker.trouble, tracker.written) == (None, 2)
+    (sweep,) = runs(here, "sweep")
+    assert sweep.info.run_id != before.info.run_id
+    assert [run.data.tags["mlflow.parentRunId"] for run in runs(here)] == [sweep.info.run_id] * 3
+
+
 def test_a_view_that_cannot_be_made_costs_only_the_view(here, monkeypatch):
     def broken(*_):
         raise KeyError("columns")

@@ -140,6 +140,8 @@ class Tracker:
             self._writer = self._new_writer(is_long)
             self._experiment_id = self._writer.experiment_id
             self._view = self._writer.view or self._view
+            if self._writer.notice:
+                say(self._writer.notice)
         while self._waiting:
             self.written += self._writer.write(self._waiting[0])
             self._waiting.popleft()
