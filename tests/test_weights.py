@@ -298,6 +298,33 @@ def test_a_file_in_torch_s_cache_that_is_not_the_published_one_is_not_called_ima
     assert str(published_alexnet) in notice
 
 
+def test_a_torn_file_in_torch_s_cache_is_fetched_anew(published_alexnet, tmp_path, monkeypatch, capsys):
+    whole = published_alexnet.read_bytes()
+    (tmp_path / published_alexnet.name).write_bytes(whole)
+    weights = torchvision.models.AlexNet_Weights.IMAGENET1K_V1
+    there = dataclasses.replace(weights.value, url=(tmp_path / published_alexnet.name).as_uri())
+    monkeypatch.setattr(weights, "_value_", there)
+    published_alexnet.write_bytes(whole[: len(whole) // 3])
+    found, notice = find_weights("auto", ["alexnet"])
+    assert (found["alexnet"].source, notice) == ("imagenet", None)
+    assert f"weights of alexnet anew, since {published_alexnet} is not the published file" in capsys.readouterr().err
+    assert [path.read_bytes() for path in published_alexnet.parent.iterdir()] == [whole]
+
+
+def test_one_torn_file_that_cannot_be_fetched_anew_costs_one_backbone(published_alexnet, monkeypatch):
+    published_alexnet.write_bytes(published_alexnet.read_bytes()[: 1 << 10])
+    found, notice = find_weights("auto", ["alexnet", "efficientnet_lite0"])
+    assert {name: each.source for name, each in found.items()} == {
+        "alexnet": "random",
+        "efficientnet_lite0": "imagenet",
+    }
+    assert (
+        f"of alexnet ({published_alexnet} is not the published file, by its checksum, and cannot be fetched" in notice
+    )
+    assert notice.count("efficientnet") == 0
+    assert published_alexnet.stat().st_size == 1 << 10
+
+
 def test_a_download_with_another_hash_is_not_used_and_not_kept(torch_cache, monkeypatch):
     class Answer(io.BytesIO):
         def info(self):
