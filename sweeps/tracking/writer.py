@@ -15,7 +15,7 @@ from typing import NamedTuple
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Metric, Param, RunTag
 
-from sweeps.store.trials import TrialRecord
+from sweeps.store.trials import CONFIRM, SEARCH, TrialRecord
 from sweeps.tracking import trial_runs, ui_view
 from sweeps.tracking.location import as_opened, sqlite_path
 from sweeps.tracking.sweep_run import SweepEnd, SweepRun
@@ -65,6 +65,7 @@ class Writer:
         for key, value in sweep.tags.items():
             self.client.set_tag(self.parent, key, value)
         self._add_params()
+        self.has_confirmed = False
         self.view = self._saved_view()
 
     def _experiment(self) -> str:
@@ -94,7 +95,11 @@ class Writer:
         """Save columns and charts for the sweep's trials; None if that fails."""
         try:
             view = ui_view.saved_view(
-                self.sweep.name, self.sweep.examples, self.sweep.begun_ms, self.sweep.spec.ranked_by
+                self.sweep.name,
+                self.sweep.examples,
+                self.sweep.begun_ms,
+                self.sweep.spec.ranked_by,
+                confirmed=self.has_confirmed,
             )
             self.client.set_experiment_tag(self.experiment_id, view.tag, view.value)
         except Exception:
@@ -133,13 +138,16 @@ class Writer:
 
     def _run(self, key: str, tags: Mapping[str, str], start_ms: int) -> KnownRun:
         """The run with that key in this sweep, made if there is none."""
-        key = f"{self.sweep.journal_id}:{key}"
+        key = self._key(key)
         if key not in self.known:
             own = {"sweep": self.sweep.name, "sweep.id": self.sweep.journal_id, "sweep.key": key}
             every = {**own, **self.sweep.shared_tags, **tags}
             run = self.client.create_run(self.experiment_id, start_time=start_ms, tags=every)
             self.known[key] = KnownRun(run.info.run_id, "RUNNING", tags.get(PARENT))
         return self.known[key]
+
+    def _key(self, key: str) -> str:
+        return f"{self.sweep.journal_id}:{key}"
 
     def _add_params(self) -> None:
         """Write the parameters that the sweep's run does not have; MLflow refuses to change one."""
@@ -150,6 +158,8 @@ class Writer:
 
     def write(self, trial: TrialRecord) -> int:
         """Write one trial unless it is there already; how many were written."""
+        if trial.stage == CONFIRM:
+            self._write_confirmed_mean(trial)
         own = self.sweep.approach_tags.get(trial.approach, {})
         tags = {PARENT: self.parent, **own, **trial_runs.tags(trial)}
         run_id, status, _ = self._run(f"{trial.approach}:{trial.stage}:{trial.number}", tags, trial.started_ms)
@@ -164,6 +174,17 @@ class Writer:
             self.client.log_batch(run_id, metrics[at : at + MOST_METRICS])
         self.client.set_terminated(run_id, status=trial_runs.STATUS[trial.state], end_time=trial_runs.ended_ms(trial))
         return 1
+
+    def _write_confirmed_mean(self, trial: TrialRecord) -> None:
+        """Give the configuration's run of the search its confirmed mean too; from the first on, they sort the view."""
+        searched = self.known.get(self._key(f"{trial.approach}:{SEARCH}:{trial.of_trial}"))
+        metrics = [Metric(*each) for each in trial_runs.of_confirmation(trial, self.sweep.spec)]
+        if searched is None or not metrics:
+            return
+        self.client.log_batch(searched.run_id, metrics)
+        if not self.has_confirmed:
+            self.has_confirmed = True
+            self.view = self._saved_view()
 
     def finish(self, end: SweepEnd) -> None:
         """Write the end of the sweep's own run."""
