@@ -35,3 +35,11 @@ def rerun() -> int:
     from sweeps.rerun import main
 
     return main()
+
+
+def remove() -> int:
+    """As `python sweeps/remove.py`."""
+    exit_quietly_on_interrupt()
+    from sweeps.remove import main
+
+    return main()

@@ -6,10 +6,9 @@ import urllib.parse
 
 from sweeps.core.provenance import without_password
 from sweeps.tracking import trial_runs
-from sweeps.tracking.location import ui_command
+from sweeps.tracking.location import UI_PORT, ssh_tunnel, ui_command
 
-# Where `mlflow ui` serves by default.
-LOCAL_UI = "http://127.0.0.1:5000"
+LOCAL_UI = f"http://127.0.0.1:{UI_PORT}"
 
 
 def best_first(ranked_by: str, *, confirmed: bool) -> str:
@@ -45,4 +44,8 @@ def where_to_look(uri: str, experiment_id: str, table: str, charts: str | None) 
     server = without_password(uri).rstrip("/") if uri.startswith("http") else LOCAL_UI
     page = f"{server}/#/experiments/{experiment_id}/"
     lines = [f"MLflow  {ui_command(uri)}", f"        best first: {page}{table}"]
-    return lines if charts is None else [*lines, f"        charts:     {page}{charts}"]
+    if charts is not None:
+        lines.append(f"        charts:     {page}{charts}")
+    if tunnel := ssh_tunnel(uri):
+        lines.append(f"        on your own machine: {tunnel}")
+    return lines

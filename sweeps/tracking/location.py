@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import importlib.metadata
 import importlib.util
 import os
@@ -16,10 +17,13 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 
+from sweeps.core.environment import LOOPBACK
 from sweeps.core.errors import BadInput, first_line
 from sweeps.core.provenance import without_password
 
 DEFAULT_URI = "sqlite:///mlflow.db"
+# Where `mlflow ui` serves by default.
+UI_PORT = 5000
 # As long as a server is given to answer before anything starts.
 ANSWER_SECONDS = 3.0
 
@@ -187,3 +191,24 @@ def ui_command(uri: str) -> str:
     if uri.startswith("http"):
         return f"open {without_password(uri)}"
     return "mlflow ui" if uri == DEFAULT_URI else f"mlflow ui --backend-store-uri {uri}"
+
+
+def ssh_tunnel(uri: str) -> str | None:
+    """What brings the page to the screen of a person who is here by SSH, typed at their end; None if nothing must."""
+    # The client's address and port, and ours as the client knows them.
+    connection = os.environ.get("SSH_CONNECTION", "").split()
+    if len(connection) != 4:
+        return None
+    port = UI_PORT
+    if uri.startswith("http"):
+        parts = urllib.parse.urlsplit(uri)
+        if parts.hostname not in LOOPBACK:
+            return None
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        user = f"{getpass.getuser()}@"
+    except (KeyError, OSError):
+        # A container may run under a number without a name.
+        user = ""
+    *_, host, ssh_port = connection
+    return f"ssh -L {port}:localhost:{port} {f'-p {ssh_port} ' if ssh_port != '22' else ''}{user}{host}"
