@@ -12,6 +12,9 @@ from sweeps.core.interrupts import begin_command
 COMMANDS = {
     "challenge1": "compare approaches that learn from the few images alone",
     "challenge2": "compare approaches with pretrained networks",
+    "export": "keep a sweep's winner as a model",
+    "predict": "classify image files with such a model",
+    "remove": "remove a sweep, its runs in MLflow too",
     "reproduce": "the study's numbers beside ours",
     "rerun": "train one seed again and compare it with what was recorded",
 }

@@ -15,6 +15,8 @@ from sweeps.store.journal import Journal
 from trainables.parts.datasets import phantom_dataset
 
 os.environ.update(TOKEN)
+# Who is here by SSH is told more.
+os.environ.pop("SSH_CONNECTION", None)
 
 # By what they take, half a minute and more each. What has one long test is not the last of them: the process that takes
 # such a file takes the next one too.

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import http.server
 import io
 import os
 import socket
+import threading
 import time
 from email.message import Message
 
 import pytest
 import safetensors.torch
 import torch
-from huggingface_hub import constants
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
 
 from refusals import refused
 from sweeps.inputs import hub
@@ -75,10 +78,51 @@ def test_what_is_in_the_hub_s_cache_needs_no_connection_and_has_its_full_name(ca
 def test_a_file_in_the_hub_s_cache_that_is_not_what_the_hub_says_is_not_used(cached):
     cached.write_bytes(cached.read_bytes()[:-1] + b"x")
     text = refused(find_weights, "imagenet", [NAME])
-    assert f"{cached} is not the published file, by its checksum; delete it" in text
+    assert f"{cached} is not the published file, by its checksum, and cannot be fetched anew (" in text
     found, notice = find_weights("auto", [NAME])
     assert found[NAME].is_random
     assert NAME in notice
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """A hub that has one file."""
+
+    def do_GET(self):
+        content = self.server.content
+        self.send_response(200)
+        for name, value in {
+            "Content-Length": len(content),
+            "X-Repo-Commit": "1" * 40,
+            "ETag": f'"{hashlib.sha256(content).hexdigest()}"',
+        }.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_a_torn_file_in_the_hub_s_cache_is_fetched_anew(cached, monkeypatch, capsys):
+    whole = cached.read_bytes()
+    cached.write_bytes(whole[: len(whole) // 3])
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        server.content = whole
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        for ask in (get_hf_file_metadata, hf_hub_url, hf_hub_download):
+            monkeypatch.setattr(hub, ask.__name__, functools.partial(ask, endpoint=address))
+        found, notice = find_weights("auto", [NAME])
+        server.shutdown()
+    assert notice is None
+    assert found[NAME].source == f"timm:{FULL_NAME}"
+    assert cached.read_bytes() == whole
+    assert f"weights of {FULL_NAME} anew, since {cached} is not the published file" in capsys.readouterr().err
 
 
 def test_without_a_connection_a_network_is_random_and_the_hub_is_asked_once(monkeypatch):

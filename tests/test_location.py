@@ -6,7 +6,7 @@ import pytest
 
 from sweeps.core import provenance
 from sweeps.core.errors import BadInput
-from sweeps.tracking import location
+from sweeps.tracking import links, location
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,21 @@ def test_mlflow_is_told_the_whole_path_of_a_database(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert location.as_opened(location.DEFAULT_URI) == f"sqlite:///{tmp_path}/mlflow.db"
     assert location.as_opened("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
+
+
+@pytest.mark.parametrize(
+    ("connection", "uri", "wanted"),
+    [
+        ("", "sqlite:///mlflow.db", None),
+        ("10.0.0.7 53000 10.0.0.9 22", "sqlite:///mlflow.db", "ssh -L 5000:localhost:5000 ada@10.0.0.9"),
+        ("10.0.0.7 53000 10.0.0.9 2222", "http://127.0.0.1:8080", "ssh -L 8080:localhost:8080 -p 2222 ada@10.0.0.9"),
+        ("10.0.0.7 53000 10.0.0.9 22", "http://me:secret@localhost", "ssh -L 80:localhost:80 ada@10.0.0.9"),
+        ("10.0.0.7 53000 10.0.0.9 22", "https://mlflow.example.org", None),
+    ],
+)
+def test_who_is_here_by_ssh_gets_the_line_that_brings_the_page(monkeypatch, connection, uri, wanted):
+    monkeypatch.setenv("SSH_CONNECTION", connection)
+    monkeypatch.setenv("LOGNAME", "ada")
+    assert location.ssh_tunnel(uri) == wanted
+    lines = links.where_to_look(uri, "1", "table", "charts")
+    assert [line for line in lines if "ssh" in line] == ([f"        on your own machine: {wanted}"] if wanted else [])

@@ -59,6 +59,8 @@ QUICK = [
     ("reproduce", "--workers 0", 2),
     ("rerun", "--help", 0),
     ("rerun", "results/missing --trial one", 2),
+    ("remove", "--help", 0),
+    ("remove", "results/missing --no", 2),
 ]
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import shutil
 import signal
 import sqlite3
+import zlib
 
 import pytest
 from mlflow import MlflowClient
@@ -173,8 +176,81 @@ def test_the_sweeps_own_run_has_its_end_and_its_files_as_they_lie(here):
     assert [each.path for each in client.list_artifacts(run.info.run_id)] == ["plots", "seeds.csv"]
 
 
+def test_an_experiment_that_was_deleted_is_restored_with_its_runs_and_that_is_said(here, capsys):
+    track(here, trial(0))
+    client = MlflowClient(store(here))
+    client.delete_experiment(client.get_experiment_by_name("seedsweep test").experiment_id)
+    tracker = track(here, trial(0), trial(1), journal_id="def")
+    assert (tracker.trouble, tracker.written) == (None, 2)
+    assert len(runs(here)) == 3
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("MLflow's experiment 'seedsweep test' had been deleted. It is restored")
+
+
+def test_a_process_that_writes_says_too_what_it_restored(here, monkeypatch, capsys):
+    track(here)
+    client = MlflowClient(store(here))
+    client.delete_experiment(client.get_experiment_by_name("seedsweep test").experiment_id)
+    monkeypatch.setattr(tracker_module, "MOST_BY_THREAD", -1)
+    assert track(here, trial(0)).trouble is None
+    assert "had been deleted" in capsys.readouterr().err
+
+
+def test_a_sweep_s_run_that_was_deleted_is_there_again_with_its_trials(here):
+    track(here, trial(0), trial(1))
+    client = MlflowClient(store(here))
+    (before,) = runs(here, "sweep")
+    client.delete_run(before.info.run_id)
+    client.delete_run(runs(here)[0].info.run_id)
+    # As `--resume` does, with what the journal holds.
+    tracker = track(here, trial(0), trial(1), trial(2))
+    assert (tracker.trouble, tracker.written) == (None, 2)
+    (sweep,) = runs(here, "sweep")
+    assert sweep.info.run_id != before.info.run_id
+    assert [run.data.tags["mlflow.parentRunId"] for run in runs(here)] == [sweep.info.run_id] * 3
+
+
+def lucky_and_confirmed():
+    """Three configurations of the search, the more seeds the better; the worst two of them confirmed, not in order."""
+    searched = [trial(number, seeds=seeds) for number, seeds in enumerate((1, 2, 3))]
+    confirmed = [trial(number, seeds=seeds, stage="confirm", of_trial=number) for number, seeds in enumerate((3, 2))]
+    return [*searched, *confirmed]
+
+
+def in_order(folder):
+    """The trials as the link of the sweep orders them."""
+    client = MlflowClient(store(folder))
+    experiment = client.get_experiment_by_name("seedsweep test")
+    (view,) = (json.loads(value) for key, value in experiment.tags.items() if "sharedViewState" in key)
+    state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;"))))
+    order = f"{state['orderByKey']} {'ASC' if state['orderByAsc'] else 'DESC'}"
+    found = client.search_runs([experiment.experiment_id], state["searchFilter"], order_by=[order])
+    return [run.info.run_name[:4] for run in found]
+
+
+def test_the_link_orders_by_the_confirmed_mean_and_puts_runs_without_one_after(here):
+    trials = lucky_and_confirmed()
+    track(here, *trials[:3])
+    assert in_order(here) == ["t002", "t001", "t000"]
+    tracker = track(here, *trials)
+    assert (tracker.trouble, tracker.written) == (None, 2)
+    assert in_order(here) == ["t000", "t001", "t002"]
+    (best,) = (run for run in runs(here) if run.info.run_name.startswith("t000"))
+    assert best.data.metrics["confirmed_accuracy_mean"] == 0.8
+    assert best.data.metrics["accuracy_mean"] == 0.7
+    before = rows(here)
+    track(here, *trials)
+    assert rows(here) == before
+
+
+def test_the_plain_link_orders_so_too(here, monkeypatch):
+    monkeypatch.setattr(ui_view, "saved_view", lambda *arguments, **more: None)
+    _, table = track(here, *lucky_and_confirmed()).where_to_look()
+    assert "orderByKey=metrics.%60confirmed_accuracy_mean%60" in table
+
+
 def test_a_view_that_cannot_be_made_costs_only_the_view(here, monkeypatch):
-    def broken(*_):
+    def broken(*_, **more):
         raise KeyError("columns")
 
     monkeypatch.setattr(ui_view, "saved_view", broken)

@@ -110,6 +110,14 @@ def test_the_table_shows_the_trials_best_first(state: dict[str, Any]):
     assert state["columnOrder"] == list(state["columnWidths"]) == state["selectedColumns"]
 
 
+def test_once_a_mean_is_confirmed_it_comes_first_and_sorts():
+    state = decode(saved_view("c1", [NETWORK], created_ms=1, confirmed=True).value)[1]
+    assert state["orderByKey"] == "metrics.`confirmed_accuracy_mean`"
+    means = [name for name in state["selectedColumns"] if name.endswith("_mean`")]
+    assert means == ["metrics.`confirmed_accuracy_mean`", "metrics.`accuracy_mean`"]
+    assert saved_view("c1", [NETWORK], created_ms=1, confirmed=True).tag == saved_view("c1", [], created_ms=1).tag
+
+
 def test_the_charts_stand_in_the_section_that_is_open(state: dict[str, Any]):
     (section,) = (s["uuid"] for s in state["compareRunSections"] if s["display"])
     parallel, seeds = state["compareRunCharts"]

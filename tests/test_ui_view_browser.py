@@ -44,7 +44,8 @@ def links(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    tracker = track(folder, trial(0), trial(1), trial(2, state="PRUNED"))
+    confirmed = trial(0, stage="confirm", of_trial=1)
+    tracker = track(folder, trial(0), trial(1, seeds=2), trial(2, state="PRUNED"), confirmed)
     assert tracker.trouble is None
     server = subprocess.Popen(
         [
@@ -106,8 +107,14 @@ def missing(link, folder, wanted):
 
 
 def test_the_table_has_the_columns_and_the_trials(links, tmp_path):
-    columns = ["accuracy_mean", "accuracy_ci_low", "accuracy_ci_high", "n_seeds", "learning_rate"]
+    columns = [f"confirmed_accuracy_{end}" for end in ("mean", "ci_low", "ci_high")]
+    columns += ["accuracy_mean", "n_seeds", "learning_rate"]
     assert missing(links[0], tmp_path, ["t000-a", "t001-a", "t002-a", "Sweep sweep", *columns]) == []
+
+
+def test_what_is_confirmed_comes_first(links, tmp_path):
+    text = opened(links[0], tmp_path, ["t000-a", "t001-a"])
+    assert -1 < text.find("t001-a") < text.find("t000-a")
 
 
 def test_the_charts_have_our_section_with_the_trials(links, tmp_path):

@@ -1,9 +1,5 @@
-import dataclasses
 import functools
-import hashlib
-import io
 import os
-from email.message import Message
 from urllib.error import URLError
 
 import numpy as np
@@ -16,8 +12,6 @@ from sweeps.inputs import weights as module
 from sweeps.inputs.weights import find_weights
 from trainables.parts.backbones import random_backbone, weights_fingerprint
 from trainables.parts.torchvision_import import torchvision
-
-imagenet_weights = module._imagenet_weights
 
 
 @pytest.fixture(autouse=True)
@@ -256,56 +250,6 @@ def test_complaint_about_a_file_of_another_kind_is_a_plain_whole_sentence(tmp_pa
     text = refused(find_weights, str(path), ["alexnet"])
     assert text.isprintable()
     assert text.endswith(".")
-
-
-@pytest.fixture
-def torch_cache(tmp_path, monkeypatch):
-    """Torch's own cache, and the code that looks there and downloads what is missing."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(module, "_imagenet_weights", imagenet_weights)
-    folder = tmp_path / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    return folder
-
-
-@pytest.fixture
-def published_alexnet(torch_cache, monkeypatch):
-    """A file in torch's cache that is named after its own checksum, as the published ones are; and its address."""
-    content = io.BytesIO()
-    torch.save({**made_weights("alexnet"), "classifier.6.bias": torch.zeros(1000)}, content)
-    path = torch_cache / f"alexnet-{hashlib.sha256(content.getvalue()).hexdigest()[:8]}.pth"
-    path.write_bytes(content.getvalue())
-    weights = torchvision.models.AlexNet_Weights.IMAGENET1K_V1
-    elsewhere = dataclasses.replace(weights.value, url=f"https://nowhere.invalid/{path.name}")
-    monkeypatch.setattr(weights, "_value_", elsewhere)
-    return path
-
-
-def test_imagenet_weights_are_found_in_torch_s_cache(published_alexnet):
-    found, notice = find_weights("auto", ["alexnet"])
-    assert notice is None
-    assert found["alexnet"].source == "imagenet"
-    assert found["alexnet"].fingerprint == weights_fingerprint(made_weights("alexnet"))
-
-
-def test_a_file_in_torch_s_cache_that_is_not_the_published_one_is_not_called_imagenet(published_alexnet):
-    with published_alexnet.open("ab") as file:
-        file.write(b"more")
-    text = refused(find_weights, "imagenet", ["alexnet"])
-    assert f"{published_alexnet} is not the published file" in text
-    found, notice = find_weights("auto", ["alexnet"])
-    assert found["alexnet"].is_random
-    assert str(published_alexnet) in notice
-
-
-def test_a_download_with_another_hash_is_not_used_and_not_kept(torch_cache, monkeypatch):
-    class Answer(io.BytesIO):
-        def info(self):
-            return Message()
-
-    monkeypatch.setattr(torch.hub, "urlopen", lambda request, **more: Answer(b"something else"))
-    assert "invalid hash" in refused(find_weights, "imagenet", ["alexnet"])
-    assert list(torch_cache.iterdir()) == []
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

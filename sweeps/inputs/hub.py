@@ -10,7 +10,7 @@ import torch
 from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
-from sweeps.inputs.downloads import DOWNLOAD_TIMEOUT_S, downloading
+from sweeps.inputs.downloads import DOWNLOAD_TIMEOUT_S, downloading, fetch_anew
 from trainables.parts.timm_models import Published
 
 # What a file of weights may be called on the hub, the safest first.
@@ -39,20 +39,29 @@ def published_file(published: Published) -> Path:
     """
     if not (published.hub_id or published.url):
         raise OSError("timm publishes no weights of it")
+    what = f"weights of {published.name}"
     path = cached_file(published)
     if path is None:
-        with downloading(f"weights of {published.name}"):
-            path = _from_hub(published.hub_id) if published.hub_id else _from_web(str(published.url))
-    _check(path)
+        with downloading(what):
+            path = _fetch(published)
+    elif not _is_published(path):
+        fetch_anew(path.resolve(), what, lambda: _fetch(published, again=True))
+        path = cached_file(published) or path
+    if not _is_published(path):
+        raise OSError(f"{path.resolve()} is not the published file, by its checksum; delete it")
     return path
 
 
-def _from_hub(hub_id: str) -> Path:
+def _fetch(published: Published, *, again: bool = False) -> Path:
+    return _from_hub(published.hub_id, again=again) if published.hub_id else _from_web(str(published.url))
+
+
+def _from_hub(hub_id: str, *, again: bool) -> Path:
     for name in HUB_NAMES:
         try:
             # The download tries again for minutes if nobody answers, and this asks once.
             get_hf_file_metadata(hf_hub_url(hub_id, name), timeout=DOWNLOAD_TIMEOUT_S)
-            return Path(hf_hub_download(hub_id, name))
+            return Path(hf_hub_download(hub_id, name, force_download=again))
         except EntryNotFoundError as error:
             # It is also what the download makes of a connection that breaks.
             if not isinstance(error, HfHubHTTPError):
@@ -82,16 +91,12 @@ def _checksum_in(name: str) -> str | None:
     return found[1] if found and len(found[1]) != 40 else None
 
 
-def _check(path: Path) -> None:
-    """Refuse a file that does not have the checksum in its name, if there is one.
-
-    Raises:
-        OSError: It has another.
-    """
+def _is_published(path: Path) -> bool:
+    """Whether a file has the checksum in its name, or there is none."""
     # In the hub's cache the name is that of a link to the file.
     file = path.resolve()
     wanted = _checksum_in(file.name)
-    if wanted:
-        with file.open("rb") as opened:
-            if not hashlib.file_digest(opened, "sha256").hexdigest().startswith(wanted):
-                raise OSError(f"{file} is not the published file, by its checksum; delete it")
+    if not wanted:
+        return True
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest().startswith(wanted)

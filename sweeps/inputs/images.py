@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sweeps.core.errors import BadInput, path_of
-from sweeps.inputs.downloads import AUTO, downloading
+from sweeps.inputs.downloads import AUTO, certificate_trouble, downloading
 from sweeps.inputs.groups import grouping_of_files
 from sweeps.inputs.image_folders import read_folder
 from sweeps.inputs.medmnist_sets import INFO, MEDMNIST
@@ -248,8 +248,9 @@ def _download_dataset(name: str, folder: Path, size_px: int) -> Path:
     with tempfile.TemporaryDirectory(dir=folder) as unfinished, downloading(_title(name)):
         try:
             getattr(medmnist, _title(name))(split="train", root=unfinished, download=True, **more)
-        except RuntimeError:
+        except RuntimeError as error:
             # medmnist's own message is a page of advice.
-            raise OSError("no connection, or the file's checksum is wrong") from None
+            trouble = certificate_trouble(error) or "no connection, or the file's checksum is wrong"
+            raise OSError(trouble) from None
         file = _file_of(name, size_px)
         return (Path(unfinished) / file).replace(folder / file)

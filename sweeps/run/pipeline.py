@@ -102,7 +102,10 @@ class Pipeline(Generic[AnyOptions]):
     def _announce(self, journal: Journal, workers: Workers[AnyOptions]) -> None:
         print(self._plan(journal, workers))
         print(f"\nSweep {self.prepared.folder.name}: everything goes to {self.prepared.folder}")
-        print(f"Watch it meanwhile with: {location.ui_command(self.prepared.tracking_uri)}\n", flush=True)
+        uri = self.prepared.tracking_uri
+        tunnel = location.ssh_tunnel(uri)
+        more = f"\nTo see it on your own machine, type there: {tunnel}" if tunnel else ""
+        print(f"Watch it meanwhile with: {location.ui_command(uri)}{more}\n", flush=True)
 
     def _plan(self, journal: Journal | None, workers: Workers[AnyOptions]) -> str:
         prepared = self.prepared

@@ -38,6 +38,8 @@ from sweeps.store.trials import (
 )
 
 JOURNAL = "study.journal"
+# Held by the process that writes it.
+LOCK = "lock"
 # The study that says what the sweep is, and its attributes.
 _SWEEP, _ID, _SPEC, _STARTS = "sweep", "id", "spec", "starts"
 # What follows the approach in the names of studies besides the search's.
@@ -65,7 +67,7 @@ class Journal:
         """
         self.folder = folder
         self.path = folder / JOURNAL
-        self._lock = FileLock(folder / "lock")
+        self._lock = FileLock(folder / LOCK)
         if write:
             self._begin_writing()
         elif not path_of(str(self.path)).is_file():
@@ -104,7 +106,7 @@ class Journal:
             cut_torn_line(self.path)
         except Timeout:
             raise BadInput(
-                f"Expected to be the only one running this sweep; another process holds {self.folder / 'lock'}. "
+                f"Expected to be the only one running this sweep; another process holds {self.folder / LOCK}. "
                 "Wait for it or stop it."
             ) from None
         except OSError as error:

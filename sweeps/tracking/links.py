@@ -6,15 +6,18 @@ import urllib.parse
 
 from sweeps.core.provenance import without_password
 from sweeps.tracking import trial_runs
-from sweeps.tracking.location import ui_command
+from sweeps.tracking.location import UI_PORT, ssh_tunnel, ui_command
 
-# Where `mlflow ui` serves by default.
-LOCAL_UI = "http://127.0.0.1:5000"
+LOCAL_UI = f"http://127.0.0.1:{UI_PORT}"
 
 
-def best_first(ranked_by: str) -> str:
-    """The key that sorts trials by the mean of what ranks."""
-    return f"metrics.`{ranked_by}_mean`"
+def best_first(ranked_by: str, *, confirmed: bool) -> str:
+    """The key that sorts trials by the mean of what ranks.
+
+    Once there is any, by the confirmed one, as the sweep's own tables do: the search's favours what was lucky. MLflow
+    puts runs that lack it after those that have it.
+    """
+    return f"metrics.`{trial_runs.CONFIRMED_PREFIX if confirmed else ''}{ranked_by}_mean`"
 
 
 def runs_page(**query: str) -> str:
@@ -23,9 +26,10 @@ def runs_page(**query: str) -> str:
     return "runs?" + urllib.parse.urlencode(whole, quote_via=urllib.parse.quote)
 
 
-def plain_table(sweep: str, ranked_by: str = "accuracy") -> str:
+def plain_table(sweep: str, ranked_by: str = "accuracy", *, confirmed: bool = False) -> str:
     """The end of a link that needs no saved view: the sweep's trials, best first, with the columns MLflow chooses."""
-    return runs_page(searchFilter=trial_runs.search_filter(sweep), orderByKey=best_first(ranked_by), orderByAsc="false")
+    order = best_first(ranked_by, confirmed=confirmed)
+    return runs_page(searchFilter=trial_runs.search_filter(sweep), orderByKey=order, orderByAsc="false")
 
 
 def where_to_look(uri: str, experiment_id: str, table: str, charts: str | None) -> list[str]:
@@ -40,4 +44,8 @@ def where_to_look(uri: str, experiment_id: str, table: str, charts: str | None) 
     server = without_password(uri).rstrip("/") if uri.startswith("http") else LOCAL_UI
     page = f"{server}/#/experiments/{experiment_id}/"
     lines = [f"MLflow  {ui_command(uri)}", f"        best first: {page}{table}"]
-    return lines if charts is None else [*lines, f"        charts:     {page}{charts}"]
+    if charts is not None:
+        lines.append(f"        charts:     {page}{charts}")
+    if tunnel := ssh_tunnel(uri):
+        lines.append(f"        on your own machine: {tunnel}")
+    return lines

@@ -97,7 +97,7 @@ def of_start(
         folder=journal.folder,
         journal_id=journal.id,
         begun_ms=starts[0].time_ms,
-        experiment=f"seedsweep {challenge.name}",
+        experiment=experiment_of(challenge.name),
         tags={
             **caveats.of_sweep(spec),
             "command": start.command,
@@ -111,6 +111,11 @@ def of_start(
         spec=spec,
         examples=[_example(approach) for approach in approaches],
     )
+
+
+def experiment_of(challenge: str) -> str:
+    """The name of a challenge's experiment."""
+    return f"seedsweep {challenge}"
 
 
 def params(spec: Spec) -> dict[str, str]:

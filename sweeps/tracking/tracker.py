@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sweeps.core.environment import set_defaults
 from sweeps.core.errors import in_one_line
 from sweeps.core.progress import say
-from sweeps.store.trials import TrialRecord
+from sweeps.store.trials import CONFIRM, TrialRecord
 from sweeps.tracking import links
 from sweeps.tracking.environment import VARIABLES
 from sweeps.tracking.sweep_run import SweepEnd, SweepRun
@@ -65,6 +65,7 @@ class Tracker:
         self.seconds = 0.0
         self._experiment_id: str | None = None
         self._view: SavedView | None = None
+        self._has_confirmed = False
         self._writer: Writer | WriterProcess | None = None
         # It outlives a writer that failed, and tells the next one which of two equal runs is ours.
         self._known: dict[str, KnownRun] = {}
@@ -98,7 +99,10 @@ class Tracker:
         """What a person types and opens to see the sweep; nothing if MLflow never answered."""
         if self._experiment_id is None:
             return []
-        table = self._view.table if self._view else links.plain_table(self.sweep.name, self.sweep.spec.ranked_by)
+        name, ranked_by = self.sweep.name, self.sweep.spec.ranked_by
+        table = (
+            links.plain_table(name, ranked_by, confirmed=self._has_confirmed) if not self._view else self._view.table
+        )
         charts = self._view.charts if self._view else None
         return links.where_to_look(self.uri, self._experiment_id, table, charts)
 
@@ -140,9 +144,12 @@ class Tracker:
             self._writer = self._new_writer(is_long)
             self._experiment_id = self._writer.experiment_id
             self._view = self._writer.view or self._view
+            if self._writer.notice:
+                say(self._writer.notice)
         while self._waiting:
             self.written += self._writer.write(self._waiting[0])
-            self._waiting.popleft()
+            written = self._waiting.popleft()
+            self._has_confirmed |= (written.stage, written.state) == (CONFIRM, "COMPLETE")
         if end is not None:
             self._writer.finish(end)
 

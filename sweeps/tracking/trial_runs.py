@@ -22,6 +22,8 @@ SEED_PREFIX = "seed/"
 # Searched over decades. MLflow's axes are linear and would squeeze nearly all values of these into one point.
 LOGARITHMIC = ("learning_rate", "weight_decay")
 LOGARITHM_PREFIX = "log10_"
+# A configuration's run of the search has its confirmed mean too, so that runs can be sorted by it.
+CONFIRMED_PREFIX = "confirmed_"
 
 
 def search_filter(sweep: str) -> str:
@@ -135,6 +137,13 @@ def aggregates(trial: TrialRecord, spec: Spec) -> dict[str, float]:
     found["n_seeds"] = float(len(trial.scores))
     found["seconds"] = trial.seconds
     return found
+
+
+def of_confirmation(trial: TrialRecord, spec: Spec) -> list[tuple[str, float, int, int]]:
+    """What a confirmation adds to the configuration's run of the search: mean and interval of what ranks."""
+    found = aggregates(trial, spec) if trial.state == "COMPLETE" else {}
+    names = [f"{spec.ranked_by}_{end}" for end in ("mean", "ci_low", "ci_high")]
+    return [(f"{CONFIRMED_PREFIX}{name}", round(found[name], 4), ended_ms(trial), 0) for name in names if name in found]
 
 
 def note(trial: TrialRecord, folder: Path, measured: str = "accuracy") -> str:

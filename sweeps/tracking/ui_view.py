@@ -44,7 +44,12 @@ class SavedView:
 
 
 def saved_view(
-    sweep: str, examples: Iterable[Mapping[str, Any]], created_ms: int, ranked_by: str = "accuracy"
+    sweep: str,
+    examples: Iterable[Mapping[str, Any]],
+    created_ms: int,
+    ranked_by: str = "accuracy",
+    *,
+    confirmed: bool = False,
 ) -> SavedView:
     """Make the view of one sweep. The same sweep always gets the same tag, so that writing again replaces the view.
 
@@ -53,13 +58,14 @@ def saved_view(
         examples: The parameters of a trial of each approach. Columns are those that most of them have.
         created_ms: When the sweep began. The newest view is the first in MLflow's menu of views.
         ranked_by: The metric whose mean is shown, with its interval, and sorts the trials.
+        confirmed: Whether there is a confirmed mean, which then comes first and sorts them.
 
     Raises:
         ValueError: The view does not fit an experiment's tag.
     """
     columns, axes = _columns_and_axes(examples)
     key = _uuid(sweep, "view")
-    value = _encoded(f"Sweep {sweep}", _state(sweep, columns, axes, ranked_by), created_ms)
+    value = _encoded(f"Sweep {sweep}", _state(sweep, columns, axes, ranked_by, confirmed), created_ms)
     if len(value) > _MAX_TAG_LENGTH:
         raise ValueError(f"Expected a view of at most {_MAX_TAG_LENGTH} characters; got {len(value)}.")
     # Filter and order must not stand beside the key: MLflow then ignores the view.
@@ -94,10 +100,14 @@ def _encoded(name: str, state: Mapping[str, Any], created_ms: int) -> str:
     return json.dumps(view)
 
 
-def _state(sweep: str, params: Sequence[str], axes: Sequence[str], ranked_by: str) -> dict[str, Any]:
+def _state(sweep: str, params: Sequence[str], axes: Sequence[str], ranked_by: str, confirmed: bool) -> dict[str, Any]:
+    shown = [f"{ranked_by}_mean", f"{ranked_by}_ci_low", f"{ranked_by}_ci_high"]
+    if confirmed:
+        # More of the search's would push parameters off the screen.
+        shown = [*(f"{trial_runs.CONFIRMED_PREFIX}{name}" for name in shown), shown[0]]
     columns = {
         _column("params", "approach"): 120,
-        **{_column("metrics", f"{ranked_by}_{end}"): 122 for end in ("mean", "ci_low", "ci_high")},
+        **{_column("metrics", name): 122 for name in shown},
         _column("metrics", "n_seeds"): 122,
         _column("tags", "state"): 85,
         **{_column("params", name): 110 for name in params if name != "approach"},
@@ -105,7 +115,7 @@ def _state(sweep: str, params: Sequence[str], axes: Sequence[str], ranked_by: st
     ours = _uuid(sweep, "section")
     return {
         "searchFilter": trial_runs.search_filter(sweep),
-        "orderByKey": links.best_first(ranked_by),
+        "orderByKey": links.best_first(ranked_by, confirmed=confirmed),
         "orderByAsc": False,
         "startTime": "ALL",
         "lifecycleFilter": "Active",

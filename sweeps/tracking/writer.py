@@ -1,4 +1,4 @@
-"""What talks to MLflow: the only file that imports it.
+"""What writes to MLflow.
 
 That import takes seconds, so only the tracker's thread or the writer's process imports this file, once MLflow's
 variables are set.
@@ -13,15 +13,17 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import LifecycleStage, Metric, Param, RunTag
 
-from sweeps.store.trials import TrialRecord
+from sweeps.store.trials import CONFIRM, SEARCH, TrialRecord
 from sweeps.tracking import trial_runs, ui_view
 from sweeps.tracking.location import as_opened, sqlite_path
 from sweeps.tracking.sweep_run import SweepEnd, SweepRun
 
 # Of one request; MLflow refuses more than 1000.
 MOST_METRICS = 900
+# The tag by which MLflow shows a run under another one.
+PARENT = "mlflow.parentRunId"
 
 
 class KnownRun(NamedTuple):
@@ -29,6 +31,7 @@ class KnownRun(NamedTuple):
 
     run_id: str
     status: str
+    parent: str | None = None
 
 
 class Writer:
@@ -52,23 +55,51 @@ class Writer:
         self.sweep = sweep
         self.known = known
         self.client = MlflowClient(tracking_uri=as_opened(uri))
-        experiment = self.client.get_experiment_by_name(sweep.experiment)
-        self.experiment_id: str = (
-            experiment.experiment_id if experiment else self.client.create_experiment(sweep.experiment)
-        )
+        # What a person should know of what was done, in whole sentences.
+        self.notice: str | None = None
+        self.experiment_id = self._experiment()
         self._look_for_runs()
         self.parent = self._run("sweep", {"role": "sweep", "mlflow.runName": sweep.name}, sweep.begun_ms).run_id
+        self._take_in_orphans()
         self.client.update_run(self.parent, status="RUNNING")
         for key, value in sweep.tags.items():
             self.client.set_tag(self.parent, key, value)
         self._add_params()
+        self.has_confirmed = False
         self.view = self._saved_view()
+
+    def _experiment(self) -> str:
+        """The id of the challenge's experiment, made if there is none, and restored if a person has deleted it."""
+        found = self.client.get_experiment_by_name(self.sweep.experiment)
+        if found is None:
+            made: str = self.client.create_experiment(self.sweep.experiment)
+            return made
+        experiment_id: str = found.experiment_id
+        if found.lifecycle_stage == LifecycleStage.DELETED:
+            # MLflow gives its name to no other one and takes no run for it.
+            self.client.restore_experiment(experiment_id)
+            self.notice = (
+                f"MLflow's experiment {self.sweep.experiment!r} had been deleted. It is restored, with all its runs, "
+                "since this sweep belongs to it."
+            )
+        return experiment_id
+
+    def _take_in_orphans(self) -> None:
+        """Put runs under the sweep's own run whose parent is another one, which a person has deleted."""
+        for key, run in self.known.items():
+            if run.parent not in (None, self.parent):
+                self.client.set_tag(run.run_id, PARENT, self.parent)
+                self.known[key] = run._replace(parent=self.parent)
 
     def _saved_view(self) -> ui_view.SavedView | None:
         """Save columns and charts for the sweep's trials; None if that fails."""
         try:
             view = ui_view.saved_view(
-                self.sweep.name, self.sweep.examples, self.sweep.begun_ms, self.sweep.spec.ranked_by
+                self.sweep.name,
+                self.sweep.examples,
+                self.sweep.begun_ms,
+                self.sweep.spec.ranked_by,
+                confirmed=self.has_confirmed,
             )
             self.client.set_experiment_tag(self.experiment_id, view.tag, view.value)
         except Exception:
@@ -90,7 +121,8 @@ class Writer:
                 page_token=token,
             )
             for run in page:
-                key, another = run.data.tags["sweep.key"], KnownRun(run.info.run_id, run.info.status)
+                tags = run.data.tags
+                key, another = tags["sweep.key"], KnownRun(run.info.run_id, run.info.status, tags.get(PARENT))
                 rivals = [found[key]] if key in found else []
                 # A server that seemed not to have made one made it later; either would be filled from the journal.
                 found[key], *doubles = sorted(
@@ -106,13 +138,16 @@ class Writer:
 
     def _run(self, key: str, tags: Mapping[str, str], start_ms: int) -> KnownRun:
         """The run with that key in this sweep, made if there is none."""
-        key = f"{self.sweep.journal_id}:{key}"
+        key = self._key(key)
         if key not in self.known:
             own = {"sweep": self.sweep.name, "sweep.id": self.sweep.journal_id, "sweep.key": key}
             every = {**own, **self.sweep.shared_tags, **tags}
             run = self.client.create_run(self.experiment_id, start_time=start_ms, tags=every)
-            self.known[key] = KnownRun(run.info.run_id, "RUNNING")
+            self.known[key] = KnownRun(run.info.run_id, "RUNNING", tags.get(PARENT))
         return self.known[key]
+
+    def _key(self, key: str) -> str:
+        return f"{self.sweep.journal_id}:{key}"
 
     def _add_params(self) -> None:
         """Write the parameters that the sweep's run does not have; MLflow refuses to change one."""
@@ -123,9 +158,11 @@ class Writer:
 
     def write(self, trial: TrialRecord) -> int:
         """Write one trial unless it is there already; how many were written."""
+        if trial.stage == CONFIRM:
+            self._write_confirmed_mean(trial)
         own = self.sweep.approach_tags.get(trial.approach, {})
-        tags = {"mlflow.parentRunId": self.parent, **own, **trial_runs.tags(trial)}
-        run_id, status = self._run(f"{trial.approach}:{trial.stage}:{trial.number}", tags, trial.started_ms)
+        tags = {PARENT: self.parent, **own, **trial_runs.tags(trial)}
+        run_id, status, _ = self._run(f"{trial.approach}:{trial.stage}:{trial.number}", tags, trial.started_ms)
         if status in trial_runs.STATUS.values():
             return 0
         metrics = [Metric(*each) for each in trial_runs.metrics(trial, self.sweep.spec)]
@@ -137,6 +174,17 @@ class Writer:
             self.client.log_batch(run_id, metrics[at : at + MOST_METRICS])
         self.client.set_terminated(run_id, status=trial_runs.STATUS[trial.state], end_time=trial_runs.ended_ms(trial))
         return 1
+
+    def _write_confirmed_mean(self, trial: TrialRecord) -> None:
+        """Give the configuration's run of the search its confirmed mean too; from the first on, they sort the view."""
+        searched = self.known.get(self._key(f"{trial.approach}:{SEARCH}:{trial.of_trial}"))
+        metrics = [Metric(*each) for each in trial_runs.of_confirmation(trial, self.sweep.spec)]
+        if searched is None or not metrics:
+            return
+        self.client.log_batch(searched.run_id, metrics)
+        if not self.has_confirmed:
+            self.has_confirmed = True
+            self.view = self._saved_view()
 
     def finish(self, end: SweepEnd) -> None:
         """Write the end of the sweep's own run."""

@@ -45,8 +45,8 @@ class WriterProcess:
             start_new_session=True,
         )
         theirs.close()
-        found: tuple[str, SavedView | None] = self._ask(uri, sweep, known)
-        self.experiment_id, self.view = found
+        found: tuple[str, SavedView | None, str | None] = self._ask(uri, sweep, known)
+        self.experiment_id, self.view, self.notice = found
 
     def write(self, trial: TrialRecord) -> int:
         """As `Writer.write`."""
@@ -97,7 +97,7 @@ def serve(pipe: Connection) -> None:
                 known.update(what[2])
                 told = len(known)
                 writer = Writer(what[0], what[1], known)
-                answer = (writer.experiment_id, writer.view)
+                answer = (writer.experiment_id, writer.view, writer.notice)
             elif isinstance(what[0], SweepEnd):
                 writer.finish(what[0])
             else:
