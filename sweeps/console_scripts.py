@@ -29,6 +29,22 @@ def reproduce() -> int:
     return main()
 
 
+def export() -> int:
+    """As `python sweeps/export.py`."""
+    exit_quietly_on_interrupt()
+    from sweeps.export import main
+
+    return main()
+
+
+def predict() -> int:
+    """As `python sweeps/predict.py`."""
+    exit_quietly_on_interrupt()
+    from sweeps.predict import main
+
+    return main()
+
+
 def rerun() -> int:
     """As `python sweeps/rerun.py`."""
     exit_quietly_on_interrupt()

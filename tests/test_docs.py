@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from documentation import PAGES, ROOT, inline, prose, typed
-from sweeps import rerun
+from sweeps import export, predict, rerun
 from sweeps.core.errors import BadInput
 from sweeps.run import command_line
 from sweeps.run.options import ReproduceOptions, SweepOptions
 
+# Commands with a parser of their own.
+OWN = {"export": export, "predict": predict, "rerun": rerun}
 SCRIPTS = {"challenge1": SweepOptions, "challenge2": SweepOptions, "reproduce": ReproduceOptions}
 # What the pages write for either of these.
 EITHER = ("python sweeps/challenge1.py", "python sweeps/challenge2.py")
@@ -38,8 +40,8 @@ def read(words: list[str]) -> None:
     elif arguments == ["--help"]:
         # A parser ends the process here.
         return
-    elif script.stem == "rerun":
-        rerun._parser().parse_args(arguments)
+    elif script.stem in OWN:
+        OWN[script.stem]._parser().parse_args(arguments)
     else:
         challenge = importlib.import_module(f"sweeps.{script.stem}").CHALLENGE
         command_line.parse(challenge, arguments, SCRIPTS[script.stem])
@@ -98,7 +100,7 @@ def test_images_are_small(page):
 
 def test_there_are_commands_to_check():
     found = [words for text in PAGES.values() for words in of_this_project(text)]
-    assert {Path(words[1]).stem for words in found} >= {*SCRIPTS, "rerun", "training", "stock_tune", "frozen_features"}
+    assert {Path(words[1]).stem for words in found} >= {*SCRIPTS, *OWN, "training", "stock_tune", "frozen_features"}
     assert len(found) >= 30
 
 
@@ -128,7 +130,8 @@ def test_options_exist(page):
     for script, kind in SCRIPTS.items():
         challenge = importlib.import_module(f"sweeps.{script}").CHALLENGE
         known |= set(command_line.parser(challenge, kind)._option_string_actions)
-    known |= set(rerun._parser()._option_string_actions)
+    for command in OWN.values():
+        known |= set(command._parser()._option_string_actions)
     for span in inline(PAGES[page]):
         if span.startswith("--"):
             assert span.split()[0] in known, span

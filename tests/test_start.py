@@ -55,6 +55,10 @@ QUICK = [
     ("reproduce", "--help", 0),
     ("reproduce", "--list", 0),
     ("reproduce", "--workers 0", 2),
+    ("export", "--help", 0),
+    ("export", "results/missing --seeds 0", 2),
+    ("predict", "--help", 0),
+    ("predict", "model", 2),
     ("rerun", "--help", 0),
     ("rerun", "results/missing --trial one", 2),
 ]

@@ -214,6 +214,8 @@ class Triplet(FrozenHead):
     """An embedding of frozen features, trained with triplet loss; a subclass names the backbone."""
 
     Config = TripletConfig
+    # Of whom, with their mirror images, there are 16 million triplets.
+    most_images = 200
 
     @classmethod
     def needs(cls, config: TripletConfig) -> Needs:

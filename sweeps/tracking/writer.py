@@ -1,4 +1,4 @@
-"""What talks to MLflow: the only file that imports it.
+"""What talks to MLflow while a sweep runs; besides `model_files.py` the only file that imports it.
 
 That import takes seconds, so only the tracker's thread or the writer's process imports this file, once MLflow's
 variables are set.

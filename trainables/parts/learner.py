@@ -77,6 +77,8 @@ class Learner:
     Config: ClassVar[type]
     # What all configurations together may need; the driver computes features from it before any configuration is known.
     may_need: ClassVar[Needs] = Needs()
+    # How many images it can learn from, where its memory grows with their pairs or triplets; None is any number.
+    most_images: ClassVar[int | None] = None
 
     @classmethod
     def needs(cls, config: Any) -> Needs:
