@@ -75,8 +75,8 @@ def log(uri: str, experiment: str, journal_id: str, folder: Path, name: str) -> 
     set_defaults(VARIABLES)
     from mlflow import MlflowClient
 
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for library in ("mlflow", "alembic"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     client = MlflowClient(tracking_uri=as_opened(uri))
     found = client.get_experiment_by_name(experiment)
     key = f"tags.`sweep.key` = '{journal_id}:sweep'"
