@@ -237,6 +237,7 @@ def test_on_all_images_nothing_is_left_to_measure(home):
     assert "One model, trained on all 26 labelled images of the pool (13 dark, 13 light one), with seed 2000." in text
     assert "The configuration was chosen for 6 images" in text
     assert "no labelled images left to measure it on" in text
+    assert "It gives margins, which are divided by " in text
 
 
 REFUSED = [

@@ -124,7 +124,7 @@ def test_what_another_python_saved_is_refused(tmp_path):
     exported.save(model, tmp_path / "model")
     path = tmp_path / "model" / exported.DESCRIPTION
     path.write_text(json.dumps(json.loads(path.read_text()) | {"python": "3.7"}))
-    with pytest.raises(ValueError, match="by Python 3.7"):
+    with pytest.raises(ValueError, match=r"by Python 3\.7"):
         exported.load(tmp_path / "model")
 
 

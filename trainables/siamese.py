@@ -187,6 +187,11 @@ class Siamese(Learner):
         raise NotImplementedError
 
     @classmethod
+    def gives_margins(cls, config: Any) -> bool:
+        """Differences of similarities."""
+        return True
+
+    @classmethod
     def fit(cls, config: Any, support: Support, streams: Streams) -> Classifier:
         """Train on the pairs; a new image is compared with the few as they are, not augmented."""
         twins = initialised(partial(cls.twins, config, colours(support.images)), config, streams)

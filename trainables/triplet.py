@@ -224,6 +224,11 @@ class Triplet(FrozenHead):
         return needs if config.joint else replace(needs, other_datasets=())
 
     @classmethod
+    def gives_margins(cls, config: TripletConfig) -> bool:
+        """Differences of distances, but for logistic regression."""
+        return config.inference != "logistic"
+
+    @classmethod
     def fit(cls, config: TripletConfig, support: Support, streams: Streams) -> Classifier:
         """Train the embedding, if there is any triplet; a new image is compared with those of the support.
 

@@ -31,6 +31,11 @@ class TripletFinetune(TunedBackbone):
     backbones = ("alexnet", "efficientnet_lite0")
 
     @classmethod
+    def gives_margins(cls, config: TripletFinetuneConfig) -> bool:
+        """Differences of distances, but for logistic regression."""
+        return config.inference != "logistic"
+
+    @classmethod
     def fit(cls, config: TripletFinetuneConfig, support: Support, streams: Streams) -> Classifier:
         """Train the last blocks and the embedding, if there is any triplet.
 

@@ -34,6 +34,7 @@ from sweeps.store.trials import TrialRecord
 from sweeps.tracking import location, model_files
 from sweeps.views import model_card
 from trainables.parts import exported
+from trainables.parts.calibration import MOST_FOLDS, held_out, shared_temperature
 from trainables.parts.exported import ExportedModel, Form
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
 from trainables.parts.learner import Classifier, Needs
@@ -77,6 +78,7 @@ class Training:
             recorded: The accuracy of each seed that the journal has.
             is_on_all: Whether each member learns from all images of the pool.
         """
+        self.learner, self.seeds, self.image_sets, self.weights = approach.learner, seeds, image_sets, weights
         self.pool = image_sets[POOL]
         self.config = approach.learner.Config(**trial.params)
         self.needs: Needs = approach.learner.needs(self.config)
@@ -105,6 +107,21 @@ class Training:
         said = [self.logits(member, sample) for member in self.members]
         if all(np.array_equal(each, said[0]) for each in said):
             self.members, self.rows = self.members[:1], self.rows[:1]
+
+    def temperature(self) -> float | None:
+        """What all logits are divided by; None where they are log-odds already, or too few images are learned from.
+
+        It is fitted on what the members' own images say of each other. All images of the pool say it once.
+        """
+        if not self.learner.gives_margins(self.config):
+            return None
+        # Members that have learned from the same images hold the same ones out.
+        own = {rows.tobytes(): (rows, seed) for rows, seed in zip(self.rows, self.seeds, strict=False)}
+        held = [
+            held_out(self.learner, self.config, rows, seed, self.image_sets, self.weights)
+            for rows, seed in own.values()
+        ]
+        return shared_temperature(held) if any(len(labels) for _, labels in held) else None
 
     def unseen(self) -> np.ndarray:
         """Rows of the pool that no member has learned from, nor of a group that one has."""
@@ -143,17 +160,22 @@ def export(asked: argparse.Namespace, challenges: Mapping[str, Challenge]) -> in
     image_sets[POOL] = image_sets[POOL].for_confirmation()
     prepare_worker()
     seeds = range(CONFIRM_SEEDS_FROM, CONFIRM_SEEDS_FROM + asked.seeds)
-    print(_plan(row, seeds, journal.spec.protocol.support, pool if asked.all_images else None), flush=True)
+    gives_margins = approach.learner.gives_margins(approach.learner.Config(**trial.params))
+    # Each is trained again without each part of its images, or, of those that have learned from the same ones, one is.
+    more = MOST_FOLDS * (1 if asked.all_images else len(seeds)) if gives_margins else 0
+    print(_plan(row, seeds, more, journal.spec.protocol.support, pool if asked.all_images else None), flush=True)
     of_journal = confirmed_results(trials, row.approach, row.best_trial)
     recorded = {each.seed: each.accuracy for each in of_journal if each.split == VALIDATION and not each.error}
     weights = inputs.weights_to_train([approach])
     training = Training(approach, trial, seeds, image_sets, weights, recorded, is_on_all=asked.all_images)
     print(_compared(training, [seed for seed in seeds if seed in recorded], is_on_all=asked.all_images))
     training.keep_different()
-    model = _model(training, inputs)
+    temperature = training.temperature()
+    model = _model(training, inputs, temperature or 1.0)
     quality = _quality(training, model.temperatures)
+    before = _quality(training, (1.0,) * len(model.members)) if temperature else None
     text = model_card.text(
-        summary, row, model, quality, seeds=list(seeds[: len(model.members)]), is_on_all=asked.all_images
+        summary, row, model, quality, before, seeds=list(seeds[: len(model.members)]), is_on_all=asked.all_images
     )
     images = inputs.dataset.pool_images[:: max(1, pool // 4)][:4]
     if not _keep(model, images, target, text):
@@ -207,11 +229,11 @@ def _check_can_take(approach: Approach, trial: TrialRecord, images: int, inputs:
         check_fits(Path(inputs.dataset.source), size, f"as {images} images augmented for every step")
 
 
-def _plan(row: ApproachSummary, seeds: range, support: int, images: int | None) -> str:
+def _plan(row: ApproachSummary, seeds: range, more: int, support: int, images: int | None) -> str:
     count = len(seeds)
     named = f"seed {seeds[0]}" if count == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
     what = f"{support} labelled images each" if images is None else f"all {images} labelled images of the pool"
-    seconds = (row.seconds_per_seed or 0.0) * count * (1 if images is None else max(1.0, images / support))
+    seconds = (row.seconds_per_seed or 0.0) * (count + more) * (1 if images is None else max(1.0, images / support))
     return (
         f"Training {row.approach}, configuration {row.best_trial}, {count} {'time' if count == 1 else 'times'} on "
         f"{what} ({named}): about {duration(seconds)}"
@@ -232,7 +254,7 @@ def _compared(training: Training, recorded: Sequence[int], *, is_on_all: bool) -
     return f"The same accuracies as in the journal ({len(recorded)} of {len(training.members)} seeds are in it)."
 
 
-def _model(training: Training, inputs: Inputs) -> ExportedModel:
+def _model(training: Training, inputs: Inputs, temperature: float) -> ExportedModel:
     images = inputs.dataset.pool_images
     specs = [None if isinstance(each, str) else inputs.as_computed(each) for each in training.needs.views]
     return ExportedModel(
@@ -245,7 +267,7 @@ def _model(training: Training, inputs: Inputs) -> ExportedModel:
         ),
         views=tuple(map(exported.view_of, training.needs.view_names, specs, training.views)),
         members=tuple(training.members),
-        temperatures=(1.0,) * len(training.members),
+        temperatures=(temperature,) * len(training.members),
         weights={spec.backbone: inputs.weights[spec.backbone].state for spec in specs if spec},
     )
 

@@ -25,6 +25,7 @@ def text(
     row: ApproachSummary,
     model: ExportedModel,
     quality: Measured | None,
+    before: Measured | None,
     *,
     seeds: Sequence[int],
     is_on_all: bool,
@@ -36,6 +37,7 @@ def text(
         row: Of the approach.
         model: What is kept.
         quality: On images that no member has learned from; None if there are none of some class.
+        before: The same without the temperature that makes probabilities of its margins, if it has one.
         seeds: The members'.
         is_on_all: Whether they have learned from all images of the pool.
     """
@@ -45,7 +47,7 @@ def text(
             *_training(summary, row, model, seeds, is_on_all=is_on_all),
             *_images(summary, model),
             *_sweep_s_numbers(summary, row, model),
-            *_own_numbers(summary, quality, is_on_all=is_on_all),
+            *_own_numbers(summary, quality, before, is_on_all=is_on_all),
             *_use(model),
         ]
     )
@@ -85,6 +87,12 @@ def _training(
         )
     if is_on_all:
         yield f"- The configuration was chosen for {protocol.support} images ({shots}), not for so many."
+    heat = model.temperatures[0]
+    if heat != 1:
+        yield (
+            f"- It gives margins, which are divided by {heat:.4g} to be log-odds: a temperature, fitted by "
+            "cross-validation on the images that were learned from, and on no other."
+        )
     yield f"- Configuration {row.best_trial} of the approach's search:"
     for name, value in (row.best_params or {}).items():
         yield f"    - {name}: {readable(value)}"
@@ -150,7 +158,9 @@ def _lost(summary: Summary, approach: str) -> Iterator[str]:
         yield f"    - {each.kind}: {lost_points(each.loss.mean)}"
 
 
-def _own_numbers(summary: Summary, quality: Measured | None, *, is_on_all: bool) -> Iterator[str]:
+def _own_numbers(
+    summary: Summary, quality: Measured | None, before: Measured | None, *, is_on_all: bool
+) -> Iterator[str]:
     yield "## How this very model does"
     yield ""
     if quality is None:
@@ -169,6 +179,8 @@ def _own_numbers(summary: Summary, quality: Measured | None, *, is_on_all: bool)
         yield f"    - of {name}: {percent(recall)} %"
     yield f"- AUROC: {percent(quality.auroc)} %."
     yield f"- Brier score: {quality.brier:.3f} (0 is perfect; always one half of two classes is .25)."
+    if before is not None:
+        yield f"    - {before.brier:.3f} if its margins were taken for log-odds"
     yield ""
     yield "How often it is right when it says so (reliability):"
     yield ""

@@ -86,6 +86,11 @@ class Learner:
         return cls.may_need
 
     @classmethod
+    def gives_margins(cls, config: Any) -> bool:
+        """Whether what its classifiers give are margins, whose size is not that of log-odds; no by default."""
+        return False
+
+    @classmethod
     def fit(cls, config: Any, support: Support, streams: Streams) -> Classifier:
         """Learn from the support images. Randomness comes from `streams` alone.
 
