@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from sweeps.core.interrupts import begin_command, quiet_interrupts
 
@@ -20,7 +19,7 @@ from sweeps.core.seeds import CONFIRM_SEEDS_FROM, DECISION_SEEDS_FROM, MOST_SEED
 from sweeps.core.signals import exit_code
 from sweeps.run.command_line import OneSentenceParser
 from sweeps.run.option_types import non_empty, whole_number
-from sweeps.run.options import SweepOptions, declarations, flag
+from sweeps.run.options import add_places
 from trainables.parts.protocol import MOST_POOL
 
 CHALLENGES = {each.CHALLENGE.name: each.CHALLENGE for each in (challenge1, challenge2, reproduce)}
@@ -58,17 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="a point of the shot curve: images of each class to learn from, if not as many as in the sweep",
     )
-    declared = declarations(SweepOptions)
-    for name, what in (
-        ("dataset", "the images"),
-        ("group_by", "groups"),
-        ("weights", "the weights"),
-        ("also", "other images"),
-    ):
-        option = declared[name]
-        more: dict[str, Any] = {"nargs": "+", "action": "extend"} if option.adds_up else {}
-        about = f"where {what} are, if not where they were"
-        add(flag(name), type=option.read or str, metavar=option.metavar, help=about, **more)
+    add_places(parser)
     return parser
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from documentation import PAGES, ROOT, inline, prose, typed
-from sweeps import remove, rerun
+from sweeps import export, predict, remove, rerun
 from sweeps.core.errors import BadInput
 from sweeps.run import command_line
 from sweeps.run.options import ReproduceOptions, SweepOptions
 
 SCRIPTS = {"challenge1": SweepOptions, "challenge2": SweepOptions, "reproduce": ReproduceOptions}
-# Commands about a sweep that is there, with options of their own.
-OTHERS = {"rerun": rerun, "remove": remove}
+# Commands about what a sweep has left, with options of their own.
+OTHERS = {"export": export, "predict": predict, "rerun": rerun, "remove": remove}
 # What the pages write for either of these.
 EITHER = ("python sweeps/challenge1.py", "python sweeps/challenge2.py")
 OURS = re.compile(r"(?:sweeps|trainables|search_spaces|tests|benchmarks|docs)/[\w/.-]*\w/?")

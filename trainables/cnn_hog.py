@@ -48,6 +48,11 @@ class CNNHog(Learner):
     Config = CnnHogConfig
 
     @classmethod
+    def gives_margins(cls, config: CnnHogConfig) -> bool:
+        """A sum of log-odds and of margins that are stretched to them."""
+        return config.plain_weight > 0
+
+    @classmethod
     def fit(cls, config: CnnHogConfig, support: Support, streams: Streams) -> Classifier:
         """Train both parts, and stretch the plain classifier's margins to the networks' log-odds.
 

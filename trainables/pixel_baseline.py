@@ -238,6 +238,11 @@ class PixelBaseline(Learner):
     Config = PixelBaselineConfig
 
     @classmethod
+    def gives_margins(cls, config: PixelBaselineConfig) -> bool:
+        """All but logistic regression."""
+        return config.classifier != "logistic"
+
+    @classmethod
     def fit(cls, config: PixelBaselineConfig, support: Support, streams: Streams) -> Classifier:
         """Fit the classifier to the images' vectors."""
         seen = representation(config, support.images)

@@ -151,16 +151,17 @@ class VGG11RNNHidden(FrozenHead):
     def fit(cls, config: FeaturesAndPixelsConfig, support: Support, streams: Streams) -> Classifier:
         """Train the network, and the projection if there is one, all images at each step."""
         (pixels,) = support.more
+        known_ND = support.images
         ends = Ends(inputs=colours(pixels), outputs=outputs_for(support.classes))
 
         def prepare(features_ND: Tensor, images: Tensor) -> Tensor:
-            scaled_ND = scale(config.scaling, features_ND, support.images)
+            scaled_ND = scale(config.scaling, features_ND, known_ND)
             return torch.cat([scaled_ND, network_input(config, unit(images)).flatten(1)], 1)
 
-        inputs = prepare(support.images, pixels)
+        inputs = prepare(known_ND, pixels)
         with streams.torch_default("initialisation"):
             network = pixel_network(cls.recurrent, config, ends)
-            model = nn.Sequential(cls.start(network, support.images.shape[1]), logits_of(ends.outputs))
+            model = nn.Sequential(cls.start(network, known_ND.shape[1]), logits_of(ends.outputs))
         train(model, lambda step: inputs, support.labels, config, streams)
         return classifier_of(model, prepare)
 

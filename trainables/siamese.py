@@ -173,6 +173,9 @@ def class_scores(similarities_NR: Tensor, labels_R: Tensor, references: str, cla
 class Siamese(Learner):
     """Twins trained on the pairs of the few images; subclasses say how two embeddings are compared, and the loss."""
 
+    # Of whom there are 125000 pairs.
+    most_images = 500
+
     @classmethod
     def twins(cls, config: Any, inputs: int) -> Twins:
         """The untrained network, for images of `inputs` colours."""
@@ -182,6 +185,11 @@ class Siamese(Learner):
     def loss(cls, config: Any) -> Loss:
         """Of the pairs' similarities, and whether they are of one class."""
         raise NotImplementedError
+
+    @classmethod
+    def gives_margins(cls, config: Any) -> bool:
+        """Differences of similarities."""
+        return True
 
     @classmethod
     def fit(cls, config: Any, support: Support, streams: Streams) -> Classifier:
@@ -199,9 +207,12 @@ class Siamese(Learner):
         with torch.inference_mode():
             references_RD = embed(support.images)
 
+        # A classifier keeps what it needs, and none of the images.
+        labels_R, classes = support.labels, support.classes
+
         def classify(images: Tensor) -> Tensor:
             similarities_NR = twins.similarity(embed(images)[:, None], references_RD)
-            return class_scores(similarities_NR, support.labels, config.references, support.classes)
+            return class_scores(similarities_NR, labels_R, config.references, classes)
 
         return classify
 

@@ -227,6 +227,11 @@ class TappedHead(Learner):
         )
 
     @classmethod
+    def gives_margins(cls, config: TappedHeadConfig) -> bool:
+        """Those of one tap are log-odds by logistic regression and LDA."""
+        return "&" in config.tap or config.head not in ("logistic", "lda")
+
+    @classmethod
     def fit(cls, config: TappedHeadConfig, support: Support, streams: Streams) -> Classifier:
         """Fit a head to the support at each tap; of images that are scored, their mirror images are not looked at."""
         views, step = (support.images, *support.more), 1 + config.mirror

@@ -214,12 +214,19 @@ class Triplet(FrozenHead):
     """An embedding of frozen features, trained with triplet loss; a subclass names the backbone."""
 
     Config = TripletConfig
+    # Of whom, with their mirror images, there are 16 million triplets.
+    most_images = 200
 
     @classmethod
     def needs(cls, config: TripletConfig) -> Needs:
         """Other data sets only if the configuration is joint."""
         needs = super().needs(config)
         return needs if config.joint else replace(needs, other_datasets=())
+
+    @classmethod
+    def gives_margins(cls, config: TripletConfig) -> bool:
+        """Differences of distances, but for logistic regression."""
+        return config.inference != "logistic"
 
     @classmethod
     def fit(cls, config: TripletConfig, support: Support, streams: Streams) -> Classifier:

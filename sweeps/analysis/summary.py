@@ -7,7 +7,9 @@ Accuracies are fractions.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from sweeps.analysis import caveats, decision
@@ -20,10 +22,11 @@ from sweeps.analysis.other_searches import OtherSearch, other_searches
 from sweeps.analysis.robustness import Robustness, robustness
 from sweeps.analysis.shot_curve import ShotCurve, shot_curve
 from sweeps.core.challenge import Approach
+from sweeps.core.errors import BadInput, first_line
 from sweeps.core.provenance import without_password
 from sweeps.stages.ranking import confirmed_results
 from sweeps.store.journal import Journal
-from sweeps.store.spec import Spec, Start, Stored
+from sweeps.store.spec import Spec, Start, Stored, validated
 from sweeps.store.trials import CONFIRM, DECIDE, TrialRecord
 from trainables.parts.protocol import TEST, VALIDATION
 
@@ -63,6 +66,23 @@ class Summary(Stored):
     def warnings(self) -> list[str]:
         """The caveats that forbid taking a number at face value, in capitals."""
         return caveats.warnings(self.spec)
+
+
+def read_summary(folder: Path) -> Summary:
+    """The summary of a sweep in its folder.
+
+    Raises:
+        BadInput: There is none, or it is damaged or of another version.
+    """
+    path = folder / "summary.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"Expected the summary of a finished sweep at {path}; got {first_line(error)}. Go on with the sweep by "
+            "--resume, which writes it."
+        ) from None
+    return validated(Summary, found, f"the summary in {path}")
 
 
 def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:

@@ -58,3 +58,8 @@ def readable(value: Any) -> str:
 def capital(text: str) -> str:
     """The text as the beginning of a sentence."""
     return text[:1].upper() + text[1:]
+
+
+def megabytes(size: int) -> str:
+    """A number of bytes as a person reads it: "3.1 MB"."""
+    return f"{size / 1e6:.1f} MB"

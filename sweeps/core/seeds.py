@@ -11,6 +11,8 @@ STUDY_SEEDS_FROM = 0
 CONFIRM_SEEDS_FROM = 2000
 DECISION_SEEDS_FROM = 6000
 SEARCH_SEEDS_FROM = 1_000_000
+# So many models are averaged where a winner is kept, unless a person wants others.
+MODEL_SEEDS = 5
 # NumPy takes seeds below 2^32.
 MOST_SEARCH_SEED = 4_000_000
 

@@ -26,11 +26,9 @@ from sweeps.core.files import whole
 from sweeps.core.progress import Progress
 from sweeps.inputs.weights import Weights
 from trainables.parts import backbones
-from trainables.parts.backbones import FEATURES_VERSION, FeatureSpec, extractor
+from trainables.parts.backbones import CHUNK, FEATURES_VERSION, FeatureSpec, extractor
 from trainables.parts.run_seed import prepare_worker
 
-# Images that go through a backbone together: more are no faster, and the first maps of VGG16 take 13 MB each.
-CHUNK = 20
 # Of a CRC-32, behind the array in its file.
 CHECKSUM_BYTES = 4
 # How much faster a backbone is in bfloat16 on a processor that computes in it.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from trainables.parts.squares import on_square
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
 ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".dib")
@@ -66,7 +69,7 @@ def decoded(path: Path, size_px: int) -> Decoded:
     if path.suffix.lower() in DICOM_ENDINGS:
         from sweeps.inputs import dicom_files
 
-        return Decoded(pixels=_as_grey_if_it_is(_on_square(dicom_files.read(path), size_px)))
+        return Decoded(pixels=_as_grey_if_it_is(on_square(dicom_files.read(path), size_px)))
     with _opened(path) as image:
         _checked(image.size)
         image.load()
@@ -75,22 +78,30 @@ def decoded(path: Path, size_px: int) -> Decoded:
         values = np.asarray(upright).astype(np.float32)
         if values.min() < 0 or values.max() > 65535:
             raise Unreadable("grey values of more than 16 bits")
-        return Decoded(pixels=_on_square(Image.fromarray(values), size_px), peak=float(values.max()))
+        return Decoded(pixels=on_square(Image.fromarray(values), size_px), peak=float(values.max()))
     if upright.mode == "F":
         raise Unreadable("floating-point pixels")
-    return Decoded(pixels=_as_grey_if_it_is(_on_square(_seen(upright), size_px)))
+    return Decoded(pixels=_as_grey_if_it_is(on_square(_seen(upright), size_px)))
 
 
-def as_bytes(images: list[Decoded]) -> list[np.ndarray]:
-    """All images as uint8. Those of more than 8 bits are scaled alike, by the bits that the brightest of them needs.
+def white_of(images: Iterable[Decoded]) -> int | None:
+    """The value that is white in files of more than 8 bits, by the bits that the brightest of them needs.
+
+    None if there are no such files.
+    """
+    peaks = [image.peak for image in images if image.peak is not None]
+    return next((2**bits - 1 for bits in DEPTHS if max(peaks) < 2**bits), 65535) if peaks else None
+
+
+def as_bytes(images: Sequence[Decoded], white: int | None = None) -> list[np.ndarray]:
+    """All images as uint8. Those of more than 8 bits are scaled alike, `white` (that of `white_of`) to 255.
 
     So a file that fills 12 of its 16 bits, as many scanners write it, is not nearly black, and a darker image stays
     darker than a bright one. Where all 16 bits are used, 257 becomes 1.
     """
-    peaks = [image.peak for image in images if image.peak is not None]
-    most = next((2**bits - 1 for bits in DEPTHS if max(peaks) < 2**bits), 65535) if peaks else 255
+    most = white or white_of(images) or 255
     return [
-        image.pixels if image.peak is None else np.rint(image.pixels * (255 / most)).astype(np.uint8)
+        image.pixels if image.peak is None else np.rint((image.pixels * (255 / most)).clip(0, 255)).astype(np.uint8)
         for image in images
     ]
 
@@ -119,22 +130,6 @@ def _seen(image: Image.Image) -> Image.Image:
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         return Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
-
-
-def _on_square(image: Image.Image, size_px: int) -> np.ndarray:
-    """The image in the middle of a black square."""
-    longest = max(image.size)
-    if longest != size_px:
-        width, height = (max(round(side * size_px / longest), 1) for side in image.size)
-        # Pillow's box filter averages over areas when it makes smaller, each pixel by how much of it is covered.
-        how = Image.Resampling.BOX if longest > size_px else Image.Resampling.BILINEAR
-        image = image.resize((width, height), how)
-    pixels = np.asarray(image)
-    height, width = pixels.shape[:2]
-    square = np.zeros((size_px, size_px, *pixels.shape[2:]), pixels.dtype)
-    above, left = (size_px - height) // 2, (size_px - width) // 2
-    square[above : above + height, left : left + width] = pixels
-    return square
 
 
 def _as_grey_if_it_is(pixels: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from sweeps.core.errors import first_line
 from sweeps.inputs.folder_listing import Entry, Listing, listed, shown, some
 from sweeps.inputs.groups import Grouping, check_apart, numbered
 from sweeps.inputs.held_out import held_out
-from sweeps.inputs.image_files import Decoded, Unreadable, as_bytes, decoded, header_of
+from sweeps.inputs.image_files import Decoded, Unreadable, as_bytes, decoded, header_of, white_of
 from sweeps.inputs.memory import check_fits
 from trainables.parts.datasets import LabelledSplit, ReadImages, fingerprint
 from trainables.parts.protocol import MOST_POOL
@@ -198,7 +198,8 @@ def _as_read(
 ) -> ReadImages:
     """All images as one record: in colour if one of them is."""
     every = [*train, *(test or [])]
-    pixels = as_bytes([image for _, image in every])
+    white = white_of(image for _, image in every)
+    pixels = as_bytes([image for _, image in every], white)
     if any(image.ndim == 3 for image in pixels):
         pixels = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=-1) for image in pixels]
     labels = np.array([each.entry.label for each, _ in every], dtype=np.int64)
@@ -226,4 +227,5 @@ def _as_read(
         test=splits.get("test"),
         of_train=tuple(of_train),
         notices=tuple(notices),
+        white=white,
     )

@@ -155,7 +155,7 @@ class Inputs:
         """
         seconds: dict[str, float] = {}
         for name in names:
-            specs = [self._as_computed(spec) for spec in self._specs_on(name, approaches, views)]
+            specs = [self.as_computed(spec) for spec in self._specs_on(name, approaches, views)]
             missing = features.seconds_to_compute(specs, self.images(name), self.weights, self.features_folder)
             for backbone, more in missing.items():
                 seconds[backbone] = seconds.get(backbone, 0.0) + more
@@ -185,7 +185,7 @@ class Inputs:
             specs = self._specs_on(together[0], approaches, views)
             images = [self.images(name) for name in together]
             tables = features.load_or_compute(
-                [self._as_computed(spec) for spec in specs],
+                [self.as_computed(spec) for spec in specs],
                 images[0] if len(images) == 1 else np.concatenate(images),
                 self.weights,
                 self.features_folder,
@@ -195,7 +195,7 @@ class Inputs:
             )
             ends = np.cumsum([len(own) for own in images])
             for name, own, end in zip(together, images, ends, strict=True):
-                of_set = {spec.name: tables[self._as_computed(spec)][end - len(own) : end] for spec in specs}
+                of_set = {spec.name: tables[self.as_computed(spec)][end - len(own) : end] for spec in specs}
                 protocol = self.dataset.protocol if name == POOL else None
                 views_of_set = {PIXELS: small(own)} | of_set
                 sets[name] = ImageSet(labels=self.labels(name), views=views_of_set, protocol=protocol)
@@ -208,7 +208,7 @@ class Inputs:
         """
         images = len(changed_images.labels(self.dataset, smoke=self.smoke))
         of_each = [
-            [features.seconds_per_image(self._as_computed(spec)) for spec in approach.features]
+            [features.seconds_per_image(self.as_computed(spec)) for spec in approach.features]
             for approach in approaches
         ]
         of_image = sum(1.5 * float(np.mean(found)) for found in of_each if found)
@@ -228,7 +228,7 @@ class Inputs:
         ]
         return [spec for spec in _specs(who) if views is None or spec.name in views]
 
-    def _as_computed(self, spec: FeatureSpec) -> FeatureSpec:
+    def as_computed(self, spec: FeatureSpec) -> FeatureSpec:
         """The spec as it is computed: in the sweep's precision, and in a smoke run of small images."""
         size_px = size_near(spec.backbone, SMOKE_PX) if self.smoke else spec.size_px
         return replace(spec, precision=self.precision, size_px=size_px)

@@ -16,7 +16,8 @@ from sweeps.inputs.held_out import content_hash, held_out
 from sweeps.inputs.medmnist_sets import INFO
 from sweeps.inputs.memory import check_fits
 from sweeps.inputs.npz_labels import FoundLabels, read_labels
-from trainables.parts.datasets import LabelledSplit, ReadImages, fingerprint, resized
+from trainables.parts.datasets import LabelledSplit, ReadImages, fingerprint, reduced
+from trainables.parts.squares import squared
 
 SPLITS = ("train", "val", "test")
 # By their fingerprints, sets whose classes have names whatever a copy is called and whatever form it has.
@@ -83,6 +84,25 @@ def read_npz(
         of_train=tuple(np.bincount(train.labels, minlength=len(labels.classes)).tolist()),
         notices=tuple(notices),
     )
+
+
+def images_in(path: Path) -> dict[str, np.ndarray]:
+    """Every array of images in a file, without labels: those called `images`, or something with `_images` behind it.
+
+    Returns:
+        uint8 (N, H, W) or (N, H, W, 3), by the arrays' names.
+
+    Raises:
+        BadInput: There is none, or one is of another form.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        names = [name for name in file.files if f"_{name}".endswith("_images")]
+        if not names:
+            raise BadInput(f"Expected arrays of images, called images or NAME_images, in {path}; got none.")
+        wanted = {f"{name}.npy" for name in names}
+        check_fits(path, sum(each.file_size for each in file.zip.infolist() if each.filename in wanted), "unpacked")
+        arrays = {name: _with_axes(path, name.removesuffix("images").strip("_"), file[name]) for name in names}
+    return _as_bytes(path, arrays)[0]
 
 
 def _arrays(path: Path, splits: Sequence[str]) -> dict[str, np.ndarray]:
@@ -161,7 +181,7 @@ def _pixels(path: Path, of_split: dict[str, np.ndarray], size_px: int | None) ->
         raise BadInput(f"Expected images of one size in {path}; got {sizes} pixels.")
     ((height, width),) = sides
     if height != width:
-        found = {split: _squared(images) for split, images in found.items()}
+        found = {split: squared(images) for split, images in found.items()}
         notices.append(f"Images of {path} have {height} x {width} pixels; black borders make them square.")
     side = max(height, width)
     if size_px is not None and size_px != side:
@@ -170,7 +190,7 @@ def _pixels(path: Path, of_split: dict[str, np.ndarray], size_px: int | None) ->
                 f"Expected images of at least {size_px} pixels in {path}, as --size says; got {side}. Omit --size: "
                 "what needs larger images enlarges them itself."
             )
-        found = {split: _reduced(images, size_px) for split, images in found.items()}
+        found = {split: reduced(images, size_px) for split, images in found.items()}
         notices.append(f"Images of {path} were reduced from {side} to {size_px} pixels.")
     # Arithmetic on arrays in another order would give other bits.
     return _Pixels(
@@ -228,22 +248,6 @@ def _as_bytes(path: Path, of_split: dict[str, np.ndarray]) -> tuple[dict[str, np
 def _is_grey(images: np.ndarray) -> bool:
     """Whether three channels are equal in all images."""
     return bool((images[..., 0] == images[..., 1]).all() and (images[..., 0] == images[..., 2]).all())
-
-
-def _squared(images: np.ndarray) -> np.ndarray:
-    """Images with black borders on both sides of the shorter axis."""
-    height, width = images.shape[1:3]
-    side = max(height, width)
-    above, left = (side - height) // 2, (side - width) // 2
-    borders = [(0, 0), (above, side - height - above), (left, side - width - left)]
-    return np.pad(images, [*borders, *[(0, 0)] * (images.ndim - 3)])
-
-
-def _reduced(images: np.ndarray, size_px: int) -> np.ndarray:
-    if images.ndim == 3:
-        return resized(np.ascontiguousarray(images), size_px)
-    planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    return resized(planes, size_px).transpose(0, 2, 3, 1)
 
 
 def _as_fingerprinted(

@@ -48,7 +48,7 @@ def rerun(asked: argparse.Namespace, challenges: Mapping[str, Challenge]) -> int
     journal = Journal(path_of(asked.folder), write=False)
     challenge = challenge_of(journal, challenges)
     trials = journal.trials()
-    trial = _find(trials, asked.approach, asked.trial)
+    trial = trial_of(trials, asked.approach, asked.trial)
     (approach,) = challenge.named([asked.approach])
     inputs = inputs_of(journal, challenge, approach, asked)
     after_the_search = tuple(
@@ -158,7 +158,12 @@ def image_sets_of(inputs: Inputs, approach: Approach, trial: TrialRecord, splits
             shutil.rmtree(logs, ignore_errors=True)
 
 
-def _find(trials: Sequence[TrialRecord], approach: str, number: int) -> TrialRecord:
+def trial_of(trials: Sequence[TrialRecord], approach: str, number: int) -> TrialRecord:
+    """The search trial of that approach and number.
+
+    Raises:
+        BadInput: There is none.
+    """
     known = sorted({trial.approach for trial in trials})
     own = searched(trials, approach)
     if not own:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import os
 from collections.abc import Callable
@@ -359,3 +360,18 @@ def declarations(kind: type[Options]) -> dict[str, Declaration]:
 def flag(name: str) -> str:
     """An option's name on the command line."""
     return f"--{name.replace('_', '-')}"
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Options of a command that trains again what a sweep did: where images and weights are, if not where they were."""
+    declared = declarations(SweepOptions)
+    for name, what in (
+        ("dataset", "the images"),
+        ("group_by", "groups"),
+        ("weights", "the weights"),
+        ("also", "other images"),
+    ):
+        option = declared[name]
+        more: dict[str, Any] = {"nargs": "+", "action": "extend"} if option.adds_up else {}
+        about = f"where {what} are, if not where they were"
+        parser.add_argument(flag(name), type=option.read or str, metavar=option.metavar, help=about, **more)

@@ -62,6 +62,7 @@ class ReadImages:
         test: The locked split; None where only the training split was asked for.
         of_train: Training images of each class that there are, of which `train` may have the first alone.
         notices: What a person should know of how they were read.
+        white: The value that became 255 in files of more than 8 bits; None if there were none.
     """
 
     source: str
@@ -71,6 +72,7 @@ class ReadImages:
     test: LabelledSplit | None
     of_train: tuple[int, ...]
     notices: tuple[str, ...] = ()
+    white: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,7 @@ class Dataset:
         of_train: Training images of each class, of which the pool has the first.
         test_groups: Of each test image, class by class, whom or what it belongs to; empty if each stands for itself.
         notices: What a person should know of how they were read.
+        white: As in `ReadImages`.
     """
 
     source: str
@@ -99,6 +102,7 @@ class Dataset:
     of_train: tuple[int, ...]
     test_groups: tuple[int, ...] = ()
     notices: tuple[str, ...] = ()
+    white: int | None = None
 
     @property
     def is_phantom(self) -> bool:
@@ -151,6 +155,14 @@ def resized(planes: np.ndarray, size_px: int) -> np.ndarray:
         for plane in planes.reshape(-1, *planes.shape[-2:])
     ]
     return np.array(flat, np.uint8).reshape(*planes.shape[:-2], size_px, size_px)
+
+
+def reduced(images: np.ndarray, size_px: int) -> np.ndarray:
+    """Square images uint8 (N, S, S) or (N, S, S, 3) of that size, as `resized` does it."""
+    if images.ndim == 3:
+        return resized(np.ascontiguousarray(images), size_px)
+    planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    return resized(planes, size_px).transpose(0, 2, 3, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,6 +239,7 @@ def dataset_of(
         # As hits are kept.
         test_groups=() if test.groups is None else tuple(test.groups[np.argsort(test.labels, kind="stable")].tolist()),
         notices=read.notices,
+        white=read.white,
     )
 
 

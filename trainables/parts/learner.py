@@ -77,11 +77,18 @@ class Learner:
     Config: ClassVar[type]
     # What all configurations together may need; the driver computes features from it before any configuration is known.
     may_need: ClassVar[Needs] = Needs()
+    # How many images it can learn from, where its memory grows with their pairs or triplets; None is any number.
+    most_images: ClassVar[int | None] = None
 
     @classmethod
     def needs(cls, config: Any) -> Needs:
         """What this configuration needs, which is a part of `may_need`: all of it by default."""
         return cls.may_need
+
+    @classmethod
+    def gives_margins(cls, config: Any) -> bool:
+        """Whether what its classifiers give are margins, whose size is not that of log-odds; no by default."""
+        return False
 
     @classmethod
     def fit(cls, config: Any, support: Support, streams: Streams) -> Classifier:

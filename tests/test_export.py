@@ -1,0 +1,270 @@
+"""A sweep's winner is kept, and classifies files: the commands, the folder, and MLflow's own commands on it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from importlib import metadata
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from PIL import Image
+
+import small_sweep
+from commands import environment, run, run_here, wait_for
+from sweeps.analysis.summary import read_summary
+from sweeps.inputs.image_files import decoded
+from sweeps.run import predicting, standalone
+from sweeps.store.journal import Journal
+from sweeps.tracking.model_files import log
+from sweeps.views import model_card
+from trainables.parts import exported
+from trainables.parts.protocol import Protocol
+
+pytestmark = pytest.mark.slow
+MODEL = "results/small/model-starter_cnn"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with a sweep, images, and the model of two seeds that a command made of it."""
+    home = tmp_path_factory.mktemp("home")
+    small_sweep.sweep(home)
+    done = run(home, "export", "results/small", "--approach", "starter_cnn", "--seeds", "2")
+    assert done.returncode == 0, done.stderr
+    assert "2 times on 6 labelled images each (seeds 2000 to 2001)" in done.stdout
+    assert "The same accuracies as in the journal (2 of 2 seeds are in it)." in done.stdout
+    assert "Another process, without this project, gives the same probabilities." in done.stdout
+    assert "MLflow  does not have it (LookupError: there is no " in done.stdout
+    assert not list((home / "results/small").glob("*.tmp"))
+    return home
+
+
+def table(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def example(home):
+    """What the model says of MLflow's example."""
+    images = np.array(json.loads((home / MODEL / "serving_input_example.json").read_text())["inputs"], np.uint8)
+    return images, exported.load(home / MODEL / "data" / standalone.DATA).probabilities(images)
+
+
+def test_the_members_are_those_of_the_seeds_in_their_order(home):
+    model = exported.load(home / MODEL / "data" / standalone.DATA)
+    spec = Journal(home / "results/small", write=False).spec
+    assert model.classes == small_sweep.CLASSES
+    assert len(model.members) == 2
+    # 12 of 16 bits of the folder's deep files are used.
+    assert model.form == exported.Form(size_px=28, colours=1, are_files=True, white=4095)
+    (row,) = (each for each in read_summary(home / "results/small").approaches if each.approach == "starter_cnn")
+    assert row.best_trial == 0
+    assert spec.protocol.support == 6
+
+
+def test_it_is_loaded_anywhere_by_mlflow_without_this_project(home, tmp_path):
+    images, expected = example(home)
+    np.save(tmp_path / "images.npy", images)
+    (tmp_path / "empty").mkdir()
+    program = (
+        "import sys, json, numpy, mlflow.pyfunc\n"
+        "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
+        "found = model.predict(numpy.load(sys.argv[2]))\n"
+        "import trainables\n"
+        "print(json.dumps([found.to_numpy().tolist(), list(found.columns), list(trainables.__path__),"
+        " 'sweeps' in sys.modules]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program, str(home / MODEL), str(tmp_path / "images.npy")],
+        cwd=tmp_path / "empty",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found, columns, where, has_project = json.loads(done.stdout.splitlines()[-1])
+    assert np.array_equal(found, expected)
+    assert tuple(columns) == small_sweep.CLASSES
+    assert where == [str(home / MODEL / "code/trainables")]
+    assert not has_project
+
+
+def test_mlflow_s_own_command_predicts(home):
+    _, expected = example(home)
+    options = shlex.split(f"-m {MODEL} -i {MODEL}/serving_input_example.json -t json --env-manager local")
+    done = subprocess.run(
+        [sys.executable, "-m", "mlflow", "models", "predict", *options],
+        cwd=home,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = json.loads(done.stdout.splitlines()[-1])["predictions"]
+    np.testing.assert_allclose([[row[name] for name in small_sweep.CLASSES] for row in rows], expected, atol=1e-12)
+
+
+def scripts_of(distribution):
+    """The folder of a distribution's script of the same name."""
+    return next(file for file in metadata.files(distribution) if file.name == distribution).locate().resolve().parent
+
+
+def test_mlflow_serves_it(home):
+    _, expected = example(home)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "models", "serve", "-m", MODEL, "--env-manager", "local", "-p", str(port)],
+        cwd=home,
+        # MLflow starts uvicorn by its name.
+        env=environment(home) | {"PATH": f"{scripts_of('uvicorn')}:{os.environ['PATH']}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        answers = []
+
+        def asked():
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{port}/invocations",
+                (home / MODEL / "serving_input_example.json").read_bytes(),
+                {"Content-Type": "application/json"},
+            )
+            try:
+                with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+                    answers.append(json.load(answer)["predictions"])
+            except OSError:
+                time.sleep(0.3)
+            return answers
+
+        wait_for(asked, 90)
+    finally:
+        os.killpg(server.pid, 9)
+        server.wait()
+    found = [[row[name] for name in small_sweep.CLASSES] for row in answers[0]]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_files_are_classified_as_the_sweep_read_its_own(home, tmp_path):
+    place = tmp_path / "new"
+    (place / "below").mkdir(parents=True)
+    rng = np.random.default_rng(5)
+    pixels = small_sweep.image(1, rng)
+    Image.fromarray(pixels).save(place / "grey.png")
+    Image.fromarray(np.repeat(pixels[..., None], 3, -1)).save(place / "below/three.bmp")
+    Image.fromarray(pixels.astype(np.uint16) * 16).save(place / "deep.tif")
+    np.savez(place / "some.npz", test_images=np.stack([pixels, 255 - pixels]), test_labels=[1, 0])
+    (place / "torn.png").write_bytes(b"\x89PNG\r\n")
+    (place / "text.dcm").write_text("no")
+    (place / "notes.txt").write_text("no")
+    (place / ".hidden.png").write_text("no")
+    done = run(home, "predict", MODEL, place, "--to", tmp_path / "found.csv")
+    assert done.returncode == 0, done.stderr
+    assert "Left out, since they cannot be read (2): text.dcm (" in done.stderr
+    assert "torn.png (" in done.stderr
+    assert "Left out, since they are no images: 1 .txt." in done.stderr
+    rows = table(tmp_path / "found.csv")
+    names = ["below/three.bmp", "deep.tif", "grey.png", "some.npz:test_images[0]", "some.npz:test_images[1]"]
+    assert sorted(row["file"] for row in rows) == names
+    assert "found.csv: 5 images, of which the model calls " in done.stdout
+    by_name = {row["file"]: row for row in rows}
+    # The same image in whatever file has the same row.
+    alike = [{**by_name[name], "file": ""} for name in names[:4]]
+    assert all(each == alike[0] for each in alike)
+    model = exported.load(home / MODEL / "data" / standalone.DATA)
+    expected = model.probabilities([decoded(place / "grey.png", 28).pixels])[0]
+    assert [float(alike[0][f"probability_{name}"]) for name in small_sweep.CLASSES] == pytest.approx(expected, abs=1e-6)
+    assert alike[0]["predicted"] == small_sweep.CLASSES[int(expected[1] >= 0.5)]
+
+
+def test_the_card_has_the_sweep_s_numbers_and_the_model_s_own(home):
+    text = (home / MODEL / model_card.FILE).read_text()
+    summary = read_summary(home / "results/small")
+    (row,) = (each for each in summary.approaches if each.approach == "starter_cnn")
+    for words in (
+        "Not a medical device",
+        "2 models, each on its own 6 labelled images (3 dark, 3 light one), with the seeds 2000 to 2001",
+        f"fingerprint {summary.spec.dataset.fingerprint}",
+        "28 x 28 pixels",
+        f"accuracy on fresh seeds: {100 * row.quoted.mean:.1f} %",
+        f"Balanced accuracy on the test split: {100 * row.test_accuracy.mean:.1f} %",
+        "What changed images cost it was not measured.",
+        "Brier score: ",
+        "| probability of the predicted class | images |",
+    ):
+        assert words in text
+    # Those that neither member has learned from, and no others.
+    protocol = Protocol(**summary.spec.protocol.__dict__)
+    learned = set(np.concatenate([protocol.split(seed)[0] for seed in (2000, 2001)]).tolist())
+    left = [sum(row not in learned for row in range(*ends)) for ends in ((0, 13), (13, 26))]
+    assert protocol.pool == (13, 13)
+    assert f"({left[0]} dark, {left[1]} light one)" in text
+
+
+def test_mlflow_gets_it_beside_the_sweep_s_own_artifacts(home, tmp_path):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    with pytest.raises(LookupError, match="there is no"):
+        log(uri, "seedsweep challenge1", "abc", home / MODEL, "model-x")
+    client = MlflowClient(uri)
+    place = client.create_experiment("seedsweep challenge1", artifact_location=(tmp_path / "artifacts").as_uri())
+    with pytest.raises(LookupError, match="has no run"):
+        log(uri, "seedsweep challenge1", "abc", home / MODEL, "model-x")
+    sweep = client.create_run(place, tags={"sweep.key": "abc:sweep"}).info.run_id
+    log(uri, "seedsweep challenge1", "abc", home / MODEL, "model-x")
+    assert {each.path for each in client.list_artifacts(sweep, "model-x")} >= {
+        "model-x/MLmodel",
+        "model-x/MODEL_CARD.md",
+    }
+
+
+def test_on_all_images_nothing_is_left_to_measure(home):
+    options = ("results/small", "--approach", "siamese_bce", "--all-images", "--seeds", "1", "--to", "whole")
+    done = run_here(home, "export", *options)
+    assert done.returncode == 0, done.stderr
+    assert "1 time on all 26 labelled images of the pool (seed 2000)" in done.stdout
+    text = (home / "whole" / model_card.FILE).read_text()
+    assert "One model, trained on all 26 labelled images of the pool (13 dark, 13 light one), with seed 2000." in text
+    assert "The configuration was chosen for 6 images" in text
+    assert "no labelled images left to measure it on" in text
+    assert "It gives margins, which are divided by " in text
+
+
+REFUSED = [
+    ("export", ["results/nothing"], "Expected the journal of a sweep at "),
+    ("export", ["results/small", "--approach", "cnn"], "Expected --approach from "),
+    ("export", ["results/small", "--approach", "starter_cnn"], "Expected no folder, or an empty one, at "),
+    ("export", ["results/small", "--to", "images"], "Expected no folder, or an empty one, at "),
+    ("predict", ["results/small", "images"], "Expected the folder of a model that export.py made at "),
+    ("predict", [MODEL, "results/nothing"], "Expected images (.png, "),
+    ("predict", [MODEL, "empty"], "Expected images (.png, "),
+    ("predict", [MODEL, "torn"], "Expected at least one image at torn that can be read. Left out, "),
+    ("predict", [MODEL, "images", "--to", "missing/x.csv"], "Expected a file to write the table to, as --to; "),
+    ("predict", ["damaged", "images"], "Expected a model that can be loaded in damaged; got "),
+]
+
+
+@pytest.mark.parametrize(("command", "arguments", "complaint"), REFUSED)
+def test_what_cannot_be_is_refused_in_a_sentence(home, command, arguments, complaint):
+    for name in ("empty", "torn"):
+        (home / name).mkdir(exist_ok=True)
+    (home / "torn/a.png").write_text("no")
+    if "damaged" in arguments and not (home / "damaged").exists():
+        shutil.copytree(home / MODEL, home / "damaged")
+        (home / "damaged/data" / standalone.DATA / exported.MEMBERS).write_bytes(b"no")
+    # Loading a model brings its code into the process.
+    done = (run if "damaged" in arguments or "torn" in arguments else run_here)(home, command, *arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(f"{command}: {complaint}")
+    assert done.stderr.count("\n") == 1
+    assert not (home / predicting.TABLE).exists()
