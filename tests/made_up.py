@@ -98,13 +98,16 @@ class MadeUp:
 
     id = "made-up"
 
-    def __init__(self, trials, spec=None, starts=(START,), stopped=None):
-        self._stopped = stopped or {}
+    def __init__(self, trials, spec=None, starts=(START,), stopped=None, processors=()):
+        self._stopped, self._processors = stopped or {}, tuple(processors)
         self._trials, self.spec, self.starts = list(trials), changed(SPEC, spec), tuple(starts)
 
     @property
     def folder(self):
         return Path("results/made-up")
+
+    def processors(self):
+        return self._processors
 
     def trials(self, approaches=None):
         return self._trials

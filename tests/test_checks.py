@@ -85,6 +85,13 @@ def test_another_processor_in_the_middle():
     assert "2 kinds of processor (Intel Xeon avx2; an abacus)" in finding.text
 
 
+def test_another_processor_of_a_worker():
+    finding = check(clean(), "Code", processors=[START.processor, "an abacus"])
+    assert finding.mark == LOOK
+    assert "ran on 2 kinds of processor (Intel Xeon avx2; an abacus)" in finding.text
+    assert check(clean(), "Code", processors=[START.processor]).mark != LOOK
+
+
 @pytest.mark.parametrize(
     ("params", "words"),
     [

@@ -15,6 +15,7 @@ from ray import tune
 
 from trainables.parts.image_sets import ImageSet
 from trainables.parts.learner import Learner
+from trainables.parts.processors import processor
 from trainables.parts.results import SeedResult
 from trainables.parts.run_seed import prepare_worker, run_seed
 
@@ -40,7 +41,7 @@ class SeedTrainable(tune.Trainable):
     are used again by all. The Tune configuration of a trial is a request: `approach`, `params` (the hyperparameters),
     `blocks` (lists of seeds; a step never runs past the end of one, so that the driver can stop a loser there),
     `splits`, and `shots` (images of each class to learn from; None is as the protocol says). A step reports `results`
-    (a list of `SeedResult` as dictionaries) and `done`.
+    (a list of `SeedResult` as dictionaries), the worker's `processor`, and `done`.
 
     A configuration that raises or diverges is a result with its reason, and ends the trial; the actor lives on.
     """
@@ -65,6 +66,7 @@ class SeedTrainable(tune.Trainable):
         self.image_sets = image_sets
         self.learners = learners
         self.weights = weights
+        self.processor = processor()
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -92,4 +94,8 @@ class SeedTrainable(tune.Trainable):
             failed = results[-1].error is not None
         if not block:
             self.blocks_left.pop(0)
-        return {"results": [asdict(result) for result in results], "done": failed or not self.blocks_left}
+        return {
+            "results": [asdict(result) for result in results],
+            "processor": self.processor,
+            "done": failed or not self.blocks_left,
+        }

@@ -67,10 +67,10 @@ def code(sweep: CheckedSweep) -> Check:
         texts.append("The code had changes that were not committed, so the git revision alone does not bring it back.")
     if "unknown" in revisions:
         texts.append("The git revision is not known.")
-    processors = list(dict.fromkeys(start.processor for start in starts))
+    processors = list(dict.fromkeys([*(start.processor for start in starts), *sweep.summary.processors]))
     if len(processors) > 1:
         texts.append(
-            f"The sweep was started on {len(processors)} kinds of processor ({'; '.join(processors)}), which may round "
+            f"The sweep ran on {len(processors)} kinds of processor ({'; '.join(processors)}), which may round "
             "the last digits differently."
         )
     return look_or_fine("Code", " ".join(texts), "One committed version of the code made all numbers.")

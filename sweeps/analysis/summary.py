@@ -47,6 +47,7 @@ class Summary(Stored):
         shot_curve: What the best configurations make of other numbers of images to learn from, if that was asked for.
         robustness: What changed test images cost the best configurations, unless that was switched off.
         other_searches: Sweeps beside it that differ in their search seed alone.
+        processors: The kinds of processor that it ran on, those of workers included.
     """
 
     sweep: str
@@ -61,6 +62,7 @@ class Summary(Stored):
     decision: Decision | None = None
     robustness: Robustness | None = None
     other_searches: tuple[OtherSearch, ...] = ()
+    processors: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
@@ -108,6 +110,7 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
         approaches=tuple(rows),
         comparisons=tuple(comparisons),
         openings=split_openings(journal, trials),
+        processors=journal.processors(),
         shot_curve=shot_curve(trials, winners, wanted, spec, first),
         decision=decided,
         robustness=robustness(trials, winners, wanted, spec),

@@ -13,6 +13,8 @@ import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainables.parts.processors import processor
+
 DISTRIBUTIONS = (
     "ray",
     "optuna",
@@ -25,8 +27,6 @@ DISTRIBUTIONS = (
     "scikit-image",
     "scikit-learn",
 )
-# The sets of instructions for which PyTorch and NumPy have arithmetic of their own.
-VECTORS = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16", "neon", "sve", "bf16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,16 +57,6 @@ def without_password(uri: str) -> str:
     """The URI as others may see it: without user name and password."""
     parts = urllib.parse.urlsplit(uri)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri
-
-
-def processor() -> str:
-    """Name and vector instructions of this machine's processor, on which the last digits of numbers depend."""
-    # Not at the top: its import takes a second, and addresses are checked with this file before anything else.
-    import torch
-
-    found = torch.cpu.get_capabilities()
-    vectors = [name for name in VECTORS if found.get(name)]
-    return " ".join([found.get("cpu_name") or platform.machine(), *vectors])
 
 
 def git_revision() -> str:

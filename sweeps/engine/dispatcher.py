@@ -10,7 +10,7 @@ from typing import Any
 import ray
 from ray.tune.experiment import Trial as TuneTrial
 
-from sweeps.core.progress import duration
+from sweeps.core.progress import duration, say
 from sweeps.engine.cluster import SECONDS_BETWEEN_LOOKS
 from sweeps.stages.stage import Stage
 from sweeps.stages.tasks import Task
@@ -50,6 +50,7 @@ class Dispatcher:
         self.running: dict[str, Running] = {}
         self.looked = time.monotonic()
         self.error: Exception | None = None
+        self.processors = set(stage.journal.processors())
 
     def next_task(self, trial_id: str) -> Task | None:
         """The stage's next task, if a slot is free."""
@@ -64,10 +65,19 @@ class Dispatcher:
         if running is None:
             return
         running.silent_seconds, running.is_expired = 0.0, False
+        self._note(report.get("processor"))
         with self.stage.journal.together():
             for result in report.get("results", ()):
                 self.stage.take(running.task, SeedResult(**result))
         self.watcher()
+
+    def _note(self, processor: str | None) -> None:
+        """Journal another kind of processor than the sweep has met so far, and tell a person."""
+        if processor is None or processor in self.processors or not self.processors:
+            return
+        self.processors.add(processor)
+        self.stage.journal.add_processor(processor)
+        say(f"A worker has another kind of processor ({processor}), which may round the last digits differently.")
 
     def is_losing(self, trial_id: str) -> bool:
         """Whether the trial need not go on."""

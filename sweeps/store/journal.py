@@ -42,6 +42,8 @@ JOURNAL = "study.journal"
 LOCK = "lock"
 # The study that says what the sweep is, and its attributes.
 _SWEEP, _ID, _SPEC, _STARTS = "sweep", "id", "spec", "starts"
+# And what begins the name of one more for each kind of processor that only workers had.
+_PROCESSOR = "processor:"
 # What follows the approach in the names of studies besides the search's.
 _STUDY_OF = {
     INTENSIFY: " intensified",
@@ -172,6 +174,15 @@ class Journal:
         """
         starts = self._sweep.user_attrs.get(_STARTS, [])
         return tuple(validated(Start, start, f"start {at + 1} in {self.path}") for at, start in enumerate(starts))
+
+    def processors(self) -> tuple[str, ...]:
+        """The kinds of processor that the sweep has run on: the drivers' first, then others that workers had."""
+        of_workers = [key.removeprefix(_PROCESSOR) for key in self._sweep.user_attrs if key.startswith(_PROCESSOR)]
+        return tuple(dict.fromkeys([*(start.processor for start in self.starts), *of_workers]))
+
+    def add_processor(self, processor: str) -> None:
+        """Write that a worker has this kind."""
+        self._sweep.set_user_attr(_PROCESSOR + processor, True)
 
     def begin(self, spec: Spec, start: Start) -> None:
         """Write what the sweep is, and that it starts now."""
