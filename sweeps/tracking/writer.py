@@ -79,8 +79,8 @@ class Writer:
             # MLflow gives its name to no other one and takes no run for it.
             self.client.restore_experiment(experiment_id)
             self.notice = (
-                f"MLflow's experiment {self.sweep.experiment!r} had been deleted. It is restored, with all its runs, "
-                "since this sweep belongs to it."
+                f"MLflow's experiment {self.sweep.experiment!r} had been deleted. It is restored, since this sweep "
+                "belongs to it, with all its runs, those included that were deleted one by one."
             )
         return experiment_id
 
