@@ -27,6 +27,7 @@ print(json.dumps({"probabilities": found.to_numpy().tolist(), "modules": modules
 """
 # Distributions that a model's code may import, by the module.
 DISTRIBUTIONS = {
+    "cloudpickle": "cloudpickle",
     "numpy": "numpy",
     "pandas": "pandas",
     "PIL": "pillow",
