@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 import sys
 from collections.abc import Sequence
 
@@ -45,5 +45,5 @@ def seedsweep(arguments: Sequence[str] | None = None) -> int:
     if command not in COMMANDS:
         print(f"seedsweep: expected one of the commands {', '.join(COMMANDS)}; got {words[0]!r}.", file=sys.stderr)
         return 2
-    code: int = importlib.import_module(f"sweeps.{command}").main(options)
+    code: int = pkgutil.resolve_name(f"sweeps.{command}:main")(options)
     return code

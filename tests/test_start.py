@@ -12,6 +12,7 @@ import pytest
 
 from fuzzing import is_one_sentence
 from sweeps.challenge1 import CNNHog
+from sweeps.console_scripts import COMMANDS
 from sweeps.core.challenge import Approach
 from sweeps.core.interrupts import NOT_ON_WINDOWS
 from trainables.parts.lazy import Lazy, docstring_of, lazily
@@ -93,15 +94,15 @@ for name in dir(signal):
 for name in ("fcntl", "pwd", "grp", "resource", "termios"):
     sys.modules[name] = None
 sys.platform = "win32"
-if sys.argv[0].endswith(".py"):
+if sys.argv[0].startswith("sweeps/"):
     runpy.run_path(sys.argv[0], run_name="__main__")
 else:
     from sweeps import console_scripts
-    getattr(console_scripts, sys.argv[0])()
+    console_scripts.seedsweep(sys.argv)
 """
 
 
-@pytest.mark.parametrize("command", ["challenge1", "challenge2", "reproduce", "rerun"])
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 @pytest.mark.parametrize("how", ["sweeps/{}.py", "{}"], ids=["script", "installed"])
 def test_on_windows_it_says_where_it_runs_and_nothing_more(command, how):
     told = subprocess.run(
