@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import types
 import urllib.request
 from importlib import metadata
 
@@ -22,8 +23,10 @@ from PIL import Image
 import small_sweep
 from commands import environment, run, run_here, wait_for
 from sweeps.analysis.summary import read_summary
+from sweeps.challenge1 import CHALLENGE
+from sweeps.core.errors import BadInput
 from sweeps.inputs.image_files import decoded
-from sweeps.run import predicting, standalone
+from sweeps.run import exporting, predicting, standalone
 from sweeps.store.journal import Journal
 from sweeps.tracking.model_files import log
 from sweeps.views import model_card
@@ -238,6 +241,22 @@ def test_on_all_images_nothing_is_left_to_measure(home):
     assert "The configuration was chosen for 6 images" in text
     assert "no labelled images left to measure it on" in text
     assert "It gives margins, which are divided by " in text
+
+
+@pytest.mark.parametrize(
+    ("name", "images", "more", "complaint"),
+    [
+        ("siamese_bce", 501, {}, "Expected at most 500 images for siamese_bce, which learns from all their pairs"),
+        ("starter_cnn", 2000, {"steps": 10**7}, "as 2000 images augmented for every step they are"),
+    ],
+)
+def test_more_images_than_an_approach_can_take_are_refused(name, images, more, complaint, phantom):
+    (approach,) = CHALLENGE.named([name])
+    trial = types.SimpleNamespace(params={**approach.start, **more})
+    inputs = types.SimpleNamespace(dataset=phantom)
+    with pytest.raises(BadInput, match=complaint):
+        exporting._check_can_take(approach, trial, images, inputs)
+    exporting._check_can_take(approach, types.SimpleNamespace(params=approach.start), 400, inputs)
 
 
 REFUSED = [

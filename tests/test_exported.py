@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from approaches import APPROACHES, brief, brief_start_of, pretended, random_weights, weights_of
 from sweeps.inputs.image_folders import read_folder
 from sweeps.inputs.npz_files import read_npz
 from trainables.parts import exported
 from trainables.parts.backbones import extractor
-from trainables.parts.datasets import BREASTMNIST, phantom_other
+from trainables.parts.datasets import BREASTMNIST, phantom_other, small
 from trainables.parts.exported import ExportedModel, Form, as_learned
-from trainables.parts.image_sets import POOL, ImageSet
+from trainables.parts.image_sets import PIXELS, POOL, ImageSet
 from trainables.parts.protocol import Protocol
 from trainables.parts.run_seed import classify, prepare_worker, support_of
 from trainables.parts.streams import Streams
@@ -87,6 +87,35 @@ def test_every_approach_gives_the_same_probabilities_after_loading_as_in_trainin
     # No image that was learned from is in it.
     content = (tmp_path / "model" / exported.MEMBERS).read_bytes()
     assert not [row for row in LEARNED if images()[row].tobytes() in content]
+
+
+@pytest.mark.parametrize("name", ["pixel_baseline", "starter_cnn", "siamese_bce"])
+def test_of_three_classes_in_colour_there_are_three_probabilities(name, tmp_path):
+    prepare_worker()
+    approach = next(each for each in APPROACHES if each.name == name)
+    colours = np.random.default_rng(0).integers(0, 256, (9, 40, 30, 3), dtype=np.uint8)
+    form = Form(size_px=40, colours=3, are_files=True)
+    protocol = Protocol(classes=("a", "b", "c"), shots=(2, 2, 2), validation=1, confirmation=1, pool=(3, 3, 3))
+    config = approach.learner.Config(**brief(brief_start_of(approach), 2))
+    views = {PIXELS: small(as_learned(form, colours))}
+    pool = ImageSet(labels=protocol.labels, views=views, protocol=protocol)
+    support = support_of(approach.learner.needs(config), protocol.split(0)[0], {POOL: pool}, {})
+    classifiers = tuple(approach.learner.fit(config, support, Streams(seed)) for seed in range(2))
+    model = ExportedModel(
+        classes=protocol.classes,
+        form=form,
+        views=(exported.View(),),
+        members=classifiers,
+        temperatures=(1.0, 2.0),
+        weights={},
+    )
+    exported.save(model, tmp_path / "model")
+    found = exported.load(tmp_path / "model").predict(colours)
+    assert list(found.columns) == ["a", "b", "c"]
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    logits = [classify(each, [views[PIXELS]], np.arange(9), 3) for each in classifiers]
+    expected = (softmax(logits[0].astype(float), axis=1) + softmax(logits[1].astype(float) / 2, axis=1)) / 2
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_through_a_real_backbone_probabilities_are_those_of_its_tables(tmp_path):

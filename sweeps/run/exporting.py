@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from sweeps.analysis.model_quality import Measured, measured
 from sweeps.analysis.summary import Summary, read_summary
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.errors import BadInput, in_one_line, path_of
-from sweeps.core.formatting import megabytes
+from sweeps.core.formatting import capital, megabytes
 from sweeps.core.progress import duration
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM
 from sweeps.inputs.inputs import Inputs
@@ -288,7 +289,11 @@ def _keep(model: ExportedModel, images: np.ndarray, target: Path, card: str) -> 
         staged = folder / "staged"
         exported.save(model, staged / standalone.DATA)
         copy_code(staged / "code")
-        found = standalone.predicted(staged, images)
+        try:
+            found = standalone.predicted(staged, images)
+        except RuntimeError as error:
+            print(f"export: {capital(str(error))}. The model is not kept.", file=sys.stderr)
+            return False
         if not np.array_equal(found.probabilities, model.probabilities(images)):
             print("NOT the same probabilities in another process; the model is not kept.")
             return False
