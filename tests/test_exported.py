@@ -46,7 +46,8 @@ def image_sets():
 
 def taught(approach):
     """A model of an approach's start that has learned from four images, and the form in which it sees all."""
-    config = approach.learner.Config(**brief(brief_start_of(approach), 2))
+    params = brief(brief_start_of(approach), 2)
+    config = approach.learner.Config(**{**params, **{name: 2 for name in params if name == "first_steps"}})
     needs = approach.learner.needs(config)
     support = support_of(needs, np.array(LEARNED), image_sets(), weights_of(approach))
     views = [image_sets()[POOL].view(name) for name in needs.view_names]
