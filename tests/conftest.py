@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import optuna
 import pytest
+import torch
 
 import made_weights
 from commands import TOKEN, empty_database
@@ -15,6 +16,8 @@ from sweeps.store.journal import Journal
 from trainables.parts.datasets import phantom_dataset
 
 os.environ.update(TOKEN)
+# As in workers. PyTorch 2.13 crashes where two threads train a small network whose images have their colours last.
+torch.set_num_threads(1)
 # Who is here by SSH is told more.
 os.environ.pop("SSH_CONNECTION", None)
 
