@@ -6,6 +6,11 @@ import shlex
 from pathlib import Path
 
 
+def export_command(folder: Path) -> str:
+    """The command that keeps the sweep's winner as a model."""
+    return f"python sweeps/export.py {shlex.quote(str(folder))}"
+
+
 def rerun_command(folder: Path, approach: str, trial: int, seed: int, shots: int | None = None) -> str:
     """The command that trains one seed of one configuration again, where `shots` are given with other ones."""
     more = "" if shots is None else f" --shots {shots}"

@@ -9,6 +9,7 @@ from sweeps.analysis.shot_curve import usual_numbers
 from sweeps.analysis.summary import summarise, undecided
 from sweeps.core.allocations import ADAPTIVE, EVEN
 from sweeps.core.challenge import Approach, Challenge
+from sweeps.core.commands import export_command
 from sweeps.inputs.inputs import Inputs
 from sweeps.inputs.weights import RANDOM
 from sweeps.run import plan, shot_curve
@@ -147,6 +148,7 @@ def _ways_on(prepared: Prepared[SweepOptions], journal: Journal) -> Iterator[str
     numbers = usual_numbers(prepared.spec.protocol)
     if numbers and not options.shot_curve:
         yield f"Labels  {prepared.resume_command} --shot-curve {' '.join(map(str, numbers))}"
+    yield f"Model   {export_command(prepared.folder)}"
     begun = begun_in(journal, prepared.approaches)
     short = [
         name

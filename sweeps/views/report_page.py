@@ -15,7 +15,7 @@ from sweeps.analysis.shot_curve import usual_numbers
 from sweeps.analysis.shot_verdict import shot_verdict
 from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import verdict
-from sweeps.core.commands import rerun_command
+from sweeps.core.commands import export_command, rerun_command
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM, DECISION_SEEDS_FROM, search_seeds
 from sweeps.store.journal import JOURNAL
 from sweeps.store.spec import Source, Spec, Start
@@ -334,6 +334,8 @@ def _commands(folder: Path, summary: Summary) -> list[Named]:
         seed = CONFIRM_SEEDS_FROM if best.confirmed else search_seeds(summary.spec.search_seed or 0, 1)[0]
         rerun = rerun_command(folder, best.approach, best.best_trial, seed)
         commands.append(Named(name="Train one seed of the best configuration again and compare", text=rerun))
+    if best and best.confirmed:
+        commands.append(Named(name="Keep the winner as a model", text=export_command(folder)))
     commands.append(Named(name="See every run in MLflow", text=ui_command(last.tracking_uri)))
     journal = shlex.quote(str(folder / JOURNAL))
     dashboard = f"pip install optuna-dashboard\ncp {journal} copy.journal\noptuna-dashboard copy.journal"
