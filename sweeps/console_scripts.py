@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from sweeps.core.interrupts import begin_command
+from sweeps.core.output import print_for_whoever_reads
 
 # What each script is for, in a line.
 COMMANDS = {
@@ -37,6 +38,7 @@ def seedsweep(arguments: Sequence[str] | None = None) -> int:
     begin_command()
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words[:1] in ([], ["-h"], ["--help"]):
+        print_for_whoever_reads()
         print(USAGE)
         return 0
     command, *options = words
