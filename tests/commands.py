@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import importlib
 import io
 import os
+import pty
 import secrets
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from pathlib import Path
 from unittest import mock
@@ -76,6 +79,13 @@ def start(folder, script, *arguments):
         text=True,
         start_new_session=True,
     )
+
+
+def terminal():
+    """A new terminal: our end of it, its own, and the options of `Popen` for a process whose terminal it is."""
+    ours, theirs = pty.openpty()
+    own = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "start_new_session": True}
+    return ours, theirs, own | {"preexec_fn": lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)}
 
 
 def wait_for(condition, seconds=600):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
-import termios
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from commands import ROOT, command, environment, run, start, title, wait_for, wait_for_seeds
+from commands import ROOT, command, environment, run, start, terminal, title, wait_for, wait_for_seeds
 from faults import (
     TINY,
     assert_same,
@@ -108,16 +105,9 @@ def test_a_signal_to_everything_ray_s_processes_too(tmp_path, undisturbed):
 
 
 def test_the_terminal_is_closed(tmp_path, undisturbed):
-    ours, theirs = pty.openpty()
+    ours, theirs, own = terminal()
     driver = subprocess.Popen(
-        command("challenge1", "--name", "sweep", *TINY),
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        command("challenge1", "--name", "sweep", *TINY), cwd=tmp_path, env=environment(tmp_path), **own
     )
     os.close(theirs)
     os.set_blocking(ours, False)

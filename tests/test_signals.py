@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import signal
 import subprocess
 import sys
-import termios
 import time
 from pathlib import Path
 
 import pytest
 
-from commands import ROOT, wait_for
+from commands import ROOT, terminal, wait_for
 
 # A command that waits for a signal as a sweep does, and takes its time to end.
 COMMAND = """
@@ -104,15 +101,8 @@ def test_nohup_stays_in_force(tmp_path):
 
 
 def test_a_terminal_that_closes_keeps_nothing_from_being_written(tmp_path):
-    ours, theirs = pty.openpty()
-    running = begin(
-        tmp_path,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-    )
+    ours, theirs, own = terminal()
+    running = begin(tmp_path, **own)
     os.close(theirs)
     os.read(ours, 1000)
     os.close(ours)
