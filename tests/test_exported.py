@@ -57,7 +57,7 @@ def taught(approach):
         form=GREY,
         views=tuple(map(exported.view_of, needs.view_names, specs, views)),
         members=(approach.learner.fit(config, support, Streams(0)),),
-        temperatures=(1.0,),
+        temperature=1.0,
         weights={spec.backbone: {} for spec in needs.features},
     )
     return model, views
@@ -107,7 +107,7 @@ def test_of_three_classes_in_colour_there_are_three_probabilities(name, tmp_path
         form=form,
         views=(exported.View(),),
         members=classifiers,
-        temperatures=(1.0, 2.0),
+        temperature=2.0,
         weights={},
     )
     exported.save(model, tmp_path / "model")
@@ -115,7 +115,7 @@ def test_of_three_classes_in_colour_there_are_three_probabilities(name, tmp_path
     assert list(found.columns) == ["a", "b", "c"]
     np.testing.assert_allclose(found.sum(axis=1), 1)
     logits = [classify(each, [views[PIXELS]], np.arange(9), 3) for each in classifiers]
-    expected = (softmax(logits[0].astype(float), axis=1) + softmax(logits[1].astype(float) / 2, axis=1)) / 2
+    expected = np.mean([softmax(each.astype(float) / 2, axis=1) for each in logits], axis=0)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
@@ -140,7 +140,7 @@ def test_through_a_real_backbone_probabilities_are_those_of_its_tables(tmp_path)
         form=GREY,
         views=tuple(map(exported.view_of, needs.view_names, needs.features, views)),
         members=(classifier,),
-        temperatures=(1.0,),
+        temperature=1.0,
         weights={"efficientnet_lite0": state},
     )
     exported.save(model, tmp_path / "model")
@@ -150,7 +150,7 @@ def test_through_a_real_backbone_probabilities_are_those_of_its_tables(tmp_path)
 
 
 def test_what_another_python_saved_is_refused(tmp_path):
-    model = ExportedModel(classes=("a", "b"), form=GREY, views=(), members=(), temperatures=(), weights={})
+    model = ExportedModel(classes=("a", "b"), form=GREY, views=(), members=(), temperature=1.0, weights={})
     exported.save(model, tmp_path / "model")
     path = tmp_path / "model" / exported.DESCRIPTION
     path.write_text(json.dumps(json.loads(path.read_text()) | {"python": "3.7"}))
@@ -160,12 +160,12 @@ def test_what_another_python_saved_is_refused(tmp_path):
 
 def test_the_mean_is_of_probabilities_and_not_of_logits():
     log_odds = [np.array([0.0, 5.0]), np.array([3.0, -5.0])]
-    found = exported.mean_probabilities(log_odds, (1.0, 2.0))
-    expected = (expit(log_odds[0]) + expit(log_odds[1] / 2)) / 2
+    found = exported.mean_probabilities(log_odds, 2.0)
+    expected = (expit(log_odds[0] / 2) + expit(log_odds[1] / 2)) / 2
     np.testing.assert_allclose(found, np.stack([1 - expected, expected], axis=1))
     logits = np.array([[1.0, 2.0, 3.0]])
     np.testing.assert_allclose(
-        exported.mean_probabilities([logits], (2.0,)), np.exp(logits / 2) / np.exp(logits / 2).sum()
+        exported.mean_probabilities([logits], 2.0), np.exp(logits / 2) / np.exp(logits / 2).sum()
     )
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
 
-from trainables.parts.metrics import METRICS, auroc, metric_names, metrics_of, score
+from trainables.parts.metrics import METRICS, metric_names, metrics_of, score
 from trainables.parts.results import SeedResult, packed, unpacked_hits
 
 
@@ -111,13 +111,3 @@ def test_metrics_have_the_names_of_the_classes():
     assert tuple(found) == metric_names(("cat", "dog", "owl"))
     assert (found["accuracy"], found["recall_dog"]) == (0.5, 0.2)
     assert tuple(metrics_of(result, ("no", "yes"))) == METRICS
-
-
-@pytest.mark.parametrize("digits", [0, 1, 15])
-def test_auroc_is_scikit_learn_s_to_the_last_bit(digits):
-    rng = np.random.default_rng(0)
-    for _ in range(200):
-        positive_N = np.r_[True, False, rng.random(rng.integers(1, 300)) < rng.random()]
-        scores_N = (rng.normal(size=len(positive_N)) + positive_N).round(digits)
-        for scores in (scores_N, scores_N.astype(np.float32)):
-            assert auroc(positive_N, scores) == sk.roc_auc_score(positive_N, scores)

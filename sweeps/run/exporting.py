@@ -36,6 +36,7 @@ from sweeps.tracking import location, model_files
 from sweeps.views import model_card
 from trainables.parts import exported
 from trainables.parts.calibration import MOST_FOLDS, held_out, shared_temperature
+from trainables.parts.datasets import SMALL_PX
 from trainables.parts.exported import ExportedModel, Form
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
 from trainables.parts.learner import Classifier, Needs
@@ -54,6 +55,7 @@ class Training:
     Attributes:
         members: As learners return them.
         rows: Of the pool, those that each member learned from.
+        seeds: Of the members.
         differing: Seeds whose accuracy is not the one that the journal has.
     """
 
@@ -103,11 +105,11 @@ class Training:
         return classify(member, self.views, rows, self.classes)
 
     def keep_different(self) -> None:
-        """Of members that all say the same, as where nothing is random, keep the first."""
+        """Of members that all say the same, as where nothing is random, keep the first and its seed."""
         sample = np.arange(0, len(self.pool.labels), max(1, len(self.pool.labels) // 50))
         said = [self.logits(member, sample) for member in self.members]
         if all(np.array_equal(each, said[0]) for each in said):
-            self.members, self.rows = self.members[:1], self.rows[:1]
+            self.members, self.rows, self.seeds = self.members[:1], self.rows[:1], self.seeds[:1]
 
     def temperature(self) -> float | None:
         """What all logits are divided by; None where they are log-odds already, or too few images are learned from.
@@ -117,7 +119,7 @@ class Training:
         if not self.learner.gives_margins(self.config):
             return None
         # Members that have learned from the same images hold the same ones out.
-        own = {rows.tobytes(): (rows, seed) for rows, seed in zip(self.rows, self.seeds, strict=False)}
+        own = {rows.tobytes(): (rows, seed) for rows, seed in zip(self.rows, self.seeds, strict=True)}
         held = [
             held_out(self.learner, self.config, rows, seed, self.image_sets, self.weights)
             for rows, seed in own.values()
@@ -173,11 +175,9 @@ def export(asked: argparse.Namespace, challenges: Mapping[str, Challenge]) -> in
     training.keep_different()
     temperature = training.temperature()
     model = _model(training, inputs, temperature or 1.0)
-    quality = _quality(training, model.temperatures)
-    before = _quality(training, (1.0,) * len(model.members)) if temperature else None
-    text = model_card.text(
-        summary, row, model, quality, before, seeds=list(seeds[: len(model.members)]), is_on_all=asked.all_images
-    )
+    quality = _quality(training, model.temperature)
+    before = _quality(training, 1.0) if temperature else None
+    text = model_card.text(summary, row, model, quality, before, seeds=training.seeds, is_on_all=asked.all_images)
     images = inputs.dataset.pool_images[:: max(1, pool // 4)][:4]
     if not _keep(model, images, target, text):
         return 1
@@ -226,7 +226,7 @@ def _check_can_take(approach: Approach, trial: TrialRecord, images: int, inputs:
     needs = approach.learner.needs(approach.learner.Config(**trial.params))
     if PIXELS in needs.view_names:
         colours = 1 if inputs.dataset.pool_images.ndim == 3 else 3
-        size = trial.params.get("steps", 0) * images * colours * 28 * 28 * 4 * COPIES
+        size = trial.params.get("steps", 0) * images * colours * SMALL_PX**2 * 4 * COPIES
         check_fits(Path(inputs.dataset.source), size, f"as {images} images augmented for every step")
 
 
@@ -268,19 +268,19 @@ def _model(training: Training, inputs: Inputs, temperature: float) -> ExportedMo
         ),
         views=tuple(map(exported.view_of, training.needs.view_names, specs, training.views)),
         members=tuple(training.members),
-        temperatures=(temperature,) * len(training.members),
+        temperature=temperature,
         weights={spec.backbone: inputs.weights[spec.backbone].state for spec in specs if spec},
     )
 
 
-def _quality(training: Training, temperatures: Sequence[float]) -> Measured | None:
+def _quality(training: Training, temperature: float) -> Measured | None:
     """What the model says of the images that no member has learned from; None if a class has none of them."""
     rows = training.unseen()
     labels = training.pool.labels[rows]
     if len(np.unique(labels)) < training.classes:
         return None
     logits = [training.logits(member, rows) for member in training.members]
-    return measured(exported.mean_probabilities(logits, temperatures), labels)
+    return measured(exported.mean_probabilities(logits, temperature), labels)
 
 
 def _keep(model: ExportedModel, images: np.ndarray, target: Path, card: str) -> bool:
@@ -336,7 +336,7 @@ def _logged(target: Path, name: str, journal: Journal, challenge: Challenge) -> 
     uri = location.resolve_uri(had.tracking_uri)
     try:
         location.check_uri(uri)
-        model_files.log(uri, f"seedsweep {challenge.name}", journal.id, target, name)
+        model_files.log(uri, challenge.name, journal.id, target, name)
     except Exception as error:
         # Whatever goes wrong there, the model is in its folder.
         return f"does not have it ({in_one_line(error, 200)})"

@@ -87,11 +87,10 @@ def _training(
         )
     if is_on_all:
         yield f"- The configuration was chosen for {protocol.support} images ({shots}), not for so many."
-    heat = model.temperatures[0]
-    if heat != 1:
+    if model.temperature != 1:
         yield (
-            f"- It gives margins, which are divided by {heat:.4g} to be log-odds: a temperature, fitted by "
-            "cross-validation on the images that were learned from, and on no other."
+            f"- It gives margins, which are divided by {model.temperature:.4g} to be log-odds: a temperature, fitted "
+            "by cross-validation on the images that were learned from, and on no other."
         )
     yield f"- Configuration {row.best_trial} of the approach's search:"
     for name, value in (row.best_params or {}).items():

@@ -77,7 +77,7 @@ class ExportedModel:
         form: Of the images.
         views: In the order in which the members get them.
         members: As `Learner.fit` returns them.
-        temperatures: What the logits of each member are divided by.
+        temperature: What all logits are divided by to be log-odds; 1 where they are.
         weights: The state dicts of the frozen backbones, by name.
     """
 
@@ -85,7 +85,7 @@ class ExportedModel:
     form: Form
     views: tuple[View, ...]
     members: tuple[Classifier, ...]
-    temperatures: tuple[float, ...]
+    temperature: float
     weights: Mapping[str, Mapping[str, Tensor]] = field(repr=False)
     _extractors: dict[FeatureSpec, Callable[[Tensor], dict[str, Tensor]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -107,7 +107,7 @@ class ExportedModel:
             views = self._views_of(as_learned(self.form, images))
             rows = np.arange(len(views[0]))
             logits = [classify(member, views, rows, len(self.classes)) for member in self.members]
-            return mean_probabilities(logits, self.temperatures)
+            return mean_probabilities(logits, self.temperature)
 
     def predict(self, model_input: np.ndarray, params: Any = None) -> pd.DataFrame:
         """The same as MLflow asks for it: a column of probabilities for each class."""
@@ -143,14 +143,14 @@ class ExportedModel:
         return found
 
 
-def mean_probabilities(logits: Sequence[np.ndarray], temperatures: Sequence[float]) -> np.ndarray:
+def mean_probabilities(logits: Sequence[np.ndarray], temperature: float) -> np.ndarray:
     """The mean of the members' probabilities, float64 (N, K).
 
     Args:
         logits: Of each member: log-odds of class 1 of two (N,), or logits of more classes (N, K).
-        temperatures: What those of each member are divided by.
+        temperature: What they are divided by.
     """
-    return np.mean([_probabilities(own / heat) for own, heat in zip(logits, temperatures, strict=True)], axis=0)
+    return np.mean([_probabilities(own / temperature) for own in logits], axis=0)
 
 
 def _probabilities(logits: np.ndarray) -> np.ndarray:
@@ -257,7 +257,7 @@ def save(model: ExportedModel, folder: Path) -> None:
         "classes": model.classes,
         "form": asdict(model.form),
         "views": [asdict(view) for view in model.views],
-        "temperatures": model.temperatures,
+        "temperature": model.temperature,
         "backbones": files,
     }
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
@@ -285,7 +285,7 @@ def load(folder: Path | str) -> ExportedModel:
             View(spec=view["spec"] and FeatureSpec(**view["spec"]), is_half=view["is_half"]) for view in found["views"]
         ),
         members=tuple(members),
-        temperatures=tuple(found["temperatures"]),
+        temperature=found["temperature"],
         weights={name: torch.load(folder / file, weights_only=True) for name, file in found["backbones"].items()},
     )
 
