@@ -18,6 +18,9 @@ from commands import empty_database, run_here
 pytestmark = pytest.mark.slow
 OPTIONS = ["--num-samples", "2", "--seeds", "2", "--confirm-seeds", "3", "--validation", "20", "--metric", "auroc"]
 
+# What is set of the spaces: all but `pixel_baseline`, which has no such parameter.
+SET = ["--set", "starter_cnn.steps=30..35", "learning_rate=0.002"]
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
@@ -30,7 +33,7 @@ def finished(tmp_path_factory):
         Image.fromarray((image * 255 / 16).round().astype(np.uint8)).save(folder / f"{number:04}.png")
     shutil.copy(empty_database(), home / "mlflow.db")
     chosen = ["--approaches", "pixel_baseline", "starter_cnn", "--shot-curve", "2", "5", "--name", "sweep"]
-    done = run_here(home, "challenge1", "--dataset", "digits", *chosen, *OPTIONS, "--workers", "1")
+    done = run_here(home, "challenge1", "--dataset", "digits", *chosen, *OPTIONS, "--workers", "1", *SET)
     assert done.returncode == 0, done.stderr
     return home, done
 
@@ -95,3 +98,19 @@ def test_a_sweep_with_other_shots_is_another_sweep(finished):
     assert refused.returncode == 2
     assert "shots" in refused.stderr
     assert refused.stderr.count("\n") == 1
+
+
+def test_configurations_are_of_what_was_set_and_stay_so(finished):
+    home, done = finished
+    told = "Set       starter_cnn.steps=30..35 (starter_cnn); learning_rate=0.002 (starter_cnn)"
+    assert told in done.stdout
+    assert "starter_cnn.steps=30..35" in (home / "results/sweep/report.html").read_text()
+    own = pd.read_csv(home / "results/sweep/trials.csv").query("approach == 'starter_cnn'")
+    assert own["param.steps"].between(30, 35).all()
+    assert (own["param.learning_rate"] == 0.002).all()
+    other = run_here(home, "challenge1", "--resume", "sweep", "--set", "steps=40", "--dry-run")
+    assert other.returncode == 2
+    assert "--set that this sweep began with (starter_cnn.steps=30..35, learning_rate=0.002)" in other.stderr
+    again = run_here(home, "challenge1", "--resume", "sweep", "--dry-run")
+    assert again.returncode == 0, again.stderr
+    assert told in again.stdout

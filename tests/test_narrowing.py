@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import optuna
-import pandas as pd
 import pytest
 
-from commands import run_here
 from search_spaces import cnn
 from sweeps import challenge1, challenge2
 from sweeps.core.errors import BadInput
@@ -37,6 +35,13 @@ def test_ranges_are_narrowed_and_values_fixed_of_the_approaches_that_are_meant()
         assert {params["blocks"] for params in found} == blocks
         assert {params["steps"] for params in found} <= set(range(40, 51))
     assert {params["blocks"] for params in drawn(CHALLENGE, "cnn")} == {2, 3, 4}
+
+
+def test_what_is_said_of_one_approach_counts_before_what_is_said_of_all():
+    for settings in (["cnn.dropout=0.1", "dropout=0.2"], ["dropout=0.2", "cnn.dropout=0.1"]):
+        narrowed = CHALLENGE.with_settings(settings, ["cnn", "cnn_satoto"])
+        assert {params["dropout"] for params in drawn(narrowed, "cnn", 5)} == {0.1}
+        assert {params["dropout"] for params in drawn(narrowed, "cnn_satoto", 5)} == {0.2}
 
 
 def test_a_range_is_searched_where_the_approach_has_it():
@@ -84,6 +89,8 @@ def test_of_a_portfolio_only_what_is_within_is_tried():
         (["steps=40.5"], r"whole numbers within 30 to 100"),
         (["dropout=0.1,0.2"], r"a number or a range within 0 to 0\.6"),
         (["dropout=much"], r"a number or a range within 0 to 0\.6"),
+        (["dropout=0.1", "dropout=0.2"], r"one for each parameter, not two of dropout; got dropout=0\.1, dropout=0\.2"),
+        (["cnn.dropout=0.1", "dropout=0.2"], r"other settings leave to be searched, .*got dropout=0\.2"),
     ],
 )
 def test_what_cannot_be_is_refused(settings, told):
@@ -115,25 +122,3 @@ def test_the_choices_of_truth_and_of_words_are_written_as_python_has_them():
     assert Setting.read("reflect=true").of_choices([False, True]) == [True]
     assert Setting.read("averaging=.8").of_choices([0.0, 0.8]) == [0.8]
     assert Setting.read("blocks=2..3").of_choices([2, 3, 4]) == [2, 3]
-
-
-@pytest.mark.slow
-def test_a_sweep_is_of_what_was_set_and_stays_so(tmp_path, with_database):
-    options = "--dataset phantom --approaches starter_cnn --num-samples 3 --seeds 2 --confirm-seeds 2 --robustness off"
-    options += " --workers 1"
-    settings = ["--set", "starter_cnn.steps=30..35", "learning_rate=0.002"]
-    done = run_here(tmp_path, "challenge1", "--name", "sweep", *options.split(), *settings)
-    assert done.returncode == 0, done.stderr
-    assert "Set       starter_cnn.steps=30..35 (starter_cnn); learning_rate=0.002 (starter_cnn)" in done.stdout
-    assert "starter_cnn.steps=30..35" in (tmp_path / "results/sweep/report.html").read_text()
-    own = pd.read_csv(tmp_path / "results/sweep/trials.csv").query("approach == 'starter_cnn'")
-    assert own["param.steps"].between(30, 35).all()
-    assert (own["param.learning_rate"] == 0.002).all()
-    other = run_here(tmp_path, "challenge1", "--resume", "sweep", "--set", "steps=40")
-    assert other.returncode == 2
-    assert (
-        "Expected the --set that this sweep began with (starter_cnn.steps=30..35, learning_rate=0.002)" in other.stderr
-    )
-    again = run_here(tmp_path, "challenge1", "--resume", "sweep", "--dry-run")
-    assert again.returncode == 0, again.stderr
-    assert "Set       starter_cnn.steps=30..35" in again.stdout

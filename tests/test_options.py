@@ -38,6 +38,7 @@ FLAGS = [
     "--backbone",
     "--robustness",
     "--time-budget",
+    "--open",
     "--search-seed",
     "--approaches",
     "--dataset",
@@ -56,7 +57,6 @@ FLAGS = [
     "--workers",
     "--seed-timeout",
     "--dry-run",
-    "--open",
     "--list",
     "--smoke",
 ]

@@ -1,4 +1,4 @@
-"""The batch script for SLURM with its real parts: a real cluster of Ray's, a real sweep, real signals.
+"""The batch script for Slurm with its real parts: a real cluster of Ray's, a real sweep, real signals.
 
 `srun` and `scontrol` are stand-ins: the first runs the step's command here, the second notes what it was asked.
 """
@@ -33,7 +33,7 @@ OPTIONS = shlex.split("--dataset phantom --approaches pixel_baseline --num-sampl
 
 @pytest.fixture
 def submit(tmp_path):
-    """Starts the script as SLURM would: a name for the sweep, and on how many nodes."""
+    """Starts the script as Slurm would: a name for the sweep, and on how many nodes."""
     stand_ins = tmp_path / "bin"
     stand_ins.mkdir()
     for name, text in (("srun", SRUN), ("scontrol", SCONTROL)):

@@ -191,15 +191,15 @@ class Challenge:
         for name, parameters in known.items():
             # The baseline that others are compared with changes only if it is meant.
             whose = (name,) if approaches[name].is_baseline else (name, None)
-            own = tuple(each for each in settings if each.approach in whose and each.name in parameters)
-            if own:
+            about = [each for each in settings if each.approach in whose and each.name in parameters]
+            try:
+                own = narrowing.of_one(about)
                 approaches[name] = replace(approaches[name], settings=own)
-                try:
-                    left = narrowing.parameters(approaches[name].suggest)
-                except ValueError as error:
-                    told = ", ".join(setting.text for setting in own)
-                    raise BadInput(f"Expected --set of {name} to be {error}; got {told}.") from None
-                met |= {setting for setting in own if setting.name in left}
+                left = narrowing.parameters(approaches[name].suggest) if own else []
+            except ValueError as error:
+                told = ", ".join(setting.text for setting in about)
+                raise BadInput(f"Expected --set of {name} to be {error}; got {told}.") from None
+            met |= {setting for setting in own if setting.name in left}
         for setting in settings:
             if setting not in met:
                 told = "; ".join(f"{name}: {', '.join(own)}" for name, own in known.items())

@@ -81,11 +81,8 @@ class Setting:
         if self.limits:
             left = [each for each in choices if _number(each) and self.limits[0] <= each <= self.limits[1]]
         else:
-            unknown = [value for value in self.values if not any(_is_written(each, value) for each in choices)]
             left = [each for each in choices if any(_is_written(each, value) for value in self.values)]
-            if unknown:
-                left = []
-        if not left:
+        if not left or not all(any(_is_written(each, value) for each in left) for value in self.values):
             raise ValueError(f"some of {', '.join(map(str, choices))}")
         return left
 
@@ -107,6 +104,21 @@ def _is_written(value: Any, text: str) -> bool:
         except ValueError:
             return False
     return text.lower() == str(value).lower()
+
+
+def of_one(settings: Sequence[Setting]) -> tuple[Setting, ...]:
+    """Of settings about an approach, those that count: what is said of it alone before what is said of all.
+
+    Raises:
+        ValueError: Two of the same kind are about the same parameter.
+    """
+    found: dict[str, Setting] = {}
+    for setting in sorted(settings, key=lambda each: each.approach is not None):
+        known = found.get(setting.name)
+        if known is not None and (known.approach is None) == (setting.approach is None):
+            raise ValueError(f"one for each parameter, not two of {setting.name}")
+        found[setting.name] = setting
+    return tuple(setting for setting in settings if found[setting.name] is setting)
 
 
 class NarrowedTrial:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ray._private import services, utils
@@ -32,7 +32,9 @@ class OwnGroup(ConsolePopen):
 
     def terminate(self) -> None:
         """End all of the group at once: none of it keeps anything, and `sweeps.engine.cluster` has it miss SIGTERM."""
-        os.killpg(self.pid, signal.SIGKILL)
+        # Between Ray's look whether it lives and this it may have ended.
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 # What is called in the place of what, while Ray starts.

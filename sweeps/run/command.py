@@ -80,6 +80,7 @@ class Conclusion:
         text: What is printed.
         lines: More lines about where things are.
         ways_on: What could be done next; printed if all went well.
+        to_open: What a person has asked to see in the browser, if anything.
         files: Everything that was written, for MLflow's artifacts.
         metrics: Of the sweep's own run in MLflow.
         stepped_metrics: More of them, each a name, a value and a step.
@@ -90,6 +91,7 @@ class Conclusion:
     text: str
     lines: tuple[str, ...] = ()
     ways_on: tuple[str, ...] = ()
+    to_open: Path | None = None
     files: tuple[Path, ...] = ()
     metrics: Mapping[str, float]
     note: str

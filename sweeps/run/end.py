@@ -20,7 +20,6 @@ from sweeps.store.spec import Stored
 from sweeps.tracking.sweep_run import SweepEnd
 from sweeps.tracking.tracker import DRAIN_SECONDS, HURRIED_DRAIN_SECONDS, Tracker
 from sweeps.views import console, files
-from sweeps.views.report_page import HTML
 
 
 def write_tables(journal: Journal, approaches: Sequence[Approach], summary: Stored) -> tuple[tuple[Path, ...], str]:
@@ -87,9 +86,8 @@ class End(Generic[AnyOptions]):
         print(flush=True)
         print(found.text, end="\n\n")
         print("\n".join(self._lines(found, code)), flush=True)
-        report = self.prepared.folder / HTML
-        if self.prepared.options.open and report in found.files:
-            webbrowser.open(report.absolute().as_uri())
+        if found.to_open:
+            webbrowser.open(found.to_open.absolute().as_uri())
         return code
 
     def _why_nothing_completed(self) -> str:

@@ -10,10 +10,7 @@ from pathlib import Path
 from sweeps.core import provenance
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.errors import BadInput, path_of
-from sweeps.core.seeds import (
-    CONFIRM_SEEDS_FROM,
-    is_of_a_search,
-)
+from sweeps.core.seeds import CONFIRM_SEEDS_FROM, is_of_a_search
 from sweeps.engine import cluster
 from sweeps.inputs import changed_images
 from sweeps.inputs.downloads import AUTO

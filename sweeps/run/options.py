@@ -222,7 +222,6 @@ class Options:
         is_repeated=True,
     )
     dry_run: bool = _option(False, "print the plan and stop")
-    open: bool = _option(False, "open the report in the browser when the command has ended")
     list: bool = _option(False, "say what each approach is and stop")
     smoke: bool = _option(False, "everything tiny, a minute or two: does it work here?", is_remembered=True)
 
@@ -321,6 +320,7 @@ class SweepOptions(Options):
         metavar="TIME",
         default_help="none",
     )
+    open: bool = _option(False, "open the report in the browser when the command has ended")
     search_seed: int = _option(
         0,
         "number that says on which block of seeds the search runs, and that starts its own random draws",

@@ -253,7 +253,7 @@ def _decision(options: SweepOptions, approaches: Sequence[Approach]) -> list[str
 
 
 def _set(approaches: Sequence[Approach]) -> list[str]:
-    """What is fixed or narrowed in whose space, and who begins without the published setting therefore."""
+    """What is fixed or narrowed in whose space, and whose start is therefore not tried."""
     whose: dict[str, list[str]] = {}
     for approach in approaches:
         for setting in approach.settings:
@@ -264,7 +264,7 @@ def _set(approaches: Sequence[Approach]) -> list[str]:
     without = [each.name for each in approaches if each.settings and each.published and each.start is None]
     return [
         f"Set       {told}"
-        + (f"; the published setting is outside and not tried: {', '.join(without)}" if without else "")
+        + (f"; the start of {', '.join(without)} is outside and not tried" if without else "")
     ]
 
 

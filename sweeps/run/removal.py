@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from sweeps.core.errors import BadInput, in_one_line, path_of
+from sweeps.core.formatting import megabytes
 from sweeps.core.provenance import without_password
 from sweeps.store.journal import JOURNAL, LOCK, Journal
 from sweeps.store.openings import LEDGER
@@ -104,8 +105,8 @@ def _stores(journal: Journal, given: str | None) -> dict[str, RunsOfSweep | None
 
 def _what_goes(folder: Path, stores: dict[str, RunsOfSweep | None]) -> list[str]:
     files = [path for path in folder.rglob("*") if path.is_file()]
-    megabytes = sum(path.stat().st_size for path in files) / 1e6
-    lines = [f"This removes the folder {folder} ({len(files)} files, {megabytes:.1f} MB)"]
+    size = megabytes(sum(path.stat().st_size for path in files))
+    lines = [f"This removes the folder {folder} ({len(files)} files, {size})"]
     for uri, runs in stores.items():
         shown = without_password(uri)
         if runs is None:

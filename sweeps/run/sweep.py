@@ -132,6 +132,7 @@ def _conclude(prepared: Prepared[SweepOptions], journal: Journal, approaches: Se
         text=console.sweep_text(summary, prepared.folder),
         lines=(report_trouble or f"Report  {prepared.folder / HTML}",),
         ways_on=tuple(_ways_on(prepared, journal)),
+        to_open=of_report[0] if prepared.options.open and of_report else None,
         files=(*written, *of_report),
         metrics=sweep_run.metrics(summary),
         note=console.sweep_note(summary),

@@ -39,8 +39,8 @@ class SearchStage(Stage):
     anew until it has `num_samples` distinct configurations, or nothing but repeats. Between two blocks of seeds a
     configuration is stopped if Wilcoxon's signed-rank test finds it worse than the approach's best complete one on
     their common seeds, or if a complete one has the same results. An approach whose configurations fail one after the
-    other is stopped, and the others go on; the next start tries it again. With an
-    allocation, approaches that fall behind get no more (`allocation.py`).
+    other is stopped, and the others go on; the next start tries it again. With an allocation, approaches that fall
+    behind get no more (`allocation.py`).
     """
 
     name = SEARCH

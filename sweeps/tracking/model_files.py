@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sweeps.core.environment import set_defaults
+from sweeps.tracking import sweep_run
 from sweeps.tracking.environment import VARIABLES
 from sweeps.tracking.location import as_opened, sqlite_path
 
@@ -56,12 +57,12 @@ def save(
         )
 
 
-def log(uri: str, experiment: str, journal_id: str, folder: Path, name: str) -> None:
+def log(uri: str, challenge: str, journal_id: str, folder: Path, name: str) -> None:
     """Put a folder beside the artifacts of a sweep's own run, under that name.
 
     Args:
         uri: Where MLflow keeps the sweep, already checked.
-        experiment: The name of its experiment.
+        challenge: The sweep's.
         journal_id: The sweep's.
         folder: What is put there.
         name: What it is called there.
@@ -78,9 +79,9 @@ def log(uri: str, experiment: str, journal_id: str, folder: Path, name: str) -> 
     for library in ("mlflow", "alembic"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
     client = MlflowClient(tracking_uri=as_opened(uri))
-    found = client.get_experiment_by_name(experiment)
-    key = f"tags.`sweep.key` = '{journal_id}:sweep'"
-    runs = client.search_runs([found.experiment_id], filter_string=key) if found else []
+    found = client.get_experiment_by_name(sweep_run.experiment_of(challenge))
+    key = sweep_run.key_of(journal_id, sweep_run.OWN)
+    runs = client.search_runs([found.experiment_id], filter_string=f"tags.`sweep.key` = '{key}'") if found else []
     if not runs:
         raise LookupError(f"the sweep has no run in {uri}")
     client.log_artifacts(runs[0].info.run_id, str(folder), name)

@@ -113,6 +113,15 @@ def of_start(
     )
 
 
+# The sweep's own run among those of a sweep.
+OWN = "sweep"
+
+
+def key_of(journal_id: str, run: str) -> str:
+    """What tells a run of a sweep from all others in MLflow, as its tag `sweep.key`."""
+    return f"{journal_id}:{run}"
+
+
 def experiment_of(challenge: str) -> str:
     """The name of a challenge's experiment."""
     return f"seedsweep {challenge}"

@@ -108,8 +108,7 @@ class Tracker:
 
     def _run(self) -> None:
         # At once, with nothing to write yet: importing MLflow and making its database take seconds that Ray hides by
-        # starting meanwhile. Later, a Ctrl-C would meet the import, and what it collects as garbage asks a Ray that is
-        # dead, for a minute.
+        # starting meanwhile.
         self._try_to_write()
         while not isinstance(item := self._queue.get(), SweepEnd):
             self._waiting.append(item)

@@ -18,7 +18,7 @@ from mlflow.entities import LifecycleStage, Metric, Param, RunTag
 from sweeps.store.trials import CONFIRM, SEARCH, TrialRecord
 from sweeps.tracking import trial_runs, ui_view
 from sweeps.tracking.location import as_opened, sqlite_path
-from sweeps.tracking.sweep_run import SweepEnd, SweepRun
+from sweeps.tracking.sweep_run import OWN, SweepEnd, SweepRun, key_of
 
 # Of one request; MLflow refuses more than 1000.
 MOST_METRICS = 900
@@ -59,7 +59,7 @@ class Writer:
         self.notice: str | None = None
         self.experiment_id = self._experiment()
         self._look_for_runs()
-        self.parent = self._run("sweep", {"role": "sweep", "mlflow.runName": sweep.name}, sweep.begun_ms).run_id
+        self.parent = self._run(OWN, {"role": "sweep", "mlflow.runName": sweep.name}, sweep.begun_ms).run_id
         self._take_in_orphans()
         self.client.update_run(self.parent, status="RUNNING")
         for key, value in sweep.tags.items():
@@ -138,16 +138,13 @@ class Writer:
 
     def _run(self, key: str, tags: Mapping[str, str], start_ms: int) -> KnownRun:
         """The run with that key in this sweep, made if there is none."""
-        key = self._key(key)
+        key = key_of(self.sweep.journal_id, key)
         if key not in self.known:
             own = {"sweep": self.sweep.name, "sweep.id": self.sweep.journal_id, "sweep.key": key}
             every = {**own, **self.sweep.shared_tags, **tags}
             run = self.client.create_run(self.experiment_id, start_time=start_ms, tags=every)
             self.known[key] = KnownRun(run.info.run_id, "RUNNING", tags.get(PARENT))
         return self.known[key]
-
-    def _key(self, key: str) -> str:
-        return f"{self.sweep.journal_id}:{key}"
 
     def _add_params(self) -> None:
         """Write the parameters that the sweep's run does not have; MLflow refuses to change one."""
@@ -177,7 +174,7 @@ class Writer:
 
     def _write_confirmed_mean(self, trial: TrialRecord) -> None:
         """Give the configuration's run of the search its confirmed mean too; from the first on, they sort the view."""
-        searched = self.known.get(self._key(f"{trial.approach}:{SEARCH}:{trial.of_trial}"))
+        searched = self.known.get(key_of(self.sweep.journal_id, f"{trial.approach}:{SEARCH}:{trial.of_trial}"))
         metrics = [Metric(*each) for each in trial_runs.of_confirmation(trial, self.sweep.spec)]
         if searched is None or not metrics:
             return

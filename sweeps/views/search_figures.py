@@ -97,7 +97,10 @@ def _draw_history(axes: Axes, points: Sequence[Point], confirmed_percent: float 
             )
             say_over(
                 drawn,
-                [f"configuration {p.number}, {word}" + (f": {100 * p.mean:.1f} %" if p.mean else "") for p in own],
+                [
+                    f"configuration {p.number}, {word}" + (f": {100 * p.mean:.1f} %" if p.mean is not None else "")
+                    for p in own
+                ],
             )
     incumbent = [(p.number, 100 * p.incumbent) for p in points if p.incumbent is not None]
     if incumbent:
