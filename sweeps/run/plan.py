@@ -262,10 +262,7 @@ def _set(approaches: Sequence[Approach]) -> list[str]:
         return []
     told = "; ".join(f"{text} ({', '.join(names)})" for text, names in whose.items())
     without = [each.name for each in approaches if each.settings and each.published and each.start is None]
-    return [
-        f"Set       {told}"
-        + (f"; the start of {', '.join(without)} is outside and not tried" if without else "")
-    ]
+    return [f"Set       {told}" + (f"; the start of {', '.join(without)} is outside and not tried" if without else "")]
 
 
 def _cheaper(approaches: Sequence[Approach]) -> list[str]:
