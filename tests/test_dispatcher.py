@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from made_up import SPEC, START
-from sweeps.engine.dispatcher import Dispatcher, Running
+from sweeps.engine.dispatcher import Dispatcher, Running, Work
 from sweeps.store.journal import Journal
 
 
@@ -15,7 +15,8 @@ def nothing(*arguments):
 
 def dispatcher_of(journal):
     """One with a task in work."""
-    made = Dispatcher(SimpleNamespace(journal=journal, take=nothing), lambda: 1, 60, nothing, nothing)
+    work = Work(stage=SimpleNamespace(journal=journal, take=nothing), image_sets=None, watcher=nothing)
+    made = Dispatcher(iter([work]), lambda: 1, 60, nothing)
     made.running["a"] = Running(task=None)
     return made
 
@@ -23,7 +24,6 @@ def dispatcher_of(journal):
 def test_another_kind_of_processor_is_journaled_and_told_once(journal, capsys):
     journal.begin(SPEC, START)
     for _ in range(2):
-        # Each stage has one of its own.
         dispatcher = dispatcher_of(journal)
         for kind in (START.processor, "an abacus", "an abacus"):
             dispatcher.take("a", {"processor": kind})

@@ -218,13 +218,13 @@ def test_the_card_has_the_sweep_s_numbers_and_the_model_s_own(home):
 def test_mlflow_gets_it_beside_the_sweep_s_own_artifacts(home, tmp_path):
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     with pytest.raises(LookupError, match="there is no"):
-        log(uri, "seedsweep challenge1", "abc", home / MODEL, "model-x")
+        log(uri, "challenge1", "abc", home / MODEL, "model-x")
     client = MlflowClient(uri)
     place = client.create_experiment("seedsweep challenge1", artifact_location=(tmp_path / "artifacts").as_uri())
     with pytest.raises(LookupError, match="has no run"):
-        log(uri, "seedsweep challenge1", "abc", home / MODEL, "model-x")
+        log(uri, "challenge1", "abc", home / MODEL, "model-x")
     sweep = client.create_run(place, tags={"sweep.key": "abc:sweep"}).info.run_id
-    log(uri, "seedsweep challenge1", "abc", home / MODEL, "model-x")
+    log(uri, "challenge1", "abc", home / MODEL, "model-x")
     assert {each.path for each in client.list_artifacts(sweep, "model-x")} >= {
         "model-x/MLmodel",
         "model-x/MODEL_CARD.md",

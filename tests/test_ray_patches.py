@@ -9,8 +9,14 @@ import pytest
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.registry import TRAINABLE_CLASS, _global_registry
+from ray.tune.utils.object_cache import _ObjectCache
 
-from sweeps.engine.ray_patches import OUT_OF_MEMORY, memory_deaths_are_lost_workers, trainable_is_looked_up_once
+from sweeps.engine.ray_patches import (
+    OUT_OF_MEMORY,
+    idle_workers_are_kept,
+    memory_deaths_are_lost_workers,
+    trainable_is_looked_up_once,
+)
 
 
 def killed_for_want_of_memory():
@@ -61,3 +67,18 @@ def test_tune_fetches_the_trainable_once_and_again_in_the_next_run(monkeypatch):
                 assert _global_registry.get(TRAINABLE_CLASS, "ours") == "ours"
                 assert _global_registry.contains(TRAINABLE_CLASS, "ours")
         assert fetched == ["ours"]
+
+
+def test_every_idle_worker_is_kept_until_the_run_ends():
+    with idle_workers_are_kept():
+        cache = _ObjectCache()
+        assert all(cache.cache_object("one CPU", actor) for actor in ("a", "b", "c"))
+        assert list(cache.flush_cached_objects()) == []
+        assert cache.pop_cached_object("one CPU") == "a"
+        assert list(cache.flush_cached_objects(force_all=True)) == ["b", "c"]
+        assert cache.num_cached_objects == 0
+
+
+def test_tune_by_itself_keeps_one():
+    cache = _ObjectCache()
+    assert [cache.cache_object("one CPU", actor) for actor in ("a", "b")] == [True, False]

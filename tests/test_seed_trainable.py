@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from trainables.parts.image_sets import POOL
 from trainables.parts.learner import Learner, Needs
 from trainables.parts.protocol import TEST, VALIDATION
 from trainables.seed_trainable import SeedTrainable
@@ -44,6 +45,17 @@ class Counting(Stepwise):
         raise ValueError(f"{len(support.images)} images")
 
 
+class Stored:
+    """What stands for something in Ray's object store."""
+
+    def __init__(self, what):
+        self.what = what
+
+    def load(self):
+        return self.what
+
+
+STORED = Stored(None)
 LEARNERS = {"stepwise": Stepwise, "opposite": Opposite, "weighty": Weighty, "counting": Counting}
 
 
@@ -52,13 +64,22 @@ def image_sets(phantom):
     return phantom.pixel_sets()
 
 
-def request(blocks, *, approach="stepwise", splits=(VALIDATION,), shots=None, **params):
-    return {"approach": approach, "params": params, "blocks": blocks, "splits": list(splits), "shots": shots}
+def request(blocks, *, approach="stepwise", splits=(VALIDATION,), shots=None, image_sets=STORED, **params):
+    return {
+        "approach": approach,
+        "params": params,
+        "blocks": blocks,
+        "splits": list(splits),
+        "shots": shots,
+        "image_sets": image_sets,
+    }
 
 
 def started(image_sets, first_request):
+    """An actor whose requests reach these image sets."""
     trainable = SeedTrainable.__new__(SeedTrainable)
-    trainable.setup(first_request, image_sets=image_sets, learners=LEARNERS, weights={})
+    trainable.setup(first_request, learners=LEARNERS, weights={})
+    trainable.stored, trainable.image_sets = STORED, image_sets
     return trainable
 
 
@@ -122,6 +143,13 @@ def test_an_actor_takes_up_another_approach(image_sets):
     assert trainable.reset_config(request([[1]], approach="opposite"))
     (after,) = trainable.step()["results"]
     assert after["auroc"] == pytest.approx(1 - before["auroc"])
+
+
+def test_an_actor_takes_up_the_image_sets_of_another_stage(image_sets):
+    trainable = started(image_sets, request([[1]], splits=(TEST,)))
+    assert trainable.step()["results"][0]["error"] is None
+    trainable.reset_config(request([[1]], splits=(TEST,), image_sets=Stored({POOL: image_sets[POOL]})))
+    assert "KeyError: 'test'" in trainable.step()["results"][0]["error"]
 
 
 def test_the_request_is_left_as_it_was(image_sets):

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ import torch
 from search_spaces.published.settings import Published
 from sweeps.core.challenge import Approach
 from sweeps.engine import cluster, tune_loop
+from sweeps.engine.dispatcher import Work
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.search import SearchStage
 from sweeps.stages.shot_curve import ShotCurveStage
+from sweeps.stages.stage import Stage
 from sweeps.store.journal import Journal
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
 from trainables.parts.learner import Learner, Needs
@@ -60,6 +63,9 @@ class Odd(Learner):
             os.kill(os.getpid(), signal.SIGSTOP)
         if config.behaviour == "allocate":
             np.ones(1 << 45)
+        if config.behaviour == "sign":
+            with Path(config.once).open("a") as file:
+                file.write(f"{streams.seed} {os.getpid()}\n")
         if config.behaviour == "always die":
             os.kill(os.getpid(), signal.SIGKILL)
         if config.behaviour == "count":
@@ -110,7 +116,7 @@ def run(
     journal,
     approaches,
     image_sets,
-    stage=None,
+    *stages,
     num_samples=1,
     seeds=6,
     slots=lambda: 2,
@@ -118,17 +124,21 @@ def run(
     interrupt=lambda: None,
     seed_timeout=60,
 ):
-    stage = stage or SearchStage(
-        journal, approaches, lambda *who: None, num_samples=num_samples, seeds=seeds, search_seed=0
-    )
+    """Run the stages, by default a search; each is a stage, or makes one when the one before has ended."""
+    search = SearchStage(journal, approaches, lambda *who: None, num_samples=num_samples, seeds=seeds, search_seed=0)
+
+    def works():
+        for stage in stages or [search]:
+            made = stage if isinstance(stage, Stage) else stage()
+            reached = {POOL: image_sets[POOL]} if made.name == "search" else image_sets
+            yield Work(stage=made, image_sets=InObjectStore(ray.put(reached)), watcher=lambda: None)
+
     tune_loop.run(
-        stage,
+        works(),
         learners={each.name: each.learner for each in approaches},
-        image_sets={POOL: image_sets[POOL]} if stage.name == "search" else image_sets,
         weights=weights or {},
         slots=slots,
         seed_timeout=seed_timeout,
-        watcher=lambda: None,
         interrupt=interrupt,
     )
     return {f"{trial.approach}/{trial.stage}": trial for trial in journal.trials()}
@@ -232,6 +242,23 @@ def test_search_workers_cannot_reach_the_test_split_and_confirmation_s_can(journ
     assert len(confirmed.values("accuracy", TEST)) == len(confirmed.values("accuracy")) == 7
 
 
+def test_stages_one_after_another_have_the_same_workers_and_each_its_own_images(journal, image_sets, tmp_path):
+    signs = [approach(name, behaviours=["sign"], once=str(tmp_path / "signed")) for name in ("a", "b")]
+    search = SearchStage(journal, signs, lambda *who: None, num_samples=2, seeds=3, search_seed=0)
+    found = run(
+        journal, signs, image_sets, search, lambda: ConfirmationStage(journal, signs, lambda *who: None, seeds=7)
+    )
+    for name in ("a", "b"):
+        assert found[f"{name}/confirm"].state == "COMPLETE"
+        assert len(found[f"{name}/confirm"].values("accuracy", TEST)) == 7
+    signed = [[int(each) for each in line.split()] for line in (tmp_path / "signed").read_text().splitlines()]
+    of_search, of_confirmation = (
+        {worker for seed, worker in signed if (seed >= 1_000_000) is is_search} for is_search in (True, False)
+    )
+    assert len(of_search) == 2
+    assert of_confirmation == of_search
+
+
 def test_workers_learn_from_as_many_images_as_a_task_says(journal, image_sets):
     counting = [approach("counts", behaviours=["count"])]
     run(journal, counting, image_sets, seeds=1)
@@ -248,7 +275,9 @@ def test_numbers_do_not_depend_on_the_number_of_workers(tmp_path, image_sets):
     for slots in (1, 2):
         journal = Journal(tmp_path / str(slots), write=True)
         fine = [approach("fine"), approach("fine_too", behaviours=["fine", "also fine"])]
-        run(journal, fine, image_sets, num_samples=4, slots=lambda slots=slots: slots)
+        # How early one is stopped depends on what else has finished by then.
+        search = SearchStage(journal, fine, lambda *who: None, num_samples=4, seeds=6, search_seed=0, racing=None)
+        run(journal, fine, image_sets, search, slots=lambda slots=slots: slots)
         trials = sorted(journal.trials(), key=lambda trial: (trial.approach, trial.number))
         found.append([(t.approach, t.number, t.values("brier").tolist()) for t in trials])
         journal.close()

@@ -29,6 +29,10 @@ class InObjectStore:
 
     reference: ray.ObjectRef[Any]
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> InObjectStore:
+        """Itself: Tune copies what it hands on, and a copied reference would not keep the object there."""
+        return self
+
     def load(self) -> Any:
         """Fetch it, without a copy where it is on this node already."""
         return ray.get(self.reference)
@@ -40,8 +44,9 @@ class SeedTrainable(tune.Trainable):
     So one Tune run serves all approaches: no slot waits at the end of one, and actors, which cost seconds to start,
     are used again by all. The Tune configuration of a trial is a request: `approach`, `params` (the hyperparameters),
     `blocks` (lists of seeds; a step never runs past the end of one, so that the driver can stop a loser there),
-    `splits`, and `shots` (images of each class to learn from; None is as the protocol says). A step reports `results`
-    (a list of `SeedResult` as dictionaries), the worker's `processor`, and `done`.
+    `splits`, `shots` (images of each class to learn from; None is as the protocol says), and `image_sets` (where all by
+    their names lie: the pool, other data sets, and the test split if it is scored, so that no search can reach it). A
+    step reports `results` (a list of `SeedResult` as dictionaries), the worker's `processor`, and `done`.
 
     A configuration that raises or diverges is a result with its reason, and ends the trial; the actor lives on.
     """
@@ -50,7 +55,6 @@ class SeedTrainable(tune.Trainable):
         self,
         config: dict[str, Any],
         *,
-        image_sets: Mapping[str, ImageSet],
         learners: Mapping[str, type[Learner]],
         weights: Mapping[str, Any],
     ) -> None:
@@ -58,12 +62,12 @@ class SeedTrainable(tune.Trainable):
 
         Args:
             config: The first request.
-            image_sets: The pool, in confirmation also the test split, and other data sets by name.
             learners: By approach, what learns.
             weights: By backbone, the state dict of those that are trained further, of arrays, or what loads it.
         """
         prepare_worker()
-        self.image_sets = image_sets
+        self.stored: InObjectStore | None = None
+        self.image_sets: Mapping[str, ImageSet] = {}
         self.learners = learners
         self.weights = weights
         self.processor = processor()
@@ -77,6 +81,9 @@ class SeedTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Run seeds until the block ends, `STEP_SECONDS` pass or one fails."""
+        if self.stored != self.request["image_sets"]:
+            self.stored = self.request["image_sets"]
+            self.image_sets = self.stored.load()
         block = self.blocks_left[0]
         until = time.monotonic() + STEP_SECONDS
         results: list[SeedResult] = []

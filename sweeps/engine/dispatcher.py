@@ -1,9 +1,9 @@
-"""The dispatcher: it hands a stage's tasks to Tune's trials, and what comes back to the stage."""
+"""The dispatcher: it hands the stages' tasks to Tune's trials, and what comes back to the stage."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,22 @@ from sweeps.engine.cluster import SECONDS_BETWEEN_LOOKS
 from sweeps.stages.stage import Stage
 from sweeps.stages.tasks import Task
 from trainables.parts.results import SeedResult
-from trainables.seed_trainable import STEP_SECONDS
+from trainables.seed_trainable import STEP_SECONDS, InObjectStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A stage to run.
+
+    Attributes:
+        stage: What to run, and where results go.
+        image_sets: What the workers may see, by name.
+        watcher: Called after each report.
+    """
+
+    stage: Stage
+    image_sets: InObjectStore
+    watcher: Callable[[], None]
 
 
 @dataclass
@@ -31,29 +46,44 @@ class Running:
 
 
 class Dispatcher:
-    """Between Tune's identities and the stage's tasks; keeps the first error of the stage, which ends the run."""
+    """Between Tune's identities and the stages' tasks; keeps the first error of a stage, which ends the run."""
 
     def __init__(
         self,
-        stage: Stage,
+        works: Iterator[Work],
         slots: Callable[[], int],
         seed_timeout: float,
-        watcher: Callable[[], None],
         interrupt: Callable[[], None],
     ) -> None:
-        """Begin with nothing running; `run` in tune_loop.py says what the arguments are."""
-        self.stage = stage
+        """Begin the first work, with nothing running; `run` in tune_loop.py says what the arguments are."""
+        self.works = works
+        self.work = next(works)
         self.slots = slots
         self.seed_timeout = seed_timeout
-        self.watcher = watcher
         self.interrupt = interrupt
         self.running: dict[str, Running] = {}
         self.looked = time.monotonic()
         self.error: Exception | None = None
-        self.processors = set(stage.journal.processors())
+        self.processors = set(self.stage.journal.processors())
+
+    @property
+    def stage(self) -> Stage:
+        """The one that runs now."""
+        return self.work.stage
+
+    def is_finished(self) -> bool:
+        """Whether nothing is left. Where a stage is finished, the next begins."""
+        while self.stage.is_finished():
+            following = next(self.works, None)
+            if following is None:
+                return True
+            self.work = following
+        return False
 
     def next_task(self, trial_id: str) -> Task | None:
-        """The stage's next task, if a slot is free."""
+        """The next task, if a slot is free."""
+        if self.is_finished():
+            return None
         task = self.stage.next_task() if len(self.running) < self.slots() else None
         if task is not None:
             self.running[trial_id] = Running(task)
@@ -69,7 +99,7 @@ class Dispatcher:
         with self.stage.journal.together():
             for result in report.get("results", ()):
                 self.stage.take(running.task, SeedResult(**result))
-        self.watcher()
+        self.work.watcher()
 
     def _note(self, processor: str | None) -> None:
         """Journal another kind of processor than the sweep has met so far, and tell a person."""
@@ -95,7 +125,7 @@ class Dispatcher:
             self.stage.lost(running.task, running.why_lost)
         else:
             self.stage.close(running.task)
-        self.watcher()
+        self.work.watcher()
 
     def kill_the_silent(self) -> None:
         """End workers of which nothing was heard for longer than a seed may take; their trials count as lost."""

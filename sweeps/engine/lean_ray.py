@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from ray._private import services, utils
 from ray._private.node import Node
 from ray._private.services import ConsolePopen
+
+from sweeps.engine.ray_patches import replaced
 
 
 def _nothing(*args: Any, **options: Any) -> None:
@@ -47,19 +48,11 @@ INSTEAD = (
 )
 
 
-@contextmanager
-def without_extras() -> Iterator[None]:
+def without_extras() -> AbstractContextManager[None]:
     """Let Ray start no dashboard, no autoscaler, no monitor of log files, and the agent that `pip install ray` has.
 
     Ray starts the first three one after another, whatever `include_dashboard` and `log_to_driver` say, and the agent
     of `ray[default]` imports a web server. Tune needs the store, the scheduler and workers. A cluster of several
     machines, which `ray start` starts, has it all.
     """
-    plain = [(owner, name, getattr(owner, name)) for owner, name, _ in INSTEAD]
-    for owner, name, instead in INSTEAD:
-        setattr(owner, name, instead)
-    try:
-        yield
-    finally:
-        for owner, name, before in plain:
-            setattr(owner, name, before)
+    return replaced(*INSTEAD)

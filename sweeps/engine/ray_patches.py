@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
-from ray.tune.registry import _global_registry
+from ray.tune.registry import _Registry
+from ray.tune.utils.object_cache import _ObjectCache
 
 OUT_OF_MEMORY = "ran out of memory"
 
 
 @contextmanager
-def memory_deaths_are_lost_workers() -> Iterator[None]:
+def replaced(*instead: tuple[Any, str, Any]) -> Iterator[None]:
+    """Set attributes, each given as (owner, name, value), and afterwards set them back."""
+    plain = [(owner, name, getattr(owner, name)) for owner, name, _ in instead]
+    for owner, name, value in instead:
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for owner, name, value in plain:
+            setattr(owner, name, value)
+
+
+def memory_deaths_are_lost_workers() -> AbstractContextManager[None]:
     """Have Tune treat a worker that Ray ended for want of memory as one that died.
 
     Tune knows no `OutOfMemoryError`, and the whole run would stop with it. A test says when a new Ray handles it.
@@ -26,30 +39,40 @@ def memory_deaths_are_lost_workers() -> Iterator[None]:
             exception = RayActorError(error_msg=f"The worker's machine {OUT_OF_MEMORY}: {exception}")
         plain(self, tracked_actor_task, exception)
 
-    RayActorManager._actor_task_failed = failed  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        RayActorManager._actor_task_failed = plain  # type: ignore[method-assign]
+    return replaced((RayActorManager, "_actor_task_failed", failed))
 
 
-@contextmanager
-def trainable_is_looked_up_once() -> Iterator[None]:
+def trainable_is_looked_up_once() -> AbstractContextManager[None]:
     """Have Tune keep the trainable, which it fetches from Ray's server and unpickles five times a configuration."""
-    plain_get, plain_contains = _global_registry.get, _global_registry.contains
+    plain_get, plain_contains = _Registry.get, _Registry.contains
     found: dict[tuple[str, str], Any] = {}
 
-    def get(category: str, key: str) -> Any:
+    def get(self: _Registry, category: str, key: str) -> Any:
         if (category, key) not in found:
-            found[category, key] = plain_get(category, key)
+            found[category, key] = plain_get(self, category, key)
         return found[category, key]
 
-    def contains(category: str, key: str) -> bool:
-        return (category, key) in found or plain_contains(category, key)
+    def contains(self: _Registry, category: str, key: str) -> bool:
+        return (category, key) in found or plain_contains(self, category, key)
 
-    _global_registry.get = get  # type: ignore[method-assign]
-    _global_registry.contains = contains  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        del _global_registry.get, _global_registry.contains
+    return replaced((_Registry, "get", get), (_Registry, "contains", contains))
+
+
+def idle_workers_are_kept() -> AbstractContextManager[None]:
+    """Have Tune keep every actor that has nothing to do until the run ends; by itself it keeps one.
+
+    At the end of a stage workers wait for the last of them, and a new actor for the next stage takes seconds to start.
+    """
+    plain = _ObjectCache.flush_cached_objects
+
+    def cache_object(self: _ObjectCache, key: Any, actor: Any) -> bool:
+        self._cached_objects[key].append(actor)
+        self._num_cached_objects += 1
+        return True
+
+    def flush_cached_objects(self: _ObjectCache, force_all: bool = False) -> Iterator[Any]:
+        yield from plain(self, force_all) if force_all else ()
+
+    return replaced(
+        (_ObjectCache, "cache_object", cache_object), (_ObjectCache, "flush_cached_objects", flush_cached_objects)
+    )

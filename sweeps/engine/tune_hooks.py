@@ -47,13 +47,14 @@ class StageSearcher(Searcher):
     def _next(self, trial_id: str) -> Any:
         task = self.dispatcher.next_task(trial_id)
         if task is None:
-            return Searcher.FINISHED if self.dispatcher.stage.is_finished() else None
+            return Searcher.FINISHED if self.dispatcher.is_finished() else None
         return {
             "approach": task.approach,
             "params": task.params,
             "blocks": task.blocks,
             "splits": list(task.splits),
             "shots": task.shots,
+            "image_sets": self.dispatcher.work.image_sets,
         }
 
     @_guarded
@@ -124,7 +125,7 @@ class StopOnError(tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
-        """Whether the stage has failed. Asked in each round of Tune's loop."""
+        """Whether a stage has failed. Asked in each round of Tune's loop."""
         self.dispatcher.interrupt()
         self.dispatcher.kill_the_silent()
         return self.dispatcher.error is not None

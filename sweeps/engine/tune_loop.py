@@ -1,4 +1,4 @@
-"""Tune's loop over a stage's tasks. The only file that builds a Tuner.
+"""Tune's loop over the tasks of stages. The only file that builds a Tuner.
 
 Tune schedules and nothing more: a fresh Tuner each time, no restore, no checkpoints, no retries of its own. What a
 worker reports goes into the journal through the scheduler's two hooks, which together see every result.
@@ -16,12 +16,15 @@ from contextlib import contextmanager
 from ray import tune
 
 from sweeps.core.environment import set_defaults
-from sweeps.engine.dispatcher import Dispatcher
+from sweeps.engine.dispatcher import Dispatcher, Work
 from sweeps.engine.environment import READ_BY_TUNE
-from sweeps.engine.ray_patches import memory_deaths_are_lost_workers, trainable_is_looked_up_once
+from sweeps.engine.ray_patches import (
+    idle_workers_are_kept,
+    memory_deaths_are_lost_workers,
+    trainable_is_looked_up_once,
+)
 from sweeps.engine.tune_hooks import StageScheduler, StageSearcher, StopOnError
-from sweeps.stages.stage import Stage
-from trainables.parts.image_sets import ImageSet, StoredElsewhere
+from trainables.parts.image_sets import StoredElsewhere
 from trainables.parts.learner import Learner
 from trainables.seed_trainable import SeedTrainable
 
@@ -30,43 +33,43 @@ NO_LIMIT = 10**9
 
 
 def run(
-    stage: Stage,
+    works: Iterator[Work],
     *,
     learners: Mapping[str, type[Learner]],
-    image_sets: Mapping[str, ImageSet],
     weights: Mapping[str, StoredElsewhere],
     slots: Callable[[], int],
     seed_timeout: float,
-    watcher: Callable[[], None],
     interrupt: Callable[[], None],
 ) -> None:
-    """Run the stage's tasks until it is finished.
+    """Run stages one after another until all are finished. Workers live as long, since they cost seconds to start.
 
     Args:
-        stage: What to run, and where results go.
+        works: The stages, at least one; each is taken when the one before is finished.
         learners: What learns, by approach.
-        image_sets: What the workers may see; the test split is among it in confirmation only.
         weights: State dicts of the backbones that are trained further.
         slots: Tasks at the same time, one CPU each; asked before each.
         seed_timeout: Seconds after which a worker that has reported nothing is ended, and its trial fails.
-        watcher: Called after each report.
         interrupt: Called about ten times a second where stopping harms nothing; what it raises ends the run.
 
     Raises:
-        Exception: Whatever the stage raised, for example because the journal cannot be written.
+        Exception: Whatever a stage raised, for example because the journal cannot be written.
     """
-    if stage.is_finished():
+    dispatcher = Dispatcher(works, slots, seed_timeout, interrupt)
+    if dispatcher.is_finished():
         return
-    dispatcher = Dispatcher(stage, slots, seed_timeout, watcher, interrupt)
-    trainable = tune.with_parameters(
-        SeedTrainable, image_sets=image_sets, learners=dict(learners), weights=dict(weights)
-    )
+    trainable = tune.with_parameters(SeedTrainable, learners=dict(learners), weights=dict(weights))
     set_defaults(READ_BY_TUNE)
-    with _silence(), _scratch_folder() as scratch, memory_deaths_are_lost_workers(), trainable_is_looked_up_once():
+    with (
+        _silence(),
+        _scratch_folder() as scratch,
+        memory_deaths_are_lost_workers(),
+        trainable_is_looked_up_once(),
+        idle_workers_are_kept(),
+    ):
         _tuner(trainable, dispatcher, scratch).fit()
     if dispatcher.error:
         raise dispatcher.error
-    if not stage.is_finished():
+    if not dispatcher.is_finished():
         # Tune has signals of its own on which it stops.
         raise RuntimeError("Ray Tune ended before the sweep did")
 

@@ -154,9 +154,12 @@ class Inputs:
         The arguments are as for `image_sets`.
         """
         seconds: dict[str, float] = {}
-        for name in names:
-            specs = [self.as_computed(spec) for spec in self._specs_on(name, approaches, views)]
-            missing = features.seconds_to_compute(specs, self.images(name), self.weights, self.features_folder)
+        for together in _together(names):
+            specs = [self.as_computed(spec) for spec in self._specs_on(together[0], approaches, views)]
+            if not specs:
+                continue
+            images = _one_after_another([self.images(name) for name in together])
+            missing = features.seconds_to_compute(specs, images, self.weights, self.features_folder)
             for backbone, more in missing.items():
                 seconds[backbone] = seconds.get(backbone, 0.0) + more
         return seconds
@@ -186,7 +189,7 @@ class Inputs:
             images = [self.images(name) for name in together]
             tables = features.load_or_compute(
                 [self.as_computed(spec) for spec in specs],
-                images[0] if len(images) == 1 else np.concatenate(images),
+                _one_after_another(images),
                 self.weights,
                 self.features_folder,
                 f"{together[0] if len(together) == 1 else 'changed test'} images",
@@ -232,6 +235,11 @@ class Inputs:
         """The spec as it is computed: in the sweep's precision, and in a smoke run of small images."""
         size_px = size_near(spec.backbone, SMOKE_PX) if self.smoke else spec.size_px
         return replace(spec, precision=self.precision, size_px=size_px)
+
+
+def _one_after_another(images: Sequence[np.ndarray]) -> np.ndarray:
+    """The images of one or several sets in one array; those of one are not copied, since they may be many."""
+    return images[0] if len(images) == 1 else np.concatenate(images)
 
 
 def _together(names: Sequence[str]) -> list[list[str]]:

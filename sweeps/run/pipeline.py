@@ -76,8 +76,7 @@ class Pipeline(Generic[AnyOptions]):
             Openings(journal).note_all(journal.trials())
             tracker = self._tracker(journal)
             self._push_earlier(journal, tracker)
-            for planned in self.command.stages(prepared, journal, tracker.push):
-                workers.run(planned)
+            workers.run(self.command.stages(prepared, journal, tracker.push))
             code = 0
         except tuple(ENDED_BY) as signalled:
             code = ENDED_BY[type(signalled)]

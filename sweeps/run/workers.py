@@ -1,10 +1,12 @@
 """Ray, and what its workers have within reach: it is started when the first stage needs it, and runs one after another.
 
-Arrays go into the object store once, and a stage's workers see the images of its splits and no others.
+Arrays go into the object store once, and a stage's tasks reach the images of its splits and no others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic
@@ -16,6 +18,7 @@ from sweeps.core.progress import Progress
 from sweeps.core.signals import Signals
 from sweeps.engine import cluster, tune_loop
 from sweeps.engine.addresses import cluster_address
+from sweeps.engine.dispatcher import Work
 from sweeps.run.command import PlannedStage, Prepared
 from sweeps.run.options import AnyOptions
 from sweeps.stages.fixed import FixedStage
@@ -34,9 +37,14 @@ class Workers(Generic[AnyOptions]):
     signals: Signals
     # Where a Ray that was started here has its logs.
     logs: Path | None = None
+    # The stage with which the next Tune run begins.
+    _next: PlannedStage | None = None
     # What is in Ray's object store so far.
     _image_sets: dict[str, ImageSet] = field(default_factory=dict)
     _weights: dict[str, InObjectStore] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._slots = cluster.Slots(self.prepared.options.workers)
 
     def start(self) -> None:
         """Start Ray, or connect to the cluster."""
@@ -51,7 +59,7 @@ class Workers(Generic[AnyOptions]):
     def slots_now(self) -> int:
         """How many trials can run at the same time, also before Ray is started."""
         workers = self.prepared.options.workers
-        return cluster.Slots(workers)() if ray.is_initialized() else workers or usable_cpus().allowed
+        return self._slots() if ray.is_initialized() else workers or usable_cpus().allowed
 
     def limit(self) -> str:
         """What allows fewer CPUs than this machine has, if it says how many slots there are, or there are more."""
@@ -59,61 +67,95 @@ class Workers(Generic[AnyOptions]):
         is_felt = cpus.limit and (workers is None or workers > cpus.allowed)
         return str(cpus) if is_felt and not cluster_address(self.prepared.options.address) else ""
 
-    def run(self, planned: PlannedStage) -> None:
-        """Run one stage to its end, with the images of its splits and of other data sets within the workers' reach."""
-        stage, slots = planned.stage, cluster.Slots(self.prepared.options.workers)
+    def run(self, stages: Iterator[PlannedStage]) -> None:
+        """Run the stages to their end, each made when the one before has ended.
+
+        One Tune run serves as many as it can. Its idle workers hold the CPUs, so where features of a backbone must be
+        computed, another begins.
+        """
+        left = (planned for planned in stages if not planned.stage.is_finished())
+        self._next = next(left, None)
+        while self._next is not None:
+            self.signals.stop_if_one_came()
+            if not ray.is_initialized():
+                self.start()
+            if not self._weights:
+                states = self.prepared.inputs.weights_to_train(self.prepared.approaches)
+                self._weights = {name: InObjectStore(ray.put(state)) for name, state in states.items()}
+            with closing(self._works(self._next, left)) as works:
+                tune_loop.run(
+                    works,
+                    learners={approach.name: approach.learner for approach in self.prepared.approaches},
+                    weights=self._weights,
+                    slots=self._slots,
+                    seed_timeout=self.prepared.options.seed_timeout,
+                    interrupt=self.signals.stop_if_one_came,
+                )
         self.signals.stop_if_one_came()
-        if stage.is_finished():
-            return
-        if not ray.is_initialized():
-            self.start()
-        image_sets = self._stored(stage, slots)
+
+    def _works(self, planned: PlannedStage, left: Iterator[PlannedStage]) -> Generator[Work]:
+        """This stage, and those that are left until one needs features to be computed; that one is next then."""
+        following: PlannedStage | None = planned
+        while following is not None:
+            yield from self._work(following)
+            following = next(left, None)
+            if following is not None and self._must_compute(following.stage):
+                break
+        self._next = following
+
+    def _work(self, planned: PlannedStage) -> Iterator[Work]:
+        """The stage with what its tasks may reach; it has a progress line while it runs."""
+        stage = planned.stage
+        image_sets = InObjectStore(ray.put(self._stored(stage)))
         before = stage.seeds_done
         with Progress(planned.title, stage.seeds_left, "seeds") as progress:
 
             def watch() -> None:
                 done = stage.seeds_done - before
-                progress.show(done, done + stage.seeds_left, stage.seconds_left / slots(), stage.best_so_far())
+                progress.show(done, done + stage.seeds_left, stage.seconds_left / self._slots(), stage.best_so_far())
 
-            tune_loop.run(
-                stage,
-                learners={approach.name: approach.learner for approach in self.prepared.approaches},
-                image_sets=image_sets,
-                weights=self._weights,
-                slots=slots,
-                seed_timeout=self.prepared.options.seed_timeout,
-                watcher=watch,
-                interrupt=self.signals.stop_if_one_came,
-            )
-        self.signals.stop_if_one_came()
+            yield Work(stage=stage, image_sets=image_sets, watcher=watch)
 
-    def _stored(self, stage: Stage, slots: cluster.Slots) -> dict[str, ImageSet]:
+    def _stored(self, stage: Stage) -> dict[str, ImageSet]:
         """The image sets that the stage needs, in the object store; features that are missing are computed."""
         inputs, approaches = self.prepared.inputs, self.prepared.approaches
-        scored = [POOL if split == VALIDATION else split for split in stage.splits]
-        names = list(dict.fromkeys([POOL, *scored, *inputs.other_datasets]))
-        views = self._views(stage) if isinstance(stage, FixedStage) else None
-        # Of two fixed stages, each may look at what the other does not.
-        lacking = [name for name in names if not self._has(name, views)]
         found = inputs.image_sets(
-            approaches, lacking, slots=slots, views=views, interrupt=self.signals.stop_if_one_came
+            approaches,
+            self._lacking(stage),
+            slots=self._slots,
+            views=self._views(stage),
+            interrupt=self.signals.stop_if_one_came,
         )
         self._image_sets |= {name: _in_store(images, self._image_sets.get(name)) for name, images in found.items()}
-        if not self._weights:
-            states = inputs.weights_to_train(approaches)
-            self._weights = {name: InObjectStore(ray.put(state)) for name, state in states.items()}
-        stored = {name: self._image_sets[name] for name in names}
+        stored = {name: self._image_sets[name] for name in self._names(stage)}
         if stage.name in FRESH:
             stored[POOL] = stored[POOL].for_confirmation()
         return stored
 
-    def _has(self, name: str, views: set[str] | None) -> bool:
-        """Whether the image set is in the object store with these views."""
-        had = self._image_sets.get(name)
-        return had is not None and (views is None or views <= had.views.keys())
+    def _must_compute(self, stage: Stage) -> bool:
+        """Whether the stage needs features that no file has."""
+        inputs, approaches = self.prepared.inputs, self.prepared.approaches
+        return bool(inputs.seconds_to_compute(approaches, self._lacking(stage), self._views(stage)))
 
-    def _views(self, stage: FixedStage) -> set[str]:
-        """What the stage's tasks look at, which spares most of the backbones' work."""
+    def _names(self, stage: Stage) -> list[str]:
+        """The image sets that the stage's tasks may reach."""
+        scored = [POOL if split == VALIDATION else split for split in stage.splits]
+        return list(dict.fromkeys([POOL, *scored, *self.prepared.inputs.other_datasets]))
+
+    def _lacking(self, stage: Stage) -> list[str]:
+        """Those that are not in the object store yet with all that the stage looks at; two fixed ones may differ."""
+        views = self._views(stage)
+
+        def has(name: str) -> bool:
+            had = self._image_sets.get(name)
+            return had is not None and (views is None or views <= had.views.keys())
+
+        return [name for name in self._names(stage) if not has(name)]
+
+    def _views(self, stage: Stage) -> set[str] | None:
+        """What the tasks of a fixed stage look at, which spares most of the backbones' work; None is everything."""
+        if not isinstance(stage, FixedStage):
+            return None
         learners = {approach.name: approach.learner for approach in self.prepared.approaches}
         return {
             view
