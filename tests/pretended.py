@@ -36,7 +36,7 @@ def approach(name="a", published=0.5, **more):
 def accuracy(params, seed):
     """Best at x = .8; noise that all configurations share, as the draw of ten images is."""
     noise = np.random.default_rng(seed).normal(0, 0.04) + np.random.default_rng([seed, 1]).normal(0, 0.005)
-    return float(np.clip(0.85 - (params["x"] - 0.8) ** 2 + noise, 0, 1))
+    return float(np.clip(0.85 - (params.get("x", 0.5) - 0.8) ** 2 + noise, 0, 1))
 
 
 def search(journal, approaches=None, num_samples=6, seeds=10, closed=None, **more):

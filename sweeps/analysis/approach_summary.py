@@ -14,6 +14,7 @@ import numpy as np
 from search_spaces.published.settings import Published
 from sweeps.analysis import caveats
 from sweeps.analysis.intervals import Estimate, estimates, score
+from sweeps.analysis.lucky_seeds import Adjusted
 from sweeps.analysis.optimism import Finalists, Optimism, optimism
 from sweeps.core.challenge import Approach
 from sweeps.stages.ranking import best_complete, confirmed_results, further_results
@@ -92,6 +93,8 @@ class ApproachSummary(Stored):
         decided_test: Every metric of the same models on the test split.
         first_share: In what share of resamples of its fresh seeds and of the images it comes first, among those that
             meet the second block where there is one; None for the others.
+        adjusted: What ranks, on the block of fresh seeds that measures, without that block's luck; None where too few
+            seeds tell it.
         start: The configuration that its search starts from; None where the sampler begins by itself.
         published: What the study gives; None for an approach that it does not have, or if these are not its images.
         at_published_setting: Ours at the setting that the search starts from, on all its search seeds.
@@ -126,6 +129,7 @@ class ApproachSummary(Stored):
     decided_validation: Mapping[str, Estimate] = {}
     decided_test: Mapping[str, Estimate] = {}
     first_share: float | None = None
+    adjusted: Adjusted | None = None
 
     @property
     def quoted(self) -> Estimate | None:

@@ -17,6 +17,7 @@ from sweeps.analysis.approach_summary import ApproachSummary, summarise_approach
 from sweeps.analysis.comparisons import Comparison
 from sweeps.analysis.decision import Decision
 from sweeps.analysis.intervals import estimates
+from sweeps.analysis.lucky_seeds import adjusted
 from sweeps.analysis.openings import SplitOpenings, split_openings
 from sweeps.analysis.other_searches import OtherSearch, other_searches
 from sweeps.analysis.robustness import Robustness, robustness
@@ -24,7 +25,10 @@ from sweeps.analysis.shot_curve import ShotCurve, shot_curve
 from sweeps.core.challenge import Approach
 from sweeps.core.errors import BadInput, first_line
 from sweeps.core.provenance import without_password
-from sweeps.stages.ranking import confirmed_results
+from sweeps.core.seeds import CONTROL_SEEDS
+from sweeps.stages.control import ZSCORE_RIDGE
+from sweeps.stages.control import scores as control_scores
+from sweeps.stages.ranking import confirmed_results, fresh_scores
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec, Start, Stored, validated
 from sweeps.store.trials import CONFIRM, DECIDE, TrialRecord
@@ -100,6 +104,7 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
     )
     first = decision.compared(trials, _best_of(rows), CONFIRM, spec)
     decided, rows, comparisons = _decided(trials, rows, first, _baseline(approaches), wanted, spec)
+    rows = _adjusted(trials, rows, control_scores(journal.trials([ZSCORE_RIDGE.name]), spec.ranked_by))
     winners = {row.approach: row.best_trial for row in rows if row.best_trial is not None}
     return Summary(
         sweep=journal.folder.name,
@@ -188,6 +193,20 @@ def _with_shares(trials: Sequence[TrialRecord], rows: Sequence[ApproachSummary],
     inside = [row for row in rows if row.decided] or rows
     shares = decision.shares(trials, _best_of(inside), spec)
     return [row.model_copy(update={"first_share": shares.get(row.approach)}) for row in rows]
+
+
+def _adjusted(
+    trials: Sequence[TrialRecord], rows: Sequence[ApproachSummary], control: Mapping[int, float]
+) -> list[ApproachSummary]:
+    """The rows with what is quoted of them without its seeds' luck, which the control's scores by seed tell."""
+
+    def with_it(row: ApproachSummary) -> ApproachSummary:
+        if not row.is_confirmed or row.best_trial is None:
+            return row
+        own = fresh_scores(trials, row.approach, row.best_trial, DECIDE if row.decided else CONFIRM)
+        return row.model_copy(update={"adjusted": adjusted(row.quoted, own, control, CONTROL_SEEDS)})
+
+    return [with_it(row) for row in rows]
 
 
 def ranked(rows: Sequence[ApproachSummary], candidates: Sequence[str] = ()) -> list[ApproachSummary]:

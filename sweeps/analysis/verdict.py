@@ -11,6 +11,7 @@ from sweeps.analysis import caveats
 from sweeps.analysis.approach_summary import ApproachSummary
 from sweeps.analysis.comparisons import ERROR, Comparison
 from sweeps.analysis.intervals import Estimate
+from sweeps.analysis.lucky_seeds import Adjusted
 from sweeps.analysis.other_searches import in_words
 from sweeps.analysis.summary import Summary
 from sweeps.core.formatting import interval_percent, percent, points
@@ -72,17 +73,20 @@ def _behind(pair: Comparison) -> PairedDifference:
 
 
 def verdict(summary: Summary) -> list[str]:
-    """Three sentences, or four; one if nothing is confirmed.
+    """Three sentences, or up to five; one if nothing is confirmed.
 
     They are: the best approach with its interval and what it gains over the plain baseline; which others it is shown
-    to be better than, and which not; whether it held outside the search, on fresh seeds and on the test split; and
-    whether other searches of the same sweep find the same one, if there are any and seeds enough to call one the best.
+    to be better than, and which not; whether it held outside the search, on fresh seeds and on the test split; how
+    lucky its fresh seeds are, where a control tells; and whether other searches of the same sweep find the same one, if
+    there are any and seeds enough to call one the best.
     """
     best = summary.approaches[0]
     if not best.is_confirmed or best.quoted is None:
         return ["No approach is confirmed yet, so there is no answer."]
     compared = " ".join(filter(None, [_compared(summary, best.approach), _how_sure(summary)]))
     sentences = [_which(summary, best, best.quoted), compared, _held(best, best.quoted)]
+    if best.adjusted is not None:
+        sentences.append(_adjusted(best.adjusted))
     if best.quoted.n >= FEW_SEEDS and summary.other_searches:
         sentences.append(in_words(best.approach, summary.other_searches))
     return sentences
@@ -228,6 +232,15 @@ def _held(best: ApproachSummary, quoted: Estimate) -> str:
     return (
         f"{text}; on the test split, which has other images, its balanced accuracy is {percent(test.mean)} %"
         f"{_interval(test)}."
+    )
+
+
+def _adjusted(found: Adjusted) -> str:
+    easy = f"easier by {percent(found.ease)}" if found.ease >= 0 else f"harder by {percent(-found.ease)}"
+    return (
+        f"Its fresh seeds are {easy} points than {found.others} others for z-score ridge on pixels, which trains in "
+        f"milliseconds; without that luck its mean would be about {percent(found.mean)} % (95 % interval "
+        f"{interval_percent(found.low, found.high)})."
     )
 
 

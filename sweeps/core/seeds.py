@@ -1,7 +1,7 @@
 """Which seeds are whose.
 
-Blocks of at most `MOST_SEEDS` seeds that never mix: the study's, the confirmation's, the decision's, and one for each
-`--search-seed`, so that the difficulty of one block of seeds is not in every search.
+Blocks of at most `MOST_SEEDS` seeds that never mix: the study's, the confirmation's, the decision's, the control's, and
+one for each `--search-seed`, so that the difficulty of one block of seeds is not in every search.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ MOST_SEEDS = 1000
 STUDY_SEEDS_FROM = 0
 CONFIRM_SEEDS_FROM = 2000
 DECISION_SEEDS_FROM = 6000
+# Those that tell what the control has on most draws of images. Nothing is chosen or quoted on them.
+CONTROL_SEEDS = range(7000, 7400)
 SEARCH_SEEDS_FROM = 1_000_000
 # So many models are averaged where a winner is kept, unless a person wants others.
 MODEL_SEEDS = 5
@@ -18,7 +20,8 @@ MOST_SEARCH_SEED = 4_000_000
 
 assert STUDY_SEEDS_FROM + MOST_SEEDS <= CONFIRM_SEEDS_FROM
 assert CONFIRM_SEEDS_FROM + MOST_SEEDS <= DECISION_SEEDS_FROM
-assert DECISION_SEEDS_FROM + MOST_SEEDS <= SEARCH_SEEDS_FROM
+assert CONTROL_SEEDS.start >= DECISION_SEEDS_FROM + MOST_SEEDS
+assert CONTROL_SEEDS.stop <= SEARCH_SEEDS_FROM
 assert SEARCH_SEEDS_FROM + (MOST_SEARCH_SEED + 1) * MOST_SEEDS <= 2**32
 
 

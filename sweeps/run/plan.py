@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from sweeps.analysis.caveats import with_warnings
+from sweeps.analysis.lucky_seeds import LEAST_SEEDS
 from sweeps.core.allocations import ADAPTIVE
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.progress import duration
-from sweeps.core.seeds import further_search_seeds
+from sweeps.core.seeds import CONTROL_SEEDS, further_search_seeds
 from sweeps.inputs.inputs import Inputs
 from sweeps.run import plan_of_images, robustness, shot_curve
 from sweeps.run.options import SweepOptions
@@ -138,6 +139,7 @@ def of_sweep(
             *_allocation(options, *of_search),
             *_finalists(options),
             *_decision(options, approaches),
+            *_control(options),
             *([shot_curve.plan_line(options.shot_curve, protocol)] if more_shots else []),
             *([robustness.plan_line(options, spec, changed)] if options.robustness == "on" else []),
             *_set(approaches),
@@ -249,6 +251,16 @@ def _decision(options: SweepOptions, approaches: Sequence[Approach]) -> list[str
     return [
         f"Decision  what {options.confirm_seeds} fresh seeds cannot tell from the best meets as many again: at most "
         f"{duration(seconds)} more on one CPU"
+    ]
+
+
+def _control(options: SweepOptions) -> list[str]:
+    """What tells whether the fresh seeds are lucky ones."""
+    if options.confirm_seeds < LEAST_SEEDS:
+        return []
+    return [
+        f"Control   z-score ridge on pixels runs on the fresh seeds and on {len(CONTROL_SEEDS)} others, to tell how "
+        "lucky those are: some seconds"
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from sweeps.analysis.lucky_seeds import LEAST_SEEDS
 from sweeps.analysis.shot_curve import usual_numbers
 from sweeps.analysis.summary import summarise, undecided
 from sweeps.core.allocations import ADAPTIVE, EVEN
@@ -18,6 +19,7 @@ from sweeps.run.end import write_tables
 from sweeps.run.options import SweepOptions
 from sweeps.stages.allocation import Allocation
 from sweeps.stages.confirmation import ConfirmationStage
+from sweeps.stages.control import ControlStage, seeds_of_stage
 from sweeps.stages.decision import DecisionStage
 from sweeps.stages.intensification import IntensificationStage
 from sweeps.stages.racing import Racing
@@ -109,6 +111,9 @@ def _stages(
     members = undecided(journal, prepared.all_approaches(journal))
     decision = DecisionStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds, members=members)
     yield PlannedStage(stage=decision, title="Decide")
+    if options.confirm_seeds >= LEAST_SEEDS:
+        seeds = seeds_of_stage(options.confirm_seeds, is_decided=bool(members))
+        yield PlannedStage(stage=ControlStage(journal, seeds=seeds), title="Control")
     if options.shot_curve:
         shots = shot_curve.to_run(options.shot_curve, prepared.spec.protocol)
         curve = ShotCurveStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds, shots=shots)

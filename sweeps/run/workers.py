@@ -21,10 +21,12 @@ from sweeps.engine.addresses import cluster_address
 from sweeps.engine.dispatcher import Work
 from sweeps.run.command import PlannedStage, Prepared
 from sweeps.run.options import AnyOptions
+from sweeps.stages.control import ZSCORE_RIDGE
 from sweeps.stages.fixed import FixedStage
 from sweeps.stages.stage import Stage
 from sweeps.store.trials import FRESH
 from trainables.parts.image_sets import POOL, ImageSet
+from trainables.parts.learner import Learner
 from trainables.parts.protocol import VALIDATION
 from trainables.seed_trainable import InObjectStore
 
@@ -85,7 +87,7 @@ class Workers(Generic[AnyOptions]):
             with closing(self._works(self._next, left)) as works:
                 tune_loop.run(
                     works,
-                    learners={approach.name: approach.learner for approach in self.prepared.approaches},
+                    learners=self._learners,
                     weights=self._weights,
                     slots=self._slots,
                     seed_timeout=self.prepared.options.seed_timeout,
@@ -156,12 +158,16 @@ class Workers(Generic[AnyOptions]):
         """What the tasks of a fixed stage look at, which spares most of the backbones' work; None is everything."""
         if not isinstance(stage, FixedStage):
             return None
-        learners = {approach.name: approach.learner for approach in self.prepared.approaches}
+        learners = self._learners
         return {
             view
             for task in stage.waiting
             for view in learners[task.approach].needs(learners[task.approach].Config(**task.params)).view_names
         }
+
+    @property
+    def _learners(self) -> dict[str, type[Learner]]:
+        return {approach.name: approach.learner for approach in (*self.prepared.approaches, ZSCORE_RIDGE)}
 
 
 def _in_store(images: ImageSet, had: ImageSet | None) -> ImageSet:

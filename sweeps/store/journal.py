@@ -26,6 +26,7 @@ from sweeps.store.journal_file import JournalFile, cut_torn_line
 from sweeps.store.spec import BALANCED_ACCURACY, RANKED_BY, Spec, Start, validated
 from sweeps.store.trials import (
     CONFIRM,
+    CONTROL,
     CURVE,
     DECIDE,
     INTENSIFY,
@@ -49,6 +50,7 @@ _STUDY_OF = {
     INTENSIFY: " intensified",
     CONFIRM: " confirmed",
     DECIDE: " decided",
+    CONTROL: " as a control",
     CURVE: " shot curve",
     ROBUSTNESS: " on changed images",
 }

@@ -15,17 +15,18 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from trainables.parts.protocol import VALIDATION
 from trainables.parts.results import SeedResult
 
-SEARCH, INTENSIFY, CONFIRM, DECIDE, CURVE, ROBUSTNESS = (
+SEARCH, INTENSIFY, CONFIRM, DECIDE, CONTROL, CURVE, ROBUSTNESS = (
     "search",
     "intensify",
     "confirm",
     "decide",
+    "control",
     "curve",
     "robustness",
 )
-STAGES = (SEARCH, INTENSIFY, CONFIRM, DECIDE, CURVE, ROBUSTNESS)
+STAGES = (SEARCH, INTENSIFY, CONFIRM, DECIDE, CONTROL, CURVE, ROBUSTNESS)
 # Stages whose seeds are fresh ones.
-FRESH = (CONFIRM, DECIDE, CURVE, ROBUSTNESS)
+FRESH = (CONFIRM, DECIDE, CONTROL, CURVE, ROBUSTNESS)
 # What a trial's attributes hold besides its seeds: why it ended; which search trial's configuration it is; how many
 # seeds it is to have, where that is no option; from how many images of each class it learns, where not from as many as
 # the protocol says; which earlier search trial has the same parameters, where it was not trained for that.

@@ -175,7 +175,7 @@ def _example(approach: Approach) -> Mapping[str, Any]:
 
 
 def metrics(summary: Summary) -> dict[str, float]:
-    """Metrics of the sweep's own run: by approach, means with intervals, how often it comes first, and optimism."""
+    """Metrics of the sweep's own run: by approach means with intervals, how often it comes first, and optimism."""
     found: dict[str, float] = {}
     for row in summary.approaches:
         estimates = {
@@ -189,6 +189,9 @@ def metrics(summary: Summary) -> dict[str, float]:
             found |= {f"{row.approach}.{name}_{end}": value for end, value in values.items() if value is not None}
         if row.first_share is not None:
             found[f"{row.approach}.first_share"] = row.first_share
+        if row.adjusted:
+            ends = {"mean": row.adjusted.mean, "ci_low": row.adjusted.low, "ci_high": row.adjusted.high}
+            found |= {f"{row.approach}.adjusted_{end}": value for end, value in ends.items()}
         if row.optimism:
             ends = {"mean": row.optimism.mean, "ci_low": row.optimism.low, "ci_high": row.optimism.high}
             found |= {f"{row.approach}.optimism_{end}": value for end, value in ends.items()}

@@ -20,6 +20,7 @@ LEGEND = (
     "test bal. acc.: balanced accuracy of the same models on the test split, which has other images",
     "published: the study's number; our run of it: ours at the setting the search starts from, on the search's seeds",
 )
+ADJUSTED = "adjusted: that mean without the luck of its seeds, told by a control that runs on them and on many others"
 # Before the mean of an approach that was measured on the second block.
 DECIDED = "*"
 OF_THE_DECISION = (
@@ -32,8 +33,13 @@ WITHOUT_THE_STUDY = "at the start: the setting the search starts from, on the se
 
 def legend(summary: Summary) -> tuple[str, ...]:
     """What the columns of the sweep's table are."""
-    found = LEGEND if summary.spec.is_of_the_study else (*LEGEND[:-1], WITHOUT_THE_STUDY)
-    return (*found, OF_THE_DECISION) if any(row.decided for row in summary.approaches) else found
+    first, *others = LEGEND if summary.spec.is_of_the_study else (*LEGEND[:-1], WITHOUT_THE_STUDY)
+    return (
+        first,
+        *([ADJUSTED] if any(row.adjusted for row in summary.approaches) else []),
+        *others,
+        *([OF_THE_DECISION] if any(row.decided for row in summary.approaches) else []),
+    )
 
 
 def printed(summary: Summary) -> str:
@@ -49,7 +55,11 @@ def printed_rows(summary: Summary) -> list[dict[str, str]]:
         {
             "approach": row.approach,
             **({"weights": source_names(row.weights)} if has_weights else {}),
-            **_printed_row(row, is_of_the_study=summary.spec.is_of_the_study),
+            **_printed_row(
+                row,
+                is_of_the_study=summary.spec.is_of_the_study,
+                is_adjusted=any(each.adjusted for each in summary.approaches),
+            ),
         }
         for row in summary.approaches
     ]
@@ -60,7 +70,7 @@ def source_names(sources: Sequence[str]) -> str:
     return ", ".join("/".join(Path(source).parts[-2:]) for source in sources) or "none"
 
 
-def _printed_row(row: ApproachSummary, *, is_of_the_study: bool) -> dict[str, str]:
+def _printed_row(row: ApproachSummary, *, is_of_the_study: bool, is_adjusted: bool) -> dict[str, str]:
     confirmed, count = row.quoted, row.configurations
     mark = f"{DECIDED} " if row.decided else ""
     incomplete = f" ({confirmed.n} seeds)" if confirmed and not row.is_confirmed else ""
@@ -70,6 +80,7 @@ def _printed_row(row: ApproachSummary, *, is_of_the_study: bool) -> dict[str, st
         "confirmed": (mark + mean_sd(confirmed) + not_ranked).strip(),
         "95 % interval": interval_percent(confirmed.low, confirmed.high) if confirmed else "",
         "IQM": percent(confirmed.iqm) if confirmed else "",
+        **({"adjusted": percent(row.adjusted.mean) if row.adjusted else ""} if is_adjusted else {}),
         "in search": mean_sd(row.search),
         "optimism": points(row.optimism.mean) if row.optimism else "",
         "test bal. acc.": mean_sd(row.test_accuracy),
