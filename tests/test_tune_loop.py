@@ -200,8 +200,8 @@ def test_every_kind_of_failure_is_in_the_journal_and_the_sweep_goes_on(journal, 
 
 def test_what_hangs_past_the_limit_or_wants_too_much_memory_fails_and_the_sweep_goes_on(journal, image_sets, capfd):
     approaches = [approach(each, behaviours=[each]) for each in ("sleep", "stop", "allocate", "fine")]
-    found = run(journal, approaches, image_sets, seed_timeout=3)
-    too_long = "a seed took longer than 3 s (--seed-timeout)"
+    found = run(journal, approaches, image_sets, seed_timeout=8)
+    too_long = "a seed took longer than 8 s (--seed-timeout)"
     assert (found["sleep/search"].state, found["sleep/search"].reason) == ("FAIL", too_long)
     assert (found["stop/search"].state, found["stop/search"].reason) == ("FAIL", too_long)
     assert found["allocate/search"].reason.startswith("seed 1000000: MemoryError: Unable to allocate 256. TiB")
