@@ -182,6 +182,7 @@ def test_mlflow_has_one_run_a_configuration_with_seeds_as_steps(finished):
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {
         "seeds.csv",
         "seeds.parquet",
+        "probabilities.parquet",
         "trials.csv",
         "trials.parquet",
         "summary.json",

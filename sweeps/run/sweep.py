@@ -28,6 +28,7 @@ from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec
 from sweeps.tracking import sweep_run
 from sweeps.views import console, report
+from sweeps.views.probabilities import probabilities_frame
 from sweeps.views.report_page import HTML
 from trainables.parts.backbones import backbone_of
 
@@ -126,7 +127,8 @@ def _stages(
 
 def _conclude(prepared: Prepared[SweepOptions], journal: Journal, approaches: Sequence[Approach]) -> Conclusion:
     summary = summarise(journal, approaches)
-    written, trouble = write_tables(journal, approaches, summary)
+    probabilities = probabilities_frame(journal, summary, prepared.inputs.dataset.test_names)
+    written, trouble = write_tables(journal, approaches, summary, probabilities)
     of_report, report_trouble = report.try_to_write(journal, approaches, summary)
     return Conclusion(
         text=console.sweep_text(summary, prepared.folder),
