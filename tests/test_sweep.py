@@ -79,6 +79,7 @@ def test_prints_plan_table_and_where_everything_is(finished):
         "python sweeps/challenge1.py --workers 1 --resume sweep --num-samples 10",
         "results/sweep/study.journal",
         "results/sweep/report.html",
+        "results/sweep/probabilities.parquet: ",
         "Watch it meanwhile with: mlflow ui\n",
     ):
         assert words in done.stdout

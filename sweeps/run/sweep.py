@@ -132,7 +132,7 @@ def _conclude(prepared: Prepared[SweepOptions], journal: Journal, approaches: Se
     of_report, report_trouble = report.try_to_write(journal, approaches, summary)
     return Conclusion(
         text=console.sweep_text(summary, prepared.folder),
-        lines=(report_trouble or f"Report  {prepared.folder / HTML}",),
+        lines=(report_trouble or f"Report  {prepared.folder / HTML}", *console.probabilities_lines(written)),
         ways_on=tuple(_ways_on(prepared, journal)),
         to_open=of_report[0] if prepared.options.open and of_report else None,
         files=(*written, *of_report),
