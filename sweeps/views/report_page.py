@@ -35,7 +35,8 @@ FILES = (
     ("seeds.csv, seeds.parquet", "one row per seed and split, with every metric"),
     (
         PROBABILITIES,
-        "one row per test image and confirmed approach: mean probability of each class, how many are right",
+        "one row per test image and confirmed approach: mean probability of each class, and how many models are right; "
+        "not of very large test splits",
     ),
     ("trials.csv, trials.parquet", "one row per configuration, with its parameters, and its reason if it failed"),
     ("summary.json", "the table and the comparisons for programs, with every metric"),
