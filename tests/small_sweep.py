@@ -16,6 +16,7 @@ from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.search import SearchStage
 from sweeps.store.journal import Journal
 from sweeps.views.files import write_files
+from sweeps.views.probabilities import probabilities_frame
 from trainables.parts.image_sets import POOL
 from trainables.parts.run_seed import prepare_worker, run_seed
 
@@ -75,6 +76,7 @@ def sweep(home, names=("starter_cnn", "siamese_bce")):
     fresh = {**image_sets, POOL: image_sets[POOL].for_confirmation()}
     _finish(ConfirmationStage(journal, approaches, lambda *who: None, seeds=3), learners, fresh)
     found = [replace(approach, published=None) for approach in approaches]
-    write_files(journal, found, summarise(journal, found))
+    summary = summarise(journal, found)
+    write_files(journal, found, summary, probabilities_frame(journal, summary, inputs.dataset.test_names))
     journal.close()
     return journal.folder

@@ -16,7 +16,7 @@ from sweeps.analysis.check import FINE, LOOK, CheckedSweep
 from sweeps.analysis.input_checks import content as content_check
 from sweeps.inputs.content_checks import content_of, note, notices
 from sweeps.store.spec import Content
-from trainables.parts.datasets import LabelledSplit, ReadImages, dataset_of
+from trainables.parts.datasets import LabelledSplit, ReadImages, dataset_of, names_of_rows
 
 
 def smooth(count, seed):
@@ -28,7 +28,9 @@ def smooth(count, seed):
 @pytest.fixture
 def clean():
     train, test = (
-        LabelledSplit(images=smooth(2 * each, seed), labels=np.repeat([0, 1], each))
+        LabelledSplit(
+            images=smooth(2 * each, seed), labels=np.repeat([0, 1], each), names=names_of_rows("any", 2 * each)
+        )
         for seed, each in ((0, 60), (1, 20))
     )
     read = ReadImages(source="x", fingerprint="f", classes=("a", "b"), train=train, test=test, of_train=(60, 60))

@@ -63,6 +63,8 @@ def test_the_whole_answer_is_as_it_is_printed(summary):
         assert piece in printed
         assert piece in text
     assert flat(console.journal_line(FOLDER)) in text
+    (of_images,) = console.probabilities_lines([FOLDER / "seeds.csv", FOLDER / "probabilities.parquet"])
+    assert flat(of_images) in text
     assert f"Report {FOLDER / report.HTML}" in text
 
 

@@ -354,3 +354,16 @@ def test_more_than_memory_holds_is_refused_before_any_is_read(folder, monkeypatc
     save(folder / "sick" / "more.png", COLOUR)
     monkeypatch.setattr("sweeps.inputs.image_folders.decoded", None)
     assert "46 of 28 x 28 pixels they are" in refused(read_folder, folder)
+
+
+def test_each_image_has_the_name_of_its_file(folder):
+    (folder / "sick" / "019.png").rename(folder / "sick" / "\udcff.png")
+    found = read_folder(folder)
+    for split in (found.train, found.test):
+        for name, image in zip(split.names, split.images, strict=True):
+            # A name that is no text is shown as such.
+            path = folder / name.replace("\\udcff", "\udcff")
+            assert np.array_equal(np.asarray(Image.open(path)), image)
+    every = [*found.train.names, *found.test.names]
+    assert len(set(every)) == 45
+    assert "sick/\\udcff.png" in every

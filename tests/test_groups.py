@@ -10,7 +10,7 @@ from sweeps.inputs.groups import grouping_of_files, groups_of_rows
 from sweeps.inputs.held_out import held_out
 from sweeps.inputs.images import find_dataset
 from test_folders import noise, save
-from trainables.parts.datasets import LabelledSplit, ReadImages, dataset_of
+from trainables.parts.datasets import LabelledSplit, ReadImages, dataset_of, names_of_rows
 
 
 @pytest.fixture
@@ -75,12 +75,15 @@ def test_one_line_of_a_table_is_not_for_several_files(tmp_path, key):
     assert f"the first is {'sick' if '/' in key else 'healthy'}/1.png" in text
 
 
-def test_the_rows_of_test_groups_are_class_by_class_whatever_the_order_in_the_file():
+def test_groups_and_names_of_test_images_are_class_by_class_whatever_the_order_in_the_file():
     labels, groups = np.array([1, 0, 1, 0, 1]), np.array([4, 9, 5, 8, 6])
-    pool = LabelledSplit(images=noise(60, 28, 28), labels=np.arange(60) % 2, groups=np.arange(60))
-    test = LabelledSplit(images=noise(5, 28, 28), labels=labels, groups=groups)
+    pool = LabelledSplit(
+        images=noise(60, 28, 28), labels=np.arange(60) % 2, names=names_of_rows("train", 60), groups=np.arange(60)
+    )
+    test = LabelledSplit(images=noise(5, 28, 28), labels=labels, names=tuple("abcde"), groups=groups)
     read = ReadImages(source="x", fingerprint="f", classes=("a", "b"), train=pool, test=test, of_train=(30, 30))
     assert dataset_of(read).test_groups == (9, 8, 4, 5, 6)
+    assert dataset_of(read).test_names == ("b", "d", "a", "c", "e")
 
 
 @pytest.mark.parametrize("pattern", [f"(person[0-9]+)_{'.?' * 150}", "~?(person[0-9]+)_", "~(x)"])

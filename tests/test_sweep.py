@@ -79,6 +79,7 @@ def test_prints_plan_table_and_where_everything_is(finished):
         "python sweeps/challenge1.py --workers 1 --resume sweep --num-samples 10",
         "results/sweep/study.journal",
         "results/sweep/report.html",
+        "results/sweep/probabilities.parquet: ",
         "Watch it meanwhile with: mlflow ui\n",
     ):
         assert words in done.stdout
@@ -182,6 +183,7 @@ def test_mlflow_has_one_run_a_configuration_with_seeds_as_steps(finished):
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {
         "seeds.csv",
         "seeds.parquet",
+        "probabilities.parquet",
         "trials.csv",
         "trials.parquet",
         "summary.json",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+# What stands before a class in the name of the column with its probability.
+PROBABILITY = "probability_"
+
 
 class Spread(Protocol):
     """A mean over seeds and its standard deviation, both as fractions; `sd` None with a single seed."""

@@ -208,7 +208,10 @@ def _as_read(
     def split(begin: int, end: int) -> LabelledSplit:
         images = np.stack(pixels[begin:end]) if end > begin else np.zeros((0, 1, 1), np.uint8)
         return LabelledSplit(
-            images=images, labels=labels[begin:end], groups=None if groups is None else groups[begin:end]
+            images=images,
+            labels=labels[begin:end],
+            names=tuple(shown(each.entry.name) for each, _ in every[begin:end]),
+            groups=None if groups is None else groups[begin:end],
         )
 
     splits = {"train": split(0, len(train))}

@@ -16,7 +16,7 @@ from sweeps.inputs.held_out import content_hash, held_out
 from sweeps.inputs.medmnist_sets import INFO
 from sweeps.inputs.memory import check_fits
 from sweeps.inputs.npz_labels import FoundLabels, read_labels
-from trainables.parts.datasets import LabelledSplit, ReadImages, fingerprint, reduced
+from trainables.parts.datasets import LabelledSplit, ReadImages, fingerprint, names_of_rows, reduced
 from trainables.parts.squares import squared
 
 SPLITS = ("train", "val", "test")
@@ -63,11 +63,18 @@ def read_npz(
     groups_of_train = None if group_by is None else groups_of_rows(group_by, len(labels.of_split["train"]), path)
     found_print = fingerprint(_as_fingerprinted(pixels, labels, groups_of_train))
     numbers = None if groups_of_train is None else numbered(groups_of_train)[0]
-    train = LabelledSplit(images=pixels.of_split["train"], labels=labels.of_split["train"], groups=numbers)
+
+    def split_of(name: str, groups: np.ndarray | None = None) -> LabelledSplit:
+        own = labels.of_split[name]
+        return LabelledSplit(
+            images=pixels.of_split[name], labels=own, names=names_of_rows(name, len(own)), groups=groups
+        )
+
+    train = split_of("train", numbers)
     notices = [*pixels.notices, *_of_grades(path)]
     test = None
     if "test" in splits:
-        test = LabelledSplit(images=pixels.of_split["test"], labels=labels.of_split["test"])
+        test = split_of("test")
     elif not train_only:
         is_test = held_out(train.labels, [content_hash(image.tobytes()) for image in train.images], train.groups)
         train, test = train.rows(np.flatnonzero(~is_test)), train.rows(np.flatnonzero(is_test))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic
 
+import pandas as pd
+
 from sweeps.core.challenge import Approach
 from sweeps.core.errors import in_one_line
 from sweeps.core.progress import duration
@@ -22,11 +24,13 @@ from sweeps.tracking.tracker import DRAIN_SECONDS, HURRIED_DRAIN_SECONDS, Tracke
 from sweeps.views import console, files
 
 
-def write_tables(journal: Journal, approaches: Sequence[Approach], summary: Stored) -> tuple[tuple[Path, ...], str]:
+def write_tables(
+    journal: Journal, approaches: Sequence[Approach], summary: Stored, probabilities: pd.DataFrame | None = None
+) -> tuple[tuple[Path, ...], str]:
     """Write the tables and the summary beside the journal; those that are there, and what went wrong, if anything."""
     trouble = ""
     try:
-        files.write_files(journal, approaches, summary)
+        files.write_files(journal, approaches, summary, probabilities)
     except OSError as error:
         trouble = f"the tables could not be written ({error})"
     return tuple(path for name in files.FILES if (path := journal.folder / name).is_file()), trouble

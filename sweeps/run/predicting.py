@@ -19,6 +19,7 @@ import numpy as np
 
 from sweeps.core.errors import BadInput, first_line, in_one_line, path_of
 from sweeps.core.files import whole
+from sweeps.core.formatting import PROBABILITY
 from sweeps.core.progress import Progress
 from sweeps.inputs import dicom_files
 from sweeps.inputs.folder_listing import shown, some
@@ -31,8 +32,6 @@ NPZ = ".npz"
 TABLE = "predictions.csv"
 # Images that are read and classified together.
 BATCH = 100
-# What stands before a class in the name of its column.
-PROBABILITY = "probability_"
 
 
 @dataclass

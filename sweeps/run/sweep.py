@@ -30,6 +30,7 @@ from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec
 from sweeps.tracking import sweep_run
 from sweeps.views import console, report
+from sweeps.views.probabilities import probabilities_frame
 from sweeps.views.report_page import HTML
 from trainables.parts.backbones import backbone_of
 
@@ -131,11 +132,12 @@ def _stages(
 
 def _conclude(prepared: Prepared[SweepOptions], journal: Journal, approaches: Sequence[Approach]) -> Conclusion:
     summary = summarise(journal, approaches)
-    written, trouble = write_tables(journal, approaches, summary)
+    probabilities = probabilities_frame(journal, summary, prepared.inputs.dataset.test_names)
+    written, trouble = write_tables(journal, approaches, summary, probabilities)
     of_report, report_trouble = report.try_to_write(journal, approaches, summary)
     return Conclusion(
         text=console.sweep_text(summary, prepared.folder),
-        lines=(report_trouble or f"Report  {prepared.folder / HTML}",),
+        lines=(report_trouble or f"Report  {prepared.folder / HTML}", *console.probabilities_lines(written)),
         ways_on=tuple(_ways_on(prepared, journal)),
         to_open=of_report[0] if prepared.options.open and of_report else None,
         files=(*written, *of_report),

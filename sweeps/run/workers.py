@@ -5,7 +5,7 @@ Arrays go into the object store once, and a stage's tasks reach the images of it
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Generic
 import ray
 
 from sweeps.core.cpus import usable_cpus
-from sweeps.core.progress import Progress
+from sweeps.core.progress import Part, Progress
 from sweeps.core.signals import Signals
 from sweeps.engine import cluster, tune_loop
 from sweeps.engine.addresses import cluster_address
@@ -109,12 +109,17 @@ class Workers(Generic[AnyOptions]):
         """The stage with what its tasks may reach; it has a progress line while it runs."""
         stage = planned.stage
         image_sets = InObjectStore(ray.put(self._stored(stage)))
-        before = stage.seeds_done
+        before = {name: tally.seeds_done for name, tally in stage.tallies.items()}
         with Progress(planned.title, stage.seeds_left, "seeds") as progress:
 
             def watch() -> None:
-                done = stage.seeds_done - before
-                progress.show(done, done + stage.seeds_left, stage.seconds_left / self._slots(), stage.best_so_far())
+                # What a person is told of a signal stands below the lines, which would be drawn over it.
+                if self.signals.came:
+                    return
+                parts = _parts(stage, before)
+                done = sum(part.done for part in parts)
+                seconds_left = stage.seconds_left / self._slots()
+                progress.show(done, done + stage.seeds_left, seconds_left, stage.best_so_far(), parts)
 
             yield Work(stage=stage, image_sets=image_sets, watcher=watch)
 
@@ -168,6 +173,21 @@ class Workers(Generic[AnyOptions]):
     @property
     def _learners(self) -> dict[str, type[Learner]]:
         return {approach.name: approach.learner for approach in (*self.prepared.approaches, ZSCORE_RIDGE)}
+
+
+def _parts(stage: Stage, before: Mapping[str, int]) -> list[Part]:
+    """How far each approach of the stage is, less the seeds that it had before this start."""
+    running = {task.approach for task in stage.live}
+    return [
+        Part(
+            name=name,
+            done=(done := tally.seeds_done - before[name]),
+            total=done + tally.seeds_left,
+            is_running=name in running,
+            note=stage.best_of(name),
+        )
+        for name, tally in stage.tallies.items()
+    ]
 
 
 def _in_store(images: ImageSet, had: ImageSet | None) -> ImageSet:

@@ -254,6 +254,10 @@ class SearchStage(Stage):
         found = max(((mean, name) for name, mean in self.best.items()), default=None)
         return f"best so far {found[1]} {percent(found[0])} %" if found else ""
 
+    def best_of(self, approach: str) -> str:
+        """The approach's best complete configuration, on the same seeds."""
+        return f"best {percent(self.best[approach])} %" if approach in self.best else ""
+
     def _keep_the_best(self, name: str, mean: float | None) -> None:
         if mean is not None:
             self.best[name] = max(mean, self.best.get(name, mean))

@@ -79,6 +79,10 @@ class Stage:
         """A word for the progress line."""
         return ""
 
+    def best_of(self, approach: str) -> str:
+        """A word for the approach's own line."""
+        return ""
+
     def next_task(self) -> Task | None:
         """The next task, or None while there is nothing to start."""
         task = self.waiting.popleft() if self.waiting else self.new_task()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sweeps.analysis.approach_summary import ApproachSummary
@@ -15,6 +15,7 @@ from sweeps.core.commands import rerun_command
 from sweeps.core.formatting import capital, readable
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM
 from sweeps.views import robustness_tables, shot_tables, text_table
+from sweeps.views.files import PROBABILITIES
 
 WIDTH = 118
 
@@ -110,6 +111,13 @@ def _troubles(summary: Summary) -> Iterator[str]:
     if again:
         text = "More search found a new best configuration, so that the test split was opened again: "
         yield from textwrap.wrap(f"{text}{', '.join(again)}.", WIDTH)
+
+
+def probabilities_lines(written: Sequence[Path]) -> list[str]:
+    """Where the table of the test images is, if it is one of these files."""
+    return [
+        f"Images  {path}: what each approach says of each test image" for path in written if path.name == PROBABILITIES
+    ]
 
 
 def journal_line(folder: Path) -> str:

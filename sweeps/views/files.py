@@ -1,4 +1,4 @@
-"""What the journal says, as files for programs: `summary.json`, and trials and seeds as CSV and Parquet.
+"""What the journal says, as files for programs: `summary.json`, trials and seeds as CSV and Parquet, probabilities.
 
 Accuracies are fractions.
 """
@@ -20,11 +20,16 @@ from sweeps.store.trials import SEARCH, TrialRecord
 from trainables.parts.metrics import metric_names, metrics_of
 from trainables.parts.protocol import VALIDATION
 
-FILES = ("summary.json", "trials.csv", "trials.parquet", "seeds.csv", "seeds.parquet")
+PROBABILITIES = "probabilities.parquet"
+FILES = ("summary.json", "trials.csv", "trials.parquet", "seeds.csv", "seeds.parquet", PROBABILITIES)
 
 
-def write_files(journal: Journal, approaches: Sequence[Approach], summary: Stored) -> None:
+def write_files(
+    journal: Journal, approaches: Sequence[Approach], summary: Stored, probabilities: pd.DataFrame | None = None
+) -> None:
     """Write the trials and the seeds as CSV and Parquet, and `summary.json`, beside the journal, each file whole.
+
+    So is `probabilities`, what `probabilities_frame` gives, if it has a row; what an earlier start wrote of it goes.
 
     Raises:
         OSError: One of them cannot be written.
@@ -36,6 +41,10 @@ def write_files(journal: Journal, approaches: Sequence[Approach], summary: Store
     for name, frame in (("trials", trials_frame(trials, journal.spec)), ("seeds", seeds)):
         write_whole(journal.folder / f"{name}.csv", frame.to_csv(index=False))
         write_whole(journal.folder / f"{name}.parquet", parquet(frame))
+    if probabilities is not None and len(probabilities):
+        write_whole(journal.folder / PROBABILITIES, parquet(probabilities))
+    else:
+        (journal.folder / PROBABILITIES).unlink(missing_ok=True)
 
 
 def seeds_frame(trials: Iterable[TrialRecord], classes: Sequence[str]) -> pd.DataFrame:

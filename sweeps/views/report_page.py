@@ -23,6 +23,7 @@ from sweeps.store.trials import TrialRecord
 from sweeps.tracking.location import ui_command
 from sweeps.views import report_tables, robustness_tables, shot_tables, text_table
 from sweeps.views.figure_style import Plot
+from sweeps.views.files import PROBABILITIES
 from sweeps.views.report_tables import Table
 
 HTML, MARKDOWN, PLOTS = "report.html", "report.md", "plots"
@@ -32,6 +33,11 @@ CLASSES = {LOOK: "look", KNOW: "know", FINE: "fine"}
 FILES = (
     (JOURNAL, "the journal, an Optuna journal; all else is made from it"),
     ("seeds.csv, seeds.parquet", "one row per seed and split, with every metric"),
+    (
+        PROBABILITIES,
+        "one row per test image and confirmed approach: mean probability of each class, and how many models are right; "
+        "not of very large test splits",
+    ),
     ("trials.csv, trials.parquet", "one row per configuration, with its parameters, and its reason if it failed"),
     ("summary.json", "the table and the comparisons for programs, with every metric"),
     (f"{HTML}, {MARKDOWN}, {PLOTS}/", "this report, the same as Markdown, and its figures as PNG"),

@@ -37,17 +37,23 @@ class LabelledSplit:
     Attributes:
         images: uint8, grey (N, S, S) or colour (N, S, S, 3).
         labels: int64 (N,), places in the row of classes.
+        names: Of each image its file below the folder, or its place in an array: "test_images[3]".
         groups: int64 (N,), of each image a number of whom or what it belongs to; None if each stands for itself.
     """
 
     images: np.ndarray
     labels: np.ndarray
+    names: tuple[str, ...]
     groups: np.ndarray | None = None
 
     def rows(self, rows: np.ndarray) -> LabelledSplit:
         """These rows of it."""
-        groups = None if self.groups is None else self.groups[rows]
-        return LabelledSplit(images=self.images[rows], labels=self.labels[rows], groups=groups)
+        return LabelledSplit(
+            images=self.images[rows],
+            labels=self.labels[rows],
+            names=tuple(self.names[row] for row in rows.tolist()),
+            groups=None if self.groups is None else self.groups[rows],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +93,7 @@ class Dataset:
             (N, S, S, 3).
         test_images: The test split, of the same form.
         test_labels: Its labels, int64 (N,).
+        test_names: Of each test image, class by class as hits are kept, its name as in `LabelledSplit`.
         of_train: Training images of each class, of which the pool has the first.
         test_groups: Of each test image, class by class, whom or what it belongs to; empty if each stands for itself.
         notices: What a person should know of how they were read.
@@ -99,6 +106,7 @@ class Dataset:
     pool_images: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+    test_names: tuple[str, ...]
     of_train: tuple[int, ...]
     test_groups: tuple[int, ...] = ()
     notices: tuple[str, ...] = ()
@@ -221,6 +229,8 @@ def dataset_of(
     if pool.groups is not None:
         _check_groups(read, pool, shots)
     left = min(size - learn for size, learn in zip(sizes, shots, strict=True))
+    # As hits are kept.
+    by_class = np.argsort(test.labels, kind="stable")
     return Dataset(
         source=read.source,
         fingerprint=read.fingerprint,
@@ -235,9 +245,9 @@ def dataset_of(
         pool_images=pool.images,
         test_images=test.images,
         test_labels=test.labels,
+        test_names=tuple(test.names[row] for row in by_class.tolist()),
         of_train=read.of_train,
-        # As hits are kept.
-        test_groups=() if test.groups is None else tuple(test.groups[np.argsort(test.labels, kind="stable")].tolist()),
+        test_groups=() if test.groups is None else tuple(test.groups[by_class].tolist()),
         notices=read.notices,
         white=read.white,
     )
@@ -318,7 +328,12 @@ def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
 
 def _split_of(arrays: Mapping[str, np.ndarray], split: str) -> LabelledSplit:
     labels = arrays[f"{split}_labels"].ravel().astype(np.int64)
-    return LabelledSplit(images=arrays[f"{split}_images"], labels=labels)
+    return LabelledSplit(images=arrays[f"{split}_images"], labels=labels, names=names_of_rows(split, len(labels)))
+
+
+def names_of_rows(split: str, count: int) -> tuple[str, ...]:
+    """The names of so many images that stand in the array of that split."""
+    return tuple(f"{split}_images[{row}]" for row in range(count))
 
 
 def _shots_of(read: ReadImages, shots: Sequence[int]) -> tuple[int, ...]:

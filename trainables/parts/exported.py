@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from PIL import Image
-from scipy.special import expit, softmax
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -28,6 +27,7 @@ from trainables.parts.backbones import CHUNK, FeatureSpec, extractor
 from trainables.parts.datasets import reduced, small
 from trainables.parts.image_sets import PIXELS
 from trainables.parts.learner import Classifier
+from trainables.parts.metrics import probabilities
 from trainables.parts.run_seed import classify
 from trainables.parts.squares import on_square, squared
 
@@ -150,16 +150,7 @@ def mean_probabilities(logits: Sequence[np.ndarray], temperature: float) -> np.n
         logits: Of each member: log-odds of class 1 of two (N,), or logits of more classes (N, K).
         temperature: What they are divided by.
     """
-    return np.mean([_probabilities(own / temperature) for own in logits], axis=0)
-
-
-def _probabilities(logits: np.ndarray) -> np.ndarray:
-    found: np.ndarray
-    if logits.ndim == 1:
-        found = np.stack([expit(-logits.astype(np.float64)), expit(logits.astype(np.float64))], axis=1)
-    else:
-        found = softmax(logits.astype(np.float64), axis=1)
-    return found
+    return np.mean([probabilities(own / temperature) for own in logits], axis=0)
 
 
 def decided(probabilities_NK: np.ndarray) -> np.ndarray:

@@ -23,6 +23,16 @@ def decided(logits: np.ndarray) -> np.ndarray:
     return (logits >= 0).astype(np.int64) if logits.ndim == 1 else logits.argmax(1)
 
 
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """The probabilities of the classes, float64 (N, K), of log-odds of class 1 of two (N,), or of K logits (N, K)."""
+    found: np.ndarray
+    if logits.ndim == 1:
+        found = np.stack([expit(-logits.astype(np.float64)), expit(logits.astype(np.float64))], axis=1)
+    else:
+        found = softmax(logits.astype(np.float64), axis=1)
+    return found
+
+
 def score(logits: np.ndarray, labels_N: np.ndarray) -> dict[str, Any]:
     """The metrics of a classifier of two or more classes, each between 0 and 1, by their names in `SeedResult`.
 
@@ -44,6 +54,7 @@ def score(logits: np.ndarray, labels_N: np.ndarray) -> dict[str, Any]:
         raise ValueError(f"{broken} of {logits.size} logits are not finite: the training diverged.")
     classes = 2 if logits.ndim == 1 else logits.shape[1]
     hits_N = decided(logits) == labels_N
+    p_NK = probabilities(logits)
     recalls = [float(np.mean(hits_N[labels_N == label])) for label in range(classes)]
     found: dict[str, Any] = {"accuracy": float(np.mean(hits_N))}
     if logits.ndim == 1:
@@ -54,9 +65,8 @@ def score(logits: np.ndarray, labels_N: np.ndarray) -> dict[str, Any]:
             "auroc": auroc(positive_N, logits),
             "sensitivity": sensitivity,
             "specificity": specificity,
-            "brier": float(np.mean(np.square(expit(logits.astype(np.float64)) - positive_N))),
+            "brier": float(np.mean(np.square(p_NK[:, 1] - positive_N))),
         }
-    p_NK = softmax(logits.astype(np.float64), axis=1)
     is_NK = labels_N[:, None] == np.arange(classes)
     return found | {
         "balanced_accuracy": float(np.mean(recalls)),

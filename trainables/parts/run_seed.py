@@ -14,13 +14,15 @@ from threadpoolctl import threadpool_limits
 
 from trainables.parts.image_sets import POOL, ImageSet, LabelledImages, loaded, unpacked
 from trainables.parts.learner import Classifier, Learner, Needs, Support
-from trainables.parts.metrics import decided, score
-from trainables.parts.protocol import VALIDATION, Protocol
-from trainables.parts.results import SeedResult, packed
+from trainables.parts.metrics import decided, probabilities, score
+from trainables.parts.protocol import TEST, VALIDATION, Protocol
+from trainables.parts.results import SeedResult, packed, packed_probabilities
 from trainables.parts.streams import Streams
 
 # About 50 images stay in a CPU core's cache and score fastest; a fixed size keeps the bits the same everywhere.
 SCORING_BATCH = 50
+# Of one seed, images times classes: with more, a journal of many approaches would have hundreds of megabytes.
+MOST_PROBABILITIES = 30_000
 
 
 def prepare_worker() -> None:
@@ -87,8 +89,11 @@ def run_seed(
             views = [images.view(name) for name in needs.view_names]
             logits, labels = classify(classifier, views, rows, support.classes), images.labels[rows]
             # Class by class, in the order of the rows otherwise: so whoever has the counts can read them.
-            hits = (decided(logits) == labels)[np.argsort(labels, kind="stable")]
-            results.append(result(split, **score(logits, labels), hits=packed(hits)))
+            order = np.argsort(labels, kind="stable")
+            found = {**score(logits, labels), "hits": packed((decided(logits) == labels)[order])}
+            if split == TEST and len(labels) * support.classes <= MOST_PROBABILITIES:
+                found["probabilities"] = packed_probabilities(probabilities(logits)[order])
+            results.append(result(split, **found))
             begin = time.perf_counter()
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
