@@ -9,11 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
+from mlflow import MlflowClient
 
 from commands import ROOT, command, environment, run, start, terminal, title, wait_for, wait_for_seeds
 from faults import (
@@ -22,8 +25,10 @@ from faults import (
     journal_counts,
     kill_group,
     kill_workers,
+    mlflow_rows,
     resume,
     table,
+    uri_of,
     wait_for_confirmation,
 )
 
@@ -172,6 +177,21 @@ def test_a_second_driver_is_refused_and_the_first_one_goes_on(tmp_path, undistur
 
 
 # The workers.
+
+
+def test_two_sweeps_at_once_in_one_folder_and_database(tmp_path, undisturbed):
+    """They share the CPUs and nothing else."""
+    drivers = [start(tmp_path, "challenge1", "--name", name, *TINY) for name in ("sweep", "other")]
+    for driver in drivers:
+        _, complaint = driver.communicate(timeout=400)
+        assert driver.returncode == 0, complaint
+    for name in ("seeds", "trials"):
+        pd.testing.assert_frame_equal(table(tmp_path, name), table(undisturbed, name), check_exact=True)
+    client = MlflowClient(uri_of(tmp_path))
+    (experiment,) = [each for each in client.search_experiments() if each.name.startswith("seedsweep")]
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    (one, other) = Counter(each.data.tags["sweep.key"].partition(":")[0] for each in runs).values()
+    assert one == other == len(mlflow_rows(uri_of(undisturbed)))
 
 
 def test_kill_9_of_workers(tmp_path, undisturbed):
