@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
-import scipy
+from sklearn.linear_model import LinearRegression
 
 from made_up import finished
 from pretended import confirm, finish, outcome, search
@@ -36,11 +36,11 @@ def of(scores, control, others=OTHERS):
 def test_it_is_the_regression_s_prediction_where_the_control_is_as_on_the_others():
     own, control = blocks(np.random.default_rng(1), 40, slope=0.8, ease=0.03)
     found = of(own, control)
-    line = scipy.stats.linregress([control[seed] for seed in own], list(own.values()))
-    usual = np.mean([control[seed] for seed in OTHERS])
-    assert found.mean == pytest.approx(line.intercept + line.slope * usual)
-    assert found.correlation == pytest.approx(line.rvalue)
-    assert found.ease == pytest.approx(np.mean([control[seed] for seed in own]) - usual)
+    of_block, usual = [control[seed] for seed in own], np.mean([control[seed] for seed in OTHERS])
+    line = LinearRegression().fit(np.array(of_block)[:, None], list(own.values()))
+    assert found.mean == pytest.approx(line.predict([[usual]])[0])
+    assert found.correlation == pytest.approx(np.corrcoef(of_block, list(own.values()))[0, 1])
+    assert found.ease == pytest.approx(np.mean(of_block) - usual)
     assert found.others == 400
     assert found.low < found.mean < found.high
 
@@ -65,8 +65,7 @@ def test_its_interval_holds_the_truth_and_is_narrower_the_more_they_have_in_comm
 def test_the_images_error_stays():
     own, control = blocks(np.random.default_rng(2), 50, slope=1.2)
     plain = estimate(np.array(list(own.values())))
-    wide = SimpleNamespace(**{**plain.__dict__, "images_error": 1.0})
-    found = adjusted(wide, own, control, OTHERS)
+    found = adjusted(replace(plain, images_error=1.0), own, control, OTHERS)
     assert found.high - found.low == pytest.approx(plain.high - plain.low, rel=1e-3)
 
 

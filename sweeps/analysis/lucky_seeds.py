@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 
 from sweeps.analysis.intervals import Estimate
 
@@ -64,25 +65,23 @@ def adjusted(
         return None
     if not LEAST_SEEDS <= len(seeds) == len(scores) == quoted.n or len(control_R) < LEAST_SEEDS:
         return None
-    own_S, control_S = (np.array([of[seed] for seed in seeds]) for of in (scores, control))
-    spread_S = control_S - control_S.mean()
-    squares = float(spread_S @ spread_S)
+    own_S = np.array([scores[seed] for seed in seeds])
+    easier_S = np.array([control[seed] for seed in seeds]) - control_R.mean()
     # Rounding leaves equal values a spread of about 1e-17.
-    if squares < 1e-12 or quoted.sd < 1e-12:
+    if np.ptp(easier_S) < 1e-12 or quoted.sd < 1e-12:
         return None
-    slope = float(spread_S @ own_S) / squares
-    ease = float(control_S.mean() - control_R.mean())
-    left_S = own_S - own_S.mean() - slope * spread_S
-    variance = float(left_S @ left_S) / (len(seeds) - 2) * (1 / len(seeds) + ease**2 / squares)
-    variance += slope**2 * float(control_R.var(ddof=1)) / len(control_R)
+    # Its intercept is the mean where the control is as good as on the others.
+    line = scipy.stats.linregress(easier_S, own_S)
+    of_others = line.slope * scipy.stats.sem(control_R)
     images = quoted.images_error
-    narrower = math.hypot(math.sqrt(variance), images) / math.hypot(quoted.sd / math.sqrt(quoted.n), images)
-    mean = quoted.mean - slope * ease
+    error = math.hypot(line.intercept_stderr, of_others, images)
+    narrower = error / math.hypot(quoted.sd / math.sqrt(quoted.n), images)
+    mean = float(line.intercept)
     return Adjusted(
         mean=mean,
         low=max(mean - narrower * (quoted.mean - quoted.low), 0.0),
         high=min(mean + narrower * (quoted.high - quoted.mean), 1.0),
-        ease=ease,
+        ease=float(easier_S.mean()),
         others=len(control_R),
-        correlation=float(spread_S @ own_S) / math.sqrt(squares) / math.sqrt(float((own_S - own_S.mean()) @ own_S)),
+        correlation=float(line.rvalue),
     )

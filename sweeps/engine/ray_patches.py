@@ -62,6 +62,7 @@ def idle_workers_are_kept() -> AbstractContextManager[None]:
     """Have Tune keep every actor that has nothing to do until the run ends; by itself it keeps one.
 
     At the end of a stage workers wait for the last of them, and a new actor for the next stage takes seconds to start.
+    They hold their CPUs meanwhile, so a cluster that shrinks keeps its nodes until the run ends.
     """
     plain = _ObjectCache.flush_cached_objects
 

@@ -17,6 +17,7 @@ from sweeps.inputs.inputs import Inputs
 from sweeps.run import plan_of_images, robustness, shot_curve
 from sweeps.run.options import SweepOptions
 from sweeps.stages.allocation import Allocation
+from sweeps.stages.control import ZSCORE_RIDGE, seeds_of_stage
 from sweeps.stages.racing import Racing
 from sweeps.stages.repeats import has_no_more
 from sweeps.store.spec import Spec
@@ -130,7 +131,9 @@ def of_sweep(
             }
         )
     changed = robustness.seconds(options, approaches, inputs)
-    cpu_seconds += changed
+    most_of_control = len(seeds_of_stage(options.confirm_seeds, is_decided=True)) * ZSCORE_RIDGE.seconds_per_seed
+    of_control = most_of_control if options.confirm_seeds >= LEAST_SEEDS else 0.0
+    cpu_seconds += changed + of_control
     return Work(
         rows=rows,
         cpu_seconds=cpu_seconds,
@@ -139,7 +142,7 @@ def of_sweep(
             *_allocation(options, *of_search),
             *_finalists(options),
             *_decision(options, approaches),
-            *_control(options),
+            *([_control(of_control)] if of_control else []),
             *([shot_curve.plan_line(options.shot_curve, protocol)] if more_shots else []),
             *([robustness.plan_line(options, spec, changed)] if options.robustness == "on" else []),
             *_set(approaches),
@@ -254,14 +257,12 @@ def _decision(options: SweepOptions, approaches: Sequence[Approach]) -> list[str
     ]
 
 
-def _control(options: SweepOptions) -> list[str]:
-    """What tells whether the fresh seeds are lucky ones."""
-    if options.confirm_seeds < LEAST_SEEDS:
-        return []
-    return [
+def _control(cpu_seconds: float) -> str:
+    """What tells whether the fresh seeds are lucky ones, and what it costs."""
+    return (
         f"Control   z-score ridge on pixels runs on the fresh seeds and on {len(CONTROL_SEEDS)} others, to tell how "
-        "lucky those are: some seconds"
-    ]
+        f"lucky those are: about {duration(cpu_seconds)} on one CPU"
+    )
 
 
 def _set(approaches: Sequence[Approach]) -> list[str]:
