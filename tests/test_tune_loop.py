@@ -64,14 +64,31 @@ class Odd(Learner):
         if config.behaviour == "allocate":
             np.ones(1 << 45)
         if config.behaviour == "sign":
-            with Path(config.once).open("a") as file:
-                file.write(f"{streams.seed} {os.getpid()}\n")
+            sign_beside_another(Path(config.once), "search" if streams.seed >= 1_000_000 else "confirmation")
         if config.behaviour == "always die":
             os.kill(os.getpid(), signal.SIGKILL)
         if config.behaviour == "count":
             return lambda images: torch.full((len(images),), len(support.images) / 10)
         border = support.images.float().mean()
         return lambda images: images.float().mean((1, 2)) - border
+
+
+def sign_beside_another(list_: Path, stage: str) -> None:
+    """Waits for a second worker: one alone could do the whole stage before the other has started."""
+    with list_.open("a") as file:
+        file.write(f"{stage} {os.getpid()}\n")
+    end = time.monotonic() + 60
+    while len(signed(list_)[stage]) < 2 and time.monotonic() < end:
+        time.sleep(0.05)
+
+
+def signed(list_: Path) -> dict[str, set[str]]:
+    """The workers that have signed in each stage."""
+    workers: dict[str, set[str]] = {"search": set(), "confirmation": set()}
+    for line in list_.read_text().splitlines():
+        stage, worker = line.split()
+        workers[stage].add(worker)
+    return workers
 
 
 class Trained(Odd):
@@ -251,12 +268,9 @@ def test_stages_one_after_another_have_the_same_workers_and_each_its_own_images(
     for name in ("a", "b"):
         assert found[f"{name}/confirm"].state == "COMPLETE"
         assert len(found[f"{name}/confirm"].values("accuracy", TEST)) == 7
-    signed = [[int(each) for each in line.split()] for line in (tmp_path / "signed").read_text().splitlines()]
-    of_search, of_confirmation = (
-        {worker for seed, worker in signed if (seed >= 1_000_000) is is_search} for is_search in (True, False)
-    )
-    assert len(of_search) == 2
-    assert of_confirmation == of_search
+    workers = signed(tmp_path / "signed")
+    assert len(workers["search"]) == 2
+    assert workers["confirmation"] == workers["search"]
 
 
 def test_workers_learn_from_as_many_images_as_a_task_says(journal, image_sets):
