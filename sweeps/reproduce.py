@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sweeps.core.interrupts import begin_command, quiet_interrupts
+from sweeps.core.interrupts import begin_command, importing
 
 if __name__ == "__main__":
     begin_command()
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code, as `exit_code` has them."""
 
     def go(checked: Checked[ReproduceOptions]) -> int:
-        with quiet_interrupts():
+        with importing():
             from sweeps.run.pipeline import run_checked
             from sweeps.run.reproduction import reproduction_command
         return run_checked(reproduction_command(TABLES), checked)

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from sweeps.core.interrupts import begin_command, quiet_interrupts
+from sweeps.core.interrupts import begin_command, importing
 
 if __name__ == "__main__":
     begin_command()
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def run() -> int:
         asked = _parser().parse_args(arguments)
-        with quiet_interrupts():
+        with importing():
             from sweeps.run.one_seed import rerun
         return rerun(asked, CHALLENGES)
 

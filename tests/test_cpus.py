@@ -127,7 +127,6 @@ def test_the_plan_counts_what_is_allowed_and_says_what_limits_it(options, slots,
 def test_ray_is_started_with_what_is_allowed(monkeypatch):
     started = {}
     monkeypatch.setattr(cluster, "usable_cpus", lambda: cpus.Cpus(allowed=3, there=64, limit="NCPUS"))
-    monkeypatch.setattr(cluster, "_warm_up", lambda count: started.update(warmed=count))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
     def init(**options):
@@ -136,6 +135,6 @@ def test_ray_is_started_with_what_is_allowed(monkeypatch):
 
     monkeypatch.setattr(cluster.ray, "init", init)
     cluster.start_ray(None, None)
-    assert (started["address"], started["num_cpus"], started["warmed"]) == ("local", 3, 3)
+    assert (started["address"], started["num_cpus"]) == ("local", 3)
     cluster.start_ray(None, 8)
     assert started["num_cpus"] == 8

@@ -18,7 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from sweeps.console_scripts import COMMANDS, seedsweep
-from sweeps.core.interrupts import quiet_interrupts
+from sweeps.core.interrupts import importing
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "pyproject.toml").read_text()
@@ -91,7 +91,7 @@ def test_the_files_that_are_named_use_the_dependency(distribution, path):
 def test_one_installed_command_has_every_script(capsys):
     assert PROJECT["scripts"] == {"seedsweep": "sweeps.console_scripts:seedsweep"}
     assert set(COMMANDS) == {path.stem for path in ROOT.glob("sweeps/*.py")} - {"__init__", "console_scripts"}
-    with quiet_interrupts():
+    with importing():
         assert seedsweep(["--help"]) == 0
     shown = capsys.readouterr().out
     assert all(f"\n  {command}" in shown for command in COMMANDS)
@@ -100,7 +100,7 @@ def test_one_installed_command_has_every_script(capsys):
 
 
 def test_the_installed_command_is_the_script(capsys):
-    with quiet_interrupts():
+    with importing():
         assert seedsweep(["challenge1", "--shots", "none"]) == 2
         assert capsys.readouterr().err.startswith("challenge1: ")
         assert seedsweep(["chalenge1"]) == 2

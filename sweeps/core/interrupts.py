@@ -1,4 +1,4 @@
-"""Before a command imports its libraries: where it does not run, and Ctrl-C in the seconds that the imports take.
+"""Before a command imports its libraries, and while it does: where it does not run, Ctrl-C, and no waste of time.
 
 Only the standard library is used here.
 """
@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from trainables.parts.garbage import pause_collection, resume_collection
+
 NOT_ON_WINDOWS = (
     "Expected Linux or macOS, whose signals a sweep needs; got Windows. Use WSL2 (`wsl --install`), and start the same "
     "command there."
@@ -19,11 +21,15 @@ NOT_ON_WINDOWS = (
 
 
 def begin_command() -> None:
-    """Refuse a system on which no command runs, with exit code 2, and let Ctrl-C end quietly what follows."""
+    """Begin a process of its own: its imports follow, and Ctrl-C ends them quietly.
+
+    A system on which no command runs is refused with exit code 2.
+    """
     if sys.platform == "win32":
         print(f"{Path(sys.argv[0]).stem}: {NOT_ON_WINDOWS}", file=sys.stderr)
         sys.exit(2)
     exit_quietly_on_interrupt()
+    pause_collection()
 
 
 def exit_quietly_on_interrupt() -> None:
@@ -32,11 +38,15 @@ def exit_quietly_on_interrupt() -> None:
 
 
 @contextmanager
-def quiet_interrupts() -> Iterator[None]:
-    """The same in this block alone. An exception amid an import could come out of it as another one."""
+def importing() -> Iterator[None]:
+    """Import the last of a command's libraries in this block, in which Ctrl-C ends the process quietly, too.
+
+    An exception amid an import could come out of it as another one.
+    """
     before = signal.getsignal(signal.SIGINT)
     exit_quietly_on_interrupt()
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+        resume_collection()

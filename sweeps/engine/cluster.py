@@ -31,8 +31,8 @@ STOP_SECONDS = 15.0
 PACKAGES = ("trainables", "search_spaces", "sweeps")
 # What the head of a cluster that grows on demand has as a custom resource: how many trials it may grow to hold.
 MAX_TRIALS = "max_trials"
-# Workers that import ahead; those of a large machine are many more than start at once.
-MOST_WARMED = 16
+# As a worker starts, it imports this.
+PRELOADED = "trainables.preloaded"
 # What Ray's processes miss; they are groups of their own, which Ctrl-C does not reach.
 DEAF_TO = ENDING.keys() - {signal.SIGINT}
 # How often it is asked how many CPUs there are, and which workers are silent.
@@ -59,8 +59,13 @@ def start_ray(address: str | None, workers: int | None) -> Path | None:
         if not address:
             cpus = workers or usable_cpus().allowed
             with without_extras():
-                context: Any = ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
-            _warm_up(cpus)
+                context: Any = ray.init(
+                    address="local",
+                    num_cpus=cpus,
+                    include_dashboard=False,
+                    _system_config={"preload_python_modules": [PRELOADED]},
+                    **quiet,
+                )
             return Path(context.address_info["session_dir"])
         check_address(address)
         try:
@@ -71,17 +76,6 @@ def start_ray(address: str | None, workers: int | None) -> Path | None:
                 "RAY_AUTH_MODE must be the same here as where the cluster was started."
             ) from None
         return None
-
-
-def _warm_up(workers: int) -> None:
-    """Have each worker import what every trial needs, while this process goes on; Tune's actors take these workers."""
-    for _ in range(min(workers, MOST_WARMED)):
-        _import_trainable.remote()
-
-
-@ray.remote(num_cpus=1, max_retries=0)
-def _import_trainable() -> None:
-    import trainables.seed_trainable  # noqa: F401
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from sweeps.core.challenge import Challenge
-from sweeps.core.interrupts import quiet_interrupts
+from sweeps.core.interrupts import importing
 from sweeps.core.signals import exit_code
 from sweeps.run import command_line
 from sweeps.run.checks import Checked, check
@@ -21,7 +21,7 @@ def sweep(challenge: Challenge, arguments: Sequence[str] | None) -> int:
     """Run a challenge's sweep with these arguments, by default those of the process; returns its exit code."""
 
     def go(checked: Checked[SweepOptions]) -> int:
-        with quiet_interrupts():
+        with importing():
             from sweeps.run.pipeline import run_checked
             from sweeps.run.sweep import sweep_command
         return run_checked(sweep_command(), checked)

@@ -22,6 +22,7 @@ from sweeps.core.signals import ENDING
 from sweeps.store.trials import TrialRecord
 from sweeps.tracking.environment import VARIABLES
 from sweeps.tracking.sweep_run import SweepEnd, SweepRun
+from trainables.parts.garbage import pause_collection, resume_collection
 
 if TYPE_CHECKING:
     from sweeps.tracking.ui_view import SavedView
@@ -85,6 +86,7 @@ def serve(pipe: Connection) -> None:
     # Only now, as the tracker does.
     from sweeps.tracking.writer import Writer
 
+    resume_collection()
     known: dict[str, KnownRun] = {}
     told = 0
     writer: Writer | None = None
@@ -109,6 +111,7 @@ def serve(pipe: Connection) -> None:
 
 
 if __name__ == "__main__":
+    pause_collection()
     for each in ENDING:
         # A batch system sends them to every process; this one ends with the driver.
         signal.signal(each, signal.SIG_IGN)
