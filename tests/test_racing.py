@@ -21,7 +21,9 @@ def test_as_optuna_s_pruner_with_ties_zeros_and_seeds_that_only_one_has(images):
         scores = 0.8 + 0.03 * rng.normal(size=(2, 13)) + [[0.0], [rng.normal(-0.03, 0.02)]]
         scores = scores if images is None else np.round(scores * images) / images
         best, own = dict(enumerate(scores[0, :count].tolist())), dict(enumerate(scores[1, :own_count].tolist()))
-        study = optuna.create_study(direction="maximize", pruner=WilcoxonPruner(p_threshold=0.2, n_startup_steps=1))
+        study = optuna.create_study(
+            direction="maximize", pruner=WilcoxonPruner(p_threshold=Racing().p, n_startup_steps=1)
+        )
         for values, value in ((best, 0.5), ({0: 1.0}, 0.4)):
             first = study.ask()
             for step, score in values.items():
