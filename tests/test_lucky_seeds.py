@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from sweeps.analysis.summary import summarise
 from sweeps.analysis.verdict import verdict
 from sweeps.core.seeds import CONTROL_SEEDS
 from sweeps.stages.control import ZSCORE_RIDGE, ControlStage, scores, seeds_of_stage
-from sweeps.views import text_table
+from sweeps.stages.shot_curve import ShotCurveStage
+from sweeps.tracking import sweep_run
+from sweeps.views import model_card, shot_tables, text_table
 
 OTHERS = range(7000, 7400)
 
@@ -121,3 +124,25 @@ def test_both_means_are_named(journal):
     assert cell["adjusted"] == f"{100 * row.adjusted.mean:.1f}"
     assert text_table.ADJUSTED in text_table.legend(summary)
     assert f"without that luck its mean would be about {cell['adjusted']} %" in " ".join(verdict(summary))
+    card = " ".join(model_card._sweep_s_numbers(summary, row, SimpleNamespace(members=[None])))
+    assert f"- The same without the luck of these seeds: {cell['adjusted']} % (95 % interval " in card
+
+
+def test_so_are_those_of_the_shot_curve(journal):
+    made = finished(journal, num_samples=3)
+    finish(confirm(journal, made, seeds=20))
+    finish(ShotCurveStage(journal, made, lambda *who: None, seeds=20, shots=(10,)))
+    plain, _ = shot_tables.rows(summarise(journal, made).shot_curve)
+    finish(ControlStage(journal, seeds=seeds_of_stage(20, is_decided=False)))
+    summary = summarise(journal, made)
+    at_5, at_10 = summary.shot_curve.curves[0].points
+    assert at_5.adjusted == summary.approaches[0].adjusted
+    row, below, _, _ = shot_tables.rows(summary.shot_curve)
+    means = {str(point.shots): f"{100 * point.adjusted.mean:.1f}" for point in (at_5, at_10)}
+    assert row == plain
+    assert below == {**dict.fromkeys(plain, ""), "approach": "  adjusted", **means}
+    assert text_table.ADJUSTED in shot_tables.legend(summary)
+    assert shot_tables.table(summary).rows[1][0] == "adjusted"
+    name = f"{row['approach']}.by_shots_accuracy_adjusted_mean"
+    (logged,) = [value for *which, value, step in sweep_run.curve_metrics(summary) if (*which, step) == (name, 10)]
+    assert logged == at_10.adjusted.mean != at_10.score.mean

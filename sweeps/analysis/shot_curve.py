@@ -11,6 +11,8 @@ import numpy as np
 from sweeps.analysis.comparisons import Comparison, compare_all, holm
 from sweeps.analysis.image_error import ImageTable, hits_of
 from sweeps.analysis.intervals import Estimate, score
+from sweeps.analysis.lucky_seeds import Adjusted, adjusted
+from sweeps.core.seeds import CONTROL_SEEDS
 from sweeps.stages.outcomes import NOT_ASKED
 from sweeps.stages.ranking import confirmed_trials, curve_trials
 from sweeps.store.spec import Spec, Stored
@@ -28,12 +30,14 @@ class CurvePoint(Stored):
     Attributes:
         shots: These images of each class.
         score: What ranks, on fresh seeds; None if it failed, or none has finished.
+        adjusted: The same without these seeds' luck; None where too little is known.
         is_complete: Whether all its fresh seeds are there.
         failure: Why it failed, if it did.
     """
 
     shots: int
     score: Estimate | None
+    adjusted: Adjusted | None = None
     is_complete: bool
     failure: str | None
 
@@ -112,6 +116,7 @@ def shot_curve(
     wanted: int,
     spec: Spec,
     comparisons: Sequence[Comparison],
+    control: Mapping[int, float],
 ) -> ShotCurve | None:
     """The curves of these winners; None if none of them was run at another number of shots.
 
@@ -121,12 +126,13 @@ def shot_curve(
         wanted: Fresh seeds that each is to have.
         spec: Of the sweep.
         comparisons: Of the confirmed approaches, on the first block of fresh seeds, which all points have.
+        control: Scores by seed of the control of lucky seeds, at the sweep's own shots.
     """
     runs = {name: _runs(trials, name, number, spec) for name, number in winners.items()}
     own = own_shots(spec)
     if all(of_approach.keys() <= {own} for of_approach in runs.values()):
         return None
-    curves = [_curve(name, of_approach, wanted, spec) for name, of_approach in runs.items()]
+    curves = [_curve(name, of_approach, wanted, spec, control) for name, of_approach in runs.items()]
     numbers = sorted({point.shots for curve in curves for point in curve.points})
     return ShotCurve(
         own=own, shots=tuple(numbers), curves=tuple(curves), pairs=tuple(_pairs(curves, runs, spec, comparisons))
@@ -159,19 +165,31 @@ def _runs(trials: Sequence[TrialRecord], name: str, number: int, spec: Spec) -> 
     return found | ({own: confirmed} if own is not None and confirmed else {})
 
 
-def _curve(name: str, runs: Mapping[int, Sequence[TrialRecord]], wanted: int, spec: Spec) -> ApproachCurve:
-    points = [_point(shots, runs[shots], wanted, spec) for shots in sorted(runs)]
+def _curve(
+    name: str, runs: Mapping[int, Sequence[TrialRecord]], wanted: int, spec: Spec, control: Mapping[int, float]
+) -> ApproachCurve:
+    points = [_point(shots, runs[shots], wanted, spec, control) for shots in sorted(runs)]
     known = [point.shots for point in points if point.is_complete]
     doublings = [(fewer, 2 * fewer) for fewer in known if 2 * fewer in known]
     steps = [_step(*pair, runs, spec) for pair in sorted({*pairwise(known), *doublings})]
     return ApproachCurve(approach=name, points=tuple(points), steps=tuple(filter(None, steps)))
 
 
-def _point(shots: int, runs: Sequence[TrialRecord], wanted: int, spec: Spec) -> CurvePoint:
+def _point(
+    shots: int, runs: Sequence[TrialRecord], wanted: int, spec: Spec, control: Mapping[int, float]
+) -> CurvePoint:
     last = runs[-1]
     failure = last.reason if last.state == "FAIL" and last.reason != NOT_ASKED.reason else None
     found = None if failure else score(_results(runs), CURVE, spec.at_shots(shots))
-    return CurvePoint(shots=shots, score=found, is_complete=bool(found and found.n >= wanted), failure=failure)
+    is_complete = bool(found and found.n >= wanted)
+    return CurvePoint(
+        shots=shots,
+        score=found,
+        # It starts from the images that others start from, so that its luck is theirs.
+        adjusted=adjusted(found, _scores(runs), control, CONTROL_SEEDS) if is_complete else None,
+        is_complete=is_complete,
+        failure=failure,
+    )
 
 
 def _results(runs: Sequence[TrialRecord]) -> list[SeedResult]:

@@ -104,7 +104,8 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
     )
     first = decision.compared(trials, _best_of(rows), CONFIRM, spec)
     decided, rows, comparisons = _decided(trials, rows, first, _baseline(approaches), wanted, spec)
-    rows = _adjusted(trials, rows, control_scores(journal.trials([ZSCORE_RIDGE.name]), spec.ranked_by))
+    control = control_scores(journal.trials([ZSCORE_RIDGE.name]), spec.ranked_by)
+    rows = _adjusted(trials, rows, control)
     winners = {row.approach: row.best_trial for row in rows if row.best_trial is not None}
     return Summary(
         sweep=journal.folder.name,
@@ -116,7 +117,7 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
         comparisons=tuple(comparisons),
         openings=split_openings(journal, trials),
         processors=journal.processors(),
-        shot_curve=shot_curve(trials, winners, wanted, spec, first),
+        shot_curve=shot_curve(trials, winners, wanted, spec, first, control),
         decision=decided,
         robustness=robustness(trials, winners, wanted, spec),
         other_searches=other_searches(journal, [approach.name for approach in approaches]),

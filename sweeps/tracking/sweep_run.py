@@ -217,6 +217,11 @@ def curve_metrics(summary: Summary) -> list[tuple[str, float, int]]:
         for each in curves
         for point in each.points
         if point.score is not None
-        for end, value in (("mean", point.score.mean), ("ci_low", point.score.low), ("ci_high", point.score.high))
+        for end, value in (
+            ("mean", point.score.mean),
+            ("ci_low", point.score.low),
+            ("ci_high", point.score.high),
+            ("adjusted_mean", point.adjusted.mean if point.adjusted else None),
+        )
         if value is not None
     ]

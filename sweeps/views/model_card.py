@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sweeps.analysis.approach_summary import ApproachSummary
 from sweeps.analysis.intervals import Estimate
+from sweeps.analysis.lucky_seeds import Adjusted
 from sweeps.analysis.model_quality import Measured
 from sweeps.analysis.summary import Summary
 from sweeps.core.formatting import interval_percent, percent, readable
@@ -130,6 +131,8 @@ def _sweep_s_numbers(summary: Summary, row: ApproachSummary, model: ExportedMode
     else:
         complete = "" if row.is_confirmed else ", not all that were asked for"
         yield f"- {spec.measured} on fresh seeds: {_estimate(row.quoted)} ({row.quoted.n} seeds{complete})."
+        if row.adjusted is not None:
+            yield f"- The same without the luck of these seeds: {_estimate(row.adjusted)}."
     yield from _metrics(row.quoted_validation, "on validation images of these seeds")
     if row.test_accuracy is None:
         yield "- The test split was not opened for it."
@@ -210,6 +213,6 @@ def _by_class(classes: Sequence[str], counts: Sequence[int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in zip(classes, counts, strict=True))
 
 
-def _estimate(found: Estimate) -> str:
+def _estimate(found: Estimate | Adjusted) -> str:
     interval = interval_percent(found.low, found.high)
     return f"{percent(found.mean)} %" + (f" (95 % interval {interval})" if interval else "")

@@ -12,6 +12,9 @@ from sweeps.core.formatting import interval_percent, percent, points
 from sweeps.views import text_table
 from sweeps.views.report_tables import Table, typeset
 
+# Below the scores of each approach.
+ADJUSTED_ROW = "  adjusted"
+
 
 def heading(summary: Summary) -> str:
     """What the table's cells are."""
@@ -26,8 +29,10 @@ def legend(summary: Summary) -> str:
     own = summary.shot_curve.own if summary.shot_curve else None
     where = f"with {own}" if own is not None else "with the sweep's own numbers of images"
     text = f"Each approach's configuration is the one that the search found {where}; with others another may be better."
-    is_decided = any(row.decided for row in summary.approaches)
-    return f"{text} All numbers of the curve are of the first block of fresh seeds." if is_decided else text
+    if any(row.decided for row in summary.approaches):
+        text += " All numbers of the curve are of the first block of fresh seeds."
+    curves = summary.shot_curve.curves if summary.shot_curve else ()
+    return f"{text} {text_table.ADJUSTED}." if any(point.adjusted for each in curves for point in each.points) else text
 
 
 def rows(curve: ShotCurve) -> list[dict[str, str]]:
@@ -45,6 +50,9 @@ def rows(curve: ShotCurve) -> list[dict[str, str]]:
         step = doubled.get(each.approach)
         gain = {f"from {curve.own} to {2 * (curve.own or 0)}": _gain(step) if step else ""} if doubled else {}
         found.append({"approach": each.approach, **cells, **gain})
+        if any(point.adjusted for point in each.points):
+            means = {str(shots): _adjusted(each.at(shots)) for shots in curve.shots}
+            found.append({"approach": ADJUSTED_ROW, **means, **dict.fromkeys(gain, "")})
     return found
 
 
@@ -56,6 +64,10 @@ def _cell(point: CurvePoint | None) -> str:
     interval = interval_percent(point.score.low, point.score.high)
     incomplete = "" if point.is_complete else f", {point.score.n} seeds"
     return f"{percent(point.score.mean)} ({interval}{incomplete})"
+
+
+def _adjusted(point: CurvePoint | None) -> str:
+    return percent(point.adjusted.mean) if point and point.adjusted else ""
 
 
 def _gain(step: Step) -> str:
@@ -85,7 +97,7 @@ def table(summary: Summary) -> Table | None:
         return None
     found = rows(curve)
     head = list(found[0]) if found else ["approach"]
-    cells = [[row["approach"], *(typeset(row[name]) for name in head[1:])] for row in found]
+    cells = [[row["approach"].strip(), *(typeset(row[name]) for name in head[1:])] for row in found]
     return Table(head=head, rows=cells, caption=heading(summary))
 
 

@@ -20,7 +20,7 @@ LEGEND = (
     "test bal. acc.: balanced accuracy of the same models on the test split, which has other images",
     "published: the study's number; our run of it: ours at the setting the search starts from, on the search's seeds",
 )
-ADJUSTED = "adjusted: that mean without the luck of its seeds, told by a control that runs on them and on many others"
+ADJUSTED = "adjusted: the mean without the luck of its seeds, told by a control that runs on them and on many others"
 # Before the mean of an approach that was measured on the second block.
 DECIDED = "*"
 OF_THE_DECISION = (
