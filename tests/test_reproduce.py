@@ -102,6 +102,7 @@ def sweep_of_the_same_images(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("with_database")
 def test_from_the_command_through_ctrl_c_to_mlflow_and_to_one_seed_again(tmp_path):
     options = ["--dataset", "phantom", "--approaches", "pixel_baseline", "starter_cnn", "--name", "mine"]

@@ -301,6 +301,7 @@ def test_resuming_a_finished_sweep_adds_nothing(finished):
     assert counted() == before
 
 
+@pytest.mark.long
 def test_same_numbers_with_more_workers(finished, tmp_path, with_database):
     """Random start-up trials do not depend on the order of results, and with 5 of them there are no others.
 

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from commands import run_here
 from made_weights import made_weights
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("with_database")]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.usefixtures("with_database")]
 
 
 def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 
 from commands import ROOT, empty_database, environment
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 TEXT = (ROOT / "docs/tutorial.md").read_text()
 COMMANDS = re.findall(r"^```bash\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
 
