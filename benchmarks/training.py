@@ -6,8 +6,10 @@ Both train `cnn` and `cnn_cirillo` with the published setting on seeds 0, 1, 2 a
 The notebook's loop (benchmarks/notebook.py) runs in this process with torch's default number of threads, which is all
 cores. Ours runs as in a sweep: one single-threaded process a core, each taking the next seed. Before the clock starts
 either side has imported everything and trained a seed in each of its processes. The two take turns, a chunk of seeds
-each, so that whatever else the machine does hits both; the last column is the median of the chunks' own ratios, with
-the least and the greatest.
+each, so that whatever else the machine does hits both; "of chunks" is the median of the chunks' own ratios, with the
+least and the greatest. "GFLOP/s" is the arithmetic of a seed (PyTorch's own count, convolutions and matrix products)
+over the seconds that a process of ours takes for it; the last line says what the same processes do of matrix products
+that are large enough to keep a core busy with nothing else: what is left to gain without doing less arithmetic.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import Any
 
 import torch
 from notebook import train_and_validate
+from torch.utils.flop_counter import FlopCounterMode
 
 from search_spaces.published.challenge1 import PUBLISHED
 from sweeps.inputs.images import find_dataset
@@ -63,6 +66,24 @@ def accuracy_of_ours(system: str, seed: int) -> float:
     return result.accuracy
 
 
+def gflop_of_ours(system: str) -> float:
+    """Of one seed, in 10^9 operations, counted in a worker."""
+    with FlopCounterMode(display=False) as counter:
+        accuracy_of_ours(system, 0)
+    return counter.get_total_flops() / 1e9
+
+
+def gflops_of_products(side: int) -> float:
+    """Of products of matrices of `side` x `side`, in a worker; the best of some, in 10^9 operations a second."""
+    matrix = torch.rand(side, side)
+    seconds = []
+    for _ in range(20):
+        begin = time.perf_counter()
+        matrix @ matrix
+        seconds.append(time.perf_counter() - begin)
+    return 2 * side**3 / min(seconds) / 1e9
+
+
 def compared(system: str, seeds: Sequence[int], pool: Pool, images: ImageSet) -> list[dict[str, str]]:
     """The two rows of a system in the table."""
     params = SYSTEMS[system][1] | {"weight_decay": 0.0}  # The default of `torch.optim.Adam`.
@@ -79,6 +100,7 @@ def compared(system: str, seeds: Sequence[int], pool: Pool, images: ImageSet) ->
         seconds["notebook"].append(middle - begin)
         seconds["ours"].append(time.perf_counter() - middle)
     total = {side: sum(times) for side, times in seconds.items()}
+    gflop = pool.apply(gflop_of_ours, (system,))
     ratios = [theirs / own for theirs, own in zip(seconds["notebook"], seconds["ours"], strict=True)]
     return [
         {
@@ -91,6 +113,7 @@ def compared(system: str, seeds: Sequence[int], pool: Pool, images: ImageSet) ->
             "of chunks": f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
             if side == "ours"
             else "",
+            "GFLOP/s": f"{gflop * len(seeds) / total[side] / (os.cpu_count() or 1):.0f}" if side == "ours" else "",
         }
         for side in total
     ]
@@ -120,7 +143,9 @@ def main() -> None:
     with spawn.Pool(workers, start_worker, ({POOL: images}, ready)) as pool:
         ready.wait(WARM_UP_SECONDS)
         rows = [row for system in SYSTEMS for row in compared(system, range(options.seeds), pool, images)]
+        products = pool.map(gflops_of_products, [1024] * workers, chunksize=1)
     print(aligned(rows, left=("approach", "loop")))
+    print(f"\nMatrix products in as many processes: {statistics.mean(products):.0f} GFLOP/s each")
 
 
 if __name__ == "__main__":
