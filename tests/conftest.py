@@ -25,16 +25,18 @@ os.environ.pop("SSH_CONNECTION", None)
 # such a file takes the next one too.
 LONGEST = [
     "test_approaches.py",
-    "test_sweep.py",
-    "test_any_images.py",
     "test_sweep_pretrained.py",
+    "test_sweep.py",
+    "test_tune_loop.py",
+    "test_any_images.py",
+    "test_tutorial.py",
     "test_reproduce.py",
-    "test_search.py",
-    "test_digits.py",
     "test_ui_view_browser.py",
+    "test_digits.py",
+    "test_search.py",
+    "test_export.py",
     "test_fuzz_options.py",
     "test_report.py",
-    "test_tune_loop.py",
 ]
 
 

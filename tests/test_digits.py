@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 
 from commands import empty_database, run_here
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 OPTIONS = ["--num-samples", "2", "--seeds", "2", "--confirm-seeds", "3", "--validation", "20", "--metric", "auroc"]
 
 # What is set of the spaces: all but `pixel_baseline`, which has no such parameter.

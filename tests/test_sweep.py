@@ -329,6 +329,7 @@ def test_same_numbers_with_more_workers(finished, tmp_path, with_database):
     assert {each.info.status for each in runs} <= {"FINISHED", "KILLED"}
 
 
+@pytest.mark.long
 def test_an_extended_sweep_has_more_configurations(finished, begun_anew):
     folder, _ = finished
     more = ["--num-samples", "6", "--approaches", "pixel_baseline", "--workers", "1"]

@@ -35,7 +35,11 @@ FLAGS = (
 )
 START_SECONDS, PAGE_SECONDS, TRIES = 120.0, 120.0, 5
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="There is no Chromium here.")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.skipif(BROWSER is None, reason="There is no Chromium here."),
+]
 
 
 @pytest.fixture(scope="module")
