@@ -25,10 +25,10 @@ def test_ray_still_reads_it(variable):
 
 
 def test_what_a_person_has_set_stays(monkeypatch):
-    monkeypatch.setenv("TUNE_DISABLE_SIGINT_HANDLER", "0")
+    monkeypatch.setenv("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "0")
     monkeypatch.delenv("TUNE_GLOBAL_CHECKPOINT_S", raising=False)
     set_defaults(environment.READ_BY_TUNE)
-    assert (os.environ["TUNE_DISABLE_SIGINT_HANDLER"], os.environ["TUNE_GLOBAL_CHECKPOINT_S"]) == ("0", "3600")
+    assert (os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"], os.environ["TUNE_GLOBAL_CHECKPOINT_S"]) == ("0", "3600")
 
 
 @pytest.mark.slow

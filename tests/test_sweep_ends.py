@@ -23,7 +23,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(tmp_path, with_database):
     wait_for_seeds(tmp_path, 8)
     driver.send_signal(signal.SIGUSR1)
     printed, complaint = driver.communicate(timeout=60)
-    assert driver.returncode == 138
+    assert driver.returncode == 138, complaint
     # A slow machine prints a line of progress now and then.
     assert re.sub(r"^(Search|Intensify|Confirm|Changed): \d+ of .*\n", "", complaint, flags=re.M) == (
         "\nStopping; what is finished is saved.\n"

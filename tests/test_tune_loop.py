@@ -178,6 +178,22 @@ def test_what_interrupt_raises_ends_the_run_and_what_is_finished_stays(journal, 
     cluster.start_ray(None, 2)
 
 
+def test_a_signal_that_we_take_does_not_end_tune_s_run(journal, image_sets):
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGUSR1, signal.SIGINT)}
+    sent = []
+
+    def interrupt():
+        if any(trial.results for trial in journal.trials()) and len(sent) < 2:
+            sent.append((signal.SIGUSR1, signal.SIGINT)[len(sent)])
+            os.kill(os.getpid(), sent[-1])
+
+    found = run(journal, [approach("fine"), approach("fine_too")], image_sets, interrupt=interrupt)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert len(sent) == 2
+    assert {trial.state for trial in found.values()} == {"COMPLETE"}
+
+
 def test_each_seed_gets_the_weights_that_are_trained_further_as_they_are_in_the_store(journal, image_sets):
     weights = {"alexnet": InObjectStore(ray.put({"w": np.array([-2.0, -1.0])}))}
     (trial,) = run(journal, [approach("a", learner=Trained)], image_sets, weights=weights).values()

@@ -43,12 +43,6 @@ READ_BY_TUNE = (
         reason="CSV, JSON and TensorBoard files of each trial, which nothing reads.",
     ),
     Variable(
-        name="TUNE_DISABLE_SIGINT_HANDLER",
-        value="1",
-        read_in="ray.tune.tune",
-        reason="Ctrl-C is ours, and tells how to resume.",
-    ),
-    Variable(
         name="TUNE_GLOBAL_CHECKPOINT_S",
         value="3600",
         read_in="ray.tune.execution.tune_controller",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -56,6 +58,13 @@ def trainable_is_looked_up_once() -> AbstractContextManager[None]:
         return (category, key) in found or plain_contains(self, category, key)
 
     return replaced((_Registry, "get", get), (_Registry, "contains", contains))
+
+
+def signals_are_ours_alone() -> AbstractContextManager[None]:
+    """Have Tune take no signal: at SIGUSR1 it ends its run, now and then before we have seen that it came."""
+    # `ray.tune` has a function of that name, too.
+    module = importlib.import_module("ray.tune.tune")
+    return replaced((module, "_setup_signal_catching", threading.Event))
 
 
 def idle_workers_are_kept() -> AbstractContextManager[None]:

@@ -21,6 +21,7 @@ from sweeps.engine.environment import READ_BY_TUNE
 from sweeps.engine.ray_patches import (
     idle_workers_are_kept,
     memory_deaths_are_lost_workers,
+    signals_are_ours_alone,
     trainable_is_looked_up_once,
 )
 from sweeps.engine.tune_hooks import StageScheduler, StageSearcher, StopOnError
@@ -65,12 +66,12 @@ def run(
         memory_deaths_are_lost_workers(),
         trainable_is_looked_up_once(),
         idle_workers_are_kept(),
+        signals_are_ours_alone(),
     ):
         _tuner(trainable, dispatcher, scratch).fit()
     if dispatcher.error:
         raise dispatcher.error
     if not dispatcher.is_finished():
-        # Tune has signals of its own on which it stops.
         raise RuntimeError("Ray Tune ended before the sweep did")
 
 
