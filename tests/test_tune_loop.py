@@ -187,9 +187,11 @@ def test_a_signal_that_we_take_does_not_end_tune_s_run(journal, image_sets):
             sent.append((signal.SIGUSR1, signal.SIGINT)[len(sent)])
             os.kill(os.getpid(), sent[-1])
 
-    found = run(journal, [approach("fine"), approach("fine_too")], image_sets, interrupt=interrupt)
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    try:
+        found = run(journal, [approach("fine"), approach("fine_too")], image_sets, interrupt=interrupt)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     assert len(sent) == 2
     assert {trial.state for trial in found.values()} == {"COMPLETE"}
 

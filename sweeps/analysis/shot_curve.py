@@ -185,7 +185,7 @@ def _point(
     return CurvePoint(
         shots=shots,
         score=found,
-        # It starts from the images that others start from, so that its luck is theirs.
+        # Of a seed the fewer images are among the more, so that the control's luck is partly that of any number.
         adjusted=adjusted(found, _scores(runs), control, CONTROL_SEEDS) if is_complete else None,
         is_complete=is_complete,
         failure=failure,

@@ -1,6 +1,6 @@
 """Before a command imports its libraries, and while it does: where it does not run, Ctrl-C, and no waste of time.
 
-Only the standard library is used here.
+Only the standard library is used here, and in what is imported here.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def trainable_is_looked_up_once() -> AbstractContextManager[None]:
     return replaced((_Registry, "get", get), (_Registry, "contains", contains))
 
 
-def signals_are_ours_alone() -> AbstractContextManager[None]:
+def tune_takes_no_signal() -> AbstractContextManager[None]:
     """Have Tune take no signal: at SIGUSR1 it ends its run, now and then before we have seen that it came."""
     # `ray.tune` has a function of that name, too.
     module = importlib.import_module("ray.tune.tune")

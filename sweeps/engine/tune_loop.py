@@ -21,8 +21,8 @@ from sweeps.engine.environment import READ_BY_TUNE
 from sweeps.engine.ray_patches import (
     idle_workers_are_kept,
     memory_deaths_are_lost_workers,
-    signals_are_ours_alone,
     trainable_is_looked_up_once,
+    tune_takes_no_signal,
 )
 from sweeps.engine.tune_hooks import StageScheduler, StageSearcher, StopOnError
 from trainables.parts.image_sets import StoredElsewhere
@@ -66,7 +66,7 @@ def run(
         memory_deaths_are_lost_workers(),
         trainable_is_looked_up_once(),
         idle_workers_are_kept(),
-        signals_are_ours_alone(),
+        tune_takes_no_signal(),
     ):
         _tuner(trainable, dispatcher, scratch).fit()
     if dispatcher.error:
