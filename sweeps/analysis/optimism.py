@@ -23,8 +23,9 @@ got on these is not used, since others are finalists in other draws. The chosen 
 with its weight.
 
 Configurations that were raced out stand beside the others with the mean of the seeds that they have, and with the noise
-that all S seeds would leave. The interval is of the delete-one jackknife over the search's seeds, with the quantile of
-Student's t. What it is worth is in `benchmarks/optimism.py`.
+that all S seeds would leave. The interval is that of the root of the flattery, by the delete-one jackknife over the
+search's seeds with the quantile of Student's t, squared: flattery is in proportion to the noise that it is estimated
+from, so that its own errors grow with it, and those of its root less. What it is worth is in `benchmarks/optimism.py`.
 
 Shapes: C configurations, S seeds, D draws.
 """
@@ -113,13 +114,18 @@ def flattery(scores_CS: np.ndarray, finalists: Finalists | None = None) -> Optim
     """
     seeds, rng = scores_CS.shape[1], np.random.default_rng(0)
     normal_2DS = np.stack([np.concatenate([half, -half]) for half in rng.normal(size=(2, DRAWS // 2, seeds))])
-    # Choosing the greatest mean never harms on average.
-    mean = max(_flattery(scores_CS, normal_2DS, finalists), 0.0)
-    without_S = [_flattery(np.delete(scores_CS, at, 1), np.delete(normal_2DS, at, 2), finalists) for at in range(seeds)]
+    root = _root(scores_CS, normal_2DS, finalists)
+    without_S = [_root(np.delete(scores_CS, at, 1), np.delete(normal_2DS, at, 2), finalists) for at in range(seeds)]
     # Fewer seeds are noisier by themselves.
     of_seeds = math.sqrt((seeds - 1) * float(np.var(without_S))) * math.sqrt((seeds - 1) / seeds)
     half = float(scipy.stats.t.ppf(0.975, seeds - 1)) * of_seeds
-    return Optimism(mean=mean, low=max(mean - half, 0.0), high=mean + half, regret=regret(scores_CS, finalists))
+    low, high = max(root - half, 0.0) ** 2, (root + half) ** 2
+    return Optimism(mean=root**2, low=low, high=high, regret=regret(scores_CS, finalists))
+
+
+def _root(scores_CS: np.ndarray, normal_2DS: np.ndarray, finalists: Finalists | None) -> float:
+    # Choosing the greatest mean never harms on average.
+    return math.sqrt(max(_flattery(scores_CS, normal_2DS, finalists), 0.0))
 
 
 def _flattery(scores_CS: np.ndarray, normal_2DS: np.ndarray, finalists: Finalists | None) -> float:
