@@ -18,6 +18,8 @@ from trainables.parts.datasets import phantom_dataset
 os.environ.update(TOKEN)
 # As in workers. PyTorch 2.13 crashes where two threads train a small network whose images have their colours last.
 torch.set_num_threads(1)
+# Ray's workers give way to whatever else runs; here the tests wait for them, and the other tests would starve them.
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - so Ray calls it
 # Who is here by SSH is told more.
 os.environ.pop("SSH_CONNECTION", None)
 

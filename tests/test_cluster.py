@@ -28,7 +28,7 @@ pytestmark = pytest.mark.fault
 SWEEP = shlex.split(
     "--dataset phantom --approaches pixel_baseline starter_cnn --num-samples 10 --seeds 3 --confirm-seeds 20"
 )
-FEATURES = shlex.split("--smoke --approaches alexnet_focal resnet50_focal")
+FEATURES = shlex.split("--smoke --approaches alexnet_focal --robustness off")
 KEYS = ["approach", "stage", "trial", "seed", "split"]
 HIDDEN = [ROOT / name for name in ("sweeps", "trainables", "search_spaces", "tests")]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import socketserver
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from commands import environment, run, start, wait_for, wait_for_seeds
+from commands import empty_database, environment, run, start, wait_for, wait_for_seeds
 from faults import (
     TINY,
     assert_same,
@@ -40,6 +41,8 @@ def mlflow_server(folder, port):
     words += ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
     words += ["--artifacts-destination", str(folder / "artifacts")]
     variables = environment(folder) | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    if not (folder / "server.db").exists():
+        shutil.copy(empty_database(), folder / "server.db")
     with (folder / "server.log").open("ab") as log:
         server = subprocess.Popen(words, cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True)
     try:
