@@ -42,6 +42,15 @@ LONGEST = [
 ]
 
 
+# What is imported stays: looking through its millions of objects for garbage, now and in each test, finds none.
+gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_collection_modifyitems(items):
     """The longest files first, or one process would wait for them at the end, then what is slow."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}

@@ -89,10 +89,12 @@ def test_learns_and_scores_the_images_of_the_protocol(approach, kind):
         recalls = hits.reshape(len(protocol.classes), each).mean(1)
         assert result.recalls == () if len(recalls) == 2 else result.recalls == pytest.approx(recalls)
         assert result.balanced_accuracy == pytest.approx(recalls.mean())
-    again = run(approach, brief_start_of(approach), 1000, sets, (VALIDATION, TEST))
-    assert [dataclasses.replace(result, seconds=0, timestamp_ms=0) for result in results] == [
-        dataclasses.replace(result, seconds=0, timestamp_ms=0) for result in again
-    ]
+    # The same bits again, here of three classes in colour; of two in grey: tests/test_approaches.py.
+    if kind == "one shot":
+        again = run(approach, brief_start_of(approach), 1000, sets, (VALIDATION, TEST))
+        assert [dataclasses.replace(result, seconds=0, timestamp_ms=0) for result in results] == [
+            dataclasses.replace(result, seconds=0, timestamp_ms=0) for result in again
+        ]
 
 
 def test_an_image_scored_alone_and_in_a_batch_has_the_same_logits(approach, kind):
