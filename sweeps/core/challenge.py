@@ -56,6 +56,11 @@ class SmallImages:
 OF_NEITHER, OF_LEARNING, OF_SCORING = 0.35, 0.4, 0.25
 
 
+def relative_time(learned: int, scored: int) -> float:
+    """How long a seed takes that learns from and is scored on so many images; 1 is as long as the study's."""
+    return OF_NEITHER + OF_LEARNING * learned / 10 + OF_SCORING * scored / 1000
+
+
 @dataclass(frozen=True, kw_only=True)
 class Approach:
     """One row of a challenge's table.
@@ -148,7 +153,7 @@ class Challenge:
 
     def for_images(self, learned: int, scored: int) -> Challenge:
         """The challenge whose seeds take as long as with so many images to learn from and to be scored on."""
-        times = OF_NEITHER + OF_LEARNING * learned / 10 + OF_SCORING * scored / 1000
+        times = relative_time(learned, scored)
         approaches = [replace(each, seconds_per_seed=each.seconds_per_seed * times) for each in self.approaches]
         return replace(self, approaches=tuple(approaches))
 

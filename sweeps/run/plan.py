@@ -10,7 +10,7 @@ import numpy as np
 from sweeps.analysis.caveats import with_warnings
 from sweeps.analysis.lucky_seeds import LEAST_SEEDS
 from sweeps.core.allocations import ADAPTIVE
-from sweeps.core.challenge import Approach, Challenge
+from sweeps.core.challenge import Approach, Challenge, relative_time
 from sweeps.core.progress import duration
 from sweeps.core.seeds import CONTROL_SEEDS, further_search_seeds
 from sweeps.inputs.inputs import Inputs
@@ -23,6 +23,7 @@ from sweeps.stages.repeats import has_no_more
 from sweeps.store.spec import Spec
 from sweeps.store.trials import INTENSIFY, REPEAT, TrialRecord, searched
 from sweeps.views.text_table import aligned
+from trainables.parts.protocol import Protocol
 
 # Ray and its workers, which are started for the search and again for the confirmation, take about this long.
 STARTUP_SECONDS = 15.0
@@ -105,7 +106,9 @@ def of_sweep(
     protocol = spec.protocol
     looks = racing.looks(options.seeds) if racing else []
     more_shots = shot_curve.to_run(options.shot_curve, protocol)
-    of_winner = (CONFIRM_FACTOR + len(more_shots)) * options.confirm_seeds
+    of_fresh = CONFIRM_FACTOR * options.confirm_seeds * _relative_to_search(protocol, protocol.support)
+    of_shots = [_relative_to_search(protocol, len(protocol.classes) * shots) for shots in more_shots]
+    of_winner = of_fresh + options.confirm_seeds * sum(of_shots)
     rows = []
     cpu_seconds = 0.0
     # At least and at most.
@@ -141,7 +144,7 @@ def of_sweep(
             f"Racing    {_racing(racing, options.seeds)}",
             *_allocation(options, *of_search),
             *_finalists(options),
-            *_decision(options, approaches),
+            *_decision(options, approaches, of_fresh),
             *([_control(of_control)] if of_control else []),
             *([shot_curve.plan_line(options.shot_curve, protocol)] if more_shots else []),
             *([robustness.plan_line(options, spec, changed)] if options.robustness == "on" else []),
@@ -151,6 +154,13 @@ def of_sweep(
         limits=f", or what starts within {duration(options.time_budget)}" if options.time_budget else "",
         savings="; racing will save some of it" if looks else "",
     )
+
+
+def _relative_to_search(protocol: Protocol, learned: int) -> float:
+    """How long a fresh seed takes that learns from so many images; 1 is as long as a seed of the search."""
+    classes = len(protocol.classes)
+    in_search = relative_time(protocol.support, classes * protocol.validation)
+    return relative_time(learned, classes * protocol.confirmation) / in_search
 
 
 def _to_come(options: SweepOptions, approach: Approach, had: Begun) -> tuple[int, int]:
@@ -246,11 +256,11 @@ def _finalists(options: SweepOptions) -> list[str]:
     ]
 
 
-def _decision(options: SweepOptions, approaches: Sequence[Approach]) -> list[str]:
-    """What a second block of fresh seeds takes at most."""
+def _decision(options: SweepOptions, approaches: Sequence[Approach], of_fresh: float) -> list[str]:
+    """What a second block of fresh seeds takes at most; the first takes as long as `of_fresh` seeds of the search."""
     if len(approaches) < 2:
         return []
-    seconds = CONFIRM_FACTOR * options.confirm_seeds * sum(approach.seconds_per_seed for approach in approaches)
+    seconds = of_fresh * sum(approach.seconds_per_seed for approach in approaches)
     return [
         f"Decision  what {options.confirm_seeds} fresh seeds cannot tell from the best meets as many again: at most "
         f"{duration(seconds)} more on one CPU"
