@@ -35,7 +35,7 @@ class Hungry(test_tune_loop.Odd):
 def little_memory(monkeypatch):
     """Ray's own limit, eight gigabytes above what the machine uses now: other tests may begin a sweep meanwhile."""
     memory = psutil.virtual_memory()
-    limit = (memory.total - memory.available + 8e9) / memory.total
+    limit = min((memory.total - memory.available + 8e9) / memory.total, 0.95)
     monkeypatch.setenv("RAY_memory_usage_threshold", str(limit))
     for module in (test_tune_loop, sys.modules[__name__]):
         ray.cloudpickle.register_pickle_by_value(module)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from made_up import trial
 from sweeps.analysis.optimism import Finalists, additive, flattery, optimism, scores
@@ -58,6 +59,21 @@ def test_a_choice_in_two_steps_flatters_less_and_is_right_on_average_too():
     assert np.mean([each.regret for each in found]) == pytest.approx(regretted, abs=0.0015)
     assert np.mean([each.low <= flattered <= each.high for each in found]) > 0.8
     assert all(two.mean < one.mean and two.regret < one.regret for two, one in zip(found, in_one_step, strict=True))
+
+
+def test_the_interval_lies_evenly_around_the_root():
+    """The jackknife by a loop over the seeds: each leaves its scores out."""
+    rng = np.random.default_rng(1)
+    scores_CS = 0.8 + rng.normal(0, 0.02, (12, 10))
+    found = flattery(scores_CS)
+    root, low, high = np.sqrt([found.mean, found.low, found.high])
+    assert low > 0
+    assert high - root == pytest.approx(root - low)
+    # Nothing but the draws of noise differs from estimates of nine seeds by themselves.
+    without = [np.sqrt(flattery(np.delete(scores_CS, at, 1)).mean) for at in range(10)]
+    # Nine seeds have ten ninths of the variance of ten.
+    error = np.sqrt(9 * np.var(without) * 9 / 10)
+    assert high - root == pytest.approx(stats.t.ppf(0.975, 9) * error, rel=0.3)
 
 
 def test_finalists_are_those_that_have_all_further_seeds():

@@ -345,7 +345,7 @@ def test_workers_import_only_what_they_train():
 
 
 def test_what_interrupt_raises_ends_the_run_and_what_is_finished_stays(journal, image_sets):
-    """The last test here: workers of an interrupted run go with Ray, as they do at the end of every sweep."""
+    """It must stay the last test here: workers of an interrupted run go with Ray, as at the end of every sweep."""
 
     def interrupt():
         if any(trial.results for trial in journal.trials()):

@@ -23,9 +23,10 @@ got on these is not used, since others are finalists in other draws. The chosen 
 with its weight.
 
 Configurations that were raced out stand beside the others with the mean of the seeds that they have, and with the noise
-that all S seeds would leave. The interval is that of the root of the flattery, by the delete-one jackknife over the
-search's seeds with the quantile of Student's t, squared: flattery is in proportion to the noise that it is estimated
-from, so that its own errors grow with it, and those of its root less. What it is worth is in `benchmarks/optimism.py`.
+that all S seeds would leave. The interval is made for the root of the flattery, by the delete-one jackknife over the
+search's seeds with the quantile of Student's t, and its ends are squared: flattery is in proportion to the noise that
+it is estimated from, so that its own errors grow with it, and those of its root less. What it is worth is in
+`benchmarks/optimism.py`.
 
 Shapes: C configurations, S seeds, D draws.
 """

@@ -50,9 +50,9 @@ class SmallImages:
         return self._trial.suggest_categorical(name, offered)
 
 
-# Shares of the time of a seed that learns from 10 images and is scored on 1000, measured on networks from scratch: what
-# grows with neither, with what it learns from (with 44 they take 2.0 to 2.4 times as long, with 200 7 to 15 times), and
-# with what it is scored on (on 100 .7 to .9 times). Heads on features grow less.
+# Shares of the time of a seed that learns from 10 images and is scored on 1000, by seven networks from scratch on one
+# machine: what grows with neither, with what it learns from (with 44 they take 2.0 to 2.4 times as long, with 200 7 to
+# 15 times), and with what it is scored on (on 100 .7 to .9 times). Heads on features grow less.
 OF_NEITHER, OF_LEARNING, OF_SCORING = 0.35, 0.4, 0.25
 
 
@@ -70,7 +70,7 @@ class Approach:
         learner: How it learns from few images.
         space: What is searched.
         seconds_per_seed: Typical time of one seed on one CPU core, with as many images as the study's protocol has
-            unless it was made `for_images` of another; the plan's estimate until the sweep has its own.
+            unless it was made `with_times_for` others; the plan's estimate until the sweep has its own.
         published: What the study gives for it, and where its search starts; None leaves the start to the sampler.
         is_baseline: Whether it is the plain one that the others must beat to be worth their training; it is in every
             sweep.
@@ -151,7 +151,7 @@ class Challenge:
     title: str
     approaches: tuple[Approach, ...]
 
-    def for_images(self, learned: int, scored: int) -> Challenge:
+    def with_times_for(self, learned: int, scored: int) -> Challenge:
         """The challenge whose seeds take as long as with so many images to learn from and to be scored on."""
         times = relative_time(learned, scored)
         approaches = [replace(each, seconds_per_seed=each.seconds_per_seed * times) for each in self.approaches]

@@ -27,7 +27,7 @@ from trainables.parts.protocol import Protocol
 
 # Ray and its workers, which are started for the search and again for the confirmation, take about this long.
 STARTUP_SECONDS = 15.0
-# A confirmation seed is scored on the test split too.
+# A confirmation seed is scored on the test split too, and winners are often among the slower configurations.
 CONFIRM_FACTOR = 1.4
 
 
@@ -106,8 +106,8 @@ def of_sweep(
     protocol = spec.protocol
     looks = racing.looks(options.seeds) if racing else []
     more_shots = shot_curve.to_run(options.shot_curve, protocol)
-    of_fresh = CONFIRM_FACTOR * options.confirm_seeds * _relative_to_search(protocol, protocol.support)
-    of_shots = [_relative_to_search(protocol, len(protocol.classes) * shots) for shots in more_shots]
+    of_fresh = CONFIRM_FACTOR * options.confirm_seeds * relative_to_search(protocol)
+    of_shots = [relative_to_search(protocol, shots) for shots in more_shots]
     of_winner = of_fresh + options.confirm_seeds * sum(of_shots)
     rows = []
     cpu_seconds = 0.0
@@ -156,11 +156,19 @@ def of_sweep(
     )
 
 
-def _relative_to_search(protocol: Protocol, learned: int) -> float:
-    """How long a fresh seed takes that learns from so many images; 1 is as long as a seed of the search."""
+def relative_to_search(protocol: Protocol, shots: int | None = None) -> float:
+    """How long a fresh seed takes; 1 is as long as a seed of the search.
+
+    Args:
+        protocol: Says how many images there are.
+        shots: Images of each class that it learns from; None is as the protocol says.
+    """
     classes = len(protocol.classes)
     in_search = relative_time(protocol.support, classes * protocol.validation)
-    return relative_time(learned, classes * protocol.confirmation) / in_search
+    if shots is None:
+        return relative_time(protocol.support, classes * protocol.confirmation) / in_search
+    scored = min(protocol.confirmation, min(protocol.pool) - shots)
+    return relative_time(classes * shots, classes * scored) / in_search
 
 
 def _to_come(options: SweepOptions, approach: Approach, had: Begun) -> tuple[int, int]:

@@ -64,7 +64,8 @@ def _as_run(challenge: Challenge, spec: Spec) -> Challenge:
     # What is random by intention is searched like what it is compared with.
     random = {name for name, found in spec.weights.items() if found.source == RANDOM and backbone_of(name).pretrained}
     classes = len(spec.protocol.classes)
-    return challenge.with_random_weights(random).for_images(spec.protocol.support, classes * spec.protocol.validation)
+    cheaper = challenge.with_random_weights(random)
+    return cheaper.with_times_for(spec.protocol.support, classes * spec.protocol.validation)
 
 
 def _check(prepared: Prepared[SweepOptions]) -> None:

@@ -1,4 +1,4 @@
-"""Faults of workers and disks, and sweeps beside each other: real kills and full disks."""
+"""Faults of workers and disks, sweeps beside each other, and what a sweep leaves: real kills and full disks."""
 
 from __future__ import annotations
 
