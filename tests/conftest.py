@@ -14,6 +14,7 @@ from faults import run_undisturbed
 from sweeps.engine import cluster
 from sweeps.store.journal import Journal
 from trainables.parts.datasets import phantom_dataset
+from trainables.parts.garbage import pause_collection, resume_collection
 
 os.environ.update(TOKEN)
 # As in workers. PyTorch 2.13 crashes where two threads train a small network whose images have their colours last.
@@ -42,14 +43,12 @@ LONGEST = [
 ]
 
 
-# What is imported stays: looking through its millions of objects for garbage, now and in each test, finds none. (The
-# process that hands the tests out collects none of them, and goes without.)
-gc.disable()
+# (The process that hands the tests out collects none of them, so it never resumes.)
+pause_collection()
 
 
 def pytest_collection_finish():
-    gc.freeze()
-    gc.enable()
+    resume_collection()
 
 
 def pytest_collection_modifyitems(items):

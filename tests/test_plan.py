@@ -29,13 +29,14 @@ def test_times_are_the_measured_ones():
 
 def test_fresh_seeds_count_by_their_own_images():
     study = study_protocol()
-    assert relative_to_search(study) == 1.0
+    assert relative_to_search(study, study) == 1.0
     few = replace(study, validation=10, confirmation=500)
-    assert relative_to_search(few) == pytest.approx(1 / relative_time(10, 20))
-    assert relative_to_search(study, 20) == pytest.approx(relative_time(40, 1000))
+    assert relative_to_search(few, few) == pytest.approx(1 / relative_time(10, 20))
+    assert relative_to_search(study, study.with_shots(20)) == pytest.approx(relative_time(40, 1000))
     # Of 30 images of a class, 10 are left to be scored on.
     small = replace(study, pool=(30, 40), validation=25, confirmation=25)
-    assert relative_to_search(small, 20) == pytest.approx(relative_time(40, 20) / relative_time(10, 50))
+    more = small.with_shots(20)
+    assert relative_to_search(small, more) == pytest.approx(relative_time(40, 20) / relative_time(10, 50))
 
 
 def test_more_images_to_learn_from_take_longer(tmp_path):

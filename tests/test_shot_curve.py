@@ -170,7 +170,7 @@ def test_the_confirmation_s_own_number_is_not_run_again():
 
 
 def own(**more):
-    found = {"classes": ("cat", "dog"), "shots": (5, 5), "validation": 500, "confirmation": 500, "pool": (60, 25)}
+    found = {"classes": ("cat", "dog"), "shots": (5, 5), "validation": 20, "confirmation": 20, "pool": (60, 25)}
     return Protocol(**{**found, **more})
 
 

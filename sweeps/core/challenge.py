@@ -69,8 +69,8 @@ class Approach:
         name: How people ask for it.
         learner: How it learns from few images.
         space: What is searched.
-        seconds_per_seed: Typical time of one seed on one CPU core, with as many images as the study's protocol has
-            unless it was made `with_times_for` others; the plan's estimate until the sweep has its own.
+        seconds_per_seed: Typical time of one seed on one CPU core, on as many images as in the study or as
+            `Challenge.with_times_for` was given; the plan's estimate until the sweep has its own.
         published: What the study gives for it, and where its search starts; None leaves the start to the sampler.
         is_baseline: Whether it is the plain one that the others must beat to be worth their training; it is in every
             sweep.

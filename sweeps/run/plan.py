@@ -106,8 +106,8 @@ def of_sweep(
     protocol = spec.protocol
     looks = racing.looks(options.seeds) if racing else []
     more_shots = shot_curve.to_run(options.shot_curve, protocol)
-    of_fresh = CONFIRM_FACTOR * options.confirm_seeds * relative_to_search(protocol)
-    of_shots = [relative_to_search(protocol, shots) for shots in more_shots]
+    of_fresh = CONFIRM_FACTOR * options.confirm_seeds * relative_to_search(protocol, protocol)
+    of_shots = [relative_to_search(protocol, protocol.with_shots(shots)) for shots in more_shots]
     of_winner = of_fresh + options.confirm_seeds * sum(of_shots)
     rows = []
     cpu_seconds = 0.0
@@ -134,7 +134,10 @@ def of_sweep(
             }
         )
     changed = robustness.seconds(options, approaches, inputs)
-    most_of_control = len(seeds_of_stage(options.confirm_seeds, is_decided=True)) * ZSCORE_RIDGE.seconds_per_seed
+    a_control = ZSCORE_RIDGE.seconds_per_seed * relative_time(
+        protocol.support, len(protocol.classes) * protocol.confirmation
+    )
+    most_of_control = len(seeds_of_stage(options.confirm_seeds, is_decided=True)) * a_control
     of_control = most_of_control if options.confirm_seeds >= LEAST_SEEDS else 0.0
     cpu_seconds += changed + of_control
     return Work(
@@ -156,19 +159,11 @@ def of_sweep(
     )
 
 
-def relative_to_search(protocol: Protocol, shots: int | None = None) -> float:
-    """How long a fresh seed takes; 1 is as long as a seed of the search.
-
-    Args:
-        protocol: Says how many images there are.
-        shots: Images of each class that it learns from; None is as the protocol says.
-    """
+def relative_to_search(protocol: Protocol, fresh: Protocol) -> float:
+    """How long a fresh seed that follows `fresh` takes; 1 is as long as a seed of a search that follows `protocol`."""
     classes = len(protocol.classes)
     in_search = relative_time(protocol.support, classes * protocol.validation)
-    if shots is None:
-        return relative_time(protocol.support, classes * protocol.confirmation) / in_search
-    scored = min(protocol.confirmation, min(protocol.pool) - shots)
-    return relative_time(classes * shots, classes * scored) / in_search
+    return relative_time(fresh.support, classes * fresh.confirmation) / in_search
 
 
 def _to_come(options: SweepOptions, approach: Approach, had: Begun) -> tuple[int, int]:

@@ -21,7 +21,7 @@ def seconds(options: SweepOptions, approaches: Sequence[Approach], inputs: Input
     if options.robustness == "off":
         return 0.0
     seeds = len(seeds_of_stage(options.confirm_seeds))
-    # Each is trained once more, and scored on about a thousand images.
+    # Each is trained once more, and scored on about 600 images of each class.
     of_seeds = sum(2 * seeds * approach.seconds_per_seed for approach in approaches)
     return of_seeds + inputs.seconds_to_change(approaches)
 

@@ -51,11 +51,10 @@ def plan_line(shot_curve: Sequence[int], protocol: Protocol) -> str:
     """What is run, and where fewer images validate than otherwise."""
     asked = to_run(shot_curve, protocol)
     at_most = "at most " if protocol.groups else ""
-    usual = min(protocol.confirmation, min(protocol.pool) - max(protocol.shots))
     fewer = [
         f"{at_most}{validate} of a class validate after {count}"
         for count in asked
-        if (validate := min(protocol.confirmation, min(protocol.pool) - count)) < usual
+        if (validate := protocol.with_shots(count).confirmation) < protocol.confirmation
     ]
     numbers = ", ".join(map(str, asked))
     return f"Shots     the best also learn from {numbers} images a class" + "".join(f"; {each}" for each in fewer)

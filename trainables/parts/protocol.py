@@ -62,7 +62,8 @@ class Protocol:
         A seed's order of images stays the same, so its smaller sets are parts of its larger ones (with groups, as far
         as those of one class do not decide about another's).
         """
-        return replace(self, shots=(count,) * len(self.classes))
+        confirmation = min(self.confirmation, min(self.pool) - count)
+        return replace(self, shots=(count,) * len(self.classes), confirmation=confirmation)
 
     def for_confirmation(self) -> Protocol:
         """The protocol as fresh seeds follow it."""
