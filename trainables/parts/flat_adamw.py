@@ -6,10 +6,12 @@ A step on ten images is so short that the optimiser's bookkeeping for each tenso
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 # Tensors of fewer numbers lie side by side in a flat one, whose gradient costs a pass more. Those of more cost the
 # optimiser nothing by being several.
@@ -32,10 +34,11 @@ class FlatAdamW:
 
     def __init__(self, parameters: Iterable[Any], *, learning_rate: float, weight_decay: float) -> None:
         given = list(parameters)
-        groups = given if given and isinstance(given[0], dict) else [{"params": given}]
+        groups: list[dict[str, Any]] = given if given and isinstance(given[0], dict) else [{"params": given}]
+        self._weight_decay = weight_decay
         self._flat: list[Tensor] = []
         self._large: list[tuple[Tensor, Tensor]] = []
-        flat_groups = []
+        self._groups: list[_Group] = []
         for group in groups:
             own = list(group["params"])
             small = [each for each in own if each.numel() < SMALL]
@@ -44,10 +47,8 @@ class FlatAdamW:
             flat = [_flattened(small)] if small else []
             self._flat += flat
             self._large += large
-            flat_groups.append({**group, "params": [*flat, *(row for _, row in large)]})
-        self._optimiser = torch.optim.AdamW(
-            flat_groups, lr=learning_rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=weight_decay, fused=True
-        )
+            states = [_State(each) for each in (*flat, *(row for _, row in large))]
+            self._groups.append(_Group(states=states, learning_rate=group.get("lr", learning_rate)))
 
     @property
     def trained(self) -> list[Tensor]:
@@ -62,12 +63,48 @@ class FlatAdamW:
         for parameter, _ in self._large:
             parameter.grad = None
 
+    @torch.no_grad()
     def step(self) -> None:
         """Move all parameters by their gradients."""
         for parameter, row in self._large:
             # Autograd lays a gradient out as its parameter.
             row.grad = None if parameter.grad is None else _in_memory_order(parameter.grad)
-        self._optimiser.step()
+        for group in self._groups:
+            moved = [state for state in group.states if state.parameter.grad is not None]
+            # `torch.optim.AdamW` gives the same bits, but needs a tenth of a millisecond more a step.
+            adamw(
+                [state.parameter for state in moved],
+                [state.parameter.grad for state in moved],  # type: ignore[misc]
+                [state.mean for state in moved],
+                [state.mean_square for state in moved],
+                [],
+                [state.steps for state in moved],
+                fused=True,
+                amsgrad=False,
+                beta1=0.9,
+                beta2=0.999,
+                lr=group.learning_rate,
+                weight_decay=self._weight_decay,
+                eps=1e-8,
+                maximize=False,
+            )
+
+
+class _State:
+    """What AdamW remembers of a tensor: averages of its gradient and of the gradient's square, and how many steps."""
+
+    def __init__(self, parameter: Tensor) -> None:
+        self.parameter = parameter
+        self.mean, self.mean_square = torch.zeros_like(parameter), torch.zeros_like(parameter)
+        self.steps = torch.zeros(())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """Tensors that learn at the same rate."""
+
+    states: Sequence[_State]
+    learning_rate: float
 
 
 class Average:
