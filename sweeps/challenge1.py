@@ -72,8 +72,8 @@ CHALLENGE = Challenge(
         Approach(
             name="siamese_contrastive", learner=SiameseContrastive, space=siamese_contrastive, seconds_per_seed=0.5
         ),
-        Approach(name="cnn_ensemble", learner=CNNEnsemble, space=cnn_ensemble, seconds_per_seed=1.6),
-        Approach(name="cnn_hog", learner=CNNHog, space=cnn_hog, seconds_per_seed=1.7),
+        Approach(name="cnn_ensemble", learner=CNNEnsemble, space=cnn_ensemble, seconds_per_seed=1.2),
+        Approach(name="cnn_hog", learner=CNNHog, space=cnn_hog, seconds_per_seed=1.3),
     ),
 )
 

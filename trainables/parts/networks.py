@@ -91,7 +91,9 @@ class NormedBlock(nn.Sequential):
         assert convolution.bias is not None
         sign_O11 = norm.weight.sign()[:, None, None]
         weight_OC33, bias_O = convolution.weight * sign_O11[..., None], convolution.bias * sign_O11[:, 0, 0]
-        map_NOHW = functional.conv2d(map_NCHW, weight_OC33, bias_O, padding=1)
+        # Of `SideBySide`'s networks, which then all see the same images, the first convolution has a single group.
+        groups = map_NCHW.shape[1] // weight_OC33.shape[1]
+        map_NOHW = functional.conv2d(map_NCHW, weight_OC33, bias_O, padding=1, groups=groups)
         normed: Tensor = norm(functional.relu(sign_O11 * _greatest_of_2x2(map_NOHW)))
         return normed
 

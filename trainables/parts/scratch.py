@@ -105,6 +105,17 @@ def ends_of(config: ScratchConfig, support: Support) -> Ends:
     return Ends(inputs=colours(support.images), outputs=outputs)
 
 
+def loss_of(config: ScratchConfig) -> Loss:
+    """What is minimised.
+
+    Raises:
+        ValueError: There is no loss of that name.
+    """
+    if config.loss not in LOSSES:
+        raise ValueError(f"Expected a loss from {', '.join(LOSSES)}; got {config.loss!r}.")
+    return LOSSES[config.loss]
+
+
 def fit_network(
     build: Callable[[Ends], Network],
     augment: Augment,
@@ -126,13 +137,12 @@ def fit_network(
     Raises:
         ValueError: There is no loss of that name.
     """
-    if config.loss not in LOSSES:
-        raise ValueError(f"Expected a loss from {', '.join(LOSSES)}; got {config.loss!r}.")
+    loss = loss_of(config)
     ends = ends_of(config, support)
     model = initialised(lambda: build(ends), config, streams)
     parameters = begin(model)
     batches = training_batches(augment, config, support, streams)
-    train(model, batches.__getitem__, support.labels, config, streams, LOSSES[config.loss], parameters)
+    train(model, batches.__getitem__, support.labels, config, streams, loss, parameters)
     outputs_of = classifier_of(model, lambda images: network_input(config, unit(images)))
     if config.loss == "cross_entropy":
         return outputs_of

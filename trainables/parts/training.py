@@ -167,12 +167,12 @@ def classifier_of(model: nn.Module, prepare: Callable[..., Tensor]) -> Classifie
 
 
 def mean_probability(members: Sequence[Classifier]) -> Classifier:
-    """A classifier whose probabilities are the means of its members'; exact also where one rounds to 0 or 1."""
+    """A classifier whose probabilities are the means of its members'."""
+    return lambda *views: of_mean_probability(torch.stack([member(*views) for member in members]))
 
-    def classify(*views: Tensor) -> Tensor:
-        logits_of_members = torch.stack([member(*views) for member in members])
-        if logits_of_members.ndim == 2:
-            return logsigmoid(logits_of_members).logsumexp(0) - logsigmoid(-logits_of_members).logsumexp(0)
-        return log_softmax(logits_of_members, -1).logsumexp(0)
 
-    return classify
+def of_mean_probability(logits_of_members: Tensor) -> Tensor:
+    """The logits whose probabilities are the means over the first axis; exact also where one rounds to 0 or 1."""
+    if logits_of_members.ndim == 2:
+        return logsigmoid(logits_of_members).logsumexp(0) - logsigmoid(-logits_of_members).logsumexp(0)
+    return log_softmax(logits_of_members, -1).logsumexp(0)
