@@ -47,11 +47,13 @@ def test_suggestions_are_those_of_the_whole_history_while_it_is_short():
 def test_what_is_old_and_not_good_is_not_seen(monkeypatch):
     monkeypatch.setattr(history, "MOST_RECENT", 10)
     monkeypatch.setattr(history, "MOST_BEST", 4)
+    monkeypatch.setattr(history, "MOST_RUNNING", 5)
     _, study, seen = searched(bounded=True)
     ended = [each for each in study.trials if each.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     best = sorted((each for each in ended if each.value and each.state == TrialState.COMPLETE), key=lambda t: -t.value)
     running = [each.number for each in study.trials if each.state == TrialState.RUNNING]
-    wanted = {*running, *(each.number for each in ended[-10:]), *(each.number for each in best[:4])}
+    assert len(running) > 5
+    wanted = {*running[-5:], *(each.number for each in ended[-10:]), *(each.number for each in best[:4])}
     assert [each.number for each in seen.get_trials()] == sorted(wanted)
     # One that begins anew, as after a restart, sees the same.
     assert [each.number for each in RecentHistory(study).get_trials()] == sorted(wanted)

@@ -2,7 +2,8 @@
 
 TPE divides a history into its best trials, at most 25, and the rest, of which the oldest weigh next to nothing. So it
 sees the last `MOST_RECENT` ended trials and the best of all: what it suggests is the same with fewer than that, and
-nearly so with more.
+nearly so with more. Of those that run, which it takes for bad ones so as not to suggest their like, it sees the last
+`MOST_RUNNING`.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 MOST_RECENT = 1000
+MOST_RUNNING = 200
 # As many as TPE takes for its best ones at most (Optuna's `default_gamma`).
 MOST_BEST = 25
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class RecentHistory(Study):
-    """A study of which one sees what did not end, the last trials that ended, and the best of all.
+    """A study of which one sees the last trials that did not end, the last that ended, and the best of all.
 
     Failed trials are not seen, as no sampler of ours looks at them.
     """
@@ -46,7 +48,8 @@ class RecentHistory(Study):
     ) -> list[FrozenTrial]:
         """The seen trials by number; Optuna's samplers ask here."""
         self._look()
-        by_number = {trial.number: trial for trial in (*self._best, *self._recent)} | self._unended
+        unended = [self._unended[number] for number in sorted(self._unended)[-MOST_RUNNING:]]
+        by_number = {trial.number: trial for trial in (*self._best, *self._recent, *unended)}
         found = [by_number[number] for number in sorted(by_number)]
         found = found if states is None else [trial for trial in found if trial.state in states]
         return copied(found) if deepcopy else found
