@@ -46,24 +46,27 @@ class RecentHistory(Study):
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
-        """The seen trials by number; Optuna's samplers ask here."""
-        self._look()
+        """The seen trials by number, as of the last look; Optuna's samplers ask here, several times a suggestion."""
         unended = [self._unended[number] for number in sorted(self._unended)[-MOST_RUNNING:]]
         by_number = {trial.number: trial for trial in (*self._best, *self._recent, *unended)}
         found = [by_number[number] for number in sorted(by_number)]
         found = found if states is None else [trial for trial in found if trial.state in states]
         return copied(found) if deepcopy else found
 
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        """The seen trials by number."""
+        self.look()
+        return super().get_trials(deepcopy, states)
+
     def ask_owner(self, study: Study) -> Trial:
         """Ask the study itself for a trial; `Study.ask` looks through all trials for one that waits, each time."""
-        self._look()
+        self.look()
         if any(trial.state == TrialState.WAITING for trial in self._unended.values()):
             return study.ask()
         return Trial(study, self._storage.create_new_trial(self._study_id))
 
     def common_space(self) -> dict[str, BaseDistribution]:
         """The ranges that all seen trials that ended share, by name, as `IntersectionSearchSpace` finds them."""
-        self._look()
         first, *others = [self._spaces[at] for at in sorted(set(self._space_of.values()))] or [{}]
         return {
             name: first[name]
@@ -71,8 +74,8 @@ class RecentHistory(Study):
             if all(other.get(name) == first[name] for other in others) and not first[name].single()
         }
 
-    def _look(self) -> None:
-        """Take in what happened since the last look."""
+    def look(self) -> None:
+        """Take in what happened since the last look; it takes microseconds for each trial that runs."""
         try:
             while True:
                 found = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, self._next_number)
@@ -136,7 +139,8 @@ class OnHistory(BaseSampler):
         self._history = history
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """As the sampler does."""
+        """As the sampler does; every suggestion begins here."""
+        self._history.look()
         return self._sampler.infer_relative_search_space(self._history, trial)
 
     def sample_relative(
