@@ -67,12 +67,13 @@ def measured(
 def compared(members: int, seeds: int, image_sets: dict[str, ImageSet]) -> dict[str, str]:
     """A row of the table."""
     config = CnnEnsembleConfig(**{**PUBLISHED["cnn_ensemble"].params, "members": members})
+    sides = [("together", CNNEnsemble.fit), ("apart", one_after_another)]
     times: dict[str, list[tuple[float, float]]] = {"together": [], "apart": []}
     for seed in range(seeds + 1):
-        times["together"].append(measured(CNNEnsemble.fit, config, seed, image_sets))
-        times["apart"].append(measured(one_after_another, config, seed, image_sets))
+        for side, fit in sides if seed % 2 else reversed(sides):
+            times[side].append(measured(fit, config, seed, image_sets))
     # The first is for warming up.
-    together, apart = (found[1:] for found in times.values())
+    together, apart = times["together"][1:], times["apart"][1:]
     ratios = [sum(theirs) / sum(ours) for ours, theirs in zip(together, apart, strict=True)]
     median = {
         (side, part): f"{statistics.median(each[index] for each in found):.3f}"

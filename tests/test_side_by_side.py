@@ -102,11 +102,11 @@ def test_dropout_draws_for_each_network():
 
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("loss", ["cross_entropy", "cosine", "cosine_cross_entropy"])
-@pytest.mark.parametrize("averaging", [0.0, 0.8])
-def test_fitting_is_that_of_each(classes, loss, averaging):
+@pytest.mark.parametrize(("averaging", "colours"), [(0.0, 1), (0.8, 3)])
+def test_fitting_is_that_of_each(classes, loss, averaging, colours):
     config = CnnEnsembleConfig(**{**CONFIG, "loss": loss, "averaging": averaging})
     labels = torch.arange(9) % classes
-    support = Support(images=images_of(9), labels=labels, classes=classes)
+    support = Support(images=images_of(9, colours), labels=labels, classes=classes)
     members = [Streams(3).within(name) for name in ("one", "another")]
 
     def build(ends):
@@ -116,7 +116,7 @@ def test_fitting_is_that_of_each(classes, loss, averaging):
         return CNNEnsemble.augment(config, images, generator)
 
     # More than are scored at once.
-    images = images_of(60)
+    images = images_of(60, colours)
     together = fit_side_by_side(build, augment, config, support, members, Streams(3))
     each = [fit_network(build, augment, config, support, own) for own in members]
     with torch.inference_mode():
@@ -131,3 +131,19 @@ def test_an_unknown_loss_is_an_error_with_the_choices():
     support = Support(images=images_of(4), labels=torch.tensor([0, 0, 1, 1]), classes=2)
     with pytest.raises(ValueError, match=r"Expected a loss from cross_entropy, .* got 'hinge'"):
         CNNEnsemble.fit(config, support, Streams(0))
+
+
+def test_dropout_draws_from_the_streams_of_all():
+    config = CnnEnsembleConfig(**{**CONFIG, "dropout": 0.5})
+    support = Support(images=images_of(6), labels=torch.arange(6) % 2, classes=2)
+    members = [Streams(3).within("one")]
+
+    def logits(streams):
+        classifier = fit_side_by_side(
+            lambda ends: CNNEnsemble.network(config, ends), lambda images, _: images, config, support, members, streams
+        )
+        with torch.inference_mode():
+            return classifier(support.images)
+
+    assert torch.equal(logits(Streams(1)), logits(Streams(1)))
+    assert not torch.equal(logits(Streams(1)), logits(Streams(2)))

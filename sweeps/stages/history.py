@@ -66,7 +66,7 @@ class RecentHistory(Study):
         return Trial(study, self._storage.create_new_trial(self._study_id))
 
     def common_space(self) -> dict[str, BaseDistribution]:
-        """The ranges that all seen trials that ended share, by name, as `IntersectionSearchSpace` finds them."""
+        """The ranges that the ended trials share that the last look saw, by name, as `IntersectionSearchSpace` does."""
         first, *others = [self._spaces[at] for at in sorted(set(self._space_of.values()))] or [{}]
         return {
             name: first[name]

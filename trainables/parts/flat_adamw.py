@@ -27,7 +27,7 @@ class FlatAdamW:
     tensor in each group. A small parameter that gets no gradient counts as one with gradient 0, so it decays.
 
     Args:
-        parameters: As an optimiser takes it: tensors, or groups with learning rates of their own.
+        parameters: Tensors, or groups of "params" that may have an "lr" of their own.
         learning_rate: Of groups that have none of their own.
         weight_decay: Decoupled from the gradient.
     """
@@ -40,6 +40,7 @@ class FlatAdamW:
         self._large: list[tuple[Tensor, Tensor]] = []
         self._groups: list[_Group] = []
         for group in groups:
+            assert group.keys() <= {"params", "lr"}
             own = list(group["params"])
             small = [each for each in own if each.numel() < SMALL]
             # As rows of numbers: the fused kernel copies what is channels last.

@@ -91,7 +91,8 @@ class NormedBlock(nn.Sequential):
         assert convolution.bias is not None
         sign_O11 = norm.weight.sign()[:, None, None]
         weight_OC33, bias_O = convolution.weight * sign_O11[..., None], convolution.bias * sign_O11[:, 0, 0]
-        # Of `SideBySide`'s networks, which then all see the same images, the first convolution has a single group.
+        # Not `convolution.groups`: when scoring, all of `SideBySide`'s networks see the same images, so that its first
+        # convolution has one group there, and one for each network in training.
         groups = map_NCHW.shape[1] // weight_OC33.shape[1]
         map_NOHW = functional.conv2d(map_NCHW, weight_OC33, bias_O, padding=1, groups=groups)
         normed: Tensor = norm(functional.relu(sign_O11 * _greatest_of_2x2(map_NOHW)))
