@@ -57,7 +57,7 @@ def measured(
     begin = time.process_time()
     classifier = fit(config, support, Streams(seed))
     middle = time.process_time()
-    logits = classify(classifier, views, np.asarray(validation_rows), support.classes)
+    logits = classify(classifier, views, validation_rows, support.classes)
     end = time.process_time()
     if not np.isfinite(logits).all():
         raise RuntimeError(f"The networks of seed {seed} diverged.")
