@@ -15,7 +15,7 @@ from sweeps.stages.history import BoundedTPE, OnHistory, RecentHistory
 ENDS = (TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING)
 
 
-def searched(bounded, count=60):
+def searched(bounded, count=60, asks_history=False):
     """The parameters of a search whose trials end in any way, or not at all, and not in order."""
     study = optuna.create_study(direction="maximize")
     seen = RecentHistory(study)
@@ -25,7 +25,7 @@ def searched(bounded, count=60):
     for number in range(count):
         sampler = (BoundedTPE if bounded else TPESampler)(seed=number, multivariate=True, constant_liar=True)
         study.sampler = OnHistory(sampler, seen) if bounded else sampler
-        trial = study.ask()
+        trial = seen.ask_owner(study) if asks_history else study.ask()
         suggest(trial)
         found.append(trial.params)
         for step in range(rng.integers(1, 6)):
@@ -40,8 +40,9 @@ def searched(bounded, count=60):
     return found, study, seen
 
 
-def test_suggestions_are_those_of_the_whole_history_while_it_is_short():
-    assert searched(bounded=True)[0] == searched(bounded=False)[0]
+@pytest.mark.parametrize("asks_history", [False, True])
+def test_suggestions_are_those_of_the_whole_history_while_it_is_short(asks_history):
+    assert searched(bounded=True, asks_history=asks_history)[0] == searched(bounded=False)[0]
 
 
 def test_what_is_old_and_not_good_is_not_seen(monkeypatch):

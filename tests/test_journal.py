@@ -202,3 +202,16 @@ def test_values_are_in_the_order_of_the_seeds_and_without_failures():
     assert np.array_equal(found.values("accuracy"), [0.1, 0.3])
     assert found.values("accuracy", TEST).tolist() == [0.9]
     assert found.seconds == 2.0
+
+
+def test_what_many_seeds_have_in_common_is_held_once_and_of_its_own_type(journal):
+    """Memory of a long sweep's driver; 1 and 1.0 are equal, and only one of them is a count."""
+    for _ in range(2):
+        asked = journal.study("a").ask()
+        asked.suggest_float("x", 0, 1)
+        write_seed(asked, result(1, 1.0, sensitivity=0.25))
+    one, other = (found.results[0] for found in Journal(journal.folder, write=False).trials())
+    assert (type(one.seed), type(one.accuracy)) == (int, float)
+    assert one == other
+    for name in ("seed", "split", "accuracy", "sensitivity"):
+        assert getattr(one, name) is getattr(other, name)

@@ -35,6 +35,8 @@ class RecentHistory(Study):
         """Begin with nothing seen."""
         super().__init__(study.study_name, study._storage)
         self._next_number = 0
+        # The trial that was asked for right after the last look.
+        self._seen_by: int | None = None
         # By number. An ended trial never changes.
         self._unended: dict[int, FrozenTrial] = {}
         self._recent: list[FrozenTrial] = []
@@ -63,7 +65,8 @@ class RecentHistory(Study):
         self.look()
         if any(trial.state == TrialState.WAITING for trial in self._unended.values()):
             return study.ask()
-        return Trial(study, self._storage.create_new_trial(self._study_id))
+        self._seen_by = self._storage.create_new_trial(self._study_id)
+        return Trial(study, self._seen_by)
 
     def common_space(self) -> dict[str, BaseDistribution]:
         """The ranges that the ended trials share that the last look saw, by name, as `IntersectionSearchSpace` does."""
@@ -73,6 +76,12 @@ class RecentHistory(Study):
             for name in sorted(first)
             if all(other.get(name) == first[name] for other in others) and not first[name].single()
         }
+
+    def look_for(self, trial: FrozenTrial) -> None:
+        """Look once before what this trial gets is sampled; it was done already if it was asked for here."""
+        if trial._trial_id != self._seen_by:
+            self.look()
+        self._seen_by = None
 
     def look(self) -> None:
         """Take in what happened since the last look; it takes microseconds for each trial that runs."""
@@ -140,7 +149,7 @@ class OnHistory(BaseSampler):
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """As the sampler does; every suggestion begins here."""
-        self._history.look()
+        self._history.look_for(trial)
         return self._sampler.infer_relative_search_space(self._history, trial)
 
     def sample_relative(

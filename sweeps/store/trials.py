@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from collections.abc import Iterable, Mapping
@@ -121,7 +122,8 @@ def seeds_of(user_attrs: Mapping[str, Any]) -> tuple[SeedResult, ...]:
 
 
 def share_ranges(trial: FrozenTrial) -> None:
-    """Have a trial hold the very ranges that others hold, which are a third of its memory; it must have ended."""
+    """Have a trial hold the very ranges and names that others hold, a third of its memory; it must have ended."""
+    trial.params = {sys.intern(name): value for name, value in trial.params.items()}
     shared = {}
     for name, own in trial.distributions.items():
         known = _RANGES.setdefault(name, [])
@@ -136,19 +138,37 @@ _RANGES: dict[str, list[BaseDistribution]] = {}
 
 
 def with_results(log: dict[str, Any]) -> dict[str, Any]:
-    """A line of the journal with its seeds as results, which take a third of the memory that dictionaries take."""
+    """A line of the journal with its seeds as results, which take a third of the memory that dictionaries take.
+
+    What the seeds of many configurations have in common is held once.
+    """
     for attributes in ("user_attr", "user_attrs"):
         found = log.get(attributes, {})
         if any(key.startswith(_SEED) for key in found):
-            log[attributes] = {key: _result(value) if key.startswith(_SEED) else value for key, value in found.items()}
+            log[attributes] = {
+                sys.intern(key): _result(value) if key.startswith(_SEED) else value for key, value in found.items()
+            }
+    if "intermediate_value" in log:
+        log |= {name: _shared(log[name]) for name in ("step", "intermediate_value")}
     return log
 
 
 def _result(value: SeedResult | Mapping[str, Any]) -> SeedResult:
+    if isinstance(value, SeedResult):
+        return value
+    common = {name: _shared(value[name]) for name in _COMMON if name in value}
     # JSON has lists for tuples.
-    return (
-        value if isinstance(value, SeedResult) else SeedResult(**{**value, "recalls": tuple(value.get("recalls", ()))})
-    )
+    return SeedResult(**{**value, **common, "recalls": tuple(value.get("recalls", ()))})
+
+
+# Of a result, what many have in common: names of splits, seeds, and parts of a number of images.
+_COMMON = ("seed", "split", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
+
+
+@functools.lru_cache(maxsize=10_000, typed=True)
+def _shared(value: Any) -> Any:
+    """The same value, as the object that was met first."""
+    return value
 
 
 def trial_record(approach: str, stage: str, trial: FrozenTrial, ranked_by: str = "accuracy") -> TrialRecord:
