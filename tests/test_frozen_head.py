@@ -20,7 +20,7 @@ from trainables.frozen_head import (
     Lite0Focal,
     MlpConfig,
     TwoBackbonesConfig,
-    scale,
+    scaler,
 )
 from trainables.parts.learner import Support
 from trainables.parts.metrics import decided
@@ -71,24 +71,24 @@ def scaled_by_numpy(name, features_ND, support_ND):
 @pytest.mark.parametrize("name", ["none", "length", "standardise", "damped"])
 def test_scaling_is_numpy_s(name):
     new, support = features(20, 7, 1), features(10, 7, 0)
-    found = scale(name, new, support)
+    found = scaler(name, support)(new)
     np.testing.assert_allclose(found.numpy(), scaled_by_numpy(name, new, support), rtol=1e-4, atol=1e-5)
 
 
 def test_a_feature_that_is_constant_in_the_support_counts_nothing_even_if_it_varies_later():
     new, support = features(20, 7, 1), features(10, 7, 0)
     new[:, -1] = torch.linspace(-100, 100, 20)
-    assert (scale("standardise", new, support)[:, -1] == 0).all()
-    assert (scale("damped", new, support)[:, -1] == 0).all()
+    assert (scaler("standardise", support)(new)[:, -1] == 0).all()
+    assert (scaler("damped", support)(new)[:, -1] == 0).all()
 
 
 def test_an_image_without_any_activation_stays_zero():
-    assert torch.equal(scale("length", torch.zeros(2, 5), torch.ones(10, 5)), torch.zeros(2, 5))
+    assert torch.equal(scaler("length", torch.ones(10, 5))(torch.zeros(2, 5)), torch.zeros(2, 5))
 
 
 def test_unknown_scaling_is_an_error_with_the_choices():
     with pytest.raises(ValueError, match="Expected a scaling from none, length, standardise, damped; got 'minmax'"):
-        scale("minmax", torch.zeros(1, 2), torch.zeros(10, 2))
+        scaler("minmax", torch.zeros(10, 2))
 
 
 @pytest.mark.parametrize("head", HEADS, ids=lambda head: head.__name__)
@@ -182,8 +182,8 @@ def two(**changes):
 def logits_by_hand(config, supports, news, streams, labels=LABELS):
     """Of one linear layer on all features side by side, trained with torch's optimiser as anybody would write it."""
     classes = len(labels.unique())
-    support = torch.cat([scale(config.scaling, view, view) for view in supports], 1)
-    new = torch.cat([scale(config.scaling, *both) for both in zip(news, supports, strict=True)], 1)
+    support = torch.cat([scaler(config.scaling, view)(view) for view in supports], 1)
+    new = torch.cat([scaler(config.scaling, known)(new) for new, known in zip(news, supports, strict=True)], 1)
     with streams.torch_default("initialisation"):
         layer = nn.Linear(support.shape[1], 1 if classes == 2 else classes)
     optimiser = torch.optim.AdamW(layer.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from trainables.frozen_head import scale
+from trainables.frozen_head import scaler
 from trainables.parts.backbones import FeatureSpec, after, backbone_with, before_last, blocks
 from trainables.parts.learner import Classifier, Learner, Needs, Support
 from trainables.parts.streams import Streams
@@ -133,12 +133,12 @@ class Tuned(nn.Module):
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(last_blocks)
-        self.pooling, self.scaling = config.pooling, config.scaling
+        self.pooling = config.pooling
         with torch.inference_mode():
             known_ND = self.pooled(maps_NCYX)
         # A copy is an ordinary tensor, which gradients may pass by.
-        self.known_ND = known_ND.clone()
-        self.head = head(self.known_ND.shape[1])
+        self.scale = scaler(config.scaling, known_ND.clone())
+        self.head = head(known_ND.shape[1])
 
     def train(self, mode: bool = True) -> Tuned:
         """Training or evaluation of the head; the blocks stay in evaluation."""
@@ -154,7 +154,7 @@ class Tuned(nn.Module):
 
     def forward(self, map_NCYX: Tensor) -> Tensor:
         """What the head gives."""
-        outputs: Tensor = self.head(scale(self.scaling, self.pooled(map_NCYX), self.known_ND))
+        outputs: Tensor = self.head(self.scale(self.pooled(map_NCYX)))
         return outputs
 
     def groups(self, config: TunedConfig) -> list[dict[str, Any]]:

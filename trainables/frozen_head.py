@@ -6,6 +6,7 @@ Shapes: N = images, D = features, O = outputs, as `trainables.parts.training.out
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -42,7 +43,7 @@ class HeadConfig(TrainingConfig):
 
     Attributes:
         tap: Where the backbones are looked at, as in `trainables/parts/taps.py`.
-        scaling: As for `scale`.
+        scaling: As for `scaler`.
         cut: How many eighths of the map are cut from each of its sides.
         mirror: Whether the mirror images are learned from too.
     """
@@ -89,8 +90,8 @@ class TwoBackbonesConfig(LinearConfig):
 DAMPING = 0.2
 
 
-def scale(name: str, features_ND: Tensor, support_ND: Tensor) -> Tensor:
-    """Bring features to a common scale.
+def scaler(name: str, support_ND: Tensor) -> Callable[[Tensor], Tensor]:
+    """What brings features (N, D) to a common scale. It keeps nothing of single images of the support.
 
     "none" leaves them. "length" divides each image's vector by its length, times sqrt(D), so that a feature's mean
     square is 1. "standardise" brings each feature to mean 0 and sd 1 over the support, which is all that is known; one
@@ -101,13 +102,15 @@ def scale(name: str, features_ND: Tensor, support_ND: Tensor) -> Tensor:
         ValueError: There is no scaling of that name.
     """
     if name == "none":
-        return features_ND
+        return lambda features_ND: features_ND
     if name == "length":
-        return features_ND / features_ND.square().mean(1, keepdim=True).sqrt().clamp_min(1e-12)
+        return lambda features_ND: features_ND / features_ND.square().mean(1, keepdim=True).sqrt().clamp_min(1e-12)
     if name in ("standardise", "damped"):
-        sd_D = support_ND.std(0, correction=0)
+        mean_D, sd_D = support_ND.mean(0), support_ND.std(0, correction=0)
         divisor_D = sd_D + DAMPING * sd_D.mean() if name == "damped" else sd_D
-        return torch.where(sd_D > 1e-6, (features_ND - support_ND.mean(0)) / divisor_D.clamp_min(1e-6), 0.0)
+        # What is divided by infinity becomes 0.
+        divisor_D = torch.where(sd_D > 1e-6, divisor_D.clamp_min(1e-6), torch.inf)
+        return lambda features_ND: (features_ND - mean_D).div_(divisor_D)
     raise ValueError(f"Expected a scaling from none, length, standardise, damped; got {name!r}.")
 
 
@@ -208,11 +211,10 @@ class FrozenHead(Learner):
     def fit(cls, config: Any, support: Support, streams: Streams) -> Classifier:
         """Train the head on the support's features, all at each step; of two backbones, side by side."""
         supports, labels = cls.known(config, support)
+        scalers = [scaler(config.scaling, known) for known in supports]
 
         def prepare(*views: Tensor) -> Tensor:
-            scaled = [
-                scale(config.scaling, view, known) for view, known in zip(views[: len(supports)], supports, strict=True)
-            ]
+            scaled = [scale(view) for scale, view in zip(scalers, views[: len(scalers)], strict=True)]
             return torch.cat(scaled, 1) if len(scaled) > 1 else scaled[0]
 
         scaled_ND, outputs = prepare(*supports), outputs_for(support.classes)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, unfold
 
-from trainables.frozen_head import FIVE_BLOCK_TAPS, FrozenHead, HeadConfig, scale
+from trainables.frozen_head import FIVE_BLOCK_TAPS, FrozenHead, HeadConfig, scaler
 from trainables.parts.backbones import FeatureSpec
 from trainables.parts.image_sets import PIXELS
 from trainables.parts.learner import Classifier, Support
@@ -152,11 +152,11 @@ class VGG11RNNHidden(FrozenHead):
         """Train the network, and the projection if there is one, all images at each step."""
         (pixels,) = support.more
         known_ND = support.images
+        scale = scaler(config.scaling, known_ND)
         ends = Ends(inputs=colours(pixels), outputs=outputs_for(support.classes))
 
         def prepare(features_ND: Tensor, images: Tensor) -> Tensor:
-            scaled_ND = scale(config.scaling, features_ND, known_ND)
-            return torch.cat([scaled_ND, network_input(config, unit(images)).flatten(1)], 1)
+            return torch.cat([scale(features_ND), network_input(config, unit(images)).flatten(1)], 1)
 
         inputs = prepare(known_ND, pixels)
         with streams.torch_default("initialisation"):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from trainables.frozen_head import THREE_BLOCK_TAPS, FrozenHead, LinearConfig, OnLite0, scale
+from trainables.frozen_head import THREE_BLOCK_TAPS, FrozenHead, LinearConfig, OnLite0, scaler
 from trainables.parts.datasets import BREASTMNIST
 from trainables.parts.learner import Classifier, Needs, Support
 from trainables.parts.streams import Streams
@@ -189,9 +189,12 @@ def decision(config: EmbeddingConfig, references_RE: Tensor, labels_R: Tensor) -
     Raises:
         ValueError: There is no inference of that name.
     """
+    classes = [references_RE[labels_R == label] for label in range(int(labels_R.max()) + 1)]
     match config.inference:
         case "centroid":
             distance: Callable[[Tensor, Tensor], Tensor] = to_centroid
+            # So nothing is kept of single images.
+            classes = [class_CE.mean(0, keepdim=True) for class_CE in classes]
         case "neighbours":
             distance = partial(to_neighbours, count=config.neighbours)
         case "logistic":
@@ -204,7 +207,6 @@ def decision(config: EmbeddingConfig, references_RE: Tensor, labels_R: Tensor) -
             return lambda queries_NE: torch.from_numpy(model.decision_function(queries_NE.double().numpy()))
         case unknown:
             raise ValueError(f"Expected an inference from centroid, neighbours, logistic; got {unknown!r}.")
-    classes = [references_RE[labels_R == label] for label in range(int(labels_R.max()) + 1)]
     if len(classes) == 2:
         return lambda queries_NE: distance(queries_NE, classes[0]) - distance(queries_NE, classes[1])
     return lambda queries_NE: -torch.stack([distance(queries_NE, class_CE) for class_CE in classes], 1)
@@ -235,7 +237,7 @@ class Triplet(FrozenHead):
         BreastMNIST is scaled as the support is, also where that takes its mean and sd.
         """
         (known_ND,), known_labels = cls.known(config, support)
-        prepare = partial(scale, config.scaling, support_ND=known_ND)
+        prepare = scaler(config.scaling, known_ND)
         with streams.torch_default("initialisation"):
             embedding = Embedding(config, known_ND.shape[1])
         known = replace(support, images=known_ND, labels=known_labels)
