@@ -50,11 +50,11 @@ from sweeps.inputs.weights import RANDOM, Weights, find_weights
 from sweeps.views.text_table import aligned
 from trainables.frozen_head import VGG11MLP
 from trainables.parts.backbones import FeatureSpec, empty_backbone, extractor
-from trainables.parts.image_sets import PIXELS, POOL, ImageSet, unpacked
+from trainables.parts.image_sets import PIXELS, POOL, ImageSet
 from trainables.parts.learner import Support
 from trainables.parts.metrics import METRICS, score
 from trainables.parts.protocol import STUDY_SHOTS, STUDY_VALIDATION, study_protocol
-from trainables.parts.run_seed import classify, prepare_worker, run_seed
+from trainables.parts.run_seed import classify, prepare_worker, run_seed, unpacked
 from trainables.parts.streams import Streams
 
 BACKBONE = "vgg11"
@@ -95,7 +95,7 @@ class Tables:
 
 def metrics_of(params: Mapping[str, Any], features: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Metrics of seed 0, whose ten training images come first, over all the other images."""
-    features = unpacked(features)
+    features = unpacked(features).numpy()
     shots = 2 * STUDY_SHOTS
     support = Support(
         images=torch.from_numpy(features[:shots].copy()), labels=torch.from_numpy(labels[:shots].astype(np.float32))

@@ -30,11 +30,6 @@ def loaded(what: Any) -> Any:
     return what.load() if hasattr(what, "load") else what
 
 
-def unpacked(rows: np.ndarray) -> np.ndarray:
-    """Rows of a view as they are learned from: float16, which features are stored in, becomes float32."""
-    return rows.astype(np.float32) if rows.dtype == np.float16 else rows
-
-
 @dataclass(frozen=True, kw_only=True)
 class LabelledImages:
     """Images of another data set: the first view (N, ...), and labels, int64 (N,), in that data set's own meaning.

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from trainables.parts.image_sets import POOL, ImageSet, LabelledImages, loaded, unpacked
+from trainables.parts.image_sets import POOL, ImageSet, LabelledImages, loaded
 from trainables.parts.learner import Classifier, Learner, Needs, Support
 from trainables.parts.metrics import decided, probabilities, score
 from trainables.parts.protocol import TEST, VALIDATION, Protocol
@@ -122,23 +122,33 @@ def support_of(
     first, *further = needs.view_names
     state = {key: value for name in needs.trained_backbones for key, value in loaded(weights[name]).items()}
     return Support(
-        images=torch.from_numpy(unpacked(pool.view(first)[rows])),
+        images=unpacked(pool.view(first)[rows]),
         labels=torch.from_numpy(pool.labels[rows]),
         classes=len(protocol_of(image_sets).classes),
-        more=tuple(torch.from_numpy(unpacked(pool.view(name)[rows])) for name in further),
+        more=tuple(unpacked(pool.view(name)[rows]) for name in further),
         other_datasets={
-            name: LabelledImages(images=unpacked(image_sets[name].view(first)), labels=image_sets[name].labels)
+            name: LabelledImages(images=unpacked(image_sets[name].view(first)).numpy(), labels=image_sets[name].labels)
             for name in needs.other_datasets
         },
         weights={key: torch.from_numpy(value.copy()) for key, value in state.items()},
     )
 
 
+def unpacked(rows: np.ndarray) -> torch.Tensor:
+    """Rows of a view as they are learned from: float16, which features are stored in, becomes float32.
+
+    By torch, since numpy takes eight times as long for it.
+    """
+    # Torch warns of what is read-only, as whole tables are.
+    found = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
+    return found.float() if found.dtype == torch.float16 else found
+
+
 def classify(classifier: Classifier, views: Sequence[np.ndarray], rows: np.ndarray, classes: int = 2) -> np.ndarray:
     """Log-odds (N,), or logits (N, K) of more than two classes, of these rows, in batches of `SCORING_BATCH`."""
 
     def tensors(batch: np.ndarray) -> list[torch.Tensor]:
-        return [torch.from_numpy(unpacked(view[batch])) for view in views]
+        return [unpacked(view[batch]) for view in views]
 
     batches = [rows[start : start + SCORING_BATCH] for start in range(0, len(rows), SCORING_BATCH)]
     with torch.inference_mode():
