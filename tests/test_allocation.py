@@ -39,9 +39,11 @@ def test_behind_is_what_a_paired_t_test_says(gap):
     assert not RULE.is_behind(rival, own)
 
 
-def test_nothing_is_said_on_two_common_seeds_and_the_same_difference_everywhere_is_certain():
+def test_nothing_is_said_on_two_common_seeds_and_little_by_the_same_difference_everywhere():
+    """Equal differences, which a few scored images often give, are no certainty: `compare` takes them so, too."""
     assert not RULE.is_behind({1: 0.1, 2: 0.11, 3: 0.1}, {1: 0.9, 2: 0.9, 4: 0.9})
-    assert RULE.is_behind({1: 0.5, 2: 0.5, 3: 0.5}, {1: 1.0, 2: 1.0, 3: 1.0})
+    assert not RULE.is_behind({1: 0.5, 2: 0.5, 3: 0.5}, {1: 1.0, 2: 1.0, 3: 1.0})
+    assert RULE.is_behind(dict.fromkeys(range(5), 0.5), dict.fromkeys(range(5), 1.0))
     assert not RULE.is_behind({1: 0.5, 2: 0.5, 3: 0.5}, {1: 0.5, 2: 0.5, 3: 0.5})
 
 
@@ -125,7 +127,7 @@ def test_as_many_for_each_once_that_is_asked_for_and_behind_again_after_that(jou
 
 def short(journal):
     """A search of few seeds, so that it is quick."""
-    return adaptive(journal, [POOR, BAD, GOOD], num_samples=10, seeds=3)
+    return adaptive(journal, [POOR, BAD, GOOD], num_samples=10, seeds=5, racing=None)
 
 
 def found_in(journal):
@@ -145,7 +147,7 @@ def undisturbed(tmp_path_factory):
 
 
 # In the first eight of each, between their last seeds, and after the comparison.
-@pytest.mark.parametrize("seeds_before_death", [30, 68, 71, 72, 74])
+@pytest.mark.parametrize("seeds_before_death", [50, 116, 119, 120, 124])
 def test_a_dead_driver_s_decisions_are_the_same(journal, undisturbed, seeds_before_death):
     stage, left = short(journal), seeds_before_death
     while left > 0:
@@ -207,8 +209,8 @@ def test_the_plan_says_which_allocation_and_what_became_of_whom():
 
 
 def test_a_summary_says_after_how_many_it_fell_behind(journal):
-    journal.begin(changed(SPEC, {"seeds": 3}), START)
-    finish(adaptive(journal, [BAD, GOOD], num_samples=12, seeds=3))
+    journal.begin(changed(SPEC, {"seeds": 5}), START)
+    finish(adaptive(journal, [BAD, GOOD], num_samples=12, seeds=5))
     rows = {row.approach: row.configurations for row in summarise(journal, [BAD, GOOD]).approaches}
     assert (rows["bad"].begun, rows["bad"].behind_after) == (8, 8)
     assert (rows["good"].begun, rows["good"].behind_after) == (12, None)

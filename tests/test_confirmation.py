@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from made_up import SPEC
 from pretended import approach, confirm, finish, outcome, search, work
+from sweeps.analysis.approach_summary import summarise_approach
 from sweeps.stages.outcomes import MOST_ATTEMPTS
-from sweeps.stages.ranking import best_complete, confirmed_results
+from sweeps.stages.ranking import best_complete, confirmed_results, failure
 from trainables.parts.protocol import TEST, VALIDATION
 
 
@@ -62,6 +64,25 @@ def test_a_confirmation_that_always_loses_its_worker_is_given_up_at_once(journal
     assert stage.is_finished()
     (trial,) = [trial for trial in journal.trials() if trial.stage == "confirm"]
     assert (trial.state, trial.reason) == ("FAIL", "its worker was lost 3 times")
+
+
+def test_what_was_given_up_and_is_completed_later_has_not_failed(journal):
+    finish(search(journal))
+    stage = confirm(journal)
+    for _ in range(MOST_ATTEMPTS):
+        work(stage, stage.next_task(), stop_after=0)
+    best = best_complete(journal.trials(), "a")
+    assert failure(journal.trials(), "a", best.number) == "its worker was lost 3 times"
+    assert not summarised(journal).is_confirmed
+    finish(confirm(journal))
+    assert [trial.state for trial in journal.trials() if trial.stage == "confirm"] == ["FAIL", "COMPLETE"]
+    assert failure(journal.trials(), "a", best.number) is None
+    row = summarised(journal)
+    assert (row.is_confirmed, row.confirmed_failure, row.confirmed.n) == (True, None, 8)
+
+
+def summarised(journal):
+    return summarise_approach(journal.trials(), approach(), 8, SPEC)
 
 
 def test_a_new_best_configuration_is_confirmed_anew(journal):

@@ -289,6 +289,12 @@ def test_a_candidate_that_fails_on_the_second_block_is_not_ranked():
     assert not [pair for pair in summary.comparisons if "good" in (pair.better, pair.worse)]
 
 
+def test_a_candidate_that_was_given_up_on_the_second_block_and_completed_later_is_quoted():
+    given_up = trial(0, 0.8, "FAIL", approach="good", stage="decide", seeds=0, of_trial=0, reason="lost 3 times")
+    summary = sweep({"plain": 0.7, "good": 0.81, "rival": 0.809}, {"plain": 0.7, "good": 0.8, "rival": 0.8}, [given_up])
+    assert (summary.decision.named, summary.decision.is_complete) == ("good", True)
+
+
 def test_one_block_is_enough_for_one_that_is_clearly_best():
     summary = sweep({"plain": 0.7, "good": 0.81}, {})
     assert summary.decision is None

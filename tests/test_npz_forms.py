@@ -236,6 +236,14 @@ def test_without_a_test_split_a_fifth_of_each_class_is_locked(tmp_path, good_arr
     assert {each.tobytes() for each in found.test_images} == {each.tobytes() for each in other.test_images}
 
 
+def test_the_same_images_are_locked_whatever_they_are_reduced_to(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (60, 64, 64), np.uint8)
+    path = saved(tmp_path, {"train_images": images, "train_labels": np.repeat([0, 1], 30)})
+    whole, reduced = load_npz(path), load_npz(path, size_px=28)
+    assert whole.test_names == reduced.test_names
+    assert reduced.test_images.shape == (12, 28, 28)
+
+
 def test_a_test_image_is_called_after_its_row(good_arrays, good_npz):
     found = load_npz(good_npz)
     labels = good_arrays["test_labels"].ravel()

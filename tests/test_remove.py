@@ -102,9 +102,10 @@ def test_what_is_no_sweep_s_folder_is_refused(tmp_path, sweep, what):
     assert "Expected the journal of a sweep" in refused(tmp_path, what, "--yes")
 
 
-def test_a_folder_with_something_else_in_it_is_refused(tmp_path, sweep):
-    (sweep / "notes.txt").write_text("mine")
-    assert "there is notes.txt too" in refused(tmp_path, "results/sweep", "--yes")
+@pytest.mark.parametrize("name", ["notes.txt", "plots-for-the-paper", "report.md.my-notes", "locked.csv"])
+def test_a_folder_with_something_else_in_it_is_refused(tmp_path, sweep, name):
+    (sweep / name).write_text("mine")
+    assert f"there is {name} too" in refused(tmp_path, "results/sweep", "--yes")
 
 
 def test_a_link_to_a_sweep_is_refused(tmp_path, sweep):

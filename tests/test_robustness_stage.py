@@ -14,7 +14,7 @@ from sweeps.run import robustness
 from sweeps.run.options import SweepOptions
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.outcomes import SUPERSEDED
-from sweeps.stages.ranking import best_complete, changed_results
+from sweeps.stages.ranking import best_complete, confirmed_results
 from sweeps.stages.robustness import SEEDS, RobustnessStage
 from sweeps.stages.search import SearchStage
 from sweeps.stages.shot_curve import ShotCurveStage
@@ -54,7 +54,7 @@ def test_the_winner_is_scored_on_every_changed_set_on_the_confirmation_s_first_s
     best = best_complete(confirmed.trials(), "a")
     (trial,) = trials_of(confirmed)
     assert (trial.state, trial.of_trial, trial.params) == ("COMPLETE", best.number, best.params)
-    results = changed_results(confirmed.trials(), "a", best.number)
+    results = confirmed_results(confirmed.trials(), "a", best.number, ROBUSTNESS)
     assert {(r.seed, r.split) for r in results} == {(s, p) for s in range(2000, 2000 + SEEDS) for p in SPLITS}
     assert len(SPLITS) == 1 + 3 * len(KINDS)
     # Running it again does nothing.

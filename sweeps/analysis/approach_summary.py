@@ -17,7 +17,7 @@ from sweeps.analysis.intervals import Estimate, estimates, score
 from sweeps.analysis.lucky_seeds import Adjusted
 from sweeps.analysis.optimism import Finalists, Optimism, optimism
 from sweeps.core.challenge import Approach
-from sweeps.stages.ranking import best_complete, confirmed_results, further_results
+from sweeps.stages.ranking import best_complete, confirmed_results, failure, further_results
 from sweeps.stages.repeats import has_no_more
 from sweeps.store.spec import Spec, Stored
 from sweeps.store.trials import CONFIRM, CURVE, INTENSIFY, REPEAT, SEARCH, TrialRecord, searched
@@ -180,7 +180,7 @@ def summarise_approach(
     further = intensified.get(best.number, ()) if best else ()
     validation = estimates(confirmed, VALIDATION, CONFIRM, spec)
     found = validation.get(spec.ranked_by)
-    failed = [t.reason for t in own if t.stage == CONFIRM and best and t.of_trial == best.number and t.state == "FAIL"]
+    failed = failure(own, name, best.number) if best else None
     all_results = [result for trial in own for result in trial.results]
     opened = {trial.of_trial for trial in own if any(result.split == TEST for result in trial.results)}
     return ApproachSummary(
@@ -202,8 +202,8 @@ def summarise_approach(
         search=score(best.results + further, SEARCH, spec) if best else None,
         intensified=score(further, INTENSIFY, spec),
         confirmed=found,
-        is_confirmed=bool(found and found.n >= wanted and not failed),
-        confirmed_failure=failed[0] if failed else None,
+        is_confirmed=bool(found and found.n >= wanted and failed is None),
+        confirmed_failure=failed,
         optimism=optimism(in_search, Finalists.of(list(intensified.values()))),
         confirmed_validation=validation,
         test=estimates(confirmed, TEST, CONFIRM, spec),

@@ -13,8 +13,7 @@ from dataclasses import replace
 from sweeps.analysis.comparisons import ERROR, FIRST_BLOCK, SECOND_BLOCK, Comparison, compare_all, holm
 from sweeps.analysis.first_shares import first_shares
 from sweeps.analysis.image_error import Hits, hits_of
-from sweeps.stages.outcomes import NOT_UNDECIDED
-from sweeps.stages.ranking import confirmed_results, confirmed_trials, fresh_scores
+from sweeps.stages.ranking import confirmed_results, fresh_scores
 from sweeps.store.spec import Spec, Stored
 from sweeps.store.trials import CONFIRM, DECIDE, TrialRecord
 from trainables.parts.protocol import VALIDATION
@@ -125,10 +124,3 @@ def shares(trials: Sequence[TrialRecord], best: Mapping[str, int], spec: Spec) -
             results = [result for stage in stages for result in confirmed_results(trials, name, number, stage)]
             hits[name] = hits_of(results, VALIDATION, CONFIRM, spec)
     return first_shares(scores, hits)
-
-
-def failure(trials: Sequence[TrialRecord], approach: str, number: int) -> str | None:
-    """Why that configuration failed on the second block; None if it did not."""
-    own = confirmed_trials(trials, approach, number, DECIDE)
-    failed = [trial.reason for trial in own if trial.state == "FAIL" and trial.reason != NOT_UNDECIDED.reason]
-    return (failed[0] or "its decision failed") if failed else None

@@ -15,7 +15,7 @@ import numpy as np
 from sweeps.analysis.comparisons import compare
 from sweeps.analysis.image_error import SEEDS_ALONE, ImagesError, ImageTable, hits_of
 from sweeps.inputs import changed_images
-from sweeps.stages.ranking import changed_results
+from sweeps.stages.ranking import confirmed_results
 from sweeps.stages.robustness import seeds_of_stage
 from sweeps.store.spec import Spec, Stored
 from sweeps.store.trials import ROBUSTNESS, TrialRecord
@@ -104,7 +104,7 @@ def robustness(
         confirm_seeds: Fresh seeds of the confirmation.
         spec: Of the sweep.
     """
-    found = {name: changed_results(trials, name, number) for name, number in winners.items()}
+    found = {name: confirmed_results(trials, name, number, ROBUSTNESS) for name, number in winners.items()}
     if not any(found.values()):
         return None
     of_images = spec_of_images(spec)

@@ -28,7 +28,7 @@ from sweeps.core.provenance import without_password
 from sweeps.core.seeds import CONTROL_SEEDS
 from sweeps.stages.control import ZSCORE_RIDGE
 from sweeps.stages.control import scores as control_scores
-from sweeps.stages.ranking import confirmed_results, fresh_scores
+from sweeps.stages.ranking import confirmed_results, failure, fresh_scores
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec, Start, Stored, validated
 from sweeps.store.trials import CONFIRM, DECIDE, TrialRecord
@@ -179,9 +179,9 @@ def _decided(
 def _with_decision(trials: Sequence[TrialRecord], row: ApproachSummary, spec: Spec) -> ApproachSummary:
     """With what the second block says; one that fails there is ranked no more than one that fails on the first."""
     assert row.best_trial is not None
-    failure = decision.failure(trials, row.approach, row.best_trial)
-    if failure is not None:
-        return row.model_copy(update={"is_confirmed": False, "confirmed_failure": failure})
+    failed = failure(trials, row.approach, row.best_trial, DECIDE)
+    if failed is not None:
+        return row.model_copy(update={"is_confirmed": False, "confirmed_failure": failed})
     results = confirmed_results(trials, row.approach, row.best_trial, DECIDE)
     validation = estimates(results, VALIDATION, DECIDE, spec)
     of_test = estimates(results, TEST, DECIDE, spec)

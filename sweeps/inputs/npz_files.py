@@ -26,10 +26,14 @@ KNOWN = {"bb38d5ceb4993e36": "pneumoniamnist"}
 
 @dataclass(frozen=True, kw_only=True)
 class _Pixels:
-    """The images of each split, uint8, and what a person should know of how they were read."""
+    """The images of each split, uint8, and what a person should know of how they were read.
+
+    `hashes_of_train` are of the images before they were reduced, so that whatever their size the same ones are locked.
+    """
 
     of_split: dict[str, np.ndarray]
     notices: tuple[str, ...]
+    hashes_of_train: tuple[bytes, ...]
 
 
 def read_npz(
@@ -76,7 +80,7 @@ def read_npz(
     if "test" in splits:
         test = split_of("test")
     elif not train_only:
-        is_test = held_out(train.labels, [content_hash(image.tobytes()) for image in train.images], train.groups)
+        is_test = held_out(train.labels, pixels.hashes_of_train, train.groups)
         train, test = train.rows(np.flatnonzero(~is_test)), train.rows(np.flatnonzero(is_test))
         notices.append(
             f"{path} has no test split: a fifth of each class, {len(test.labels)} of {len(is_test)} training images, "
@@ -190,6 +194,7 @@ def _pixels(path: Path, of_split: dict[str, np.ndarray], size_px: int | None) ->
     if height != width:
         found = {split: squared(images) for split, images in found.items()}
         notices.append(f"Images of {path} have {height} x {width} pixels; black borders make them square.")
+    hashes_of_train = tuple(content_hash(image.tobytes()) for image in found["train"]) if "test" not in found else ()
     side = max(height, width)
     if size_px is not None and size_px != side:
         if size_px > side:
@@ -201,7 +206,9 @@ def _pixels(path: Path, of_split: dict[str, np.ndarray], size_px: int | None) ->
         notices.append(f"Images of {path} were reduced from {side} to {size_px} pixels.")
     # Arithmetic on arrays in another order would give other bits.
     return _Pixels(
-        of_split={split: np.ascontiguousarray(images) for split, images in found.items()}, notices=tuple(notices)
+        of_split={split: np.ascontiguousarray(images) for split, images in found.items()},
+        notices=tuple(notices),
+        hashes_of_train=hashes_of_train,
     )
 
 

@@ -19,10 +19,10 @@ from sweeps.inputs.weights import is_file
 from sweeps.run import shot_curve
 from sweeps.run.command_line import complete
 from sweeps.run.options import SweepOptions
-from sweeps.stages.ranking import changed_results, confirmed_results, results_at
+from sweeps.stages.ranking import confirmed_results, results_at
 from sweeps.store.journal import Journal
 from sweeps.store.spec import differences
-from sweeps.store.trials import CONFIRM, DECIDE, INTENSIFY, TrialRecord, searched
+from sweeps.store.trials import CONFIRM, DECIDE, INTENSIFY, ROBUSTNESS, TrialRecord, searched
 from sweeps.views.text_table import aligned
 from trainables.parts.backbones import backbone_of
 from trainables.parts.image_sets import POOL, ImageSet
@@ -55,7 +55,7 @@ def rerun(asked: argparse.Namespace, challenges: Mapping[str, Challenge]) -> int
     )
     # The sweep's own number of shots is no point of its curve.
     shots = next(iter(shot_curve.to_run([asked.shots] if asked.shots else [], journal.spec.protocol)), None)
-    on_changed = changed_results(trials, trial.approach, trial.number)
+    on_changed = confirmed_results(trials, trial.approach, trial.number, ROBUSTNESS)
     of_sweep = (*trial.results, *after_the_search, *on_changed)
     before = results_at(trials, trial.approach, trial.number, shots) if shots else of_sweep
     recorded = [result for result in before if result.seed == asked.seed]

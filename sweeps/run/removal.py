@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -16,8 +17,9 @@ from sweeps.tracking.removal import RunsOfSweep
 from sweeps.views.files import FILES
 from sweeps.views.report_page import HTML, MARKDOWN, PLOTS
 
-# What a sweep writes into its folder; what is being written has more after such a name.
+# What a sweep writes into its folder. Behind such a name, what is being written has the number of a process.
 OURS = (JOURNAL, LOCK, *FILES, HTML, MARKDOWN, PLOTS)
+_OURS = re.compile(rf"({'|'.join(map(re.escape, OURS))})(\.\d+(\.tmp)?)?")
 
 
 def remove(given: str, *, tracking_uri: str | None, is_agreed: bool) -> int:
@@ -69,7 +71,7 @@ def _checked(given: str) -> Path:
     folder = folder.resolve()
     # Reading refuses what is no journal of a sweep; opening it to write, one that another process writes.
     Journal(folder, write=False)
-    others = sorted(path.name for path in folder.iterdir() if not path.name.startswith(OURS))
+    others = sorted(path.name for path in folder.iterdir() if not _OURS.fullmatch(path.name))
     if others:
         raise BadInput(
             f"Expected nothing in {folder} but what a sweep writes; there is {', '.join(others)} too. "

@@ -64,7 +64,7 @@ GIVEN_UP = Outcome(state=TrialState.FAIL, is_failure=True, is_loss=True, reason=
 # Another task of the trial, or a driver that died before it could end the trial, has noted the reason.
 ENDED_BEFORE = Outcome(state=TrialState.FAIL, is_failure=True)
 # No task of it came back: a stage ends it, since its configuration is the winner no more.
-SUPERSEDED = Outcome(state=TrialState.FAIL, reason="an extended search found a better configuration")
+SUPERSEDED = Outcome(state=TrialState.FAIL, reason="it is no longer among the best that are asked for")
 NOT_UNDECIDED = Outcome(state=TrialState.FAIL, reason="it was told apart from the best without these seeds")
 NOT_ASKED = Outcome(state=TrialState.FAIL, reason="this number of shots is no longer asked for")
 LOST = Outcome(state=TrialState.RUNNING, is_loss=True)

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from sweeps.store.trials import CONFIRM, CURVE, INTENSIFY, ROBUSTNESS, TrialRecord, searched
+from sweeps.stages.outcomes import NOT_UNDECIDED
+from sweeps.store.trials import CONFIRM, CURVE, INTENSIFY, TrialRecord, searched
 from trainables.parts.results import SeedResult
 
 
@@ -95,6 +96,17 @@ def confirmed_trials(
     ]
 
 
+def failure(trials: Iterable[TrialRecord], approach: str, number: int, stage: str = CONFIRM) -> str | None:
+    """Why that search trial failed in the confirmation, or in another stage; None if it did not.
+
+    The last that was begun there counts: after a failed seed none is, and what had lost its workers or its time is
+    completed by another one. One that was ended because it was told apart did not fail.
+    """
+    own = confirmed_trials(trials, approach, number, stage)
+    last = [trial for trial in own if trial.reason != NOT_UNDECIDED.reason][-1:]
+    return next((trial.reason or "it failed" for trial in last if trial.state == "FAIL"), None)
+
+
 def results_at(trials: Iterable[TrialRecord], approach: str, number: int, shots: int) -> tuple[SeedResult, ...]:
     """Every fresh seed of that search trial that learned from so many images of each class, in its shot curve."""
     return tuple(result for trial in curve_trials(trials, approach, number, shots) for result in trial.results)
@@ -107,16 +119,6 @@ def curve_trials(trials: Iterable[TrialRecord], approach: str, number: int, shot
         for trial in trials
         if trial.approach == approach and trial.stage == CURVE and trial.of_trial == number and trial.shots == shots
     ]
-
-
-def changed_results(trials: Iterable[TrialRecord], approach: str, number: int) -> tuple[SeedResult, ...]:
-    """Every result of that search trial on changed test images, and on the same as they are."""
-    return tuple(
-        result
-        for trial in trials
-        if trial.approach == approach and trial.stage == ROBUSTNESS and trial.of_trial == number
-        for result in trial.results
-    )
 
 
 def fresh_scores(trials: Iterable[TrialRecord], approach: str, number: int, stage: str = CONFIRM) -> dict[int, float]:

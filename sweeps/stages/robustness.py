@@ -8,7 +8,7 @@ from sweeps.core.challenge import Approach
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM
 from sweeps.inputs import changed_images
 from sweeps.stages.fixed import FixedStage
-from sweeps.stages.ranking import best_complete, changed_results, confirmed_trials
+from sweeps.stages.ranking import best_complete, confirmed_results, confirmed_trials
 from sweeps.store.journal import Journal
 from sweeps.store.trials import ROBUSTNESS, TrialRecord
 from trainables.parts.protocol import TEST
@@ -47,7 +47,7 @@ class RobustnessStage(FixedStage):
         for approach in approaches:
             winner = best_complete(trials, approach.name)
             if winner is not None and _is_confirmed(trials, approach.name, winner.number):
-                results = changed_results(trials, approach.name, winner.number)
+                results = confirmed_results(trials, approach.name, winner.number, ROBUSTNESS)
                 self.queue_missing(approach, winner, results, next(iter(self.interrupted_of(approach, winner)), None))
 
 
