@@ -36,7 +36,7 @@ def read(path: Path) -> Image.Image:
         Exception: It cannot be read, or has several frames.
     """
     import pydicom
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut, convert_color_space
+    from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut, convert_color_space
 
     file = pydicom.dcmread(path)
     _size(file)
@@ -46,11 +46,26 @@ def read(path: Path) -> Image.Image:
             pixels = convert_color_space(pixels, file.PhotometricInterpretation, "RGB")
         return Image.fromarray(np.ascontiguousarray(pixels, dtype=np.uint8))
     values = np.asarray(apply_voi_lut(apply_modality_lut(pixels, file), file), dtype=np.float64)
-    low, high = values.min(), values.max()
-    shares = (values - low) / (high - low) if high > low else np.zeros_like(values)
+    # Black and white are the window's, and not the darkest and brightest of what this image shows.
+    ends = _ends_of_window(file)
+    shown = values if ends is None else np.asarray(apply_voi_lut(ends, file), dtype=np.float64)
+    low, high = shown.min(), shown.max()
+    shares = ((values - low) / (high - low)).clip(0, 1) if high > low else np.zeros_like(values)
     if file.PhotometricInterpretation == "MONOCHROME1":
         shares = 1 - shares
     return Image.fromarray(np.rint(shares * 255).astype(np.uint8))
+
+
+def _ends_of_window(file: Any) -> np.ndarray | None:
+    """Values that its window or table shows as black and as white, and perhaps others; None if it has neither."""
+    if getattr(file, "VOILUTSequence", None):
+        entries, first, _ = file.VOILUTSequence[0].LUTDescriptor
+        return np.arange(first, first + (entries or 1 << 16))
+    if getattr(file, "WindowCenter", None) is None or getattr(file, "WindowWidth", None) is None:
+        return None
+    # Of several windows the first one is taken, as pydicom does. A sigmoid comes close to its ends only far away.
+    center, width = (float(np.atleast_1d(value)[0]) for value in (file.WindowCenter, file.WindowWidth))
+    return np.array([center - 50 * width, center + 50 * width])
 
 
 def _size(file: Any) -> tuple[int, int]:
