@@ -19,13 +19,16 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from make_table import APPROACHES
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from scipy import stats
 from sklearn.ensemble import RandomForestRegressor
-from tables import Table
+from tables import Table, read_present
 
 from sweeps.core.challenge import Approach
 from sweeps.stages.sampling import replayed
@@ -111,6 +114,16 @@ class Surrogate:
             common=weights @ self.deviations,
             own=self.own[like],
         )
+
+
+@cache
+def fitted(approach: str, tables: tuple[Path, ...]) -> tuple[Surrogate, Table]:
+    """The surrogate of an approach, on one half of its table's seeds, and the table of the other half.
+
+    It stands here, since what a script itself caches cannot be sent to other processes, each of which fits it once.
+    """
+    table = read_present(tables)[approach]
+    return Surrogate(APPROACHES[approach], table.half(1)), table.half(0)
 
 
 class _Forest:

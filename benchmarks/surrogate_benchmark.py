@@ -27,7 +27,6 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +38,8 @@ from optuna.samplers import BaseSampler, GPSampler
 from optuna.trial import TrialState
 from replay import Rule, is_losing, replayed, with_interval
 from searching import quiet
-from surrogate import Surrogate, key, quality
-from tables import NETWORKS, TABLE, Table, read_tables
+from surrogate import fitted, key, quality
+from tables import NETWORKS, TABLE, Table, read_present
 
 from sweeps.core.challenge import Approach
 from sweeps.stages.racing import Racing
@@ -222,20 +221,9 @@ def chosen(table: Table, size: int = PORTFOLIO, blocks: int = 500) -> list[dict[
     return [table.params[number] for number in numbers]
 
 
-@cache
-def _surrogate(approach: str, tables: tuple[Path, ...]) -> tuple[Surrogate, list[dict[str, Any]]]:
-    """Of an approach, on half of its table's seeds; and the portfolio, of the other half."""
-    quiet()
-    table = _tables(tables)[approach]
-    return Surrogate(APPROACHES[approach], table.half(1)), chosen(table.half(0))
-
-
-def _tables(paths: Sequence[Path]) -> dict[str, Table]:
-    return {name: table for path in paths if path.exists() for name, table in read_tables(path).items()}
-
-
 def _search(approach: str, tables: tuple[Path, ...], method: str, search_seed: int) -> Trajectory:
-    surrogate, portfolio = _surrogate(approach, tables)
+    quiet()
+    surrogate, other_half = fitted(approach, tables)
     seeds = np.random.default_rng(search_seed).integers(surrogate.deviations.shape[1], size=SEEDS)
 
     def answer(params: Mapping[str, Any], search_seed: int) -> tuple[float, np.ndarray, float]:
@@ -243,11 +231,12 @@ def _search(approach: str, tables: tuple[Path, ...], method: str, search_seed: i
         return found.mean, found.scores(seeds, key(params)), found.seconds
 
     number = MOST_CONFIGURATIONS if method == RANDOM else CONFIGURATIONS
+    portfolio = chosen(other_half) if METHODS[method].portfolio else ()
     return searched(APPROACHES[approach], answer, METHODS[method], search_seed, number, portfolio)
 
 
 def _best_known(approach: str, tables: tuple[Path, ...], searches: Mapping[str, Sequence[Trajectory]]) -> float:
-    surrogate, _ = _surrogate(approach, tables)
+    surrogate, _ = fitted(approach, tables)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     best = max(float(each.truth.max()) for of_method in searches.values() for each in of_method)
     for _ in range(DRAWS):
@@ -307,7 +296,7 @@ def main() -> None:
     asked = _asked()
     quiet()
     paths = tuple(asked.tables)
-    tables = _tables(paths)
+    tables = read_present(paths)
     for name in asked.approaches or tables:
         table = tables[name]
         good = quality(APPROACHES[name], table.half(1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,11 @@ class Table:
             accuracies=self.accuracies[:, which::2],
             seconds=self.seconds[:, which::2],
         )
+
+
+def read_present(paths: Sequence[Path]) -> dict[str, Table]:
+    """The table of each approach in those of these files that are there."""
+    return {name: table for path in paths if path.exists() for name, table in read_tables(path).items()}
 
 
 def read_tables(path: Path = TABLE) -> dict[str, Table]:

@@ -65,3 +65,17 @@ def test_a_benchmark_says_what_it_works_on(told, name, option):
     code, text = told[name]
     assert code == 0
     assert option in text
+
+
+@pytest.mark.long
+def test_searches_are_replayed_in_processes_of_their_own():
+    few = ["--approaches", "pixel_baseline", "--methods", "TPE", "--searches", "2"]
+    ran = subprocess.run(
+        [sys.executable, BENCHMARKS / "surrogate_benchmark.py", *few],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert [line.split()[0] for line in ran.stdout.splitlines()[-2:]] == ["random", "TPE"]
