@@ -12,9 +12,9 @@ The tables that are kept were made by
 
 where FOLDER has scikit-learn's digits as 8 x 8 PNGs, odd ones in one folder and even ones in another;
 
-and one of networks, which takes days of a busy core and which `surrogate_benchmark.py` reads too where it is there, by
+and that of networks, in 20 minutes of two cores each, by
 
-    python benchmarks/make_table.py --approaches starter_cnn cnn cnn_cirillo siamese_contrastive --seeds 60
+    python benchmarks/make_table.py --approaches cnn starter_cnn cnn_cirillo --seeds 60
         --to benchmarks/tables/networks.parquet
 
 The first configuration of each approach is the one that its search starts from, the others are drawn at random from
