@@ -92,6 +92,14 @@ def test_a_seed_gives_the_same_numbers_again(finished):
     assert (again.returncode, again.stdout.count(" same\n")) == (0, 14)
 
 
+def test_a_seed_of_more_images_than_there_are_is_refused(finished):
+    home, _ = finished
+    of_seed = ("results/sweep", "--approach", "pixel_baseline", "--trial", 0, "--seed", 2000)
+    again = run_here(home, "rerun", *of_seed, "--shots", 200)
+    assert again.returncode == 2
+    assert "Expected a number of images that there are of each class, as --shots; All images of" in again.stderr
+
+
 def test_a_sweep_with_other_shots_is_another_sweep(finished):
     home, _ = finished
     refused = run_here(home, "challenge1", "--resume", "sweep", "--shots", "3", "--dry-run")

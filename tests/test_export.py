@@ -168,22 +168,34 @@ def test_files_are_classified_as_the_sweep_read_its_own(home, tmp_path):
     Image.fromarray(np.repeat(pixels[..., None], 3, -1)).save(place / "below/three.bmp")
     Image.fromarray(pixels.astype(np.uint16) * 16).save(place / "deep.tif")
     np.savez(place / "some.npz", test_images=np.stack([pixels, 255 - pixels]), test_labels=[1, 0])
+    Image.fromarray(pixels).save(place / "pages.tif", save_all=True, append_images=[Image.fromarray(pixels)])
+    (tmp_path / "linked").mkdir()
+    Image.fromarray(255 - pixels).save(tmp_path / "linked/other.png")
+    (place / "class").symlink_to(tmp_path / "linked")
+    (place / "below/deeper").symlink_to(tmp_path / "linked")
     (place / "torn.png").write_bytes(b"\x89PNG\r\n")
     (place / "text.dcm").write_text("no")
     (place / "notes.txt").write_text("no")
     (place / ".hidden.png").write_text("no")
     done = run(home, "predict", MODEL, place, "--to", tmp_path / "found.csv")
     assert done.returncode == 0, done.stderr
-    assert "Left out, since they cannot be read (2): text.dcm (" in done.stderr
+    assert "Left out, since they cannot be read (3): pages.tif (2 pages), text.dcm (" in done.stderr
     assert "torn.png (" in done.stderr
-    assert "Left out, since they are no images: 1 .txt." in done.stderr
+    assert "Left out, since they are no images: 1 link to a folder, 1 .txt." in done.stderr
     rows = table(tmp_path / "found.csv")
-    names = ["below/three.bmp", "deep.tif", "grey.png", "some.npz:test_images[0]", "some.npz:test_images[1]"]
+    names = [
+        "below/three.bmp",
+        "class/other.png",
+        "deep.tif",
+        "grey.png",
+        "some.npz:test_images[0]",
+        "some.npz:test_images[1]",
+    ]
     assert sorted(row["file"] for row in rows) == names
-    assert "found.csv: 5 images, of which the model calls " in done.stdout
+    assert "found.csv: 6 images, of which the model calls " in done.stdout
     by_name = {row["file"]: row for row in rows}
     # The same image in whatever file has the same row.
-    alike = [{**by_name[name], "file": ""} for name in names[:4]]
+    alike = [{**by_name[name], "file": ""} for name in names[:5] if name != "class/other.png"]
     assert all(each == alike[0] for each in alike)
     model = exported.load(home / MODEL / "data" / standalone.DATA)
     expected = model.probabilities([decoded(place / "grey.png", 28).pixels])[0]
@@ -269,6 +281,7 @@ REFUSED = [
     ("predict", [MODEL, "empty"], "Expected images (.png, "),
     ("predict", [MODEL, "torn"], "Expected at least one image at torn that can be read. Left out, "),
     ("predict", [MODEL, "images", "--to", "missing/x.csv"], "Expected a file to write the table to, as --to; "),
+    ("predict", [MODEL, "images", "--to", "torn/a.png"], "Expected a file for the table, as --to; torn/a.png is one"),
     ("predict", ["damaged", "images"], "Expected a model that can be loaded in damaged; got "),
 ]
 

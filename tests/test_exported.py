@@ -224,13 +224,22 @@ def test_fractions_are_stretched():
         ([np.array([[300]])], "from 0 to 255, or fractions from 0 to 1; got numbers from 300 to 300"),
         ([np.array([[-1]])], "got numbers from -1"),
         ([np.array([[0.5, 7.0]])], "from 0.5 to 7"),
-        # As MLflow makes of fractions where whole numbers are asked for.
-        ([np.array([[0, 1]], np.uint8)], "none above 1. Multiply fractions"),
     ],
 )
 def test_what_is_no_image_is_refused(wrong, complaint):
     with pytest.raises(ValueError, match=complaint):
         as_learned(GREY, wrong)
+
+
+def test_an_image_may_be_dark_but_what_mlflow_cuts_to_noughts_and_ones_is_refused(tmp_path):
+    prepare_worker()
+    model, _ = taught(next(each for each in APPROACHES if each.name == "pixel_baseline"))
+    dark = np.eye(28, dtype=np.uint8)
+    assert np.array_equal(model.probabilities([dark]), model.probabilities([dark, images()[0]])[:1])
+    # Fractions where whole numbers are asked for.
+    with pytest.raises(ValueError, match=r"none above 1\. Multiply fractions"):
+        model.predict(dark[None])
+    assert len(model.predict([dark, images()[0]])) == 2
 
 
 def test_arithmetic_is_on_one_thread_and_as_it_was_afterwards():

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from refusals import refused
-from sweeps.inputs import dicom_files, folder_listing, image_files, memory
+from sweeps.core.errors import BadInput
+from sweeps.inputs import content_checks, dicom_files, folder_listing, image_files, memory
 from sweeps.inputs.image_folders import read_folder
 from sweeps.inputs.images import find_dataset, find_other
 from trainables.parts.datasets import dataset_of
@@ -233,7 +234,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_read(folder, monkeypatch):
         # Five are named, and the sixth is counted.
         assert (f"sick/{name} ({why}" in text) != (name == "torn.png")
     assert "since they cannot be read (6)" in text
-    assert "since they are no images (1 .txt): sick/notes.txt" in text
+    assert "since they are no images of a class (1 .txt): sick/notes.txt" in text
     assert ".hidden" not in text
 
 
@@ -307,6 +308,22 @@ def test_a_folder_is_a_data_set_and_can_be_one_beside_it(folder):
     assert (len(other.images), other.classes) == (45, ("healthy", "sick"))
 
 
+def test_an_image_beside_the_classes_is_named(folder):
+    save(folder / "stray.png", noise(28, 28))
+    save(folder / ".hidden.png", noise(28, 28))
+    (notice,) = [each for each in read_folder(folder).notices if "Left out" in each]
+    assert notice.endswith("since they are no images of a class (1 beside the classes): stray.png.")
+
+
+def test_images_of_noughts_and_ones_are_refused(tmp_path):
+    fill(tmp_path / "masks", {"a": 0, "b": 0})
+    for name in ("a", "b"):
+        for number in range(10):
+            save(tmp_path / "masks" / name / f"{number}.png", noise(28, 28, high=2))
+    with pytest.raises(BadInput, match=r"none has one above 1\. Multiply them by 255"):
+        content_checks.content_of(dataset_of(read_folder(tmp_path / "masks")))
+
+
 def test_dicom_files_need_an_extra_that_is_named(folder, monkeypatch):
     monkeypatch.setattr(dicom_files, "is_there", lambda: False)
     (folder / "sick" / "a.dcm").write_bytes(b"")
@@ -344,7 +361,7 @@ def test_links_are_named_and_do_not_stop_the_rest(folder, tmp_path):
     (folder / "sick" / "more").symlink_to(fill(tmp_path / "elsewhere", {"x": 3}))
     found = read_folder(folder)
     assert found.classes == ("healthy", "sick")
-    assert "since they are no images (1 link to a folder): sick/more." in found.notices[0]
+    assert "since they are no images of a class (1 link to a folder): sick/more." in found.notices[0]
 
 
 def test_more_than_memory_holds_is_refused_before_any_is_read(folder, monkeypatch):

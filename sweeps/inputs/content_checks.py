@@ -29,7 +29,7 @@ def content_of(dataset: Dataset) -> Content:
     """Count what a person should know of the pool and the test split.
 
     Raises:
-        BadInput: All images of the pool are the same.
+        BadInput: All images of the pool are the same, or have no value above 1.
     """
     pool, test = ([_hashed(image) for image in images] for images in (dataset.pool_images, dataset.test_images))
     in_pool = Counter(pool)
@@ -37,6 +37,11 @@ def content_of(dataset: Dataset) -> Content:
         raise BadInput(
             f"Expected images that differ in {dataset.source}; all {len(pool)} to draw from are the same. Look at how "
             "they were saved."
+        )
+    if dataset.pool_images.max() == 1:
+        raise BadInput(
+            f"Expected grey values from 0 to 255 in {dataset.source}; of the {len(pool)} images to draw from none has "
+            "one above 1. Multiply them by 255 and save them again."
         )
     labels = [*dataset.protocol.labels.tolist(), *dataset.test_labels.tolist()]
     labels_of: dict[bytes, set[int]] = {}

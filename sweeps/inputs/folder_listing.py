@@ -77,7 +77,8 @@ def listed(folder: Path, *, with_test: bool = True) -> Listing:
         kinds = Counter(kind for _, kind in others)
         of_kinds = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MOST_NAMED))
         notices.append(
-            f"Left out of {folder}, since they are no images ({of_kinds}): {some([name for name, _ in others])}."
+            f"Left out of {folder}, since they are no images of a class ({of_kinds}): "
+            f"{some([name for name, _ in others])}."
         )
     dicom = [each for entries in found.values() for each in entries if each.path.suffix.lower() in DICOM_ENDINGS]
     if dicom and not dicom_files.is_there():
@@ -173,9 +174,19 @@ def _entries(folder: Path, root: Path, classes: Sequence[str], others: list[tupl
             )
         # By whole paths, so that the order is the same whatever the system lists first.
         found += sorted(own, key=lambda each: each.name)
+    others += [(shown(each.relative_to(folder).as_posix()), "beside the classes") for each in _beside_folders(root)]
     others.sort()
     _check_not_above(root, classes, found)
     return found
+
+
+def _beside_folders(root: Path) -> list[Path]:
+    """Images that stand beside the classes' folders, and so have no class."""
+    return [
+        each
+        for each in root.iterdir()
+        if each.suffix.lower() in (*ENDINGS, *DICOM_ENDINGS) and not each.name.startswith(".") and not each.is_dir()
+    ]
 
 
 def _check_not_above(root: Path, classes: Sequence[str], found: Sequence[Entry]) -> None:

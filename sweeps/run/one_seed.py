@@ -55,6 +55,11 @@ def rerun(asked: argparse.Namespace, challenges: Mapping[str, Challenge]) -> int
     )
     # The sweep's own number of shots is no point of its curve.
     shots = next(iter(shot_curve.to_run([asked.shots] if asked.shots else [], journal.spec.protocol)), None)
+    if shots is not None:
+        try:
+            inputs.dataset.protocol.with_shots(shots).split(asked.seed)
+        except ValueError as error:
+            raise BadInput(f"Expected a number of images that there are of each class, as --shots; {error}") from None
     on_changed = confirmed_results(trials, trial.approach, trial.number, ROBUSTNESS)
     of_sweep = (*trial.results, *after_the_search, *on_changed)
     before = results_at(trials, trial.approach, trial.number, shots) if shots else of_sweep
@@ -75,7 +80,9 @@ def rerun(asked: argparse.Namespace, challenges: Mapping[str, Challenge]) -> int
         print("The same numbers as in the journal.")
     else:
         print(f"NOT the numbers in the journal.{_otherwise(journal)}")
-    return 0 if not recorded or _same(found, recorded, classes) else 1
+    if not recorded:
+        return 1 if any(result.error for result in found) else 0
+    return 0 if _same(found, recorded, classes) else 1
 
 
 def challenge_of(journal: Journal, challenges: Mapping[str, Challenge]) -> Challenge:

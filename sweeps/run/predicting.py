@@ -23,12 +23,14 @@ from sweeps.core.formatting import PROBABILITY
 from sweeps.core.progress import Progress
 from sweeps.inputs import dicom_files
 from sweeps.inputs.folder_listing import shown, some
-from sweeps.inputs.image_files import DICOM_ENDINGS, ENDINGS, Unreadable, as_bytes, decoded
+from sweeps.inputs.image_files import DICOM_ENDINGS, ENDINGS, Unreadable, as_bytes, decoded, header_of
 from sweeps.inputs.image_folders import LONGEST_REASON
 from sweeps.inputs.npz_files import images_in
 from sweeps.run.standalone import CODE, DATA
 
 NPZ = ".npz"
+# Endings of what is read.
+KNOWN = (*ENDINGS, *DICOM_ENDINGS, NPZ)
 TABLE = "predictions.csv"
 # Images that are read and classified together.
 BATCH = 100
@@ -80,6 +82,8 @@ def predict(asked: argparse.Namespace) -> int:
         raise BadInput(
             f"Expected a file to write the table to, as --to; got {target}. Give one in a folder that is there."
         )
+    if target.exists() and target.suffix.lower() in KNOWN:
+        raise BadInput(f"Expected a file for the table, as --to; {target} is one of images. Give another name.")
     left = Left()
     files = _files(place, left)
     if not files:
@@ -130,12 +134,16 @@ def _files(place: Path, left: Left) -> list[Path]:
         found = [place]
     else:
         found = []
-        for path, folders, files in os.walk(place):
-            folders[:] = sorted(each for each in folders if not each.startswith("."))
-            found += [Path(path, each) for each in sorted(files) if not each.startswith(".")]
-    known = (*ENDINGS, *DICOM_ENDINGS, NPZ)
-    left.others.update(path.suffix.lower() or "no ending" for path in found if path.suffix.lower() not in known)
-    return [path for path in found if path.suffix.lower() in known]
+        # As a sweep reads folders: one of a class may be a link, and no other is followed.
+        links = [each for each in sorted(place.glob("*")) if each.is_symlink() and each.is_dir()]
+        for root in (place, *(each for each in links if not each.name.startswith("."))):
+            for path, folders, files in os.walk(root):
+                folders[:] = sorted(each for each in folders if not each.startswith("."))
+                found += [Path(path, each) for each in sorted(files) if not each.startswith(".")]
+                if Path(path) != place:
+                    left.others.update("link to a folder" for each in folders if Path(path, each).is_symlink())
+    left.others.update(path.suffix.lower() or "no ending" for path in found if path.suffix.lower() not in KNOWN)
+    return [path for path in found if path.suffix.lower() in KNOWN]
 
 
 def _read(place: Path, files: Sequence[Path], form: Any, left: Left) -> Iterator[tuple[str, np.ndarray]]:
@@ -162,6 +170,8 @@ def _decoded(path: Path, name: str, form: Any, left: Left) -> np.ndarray:
         raise Unreadable("no file")
     if path.suffix.lower() in DICOM_ENDINGS and not dicom_files.is_there():
         raise Unreadable(f"it needs pydicom: {dicom_files.EXTRA}")
+    # It refuses what has several pages.
+    header_of(path)
     found = decoded(path, form.size_px)
     if found.peak is not None and form.white is None:
         left.deeper.append(name)

@@ -109,10 +109,20 @@ class ExportedModel:
             logits = [classify(member, views, rows, len(self.classes)) for member in self.members]
             return mean_probabilities(logits, self.temperature)
 
-    def predict(self, model_input: np.ndarray, params: Any = None) -> pd.DataFrame:
-        """The same as MLflow asks for it: a column of probabilities for each class."""
+    def predict(self, model_input: np.ndarray | Sequence[np.ndarray], params: Any = None) -> pd.DataFrame:
+        """The same as MLflow asks for it: a column of probabilities for each class.
+
+        Raises:
+            ValueError: They are not such images, or no whole number in them is above 1.
+        """
         import pandas as pd
 
+        images = list(map(np.asarray, model_input))
+        if not any(image.dtype.kind == "f" for image in images) and max(map(_greatest, images), default=0) == 1:
+            # MLflow cuts fractions to whole numbers where those are asked for.
+            raise ValueError(
+                "Expected grey values from 0 to 255; got none above 1. Multiply fractions by 255 and round."
+            )
         return pd.DataFrame(self.probabilities(model_input), columns=list(self.classes))
 
     def _views_of(self, images: np.ndarray) -> list[np.ndarray]:
@@ -178,6 +188,10 @@ def as_learned(form: Form, images: np.ndarray | Sequence[np.ndarray]) -> np.ndar
     return np.stack([_squared(form, _coloured(form, image)) for image in _as_bytes(images)])
 
 
+def _greatest(image: np.ndarray) -> float:
+    return float(image.max()) if image.size and image.dtype.kind in "ui" else 0.0
+
+
 def _as_bytes(images: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
     """Images as uint8 (H, W) or (H, W, 3)."""
     found = []
@@ -198,9 +212,6 @@ def _as_bytes(images: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
         raise ValueError(
             f"Expected whole grey values from 0 to 255, or fractions from 0 to 1; got numbers from {low:g} to {high:g}."
         )
-    if high == 1:
-        # As where fractions were cut to whole numbers on their way.
-        raise ValueError("Expected grey values from 0 to 255; got none above 1. Multiply fractions by 255 and round.")
     return [plane.astype(np.uint8) for plane in found]
 
 
