@@ -1,6 +1,5 @@
 import itertools
 import math
-from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch.nn.functional import triplet_margin_loss
 
 from trainables import triplet
-from trainables.frozen_head import scale
+from trainables.frozen_head import scaler
 from trainables.parts.image_sets import LabelledImages
 from trainables.parts.learner import Support
 from trainables.parts.run_seed import prepare_worker
@@ -260,7 +259,7 @@ def test_batches_are_eight_of_each_class_and_none_twice():
 
 def test_a_joint_step_has_the_ten_images_and_16_others_on_the_ten_s_scale():
     config, given = configuration(joint=True), support(breastmnist=breasts())
-    prepare = partial(scale, "standardise", support_ND=given.images)
+    prepare = scaler("standardise", given.images)
     batch_of_step, labels = training_batches(config, given, prepare, Streams(0))
     assert [len(each) for each in labels] == [10, 16]
     other = given.other_datasets["breastmnist"]
