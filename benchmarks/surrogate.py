@@ -28,7 +28,7 @@ from make_table import APPROACHES
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from scipy import stats
 from sklearn.ensemble import RandomForestRegressor
-from tables import Table, read_present
+from tables import Table, read_all
 
 from sweeps.core.challenge import Approach
 from sweeps.stages.sampling import replayed
@@ -122,7 +122,7 @@ def fitted(approach: str, tables: tuple[Path, ...]) -> tuple[Surrogate, Table]:
 
     It stands here, since what a script itself caches cannot be sent to other processes, each of which fits it once.
     """
-    table = read_present(tables)[approach]
+    table = read_all(tables)[approach]
     return Surrogate(APPROACHES[approach], table.half(1)), table.half(0)
 
 

@@ -39,7 +39,7 @@ from optuna.trial import TrialState
 from replay import Rule, is_losing, replayed, with_interval
 from searching import quiet
 from surrogate import fitted, key, quality
-from tables import NETWORKS, TABLE, Table, read_present
+from tables import NETWORKS, TABLE, Table, read_all
 
 from sweeps.core.challenge import Approach
 from sweeps.stages.racing import Racing
@@ -296,7 +296,7 @@ def main() -> None:
     asked = _asked()
     quiet()
     paths = tuple(asked.tables)
-    tables = read_present(paths)
+    tables = read_all(paths)
     for name in asked.approaches or tables:
         table = tables[name]
         good = quality(APPROACHES[name], table.half(1))

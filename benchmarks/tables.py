@@ -55,9 +55,9 @@ class Table:
         )
 
 
-def read_present(paths: Sequence[Path]) -> dict[str, Table]:
-    """The table of each approach in those of these files that are there."""
-    return {name: table for path in paths if path.exists() for name, table in read_tables(path).items()}
+def read_all(paths: Sequence[Path]) -> dict[str, Table]:
+    """The table of each approach in these files."""
+    return {name: table for path in paths for name, table in read_tables(path).items()}
 
 
 def read_tables(path: Path = TABLE) -> dict[str, Table]:

@@ -231,7 +231,7 @@ def test_what_is_no_image_is_refused(wrong, complaint):
         as_learned(GREY, wrong)
 
 
-def test_an_image_may_be_dark_but_what_mlflow_cuts_to_noughts_and_ones_is_refused(tmp_path):
+def test_an_image_may_be_dark_but_what_mlflow_cuts_to_noughts_and_ones_is_refused():
     prepare_worker()
     model, _ = taught(next(each for each in APPROACHES if each.name == "pixel_baseline"))
     dark = np.eye(28, dtype=np.uint8)

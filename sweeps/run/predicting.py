@@ -135,8 +135,8 @@ def _files(place: Path, left: Left) -> list[Path]:
     else:
         found = []
         # As a sweep reads folders: one of a class may be a link, and no other is followed.
-        links = [each for each in sorted(place.glob("*")) if each.is_symlink() and each.is_dir()]
-        for root in (place, *(each for each in links if not each.name.startswith("."))):
+        links = sorted(each for each in place.glob("[!.]*") if each.is_symlink() and each.is_dir())
+        for root in (place, *links):
             for path, folders, files in os.walk(root):
                 folders[:] = sorted(each for each in folders if not each.startswith("."))
                 found += [Path(path, each) for each in sorted(files) if not each.startswith(".")]
