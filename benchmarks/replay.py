@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 from tables import TABLE, Table, read_tables
 
-from sweeps.stages.racing import Racing
+from sweeps.stages.racing import EXACT_DIGITS, Racing
 
 # Up to so many differences scipy's test counts all signs where there are ties or zeros; above, it takes the normal law.
 ALL_SIGNS = 13
@@ -147,9 +147,9 @@ def replayed(scores_SCN: np.ndarray, rule: Rule | None) -> Raced:
 
 
 def is_losing(own_SL: np.ndarray, rival_SN: np.ndarray, rule: Rule) -> np.ndarray:
-    """Whether each configuration is stopped after its L first seeds, by the rule that Optuna's pruner has."""
+    """Whether each configuration is stopped after its L first seeds, as a sweep decides it."""
     looked = own_SL.shape[1]
-    differences = own_SL - rival_SN[:, :looked] + rule.margin
+    differences = (own_SL - rival_SN[:, :looked] + rule.margin).round(EXACT_DIGITS)
     test = wilcoxon if rule.test == "wilcoxon" else student
     # Optuna does not stop what has the better average of the seeds it has run, against all seeds of the best.
     return (test(differences) < rule.racing.p) & (_mean(own_SL) < _mean(rival_SN))

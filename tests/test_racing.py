@@ -1,4 +1,7 @@
-"""Racing decides as Optuna's `WilcoxonPruner` does, which asks its study for the best trial each time."""
+"""Racing decides as Optuna's `WilcoxonPruner` does, which asks its study for the best trial each time.
+
+Scores are of powers of two images, whose differences are exact; with others the pruner ranks errors of subtraction.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from scipy.stats import wilcoxon
 from sweeps.stages.racing import Racing, p_of_less
 
 
-@pytest.mark.parametrize("images", [8, 30, 1000, None])
+@pytest.mark.parametrize("images", [8, 32, 1024, None])
 def test_as_optuna_s_pruner_with_ties_zeros_and_seeds_that_only_one_has(images):
     """Scores of few images are often equal, and so are their differences."""
     rng = np.random.default_rng(images)
@@ -35,6 +38,20 @@ def test_as_optuna_s_pruner_with_ties_zeros_and_seeds_that_only_one_has(images):
         decided.append(trial.should_prune())
         assert Racing().is_worse(own, best) == decided[-1], (own, best)
     assert 0 < sum(decided) < 40
+
+
+@pytest.mark.parametrize("images", [20, 30, 1000])
+def test_equal_differences_are_ties_whatever_their_last_digits(images):
+    rng = np.random.default_rng(images)
+    differ = 0
+    for _ in range(300):
+        hits = np.round(images * (0.8 + 0.03 * rng.normal(size=(2, 9)))).astype(int)
+        hits[0] += 1
+        counted = p_of_less((hits[1] - hits[0]).astype(float)) < Racing().p and hits[1].sum() < hits[0].sum()
+        own, best = dict(enumerate((hits[1] / images).tolist())), dict(enumerate((hits[0] / images).tolist()))
+        assert Racing().is_worse(own, best) == counted
+        differ += p_of_less(hits[1] / images - hits[0] / images) != p_of_less((hits[1] - hits[0]) / 1.0)
+    assert differ > 3
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 9, 14, 40, 60])

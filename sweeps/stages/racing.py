@@ -12,6 +12,8 @@ from scipy.stats import wilcoxon
 
 # With so many seeds scipy counts all signs where differences are equal, too; with more it takes a normal distribution.
 MOST_COUNTED = 13
+# Scores are fractions of counts: differences are equal, or apart by far more than the last of these digits.
+EXACT_DIGITS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +41,11 @@ class Racing:
         return found
 
     def is_worse(self, own: Mapping[int, float], best: Mapping[int, float]) -> bool:
-        """Whether a configuration loses against another one: as Optuna's `WilcoxonPruner` decides, to the bit.
+        """Whether a configuration loses against another one: as Optuna's `WilcoxonPruner` decides, but for rounding.
 
-        A difference of zero counts half for either side. One whose mean is not below the other's never loses, however
-        the signs are.
+        Differences that are equal but for their last digits count as equal: with few scored images many are, and the
+        pruner ranks those by the errors of subtraction. A difference of zero counts half for either side. One whose
+        mean is not below the other's never loses, however the signs are.
 
         Args:
             own: Its score by seed.
@@ -50,7 +53,7 @@ class Racing:
         """
         if not np.isfinite([*own.values(), *best.values()]).all():
             return False
-        differences = np.array([value - best[seed] for seed, value in own.items() if seed in best])
+        differences = np.array([value - best[seed] for seed, value in own.items() if seed in best]).round(EXACT_DIGITS)
         if len(differences) < 2 or sum(best.values()) / len(best) <= sum(own.values()) / len(own):
             return False
         return p_of_less(differences) < self.p
