@@ -35,7 +35,7 @@ def trial(journal, seeds=3, fails=False, reason=None):
         (Back.TAKEN_UP, {"seeds_left": 0}, outcomes.COMPLETE, None),
         (Back.ENDED, {"seeds_left": 7, "raced_out": RACED_OUT}, outcomes.RACED_OUT, RACED_OUT.reason),
         (Back.TAKEN_UP, {"seeds_left": 7, "raced_out": RACED_OUT}, outcomes.RACED_OUT, RACED_OUT.reason),
-        (Back.EXPIRED, {"seeds_left": 7, "why": "too long"}, outcomes.EXPIRED, "too long"),
+        (Back.EXPIRED, {"seeds_left": 7, "why": "too long"}, outcomes.FAILED, "too long"),
         (Back.ENDED, {"seeds_left": 7, "attempts": 1}, outcomes.LOST, None),
         (Back.LOST, {"seeds_left": 7, "attempts": MOST_ATTEMPTS - 1}, outcomes.LOST, None),
         (Back.LOST, {"seeds_left": 7, "attempts": MOST_ATTEMPTS}, outcomes.GIVEN_UP, "its worker was lost 3 times"),
@@ -62,7 +62,7 @@ def test_a_failed_seed_outweighs_all_else(journal, how, more):
 @pytest.mark.parametrize("how", [Back.ENDED, Back.LOST, Back.TAKEN_UP])
 def test_a_noted_reason_ends_the_trial(journal, how):
     found = outcome_of(trial(journal, reason="its worker was lost 3 times"), how, seeds_left=7, attempts=1)
-    assert found == outcomes.ENDED_BEFORE.because("its worker was lost 3 times")
+    assert found == outcomes.FAILED.because("its worker was lost 3 times")
 
 
 @pytest.mark.parametrize("how", [Back.ENDED, Back.LOST, Back.TAKEN_UP])
@@ -77,16 +77,14 @@ def test_every_row_has_one_state_of_optuna_and_only_failures_count_as_such():
         "RACED_OUT": TrialState.PRUNED,
         "NOTHING_NEW": TrialState.FAIL,
         "FAILED": TrialState.FAIL,
-        "EXPIRED": TrialState.FAIL,
         "GIVEN_UP": TrialState.FAIL,
-        "ENDED_BEFORE": TrialState.FAIL,
         "SUPERSEDED": TrialState.FAIL,
         "NOT_ASKED": TrialState.FAIL,
         "NOT_UNDECIDED": TrialState.FAIL,
         "LOST": TrialState.RUNNING,
         "TAKEN_UP": TrialState.RUNNING,
     }
-    assert {name for name, row in rows.items() if row.is_failure} == {"FAILED", "EXPIRED", "GIVEN_UP", "ENDED_BEFORE"}
+    assert {name for name, row in rows.items() if row.is_failure} == {"FAILED", "GIVEN_UP"}
     assert {name for name, row in rows.items() if row.is_loss} == {"GIVEN_UP", "LOST"}
 
 

@@ -59,10 +59,7 @@ RACED_OUT = Outcome(state=TrialState.PRUNED, reason=f"{RACED}: worse than the be
 # Optuna's samplers do not look at what failed: told as pruned it would count against the place of what it equals.
 NOTHING_NEW = Outcome(state=TrialState.FAIL, reason=SAME_RESULTS)
 FAILED = Outcome(state=TrialState.FAIL, is_failure=True)
-EXPIRED = Outcome(state=TrialState.FAIL, is_failure=True)
 GIVEN_UP = Outcome(state=TrialState.FAIL, is_failure=True, is_loss=True, reason="its worker was lost")
-# Another task of the trial, or a driver that died before it could end the trial, has noted the reason.
-ENDED_BEFORE = Outcome(state=TrialState.FAIL, is_failure=True)
 # No task of it came back: a stage ends it, since its configuration is the winner no more.
 SUPERSEDED = Outcome(state=TrialState.FAIL, reason="it is no longer among the best that are asked for")
 NOT_UNDECIDED = Outcome(state=TrialState.FAIL, reason="it was told apart from the best without these seeds")
@@ -88,9 +85,10 @@ def outcome_of(
     if failed:
         return FAILED.because(f"seed {failed.seed}: {failed.error}")
     if back is Back.EXPIRED:
-        return EXPIRED.because(why)
+        return FAILED.because(why)
     if noted and not noted.startswith(RACED):
-        return ENDED_BEFORE.because(noted)
+        # Another task of the trial, or a driver that died before it could end the trial, has noted the reason.
+        return FAILED.because(noted)
     if raced_out is not None:
         return raced_out
     if not seeds_left:
