@@ -27,6 +27,7 @@ from sweeps.core.seeds import search_seeds
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.outcomes import FAILED
 from sweeps.stages.racing import Racing
+from sweeps.stages.sampling import at_random, tpe
 from sweeps.stages.search import SearchStage
 from sweeps.stages.tasks import Task
 from sweeps.store.journal import JOURNAL, Journal
@@ -92,11 +93,6 @@ def pretended(seed: int, split: str = VALIDATION, level: float = 0.8) -> SeedRes
     )
 
 
-def random_sampler(search_seed: int, approach: str, number: int) -> RandomSampler:
-    """As the stage's own `tpe`, at next to no cost."""
-    return RandomSampler(seed=number)
-
-
 def stage_on(journal: Journal, approach: str, num_samples: int, racing: Racing | None = None) -> SearchStage:
     """A search without end."""
     approaches = CHALLENGE.named([approach])
@@ -134,17 +130,14 @@ def of_stage(folder: Path, approach: str, history: int, lives: Sequence[int], re
     journal = Journal(folder / f"history{history}", write=True)
     fill(journal, approach, history)
     stage = stage_on(journal, approach, 10**9, racing=Racing())
-    tpe = stage.sampler
     rows = []
     for live in lives:
-        stage.sampler = random_sampler
         while len(stage.live) < live - 1:
             stage.next_task()
-        stage.sampler = tpe
-        suggestion, seed, end, bare = cost(), cost(), cost(), cost()
+        suggestion, seed, end, by_tpe = cost(), cost(), cost(), cost()
         look = Cost([], [], statistics.fmean)
         for repeat in range(repeats + 1):
-            measured = [suggestion, seed, look, end, bare] if repeat else [cost() for _ in range(5)]
+            measured = [suggestion, seed, look, end, by_tpe] if repeat else [cost() for _ in range(5)]
             with measured[0].one():
                 task = stage.next_task()
             assert task is not None
@@ -160,19 +153,19 @@ def of_stage(folder: Path, approach: str, history: int, lives: Sequence[int], re
             stage.raced_out.clear()
             with measured[3].one():
                 stage.close(task)
-            stage.sampler = random_sampler
+            stage.sampler = tpe
             with measured[4].one():
                 other = stage.next_task()
             assert other is not None
             stage.live.remove(other)
             stage.end(other.approach, other.trial, FAILED.because("made up"))
-            stage.sampler = tpe
+            stage.sampler = at_random
         rows.append(
             {
                 "history": history,
                 "live": live,
                 "suggest": suggestion,
-                "without TPE": bare,
+                "by TPE": by_tpe,
                 "seed": seed,
                 "look": look,
                 "end": end,
@@ -278,7 +271,7 @@ def of_tune(trials: int) -> dict[str, float]:
     taken: dict[str, list[float]] = {"tune": [], "threads": [], "ray": []}
     for seeds in (3, 10):
         arguments = [f"--trials={trials}", f"--seeds={seeds}", "--confirm-seeds=3", "--every=20", "--no-stops"]
-        found, _ = outside([*arguments, "--sampler=random"])
+        found, _ = outside(arguments)
         samples = search_samples(found)
         first, last = between(samples, 0.25, 1.0)
         rows.append([1.0, (last.steps - first.steps) / (last.trials - first.trials)])

@@ -21,12 +21,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from optuna.samplers import BaseSampler, RandomSampler
 from scipy import stats
 from searching import Job, Laboratory, on_all, options
 
 from sweeps.analysis.importance import importances
-from sweeps.stages.sampling import sampler_seed, tpe
+from sweeps.stages.sampling import at_random, tpe
 from sweeps.store.trials import TrialRecord
 from sweeps.views.text_table import aligned
 
@@ -51,15 +50,10 @@ class Searched:
     importances: dict[str, tuple[float, float]]
 
 
-def random(search_seed: int, approach: str, number: int) -> BaseSampler:
-    """Random search with the same start of its draws."""
-    return RandomSampler(seed=sampler_seed(search_seed, approach, number))
-
-
 def searched(job: Job, confirm_seeds: int) -> Searched:
     """One search by TPE and one by random search."""
     laboratory = Laboratory(job)
-    pair = [laboratory.search(sampler=sampler) for sampler in (tpe, random)]
+    pair = [laboratory.search(sampler=sampler) for sampler in (tpe, at_random)]
     seconds = [sum(trial.seconds for trial in trials) for trials in pair]
 
     def confirmed(trials: Sequence[TrialRecord]) -> float:

@@ -1,6 +1,6 @@
 """Whether a long sweep stays as fast and as small as it began, and leaves nothing behind: 2000 short configurations.
 
-python benchmarks/soak.py [--trials 2000] [--seeds 5] [--workers 2] [--sampler tpe|random] [--sleep 0] [--no-stops]
+python benchmarks/soak.py [--trials 2000] [--seeds 5] [--workers 2] [--sampler random|tpe] [--sleep 0] [--no-stops]
 
 A real sweep of two approaches that train next to nothing: Ray workers, racing, journal, MLflow (sqlite), confirmation,
 tables and report. It runs in a process of its own with a fresh working directory and a temporary folder (TMPDIR) of its
@@ -9,9 +9,9 @@ own, so that whatever it leaves there is known to be its. Linux only.
 After every `--every` finished configurations its driver says:
 
 - RSS, as the kernel has it (VmRSS, no garbage collection before), open file descriptors, threads, size of the journal;
-- seconds a configuration since the last sample, wall and CPU. The driver's CPU time is split into TPE's suggestions,
-  which look at the whole history and so grow by nature; its other tasks (journal, racing); Tune, which is what
-  else the main thread does; the MLflow thread; and other threads (Ray's).
+- seconds a configuration since the last sample, wall and CPU. The driver's CPU time is split into suggestions; its
+  other tasks (journal, racing); Tune, which is what else the main thread does; the MLflow thread; and other threads
+  (Ray's).
 - beside the driver, the CPU time of Ray's own processes (raylet and GCS) and of the workers;
 - how many configurations MLflow has still to take.
 

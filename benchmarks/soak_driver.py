@@ -15,12 +15,12 @@ from typing import Any
 
 import ray
 from measuring import Clock, watched
-from optuna.samplers import RandomSampler
 from processes import descendants, open_files, status
 from soak_samples import Sample
 
 from search_spaces.published.settings import Published
 from sweeps.core.challenge import Approach, Challenge
+from sweeps.core.kinds import AT_RANDOM, TPE
 from sweeps.core.signals import exit_code
 from sweeps.run.pipeline import run_given
 from sweeps.run.sweep import sweep_command
@@ -94,12 +94,10 @@ class Watch:
 
     Attributes:
         every: Configurations between two samples.
-        sampler: "random" spares TPE's own growth; "tpe" is the sweep's own.
         samples: What was measured so far.
     """
 
     every: int
-    sampler: str
     samples: list[Sample] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
     begin: float = field(default_factory=time.monotonic)
@@ -155,8 +153,6 @@ class Watch:
         """Put the clock on a stage, and count what goes through it."""
         self.stage, self.stage_name = stage, stage.name
         if isinstance(stage, SearchStage):
-            if self.sampler == "random":
-                stage.sampler = lambda search_seed, approach, number: RandomSampler(seed=number)
             stage.new_task = self.clock.wrap("suggest", stage.new_task)  # type: ignore[method-assign]
         self.clock.on_tasks(stage)
         next_task, take, is_losing, close = stage.next_task, stage.take, stage.is_losing, stage.close
@@ -215,7 +211,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--confirm-seeds", type=int, default=50, help="fresh seeds of either winner (default: 50)")
     add("--workers", type=int, default=os.cpu_count(), help="trials at the same time (default: all CPUs)")
     add("--every", type=int, default=100, help="configurations between samples (default: 100)")
-    add("--sampler", choices=("tpe", "random"), default="tpe", help="random: without TPE's own growth (default: tpe)")
+    add("--sampler", choices=(AT_RANDOM, TPE), default=AT_RANDOM, help="the sweep's (default: random)")
     add("--sleep", type=float, default=0.0, help="seconds that a seed sleeps, to pretend many workers (default: 0)")
     add("--no-stops", action="store_true", help="racing looks, but stops nothing: every configuration costs the same")
     return parser
@@ -228,12 +224,13 @@ def main(typed: Sequence[str] | None = None) -> int:
     parser.add_argument("--begin", type=float, required=True, help="when the process was started, by the same clock")
     asked = parser.parse_args(typed)
     Border.sleep_seconds = asked.sleep
-    about, watch = challenge(), Watch(every=asked.every, sampler=asked.sampler)
+    about, watch = challenge(), Watch(every=asked.every)
     racing = Racing(p=0.0) if asked.no_stops else Racing()
     command = watched(sweep_command(racing), before=watch.before, after=watch.after, tracked=watch.tracked)
     given: dict[str, OptionValue] = {
         "num_samples": max(asked.trials // len(about.approaches), 1),
         "seeds": asked.seeds,
+        "sampler": asked.sampler,
         "confirm_seeds": asked.confirm_seeds,
         "dataset": "phantom",
         "name": "soak",

@@ -1,12 +1,14 @@
 """Samplers, and where a search starts: which of them pays, by searches replayed on a surrogate of real results.
 
 python benchmarks/surrogate_benchmark.py [--tables FILE ...] [--approaches ...] [--searches 100] [--slow 10]
+    [--configurations 50]
 
-Searches of 50 configurations x 10 seeds by the real samplers, each asked as a sweep asks it and raced as a sweep races,
-with the answers of `surrogate.py` in place of training. Optuna 5 has no AutoSampler (OptunaHub has it, which this
-project does not install). The methods:
+Searches of so many configurations x 10 seeds by the real samplers, each asked as a sweep asks it and raced as a sweep
+races, and whose best three meet ten seeds more, with the answers of `surrogate.py` in place of training. Optuna 5 has
+no AutoSampler (OptunaHub has it, which this project does not install). The methods:
 
-- random; TPE as sweeps have it. Neither repeats a configuration: what was tried is asked anew, as in a sweep.
+- random, as sweeps have it; TPE (`--sampler tpe`). Neither repeats a configuration: what was tried is asked anew, as
+  in a sweep.
 - fair: the sampler is told of a configuration that was stopped early as of a complete one, with the mean of its seeds
   less what makes those seeds easy or hard (for complete ones). Otherwise TPE ranks all that were stopped below all that
   are complete, by how far they came and then by their last seed; a Gaussian process does not see them.
@@ -16,8 +18,9 @@ project does not install). The methods:
 
 The truth is the surrogate's mean. Regret is that of the best configuration that any search or 5000 random draws met,
 less that of what is handed on, in points; optimism is the mean by which it was ranked less its truth. Cost is in runs
-of ten seeds, and in CPU seconds of seeds and sampler. Each search is paired with the random one of the same search
-seed, as far as that came in the same CPU seconds; intervals of 95 % are over searches, not over tables.
+of ten seeds, and in CPU seconds of seeds and sampler, with the ten seeds more. Each search is paired with the random
+one of the same search seed, as far as that came in the same CPU seconds; intervals of 95 % are over searches, not over
+tables.
 """
 
 from __future__ import annotations
@@ -47,12 +50,13 @@ from sweeps.stages.repeats import MOST_REPEATS_IN_A_ROW, REPEATS_UNTIL_RANDOM
 from sweeps.stages.sampling import at_random, sampler_seed, tpe
 from sweeps.views.text_table import aligned
 
-CONFIGURATIONS = 50
 SEEDS = 10
+# As many of the best meet as many seeds more.
+FINALISTS = 3
 RULE = Rule(racing=Racing())
 PORTFOLIO = 6
-# Searches at random go on, so that they can be compared with methods that cost more.
-MOST_CONFIGURATIONS = 120
+# Searches at random have so many times as many configurations, to be compared with methods that cost more.
+LONGER = 2.4
 DRAWS = 5000
 # A surrogate that ranks worse says nothing of searches.
 LEAST_RANK_CORRELATION = 0.5
@@ -107,7 +111,8 @@ class Trajectory:
         params: Of each.
         truth: (C,), in points.
         said: (C,), the mean of its seeds, in points; minus infinity for one that was stopped.
-        ran: (C,), seeds.
+        with_more: (C,), the mean of these and of ten seeds more, in points.
+        ran: (C,), seeds of the search.
         seconds: (C,), CPU seconds of its seeds.
         sampler_seconds: (C,), CPU seconds of asking for it, repeats before it included.
     """
@@ -115,22 +120,30 @@ class Trajectory:
     params: list[dict[str, Any]]
     truth: np.ndarray
     said: np.ndarray
+    with_more: np.ndarray
     ran: np.ndarray
     seconds: np.ndarray
     sampler_seconds: np.ndarray
 
-    @property
-    def spent(self) -> np.ndarray:
-        """CPU seconds (C,) up to the end of each."""
-        return np.cumsum(self.seconds + self.sampler_seconds)
+    def finalists(self, number: int) -> np.ndarray:
+        """The numbers of the best few of the first so many."""
+        best = np.argsort(-self.said[:number], kind="stable")[:FINALISTS]
+        return best[np.isfinite(self.said[best])]
 
     def handed_on(self, number: int) -> int:
-        """The number of the best of the first so many."""
-        return int(self.said[:number].argmax())
+        """The number of the best finalist of the first so many, by all its seeds."""
+        finalists = self.finalists(number)
+        return int(finalists[self.with_more[finalists].argmax()])
+
+    def spent(self, number: int) -> float:
+        """CPU seconds of the first so many, and of their finalists' further seeds."""
+        finalists = self.finalists(number)
+        more = SEEDS * self.seconds[finalists] / self.ran[finalists]
+        return float((self.seconds + self.sampler_seconds)[:number].sum() + more.sum())
 
     def within(self, seconds: float) -> int:
-        """How many it has tried in so many CPU seconds; one at least."""
-        return max(int(np.searchsorted(self.spent, seconds, side="right")), 1)
+        """How many it can have tried in so many CPU seconds; one at least."""
+        return max((number for number in range(1, 1 + len(self.said)) if self.spent(number) <= seconds), default=1)
 
 
 def searched(
@@ -145,7 +158,7 @@ def searched(
 
     Args:
         approach: Whose space is searched.
-        answer: The truth of a configuration, its scores (N,) on the seeds of this search, and CPU seconds a seed.
+        answer: The truth of a configuration, its scores on the search's seeds and on ten more, and CPU seconds a seed.
         method: How.
         search_seed: Starts the sampler's draws, and goes to `answer`.
         number: How many configurations.
@@ -155,7 +168,7 @@ def searched(
     starts = [approach.start] if approach.start is not None else []
     for params in [*starts, *(portfolio if method.portfolio else ())]:
         study.enqueue_trial(dict(params))
-    found: list[tuple[dict[str, Any], float, float, int, float, float]] = []
+    found: list[tuple[dict[str, Any], float, float, float, int, float, float]] = []
     tried: set[str] = set()
     # The scores of complete configurations, and which of those is the best.
     complete: list[np.ndarray] = []
@@ -177,7 +190,8 @@ def searched(
             continue
         tried.add(name)
         repeats = 0
-        truth, scores, seconds = answer(trial.params, search_seed)
+        truth, all_scores, seconds = answer(trial.params, search_seed)
+        scores = all_scores[:SEEDS]
         ran = _seeds_run(scores, complete[best]) if complete else len(scores)
         for at, score in enumerate(scores[:ran]):
             trial.report(score, step=at)
@@ -191,10 +205,10 @@ def searched(
             study.tell(trial, float(scores[:ran].mean() - _difficulty(complete, ran)))
         else:
             study.tell(trial, state=TrialState.PRUNED)
-        found.append((trial.params, truth, said, ran, seconds * ran, sampler_seconds))
+        found.append((trial.params, truth, said, float(all_scores.mean()), ran, seconds * ran, sampler_seconds))
         sampler_seconds = 0.0
     params, *columns = zip(*found, strict=True)
-    names = ("truth", "said", "ran", "seconds", "sampler_seconds")
+    names = ("truth", "said", "with_more", "ran", "seconds", "sampler_seconds")
     return Trajectory(params=list(params), **dict(zip(names, map(np.array, columns), strict=True)))
 
 
@@ -221,16 +235,16 @@ def chosen(table: Table, size: int = PORTFOLIO, blocks: int = 500) -> list[dict[
     return [table.params[number] for number in numbers]
 
 
-def _search(approach: str, tables: tuple[Path, ...], method: str, search_seed: int) -> Trajectory:
+def _search(approach: str, tables: tuple[Path, ...], method: str, search_seed: int, number: int) -> Trajectory:
     quiet()
     surrogate, other_half = fitted(approach, tables)
-    seeds = np.random.default_rng(search_seed).integers(surrogate.deviations.shape[1], size=SEEDS)
+    seeds = np.random.default_rng(search_seed).integers(surrogate.deviations.shape[1], size=2 * SEEDS)
 
     def answer(params: Mapping[str, Any], search_seed: int) -> tuple[float, np.ndarray, float]:
         found = surrogate(params)
         return found.mean, found.scores(seeds, key(params)), found.seconds
 
-    number = MOST_CONFIGURATIONS if method == RANDOM else CONFIGURATIONS
+    number = round(LONGER * number) if method == RANDOM else number
     portfolio = chosen(other_half) if METHODS[method].portfolio else ()
     return searched(APPROACHES[approach], answer, METHODS[method], search_seed, number, portfolio)
 
@@ -246,21 +260,24 @@ def _best_known(approach: str, tables: tuple[Path, ...], searches: Mapping[str, 
     return best
 
 
-def _row(name: str, searches: Sequence[Trajectory], at_random: Sequence[Trajectory], best: float) -> dict[str, str]:
-    ends = [(each, each.handed_on(CONFIGURATIONS)) for each in searches]
+def _row(
+    name: str, searches: Sequence[Trajectory], at_random: Sequence[Trajectory], best: float, number: int
+) -> dict[str, str]:
+    ends = [(each, each.handed_on(number)) for each in searches]
     truth = np.array([each.truth[end] for each, end in ends])
-    said = np.array([each.said[end] for each, end in ends])
-    spent = np.array([each.spent[:CONFIGURATIONS][-1] for each in searches])
+    said = np.array([each.with_more[end] for each, end in ends])
+    spent = np.array([each.spent(number) for each in searches])
+    runs = [each.ran[:number].sum() / SEEDS + len(each.finalists(number)) for each in searches]
     rivals = [(each, each.handed_on(each.within(seconds))) for each, seconds in zip(at_random, spent, strict=False)]
     rival_truth = np.array([each.truth[end] for each, end in rivals])
     optimism = said - truth
-    rival_optimism = np.array([each.said[end] for each, end in rivals]) - rival_truth
+    rival_optimism = np.array([each.with_more[end] for each, end in rivals]) - rival_truth
     return {
         "method": name,
         "searches": str(len(searches)),
-        "runs of ten": f"{np.mean([each.ran[:CONFIGURATIONS].sum() for each in searches]) / SEEDS:.1f}",
+        "runs of ten": f"{np.mean(runs):.1f}",
         "CPU s": f"{spent.mean():.1f}",
-        "of the sampler": f"{np.mean([each.sampler_seconds[:CONFIGURATIONS].sum() for each in searches]):.1f}",
+        "of the sampler": f"{np.mean([each.sampler_seconds[:number].sum() for each in searches]):.1f}",
         "regret": with_interval(best - truth),
         "less random's": "" if name == RANDOM else with_interval(rival_truth - truth),
         "optimism": with_interval(optimism),
@@ -268,12 +285,12 @@ def _row(name: str, searches: Sequence[Trajectory], at_random: Sequence[Trajecto
     }
 
 
-def _check(table: Table, cross_validated: np.ndarray) -> list[dict[str, str]]:
+def _check(table: Table, cross_validated: np.ndarray, number: int) -> list[dict[str, str]]:
     """Random search among the table's own configurations, with real scores and with the surrogate's."""
     rows = []
     for name, scores_CS in (("the table", table.accuracies), ("the surrogate", cross_validated)):
         rng = np.random.default_rng(0)
-        numbers = np.array([[0, *(1 + rng.permutation(len(scores_CS) - 1))[: CONFIGURATIONS - 1]] for _ in range(1000)])
+        numbers = np.array([[0, *(1 + rng.permutation(len(scores_CS) - 1))[: number - 1]] for _ in range(1000)])
         seeds = rng.integers(scores_CS.shape[1], size=(1000, 1, SEEDS))
         scores = scores_CS[numbers[:, :, None], seeds]
         raced = replayed(scores, RULE)
@@ -294,6 +311,7 @@ def _check(table: Table, cross_validated: np.ndarray) -> list[dict[str, str]]:
 def main() -> None:
     """Replay, and print the tables."""
     asked = _asked()
+    length = asked.configurations
     quiet()
     paths = tuple(asked.tables)
     tables = read_all(paths)
@@ -306,19 +324,19 @@ def main() -> None:
             f"sd over seeds {good.sd[0]:.1f} and {good.sd[1]:.1f}, "
             f"correlation of two configurations {good.correlation[0]:.2f} and {good.correlation[1]:.2f}"
         )
-        print(f"\n{aligned(_check(table.half(1), good.scores), left=('answers of',))}\n", flush=True)
+        print(f"\n{aligned(_check(table.half(1), good.scores, length), left=('answers of',))}\n", flush=True)
         if good.rank_correlation < LEAST_RANK_CORRELATION:
             print("left out, since that says nothing of searches")
             continue
         number = {each: asked.slow if METHODS[each].is_slow else asked.searches for each in asked.methods}
         jobs = [(each, search_seed) for each in asked.methods for search_seed in range(number[each])]
         found = joblib.Parallel(n_jobs=asked.processes, batch_size=1)(
-            joblib.delayed(_search)(name, paths, each, search_seed) for each, search_seed in jobs
+            joblib.delayed(_search)(name, paths, each, search_seed, length) for each, search_seed in jobs
         )
         searches = {each: [one for (of, _), one in zip(jobs, found, strict=True) if of == each] for each in number}
         best = _best_known(name, paths, searches)
         print(f"best known {best:.2f}\n")
-        rows = [_row(each, of_method, searches[RANDOM], best) for each, of_method in searches.items()]
+        rows = [_row(each, of_method, searches[RANDOM], best, length) for each, of_method in searches.items()]
         print(aligned(rows, left=("method",)))
 
 
@@ -331,6 +349,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS), help="beside random")
     parser.add_argument("--searches", type=int, default=100, help="replayed of each method")
     parser.add_argument("--slow", type=int, default=10, help="replayed of each method with a Gaussian process")
+    parser.add_argument("--configurations", type=int, default=50, help="of a search")
     parser.add_argument("--processes", type=int, default=joblib.cpu_count(), help="searches at the same time")
     asked = parser.parse_args()
     asked.methods = [RANDOM, *(each for each in asked.methods if each != RANDOM)]

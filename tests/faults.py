@@ -19,10 +19,11 @@ from mlflow import MlflowClient
 
 from commands import run, wait_for, workers_below
 
-# Two approaches, enough configurations that TPE suggests some, and one worker, with which the order is always the same.
+# Two approaches; TPE, which looks at what came before, with enough configurations that it suggests some; and one
+# worker, with which the order is always the same.
 TINY = shlex.split(
     "--dataset phantom --approaches pixel_baseline starter_cnn --num-samples 12 --seeds 4 --confirm-seeds 7 "
-    "--set starter_cnn.steps=30..35 --robustness off --workers 1"
+    "--sampler tpe --set starter_cnn.steps=30..35 --robustness off --workers 1"
 )
 NEVER_SAME = ["seconds", "timestamp_ms"]
 

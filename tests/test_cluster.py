@@ -24,7 +24,7 @@ from commands import ROOT, command, environment, run, title, wait_for, wait_for_
 from sweeps.store.journal import Journal
 
 pytestmark = pytest.mark.fault
-# No look of racing within three seeds and no suggestion of TPE within ten configurations, so nothing depends on order.
+# No look of racing within three seeds, so nothing depends on order.
 SWEEP = shlex.split(
     "--dataset phantom --approaches pixel_baseline starter_cnn --num-samples 10 --seeds 3 --confirm-seeds 20"
 )

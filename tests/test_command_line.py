@@ -24,6 +24,7 @@ GOOD = [
     (["--seeds", str(MOST_SEEDS)], "seeds", MOST_SEEDS),
     (["--confirm-seeds", "50"], "confirm_seeds", 50),
     (["--finalists", "5"], "finalists", 5),
+    (["--sampler", "tpe"], "sampler", "tpe"),
     (["--allocation", "adaptive"], "allocation", "adaptive"),
     (
         ["--set", "dropout=0.3", "x.blocks=2,3", "--set", "steps=30..50"],
@@ -96,6 +97,7 @@ BAD = [
     (["--seeds", "0"], f"from 1 to {MOST_SEEDS}; got '0'"),
     (["--seeds", str(MOST_SEEDS + 1)], f"from 1 to {MOST_SEEDS}"),
     (["--finalists", "0"], "at least 1; got '0'"),
+    (["--sampler", "TPE"], "random, tpe; got 'TPE'"),
     (["--allocation", "fair"], "got 'fair'"),
     (["--set", "dropout"], "NAME=LEAST..GREATEST, such as steps=50; got 'dropout'"),
     (["--set", "steps=9..3"], "the least value before the greatest; got 'steps=9..3'"),

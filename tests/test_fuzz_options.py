@@ -77,6 +77,7 @@ VALUES = {
     "--backbone": st.sampled_from(["test_vit", "test_vit.r160_in1k", "test_vitt", "timm/test_vit", ".."]) | TEXTS,
     "--seeds": NUMBERS,
     "--set": st.sampled_from(["learning_rate=1e-3", "starter_cnn.steps=30..50", "steps=50", "blocks=2,3"]) | TEXTS,
+    "--sampler": st.sampled_from(["random", "tpe"]) | TEXTS,
     "--allocation": st.sampled_from(["even", "adaptive"]) | TEXTS,
     "--finalists": NUMBERS,
     "--confirm-seeds": NUMBERS,
@@ -112,7 +113,7 @@ VALUES = {
 }
 OF_A_SEARCH = {
     *("--num-samples", "--seeds", "--confirm-seeds", "--metric", "--backbone", "--time-budget", "--search-seed"),
-    *("--set", "--allocation", "--finalists", "--shot-curve", "--robustness"),
+    *("--set", "--sampler", "--allocation", "--finalists", "--shot-curve", "--robustness"),
 }
 OF_RERUN = {"--approach", "--trial", "--seed", "--shots", "--dataset", "--group-by", "--weights", "--also"}
 OF_ANY_SWEEP = VALUES.keys() - OF_A_SEARCH - {"--approach", "--trial", "--seed", "--epochs", "--sweep"}

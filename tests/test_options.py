@@ -30,6 +30,7 @@ FLAGS = [
     "--num-samples",
     "--seeds",
     "--set",
+    "--sampler",
     "--allocation",
     "--finalists",
     "--confirm-seeds",
@@ -125,6 +126,7 @@ def test_nothing_given_is_the_defaults_with_all_approaches():
 def test_defaults_are_as_documented():
     assert asdict(SweepOptions()) == {
         "num_samples": 20,
+        "sampler": "random",
         "allocation": "even",
         "approaches": (),
         "seeds": 10,
@@ -174,6 +176,7 @@ def test_what_is_given_beats_smoke():
 
 FIRST = SweepOptions(
     num_samples=3,
+    sampler="tpe",
     allocation="adaptive",
     approaches=NAMES[:2],
     seeds=4,
@@ -232,6 +235,7 @@ def test_what_belongs_to_one_start_only_is_not_remembered():
     ("field", "value"),
     [
         ("num_samples", 30),
+        ("sampler", "random"),
         ("allocation", "even"),
         ("approaches", (NAMES[0], NAMES[2])),
         ("seeds", 6),

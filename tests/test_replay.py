@@ -12,11 +12,12 @@ from optuna.samplers import RandomSampler
 from scipy import stats
 
 import pretended
-from sweeps.core.seeds import search_seeds
+from sweeps.core.seeds import further_search_seeds, search_seeds
 from sweeps.stages.racing import Racing
 from sweeps.stages.ranking import best_complete
 from sweeps.stages.sampling import tpe
 from sweeps.store.journal import Journal
+from sweeps.store.trials import SEARCH
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
@@ -106,18 +107,22 @@ def test_a_search_on_a_surrogate_tries_what_the_real_one_does(tmp_path, monkeypa
     monkeypatch.setattr(pretended, "suggest", suggest)
     journal = Journal(tmp_path / "sweep", write=True)
     pretended.finish(pretended.search(journal, num_samples=18, sampler=tpe))
-    real = journal.trials()
+    pretended.finish(pretended.intensify(journal))
+    real = [trial for trial in journal.trials() if trial.stage == SEARCH]
+    best = best_complete(journal.trials(), "a")
     journal.close()
 
     def answer(params, search_seed):
-        return 0.0, np.array([accuracy(params, seed) for seed in search_seeds(search_seed, 10)]), 1.0
+        seeds = [*search_seeds(search_seed, 10), *further_search_seeds(search_seed, 10)]
+        return 0.0, np.array([accuracy(params, seed) for seed in seeds]), 1.0
 
     found = benchmark.searched(pretended.approach(), answer, benchmark.METHODS["TPE"], 0, 18)
     distinct = [trial for trial in real if trial.state != "REPEAT"]
     assert len(distinct) < len(real)
     assert found.params == [trial.params for trial in distinct]
     assert found.ran.tolist() == [len(trial.results) for trial in distinct]
-    assert found.params[found.handed_on(18)] == best_complete(real, "a").params
+    assert found.params[found.handed_on(18)] == best.params
+    assert found.within(found.spent(12)) == 12
 
 
 def made_up_table():

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from pretended import accuracy, approach, finish, outcome, search, suggest, work
+from sweeps.core.kinds import AT_RANDOM, TPE
 from sweeps.stages.racing import Racing
 from sweeps.stages.ranking import best_complete
+from sweeps.stages.sampling import SAMPLERS
 from sweeps.stages.search import SearchStage
 from sweeps.store.journal import Journal
 from trainables.parts.protocol import VALIDATION
@@ -140,9 +142,9 @@ def undisturbed(tmp_path_factory):
     """What a search of so many configurations finds, to which nothing happens."""
 
     @functools.cache
-    def found(num_samples):
+    def found(num_samples, sampler=AT_RANDOM):
         journal = Journal(tmp_path_factory.mktemp("undisturbed"), write=True)
-        finish(search(journal, num_samples=num_samples))
+        finish(search(journal, num_samples=num_samples, sampler=SAMPLERS[sampler]))
         trials = [(t.number, t.state, t.params, t.results, t.reason) for t in journal.trials()]
         journal.close()
         return trials
@@ -150,9 +152,11 @@ def undisturbed(tmp_path_factory):
     return found
 
 
+# With TPE the last three depend on what the others got.
+@pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("seeds_before_death", [0, 3, 5, 9, 10, 15, 27, 40])
-def test_a_dead_driver_s_sweep_goes_on_to_the_same_end(journal, undisturbed, seeds_before_death):
-    stage = search(journal, num_samples=12)
+def test_a_dead_driver_s_sweep_goes_on_to_the_same_end(journal, undisturbed, seeds_before_death, sampler):
+    stage = search(journal, num_samples=13, sampler=SAMPLERS[sampler])
     left = seeds_before_death
     while left > 0:
         task = stage.next_task()
@@ -166,9 +170,9 @@ def test_a_dead_driver_s_sweep_goes_on_to_the_same_end(journal, undisturbed, see
     if not stage.live:
         stage.next_task()
     # Dead: nothing was told of the live task. Its journal is opened anew.
-    finish(search(journal, num_samples=12))
+    finish(search(journal, num_samples=13, sampler=SAMPLERS[sampler]))
     found = [(t.number, t.state, t.params, t.results, t.reason) for t in journal.trials()]
-    assert found == undisturbed(12)
+    assert found == undisturbed(13, sampler)
 
 
 def test_resuming_a_finished_sweep_does_nothing_and_a_larger_number_extends_it(journal):
@@ -243,6 +247,23 @@ def test_suggestions_depend_on_search_seed_approach_and_number_alone(tmp_path):
     assert suggestions("a", 0) == suggestions("a", 0)
     assert suggestions("a", 0)[1:] != suggestions("a", 1)[1:]
     assert suggestions("a", 0)[1:] != suggestions("b", 0)[1:]
+
+
+def test_random_suggestions_do_not_depend_on_how_many_workers_there_are_and_those_of_tpe_do(journal, undisturbed):
+    def params_with(workers, sampler):
+        each = Journal(journal.folder / f"{workers}{sampler}", write=True)
+        stage = search(each, num_samples=13, sampler=SAMPLERS[sampler])
+        while not stage.is_finished():
+            tasks = [stage.next_task() for _ in range(workers)]
+            for task in reversed([task for task in tasks if task]):
+                work(stage, task)
+        found = [trial.params for trial in each.trials()]
+        each.close()
+        return found
+
+    assert params_with(1, AT_RANDOM) == params_with(3, AT_RANDOM) == [each[2] for each in undisturbed(13)]
+    assert params_with(1, TPE)[:10] == params_with(3, TPE)[:10]
+    assert params_with(1, TPE) != params_with(3, TPE)
 
 
 def test_a_driver_that_died_between_giving_a_trial_up_and_ending_it(journal):

@@ -14,7 +14,7 @@ from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec, Start, Stored, differences
 
 # What two starts must have in common to be the same sweep, beside what their numbers depend on.
-SAME_OPTIONS = ("num_samples", "confirm_seeds", "finalists", "allocation")
+SAME_OPTIONS = ("num_samples", "confirm_seeds", "finalists", "allocation", "sampler")
 
 
 class OtherSearch(Stored):

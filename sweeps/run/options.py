@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sweeps.core.allocations import ADAPTIVE, EVEN
 from sweeps.core.challenge import Challenge
+from sweeps.core.kinds import ADAPTIVE, AT_RANDOM, EVEN, TPE
 from sweeps.core.seeds import MOST_SEARCH_SEED, MOST_SEEDS
 from sweeps.inputs.image_folders import SIZES_PX
 from sweeps.inputs.medmnist_sets import MEDMNIST
@@ -250,6 +250,14 @@ class SweepOptions(Options):
         takes_many=True,
         adds_up=True,
         default_help="the spaces as they are",
+        is_remembered=True,
+    )
+    sampler: str = _option(
+        AT_RANDOM,
+        f"{AT_RANDOM}: Optuna draws each configuration by itself; {TPE}: after ten of them, near those that were good, "
+        "which was not shown to find better ones in as much time",
+        read=one_of(AT_RANDOM, TPE),
+        metavar=f"{AT_RANDOM}|{TPE}",
         is_remembered=True,
     )
     allocation: str = _option(

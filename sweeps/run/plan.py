@@ -9,8 +9,8 @@ import numpy as np
 
 from sweeps.analysis.caveats import with_warnings
 from sweeps.analysis.lucky_seeds import LEAST_SEEDS
-from sweeps.core.allocations import ADAPTIVE
 from sweeps.core.challenge import Approach, Challenge, relative_time
+from sweeps.core.kinds import ADAPTIVE, AT_RANDOM, TPE
 from sweeps.core.progress import duration
 from sweeps.core.seeds import CONTROL_SEEDS, further_search_seeds
 from sweeps.inputs.inputs import Inputs
@@ -29,6 +29,11 @@ from trainables.parts.protocol import Protocol
 STARTUP_SECONDS = 15.0
 # A confirmation seed is scored on the test split too, and winners are often among the slower configurations.
 CONFIRM_FACTOR = 1.4
+# Where configurations come from after those that a search starts with, by the kinds of `--sampler`.
+DRAWN = {
+    AT_RANDOM: "at random, each by itself, after the start",
+    TPE: "by TPE, near those that were good, after ten at random",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +149,7 @@ def of_sweep(
         rows=rows,
         cpu_seconds=cpu_seconds,
         facts=(
+            f"Drawn     {DRAWN[options.sampler]}",
             f"Racing    {_racing(racing, options.seeds)}",
             *_allocation(options, *of_search),
             *_finalists(options),

@@ -8,9 +8,9 @@ from functools import partial
 from sweeps.analysis.lucky_seeds import LEAST_SEEDS
 from sweeps.analysis.shot_curve import usual_numbers
 from sweeps.analysis.summary import summarise, undecided
-from sweeps.core.allocations import ADAPTIVE, EVEN
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.commands import export_command
+from sweeps.core.kinds import ADAPTIVE, EVEN
 from sweeps.inputs.inputs import Inputs
 from sweeps.inputs.weights import RANDOM
 from sweeps.run import plan, shot_curve
@@ -24,6 +24,7 @@ from sweeps.stages.decision import DecisionStage
 from sweeps.stages.intensification import IntensificationStage
 from sweeps.stages.racing import Racing
 from sweeps.stages.robustness import RobustnessStage
+from sweeps.stages.sampling import SAMPLERS
 from sweeps.stages.search import SearchStage
 from sweeps.stages.shot_curve import ShotCurveStage
 from sweeps.store.journal import Journal
@@ -79,7 +80,7 @@ def _work(racing: Racing | None, prepared: Prepared[SweepOptions], journal: Jour
 
 
 def _tags(options: SweepOptions) -> dict[str, str]:
-    names = ("num_samples", "allocation", "finalists", "confirm_seeds")
+    names = ("num_samples", "sampler", "allocation", "finalists", "confirm_seeds")
     return {name: str(getattr(options, name)) for name in names}
 
 
@@ -96,6 +97,7 @@ def _stages(
         search_seed=options.search_seed,
         time_budget=options.time_budget,
         racing=racing,
+        sampler=SAMPLERS[options.sampler],
         allocation=Allocation() if options.allocation == ADAPTIVE else None,
     )
     yield PlannedStage(stage=search, title="Search")

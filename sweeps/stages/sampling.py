@@ -12,6 +12,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FixedTrial, Trial
 
 from sweeps.core.challenge import Approach
+from sweeps.core.kinds import AT_RANDOM, TPE
 from sweeps.stages.history import BoundedTPE
 
 
@@ -36,6 +37,10 @@ def tpe(search_seed: int, approach: str, number: int) -> BaseSampler:
 def at_random(search_seed: int, approach: str, number: int) -> BaseSampler:
     """Draws that no earlier configuration has a say in."""
     return RandomSampler(seed=sampler_seed(search_seed, approach, number))
+
+
+# By the kinds of `--sampler`.
+SAMPLERS = {AT_RANDOM: at_random, TPE: tpe}
 
 
 def replayed(approach: Approach, params: Mapping[str, Any]) -> tuple[FixedTrial, str | None]:

@@ -10,9 +10,9 @@ from itertools import pairwise
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from sweeps.core.allocations import ADAPTIVE
 from sweeps.core.challenge import Approach
 from sweeps.core.formatting import percent
+from sweeps.core.kinds import ADAPTIVE
 from sweeps.core.progress import say
 from sweeps.core.seeds import search_seeds
 from sweeps.stages import repeats, taking_up
@@ -20,9 +20,9 @@ from sweeps.stages.allocation import Allocation, Rounds
 from sweeps.stages.history import OnHistory, RecentHistory
 from sweeps.stages.outcomes import NOTHING_NEW, RACED_OUT, Back, Outcome, is_given_up, outcome_of
 from sweeps.stages.racing import Racing
-from sweeps.stages.sampling import at_random, tpe
+from sweeps.stages.sampling import at_random
 from sweeps.stages.stage import Stage
-from sweeps.stages.tasks import Task, mean_score
+from sweeps.stages.tasks import Task
 from sweeps.store.journal import Journal
 from sweeps.store.trials import SEARCH, TrialRecord, as_stored, seeds_of
 from trainables.parts.protocol import VALIDATION
@@ -35,8 +35,8 @@ class SearchStage(Stage):
     """New configurations from Optuna, for the approaches in turn, until each approach has had `num_samples`.
 
     The first configuration of each approach is the published one, or what stands for it where there is none; then comes
-    its portfolio, where it has one; then TPE suggests. What it suggests again is not trained again: the search asks
-    anew until it has `num_samples` distinct configurations, or nothing but repeats. Between two blocks of seeds a
+    its portfolio, where it has one; then a sampler suggests. What it suggests again is not trained again: the search
+    asks anew until it has `num_samples` distinct configurations, or nothing but repeats. Between two blocks of seeds a
     configuration is stopped if Wilcoxon's signed-rank test finds it worse than the approach's best complete one on
     their common seeds, or if a complete one has the same results. An approach whose configurations fail one after the
     other is stopped, and the others go on; the next start tries it again. With an allocation, approaches that fall
@@ -57,7 +57,7 @@ class SearchStage(Stage):
         search_seed: int,
         time_budget: float | None = None,
         racing: Racing | None = Racing(),  # noqa: B008 - frozen
-        sampler: Callable[[int, str, int], BaseSampler] = tpe,
+        sampler: Callable[[int, str, int], BaseSampler] = at_random,
         allocation: Allocation | None = None,
     ) -> None:
         """Take up the search where the journal has it.
@@ -92,7 +92,6 @@ class SearchStage(Stage):
         self.repeats_in_a_row: dict[str, int] = {}
         # Approaches whose space has no more.
         self.exhausted: set[str] = set()
-        self.best: dict[str, float] = {}
         self.failures_in_a_row: Counter[str] = Counter()
         self.stopped: set[str] = set()
         # What samplers see, what was tried, and what is complete; so that nothing looks through all trials each time.
@@ -131,7 +130,6 @@ class SearchStage(Stage):
         self.started[name] = len(begun)
         self.tallies[name].seeds_left = self._unstarted_seeds(name)
         taking_up.count_done(self.tallies[name], begun)
-        self._keep_the_best(name, taking_up.best_value(begun))
         if not self.journal.stopped(name):
             self.failures_in_a_row[name] = taking_up.failures_at_the_end(begun)
         elif len(begun) < self.num_samples:
@@ -175,7 +173,7 @@ class SearchStage(Stage):
         """The approach that gets the next configuration: the one that has had the fewest, where none has to wait."""
         short = self._short()
         if self.rounds is not None:
-            return self.rounds.next_of(short, self.started, self.best)
+            return self.rounds.next_of(short, self.started, self._best())
         return min(short, key=lambda name: self.started[name], default=None)
 
     def new_task(self) -> Task | None:
@@ -251,16 +249,18 @@ class SearchStage(Stage):
 
     def best_so_far(self) -> str:
         """The best complete configuration of all approaches, on the search's own seeds."""
-        found = max(((mean, name) for name, mean in self.best.items()), default=None)
+        found = max(((mean, name) for name, mean in self._best().items()), default=None)
         return f"best so far {found[1]} {percent(found[0])} %" if found else ""
 
     def best_of(self, approach: str) -> str:
         """The approach's best complete configuration, on the same seeds."""
-        return f"best {percent(self.best[approach])} %" if approach in self.best else ""
+        best = self._best().get(approach)
+        return "" if best is None else f"best {percent(best)} %"
 
-    def _keep_the_best(self, name: str, mean: float | None) -> None:
-        if mean is not None:
-            self.best[name] = max(mean, self.best.get(name, mean))
+    def _best(self) -> dict[str, float]:
+        """The greatest mean of each approach's complete configurations, where there are any."""
+        best = {name: completed.best for name, completed in self.completed.items()}
+        return {name: trial.value for name, trial in best.items() if trial is not None and trial.value is not None}
 
     def is_losing(self, task: Task) -> bool:
         """Whether to stop it at a look; looks come after fixed numbers of seeds, so that they do not depend on timing.
@@ -289,7 +289,6 @@ class SearchStage(Stage):
         stored = as_stored(trial)
         if stored.state == TrialState.COMPLETE:
             self.completed[approach].add(stored)
-            self._keep_the_best(approach, mean_score(trial, self.ranked_by))
         if is_given_up(outcome.reason):
             self.tried[approach].forget(trial.number, trial.params)
         self.failures_in_a_row[approach] = self.failures_in_a_row[approach] + 1 if outcome.is_failure else 0

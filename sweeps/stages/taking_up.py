@@ -25,12 +25,6 @@ def count_done(tally: Tally, begun: Sequence[FrozenTrial]) -> None:
         tally.seconds_done += sum(result.seconds for result in done)
 
 
-def best_value(begun: Sequence[FrozenTrial]) -> float | None:
-    """The greatest mean score of a complete trial."""
-    values = [trial.value for trial in begun if trial.state == TrialState.COMPLETE and trial.value is not None]
-    return max(values, default=None)
-
-
 def failures_at_the_end(begun: Sequence[FrozenTrial]) -> int:
     """How many trials in a row failed last."""
     ended = sorted(
