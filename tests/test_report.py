@@ -233,6 +233,15 @@ def test_what_is_not_the_study_s_is_not_said_to_be_its_approaches(journal, spec,
         assert "shuffles of the\naccuracies" not in text
 
 
+def test_says_what_suggested_configurations(journal, without_pictures):
+    made = finished(journal)
+    # Begun before there was a choice, and resumed.
+    starts = (START, *(changed(START, {"options": {**START.options, "sampler": each}}) for each in ("tpe", "random")))
+    for start in starts[1:]:
+        journal.begin(journal.spec, start)
+    assert "Sampler: tpe, then random; seed 0" in written(journal, made)[1]
+
+
 def test_what_intervals_are_made_of_is_said_as_it_is():
     """With hits, as `made_up` has them, and without."""
     with_hits = [trial(0, 0.8, approach=name) for name in "ab"]

@@ -16,6 +16,7 @@ from sweeps.analysis.shot_verdict import shot_verdict
 from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import verdict
 from sweeps.core.commands import export_command, rerun_command
+from sweeps.core.kinds import TPE
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM, DECISION_SEEDS_FROM, search_seeds
 from sweeps.store.journal import JOURNAL
 from sweeps.store.spec import Source, Spec, Start
@@ -287,11 +288,18 @@ def _seeds(summary: Summary) -> list[Named]:
         *([Named(name="Further ones", text=finalists)] if again else []),
         Named(name="Fresh seeds", text=confirmed if fresh else "none yet"),
         *([Named(name="Second block of fresh seeds", text=decided)] if more else []),
-        *([Named(name="Seed of the sampler", text=str(spec.search_seed))] if spec.search_seed is not None else []),
+        *([Named(name="Sampler", text=_sampler(summary))] if spec.search_seed is not None else []),
         *([Named(name="Configurations per approach", text=str(asked))] if asked else []),
         *(Named(name="Given fewer", text=sentence) for sentence in text_table.smaller_searches(summary)),
         *_repeats(summary),
     ]
+
+
+def _sampler(summary: Summary) -> str:
+    """What suggested configurations, and its seed."""
+    # Sweeps that do not say so were begun when there was no other.
+    samplers = dict.fromkeys(str(start.options.get("sampler", TPE)) for start in summary.starts)
+    return f"{', then '.join(samplers)}; seed {summary.spec.search_seed}"
 
 
 def _repeats(summary: Summary) -> list[Named]:
