@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from trainables.parts.squares import on_square
 
@@ -18,6 +20,8 @@ DICOM_ENDINGS = (".dcm", ".dicom")
 MOST_PIXELS = 60_000_000
 # Bits of a grey value that 16-bit files really use, as scanners make them.
 DEPTHS = (8, 10, 12, 14, 16)
+# How the bytes of a value lie in a file (of the big or little end first, or as in this machine), and the other way.
+OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 
 
 class Unreadable(Exception):
@@ -29,7 +33,7 @@ class Decoded:
     """An image of the size that is asked for.
 
     Attributes:
-        pixels: uint8, grey (S, S) or colour (S, S, 3); or float32 (S, S), whose range is not known yet.
+        pixels: uint8, grey (S, S) or colour (S, S, 3); or float32 of these shapes, whose range is not known yet.
         peak: The largest value of a file of more than 8 bits; None of others.
     """
 
@@ -51,8 +55,9 @@ def header_of(path: Path) -> tuple[int, int]:
     with _opened(path) as image:
         if getattr(image, "n_frames", 1) > 1 and image.format == "TIFF":
             raise Unreadable(f"{image.n_frames} pages")  # type: ignore[attr-defined]
-        pixel = 1 if image.mode in ("1", "L", "LA") else 4 if image.mode.startswith(("I", "F")) else 3
-        return max(_checked(image.size)), pixel
+        channels = 1 if image.mode in ("1", "L", "LA") or image.mode.startswith(("I", "F")) else 3
+        is_deep = image.mode.startswith(("I", "F")) or _is_deep_colour(image)
+        return max(_checked(image.size)), channels * (4 if is_deep else 1)
 
 
 def decoded(path: Path, size_px: int) -> Decoded:
@@ -72,8 +77,10 @@ def decoded(path: Path, size_px: int) -> Decoded:
         return Decoded(pixels=_as_grey_if_it_is(on_square(dicom_files.read(path), size_px)))
     with _opened(path) as image:
         _checked(image.size)
-        image.load()
-        upright = ImageOps.exif_transpose(image)
+        if _is_deep_colour(image) and (planes := _deep_colours(path)):
+            pixels = np.stack([on_square(Image.fromarray(plane), size_px) for plane in planes], axis=-1)
+            return Decoded(pixels=_as_grey_if_it_is(pixels), peak=max(float(plane.max()) for plane in planes))
+        upright = _upright(image)
     if upright.mode.startswith("I"):
         values = np.asarray(upright).astype(np.float32)
         if values.min() < 0 or values.max() > 65535:
@@ -106,7 +113,7 @@ def as_bytes(images: Sequence[Decoded], white: int | None = None) -> list[np.nda
     ]
 
 
-def _opened(path: Path) -> Image.Image:
+def _opened(path: Path) -> ImageFile.ImageFile:
     """The image, of which only the header is read yet."""
     try:
         return Image.open(path, formats=FORMATS)
@@ -114,6 +121,68 @@ def _opened(path: Path) -> Image.Image:
         raise Unreadable(f"it is none of {', '.join(FORMATS)}") from None
     except Image.DecompressionBombError:
         raise Unreadable("its pixels are too many") from None
+
+
+def _upright(image: ImageFile.ImageFile) -> Image.Image:
+    # Pillow may find the orientation behind the pixels.
+    image.load()
+    return ImageOps.exif_transpose(image)
+
+
+def _rawmode(image: ImageFile.ImageFile) -> str:
+    """How Pillow calls the way in which the values of a PNG or TIFF image lie in its file."""
+    args = image.tile[0].args
+    return str(args[0] if isinstance(args, tuple) else args)
+
+
+def _is_deep_colour(image: ImageFile.ImageFile) -> bool:
+    """Whether it has values of 16 bits of colours, or of grey with transparency. Those of CMYK do not count.
+
+    Raises:
+        Unreadable: Pillow would make noise of them.
+    """
+    if image.format not in ("PNG", "TIFF") or image.mode not in ("RGB", "RGBA"):
+        return False
+    if isinstance(image, TiffImageFile) and _rawmode(image) == "R" and 16 in image.tag_v2.get(BITSPERSAMPLE, ()):
+        raise Unreadable("16-bit colours in separate planes")
+    return ";16" in _rawmode(image)
+
+
+def _deep_colours(path: Path) -> list[np.ndarray]:
+    """Red, green and blue of a file of 16-bit colours, float32 (H, W), on black where it is transparent.
+
+    None of them if its values are those of 8 bits, stretched or shifted to 16.
+    """
+    with _opened(path) as image:
+        rawmode, transparent = _rawmode(image), image.info.get("transparency")
+    # Pillow has no colours of 16 bits: it keeps the upper byte of each value. Told that bytes lie the other way round,
+    # it keeps the lower one. Of grey with transparency, four bytes a pixel, it gives all.
+    if rawmode == "LA;16B":
+        both = _bytes(path, "RGBA")
+        upper, lower = both[..., [0, 0, 0, 2]], both[..., [1, 1, 1, 3]]
+    else:
+        # Told of colours that were multiplied by their alpha, it would divide them by it.
+        layout, order = rawmode[:-1].replace("a", "A"), rawmode[-1]
+        upper, lower = _bytes(path, layout + order), _bytes(path, layout + OTHER_ORDER[order])
+    if transparent is None and (not lower.any() or np.array_equal(lower, upper)):
+        return []
+    values = upper.astype(np.uint16) << 8 | lower
+    if transparent is not None:
+        values[(values == transparent).all(-1)] = 0
+    planes = [values[..., channel].astype(np.float32) for channel in range(3)]
+    if values.shape[-1] == 4 and "a" not in rawmode:
+        planes = [plane * (values[..., 3] / np.float32(65535)) for plane in planes]
+    return planes
+
+
+def _bytes(path: Path, rawmode: str) -> np.ndarray:
+    """The image in a file, uint8 (H, W, 3 or 4), read as if its values lay there in this way."""
+    with _opened(path) as image:
+        image.tile = [
+            tile._replace(args=rawmode if isinstance(tile.args, str) else (rawmode, *(tile.args or ())[1:]))
+            for tile in image.tile
+        ]
+        return np.asarray(_upright(image))
 
 
 def _checked(size: tuple[int, int]) -> tuple[int, int]:
