@@ -150,3 +150,42 @@ def test_planes_that_would_become_noise_are_left_out(tmp_path):
     # Of compressed ones the upper bits are to be had.
     found = decoded(save_tiff(tmp_path / "b.tif", COLOUR, 2, planes=True, compressed=True), 28)
     assert np.array_equal(as_bytes([found])[0], COLOUR >> 8)
+
+
+WIDE = values(14, 28, high=4096)
+WIDE[0, 0] = 4095
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_where_white_is_zero_it_is_white(tmp_path, compressed):
+    fill(tmp_path, {"x": 2, "y": 9})
+    for name, photometric in (("a", 0), ("b", 1)):
+        save_tiff(tmp_path / "x" / f"{name}.tif", WIDE, photometric, compressed=compressed)
+    # A bright negative, which has no value that all of its twelve bits would be needed for.
+    save_tiff(tmp_path / "x" / "c.tif", WIDE // 8, 0, compressed=compressed)
+    found = read_folder(tmp_path, train_only=True)
+    negative, positive, bright = found.train.images[2:5]
+    assert found.white == 4095
+    # Nor are its borders white.
+    for image in (negative, positive, bright):
+        assert not image[:7].any()
+        assert not image[21:].any()
+    assert np.array_equal(positive[7:21], np.rint(WIDE / 4095 * 255))
+    assert np.array_equal(negative[7:21], np.rint((1 - WIDE / 4095) * 255))
+    assert np.array_equal(bright[7:21], np.rint((1 - WIDE // 8 / 4095) * 255))
+
+
+@pytest.mark.parametrize("side", [14, 56])
+def test_a_negative_of_another_size_is_turned_round_too(tmp_path, side):
+    pixels = values(side // 2, side)
+    positive, negative = (
+        as_bytes([decoded(save_tiff(tmp_path / "a.tif", each, photometric), 28)], 65535)[0]
+        for each, photometric in ((pixels, 1), (65535 - pixels, 0))
+    )
+    assert np.abs(positive.astype(int) - negative).max() <= 1
+    assert np.mean(positive != negative) < 0.01
+
+
+def test_a_negative_s_memory_is_counted(tmp_path):
+    assert header_of(save_tiff(tmp_path / "a.tif", GREY, 0)) == (28, 5)
+    assert header_of(save_tiff(tmp_path / "b.tif", GREY, 1)) == (28, 4)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
-from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from trainables.parts.squares import on_square
 
@@ -35,10 +35,13 @@ class Decoded:
     Attributes:
         pixels: uint8, grey (S, S) or colour (S, S, 3); or float32 of these shapes, whose range is not known yet.
         peak: The largest value of a file of more than 8 bits; None of others.
+        inside: Where zero is white and the largest value black: bool (S, S), false on the borders, which are black;
+            None of others.
     """
 
     pixels: np.ndarray
     peak: float | None = None
+    inside: np.ndarray | None = None
 
 
 def header_of(path: Path) -> tuple[int, int]:
@@ -57,7 +60,7 @@ def header_of(path: Path) -> tuple[int, int]:
             raise Unreadable(f"{image.n_frames} pages")  # type: ignore[attr-defined]
         channels = 1 if image.mode in ("1", "L", "LA") or image.mode.startswith(("I", "F")) else 3
         is_deep = image.mode.startswith(("I", "F")) or _is_deep_colour(image)
-        return max(_checked(image.size)), channels * (4 if is_deep else 1)
+        return max(_checked(image.size)), channels * (4 if is_deep else 1) + _has_white_zero(image)
 
 
 def decoded(path: Path, size_px: int) -> Decoded:
@@ -80,12 +83,17 @@ def decoded(path: Path, size_px: int) -> Decoded:
         if _is_deep_colour(image) and (planes := _deep_colours(path)):
             pixels = np.stack([on_square(Image.fromarray(plane), size_px) for plane in planes], axis=-1)
             return Decoded(pixels=_as_grey_if_it_is(pixels), peak=max(float(plane.max()) for plane in planes))
+        is_inverse = _has_white_zero(image)
         upright = _upright(image)
     if upright.mode.startswith("I"):
         values = np.asarray(upright).astype(np.float32)
         if values.min() < 0 or values.max() > 65535:
             raise Unreadable("grey values of more than 16 bits")
-        return Decoded(pixels=on_square(Image.fromarray(values), size_px), peak=float(values.max()))
+        return Decoded(
+            pixels=on_square(Image.fromarray(values), size_px),
+            peak=float(values.max()),
+            inside=on_square(Image.new("L", upright.size, 1), size_px) > 0 if is_inverse else None,
+        )
     if upright.mode == "F":
         raise Unreadable("floating-point pixels")
     return Decoded(pixels=_as_grey_if_it_is(on_square(_seen(upright), size_px)))
@@ -104,13 +112,17 @@ def as_bytes(images: Sequence[Decoded], white: int | None = None) -> list[np.nda
     """All images as uint8. Those of more than 8 bits are scaled alike, `white` (that of `white_of`) to 255.
 
     So a file that fills 12 of its 16 bits, as many scanners write it, is not nearly black, and a darker image stays
-    darker than a bright one. Where all 16 bits are used, 257 becomes 1.
+    darker than a bright one. Where all 16 bits are used, 257 becomes 1. Where zero is white, `white` is black.
     """
     most = white or white_of(images) or 255
-    return [
-        image.pixels if image.peak is None else np.rint((image.pixels * (255 / most)).clip(0, 255)).astype(np.uint8)
-        for image in images
-    ]
+    return [image.pixels if image.peak is None else _scaled(image, 255 / most) for image in images]
+
+
+def _scaled(image: Decoded, scale: float) -> np.ndarray:
+    values = (image.pixels * scale).clip(0, 255)
+    if image.inside is not None:
+        values = np.where(image.inside, 255 - values, 0)
+    return np.rint(values).astype(np.uint8)
 
 
 def _opened(path: Path) -> ImageFile.ImageFile:
@@ -133,6 +145,16 @@ def _rawmode(image: ImageFile.ImageFile) -> str:
     """How Pillow calls the way in which the values of a PNG or TIFF image lie in its file."""
     args = image.tile[0].args
     return str(args[0] if isinstance(args, tuple) else args)
+
+
+def _has_white_zero(image: ImageFile.ImageFile) -> bool:
+    """Whether grey values of more than 8 bits are those of a negative. Pillow itself turns round those of 8 bits."""
+    # Without the tag Pillow takes 8 bits for a negative too.
+    return (
+        image.mode.startswith("I")
+        and isinstance(image, TiffImageFile)
+        and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION, 0) == 0
+    )
 
 
 def _is_deep_colour(image: ImageFile.ImageFile) -> bool:
