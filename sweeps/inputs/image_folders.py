@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import file_digest
@@ -14,10 +14,10 @@ from typing import TypeVar
 import numpy as np
 
 from sweeps.core.cpus import usable_cpus
-from sweeps.core.errors import first_line
+from sweeps.core.errors import BadInput, first_line
 from sweeps.inputs.folder_listing import Entry, Listing, listed, shown, some
 from sweeps.inputs.groups import Grouping, check_apart, numbered
-from sweeps.inputs.held_out import held_out
+from sweeps.inputs.held_out import check_some_left, held_out
 from sweeps.inputs.image_files import Decoded, Unreadable, as_bytes, decoded, header_of, white_of
 from sweeps.inputs.memory import check_fits
 from trainables.parts.datasets import LabelledSplit, ReadImages, fingerprint
@@ -70,7 +70,11 @@ def read_folder(
         check_apart([str(each.group) for each in train], [str(each.group) for each in test], folder)
     notices = list(listing.notices)
     if listing.test is None and not train_only:
-        train, test = _locked(train)
+        try:
+            train, test = _locked(train, listing.classes, folder)
+        except BadInput as error:
+            # What was left out may be why there are too few.
+            raise BadInput(" ".join([str(error), *notices, *_of_unread(folder, unread)])) from None
         notices.append(
             f"{folder} has no test split: a fifth of the {'groups' if grouping else 'images'} of each class "
             f"({len(test)} of {len(train) + len(test)} images) is locked as one, chosen by a hash of the files' "
@@ -91,12 +95,17 @@ def read_folder(
     check_fits(folder, count * size_px**2 * most_bytes, f"{count} of {size_px} x {size_px} pixels")
     read_train = list(_read(train, size_px, unread, most=MOST_POOL))
     read_test = list(_read(test, size_px, unread))
-    if unread:
-        named = [f"{name} ({why})" for name, why in sorted(unread.items())]
-        notices.append(f"Left out of {folder}, since they cannot be read ({len(unread)}): {some(named)}.")
+    notices += _of_unread(folder, unread)
     left = [each for each in train if each.entry.name not in unread]
     of_train = np.bincount([each.entry.label for each in left], minlength=len(listing.classes))
     return _as_read(folder, listing, read_train, None if train_only else read_test, of_train.tolist(), notices)
+
+
+def _of_unread(folder: Path, unread: Mapping[str, str]) -> Iterator[str]:
+    """What is to be said of files that cannot be read, if there are any."""
+    if unread:
+        named = [f"{name} ({why})" for name, why in sorted(unread.items())]
+        yield f"Left out of {folder}, since they cannot be read ({len(unread)}): {some(named)}."
 
 
 def _found(entries: Sequence[Entry], unread: dict[str, str]) -> list[_Found]:
@@ -119,11 +128,13 @@ def _grouped(found: Sequence[_Found], grouping: Grouping, every: Sequence[str], 
     return [replace(each, group=group) for each, group in zip(found, groups, strict=True)]
 
 
-def _locked(found: Sequence[_Found]) -> tuple[list[_Found], list[_Found]]:
+def _locked(found: Sequence[_Found], classes: Sequence[str], folder: Path) -> tuple[list[_Found], list[_Found]]:
     """What seeds draw from, and what is locked as the test split."""
-    groups = _numbers(found)[0] if found and found[0].group is not None else None
+    groups = [each.group for each in found if each.group is not None] or None
     labels = np.array([each.entry.label for each in found], dtype=np.int64)
-    is_test = held_out(labels, [each.content for each in found], groups)
+    hashes = [each.content for each in found]
+    is_test = held_out(labels, hashes, numbered(groups)[0] if groups else None)
+    check_some_left(labels, is_test, hashes, groups, classes, folder)
     train, test = ([found[row] for row in np.flatnonzero(mask).tolist()] for mask in (~is_test, is_test))
     return train, test
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from sweeps.core.errors import BadInput
 from sweeps.inputs.groups import groups_of_rows, numbered
-from sweeps.inputs.held_out import content_hash, held_out
+from sweeps.inputs.held_out import check_some_left, content_hash, held_out
 from sweeps.inputs.medmnist_sets import INFO
 from sweeps.inputs.memory import check_fits
 from sweeps.inputs.npz_labels import FoundLabels, read_labels
@@ -74,13 +74,14 @@ def read_npz(
             images=pixels.of_split[name], labels=own, names=names_of_rows(name, len(own)), groups=groups
         )
 
-    train = split_of("train", numbers)
+    train, classes = split_of("train", numbers), _class_names(labels, KNOWN.get(found_print, path.stem))
     notices = [*pixels.notices, *_of_grades(path)]
     test = None
     if "test" in splits:
         test = split_of("test")
     elif not train_only:
         is_test = held_out(train.labels, pixels.hashes_of_train, train.groups)
+        check_some_left(train.labels, is_test, pixels.hashes_of_train, groups_of_train, classes, path)
         train, test = train.rows(np.flatnonzero(~is_test)), train.rows(np.flatnonzero(is_test))
         notices.append(
             f"{path} has no test split: a fifth of each class, {len(test.labels)} of {len(is_test)} training images, "
@@ -89,7 +90,7 @@ def read_npz(
     return ReadImages(
         source=str(path.resolve()),
         fingerprint=found_print,
-        classes=_class_names(labels, KNOWN.get(found_print, path.stem)),
+        classes=classes,
         train=train,
         test=test,
         of_train=tuple(np.bincount(train.labels, minlength=len(labels.classes)).tolist()),

@@ -1,0 +1,68 @@
+"""A class of which the test split would take all is refused, by its true reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refusals import refused
+from sweeps.inputs.held_out import check_some_left
+from sweeps.inputs.image_folders import read_folder
+from sweeps.inputs.images import find_dataset
+from test_folders import fill, noise, save
+
+
+def test_a_class_of_copies(tmp_path):
+    fill(tmp_path, {"a": 1, "b": 9})
+    for number in range(1, 7):
+        (tmp_path / "a" / f"{number:03}.png").write_bytes((tmp_path / "a" / "000.png").read_bytes())
+    assert refused(read_folder, tmp_path) == (
+        f"Expected at least two images of class a in {tmp_path} that differ, one to learn from and one to lock as the "
+        "test split; all 7 are copies of one another. Add others, or leave the class out."
+    )
+    # Where nothing is locked nothing is lost.
+    assert len(read_folder(tmp_path, train_only=True).train.labels) == 16
+
+
+def test_a_class_of_one_image_that_can_be_read(tmp_path):
+    fill(tmp_path, {"a": 1, "b": 9})
+    (tmp_path / "a" / "torn.png").write_bytes(b"")
+    text = refused(read_folder, tmp_path)
+    assert "the test split; there is one. Add others" in text
+    assert "since they cannot be read (1): a/torn.png (it is none of" in text
+
+
+def test_a_class_of_one_group(tmp_path):
+    for number in range(8):
+        save(tmp_path / "a" / f"p1_{number}.png", noise(28, 28))
+        save(tmp_path / "b" / f"p{number + 2}_.png", noise(28, 28))
+    assert refused(lambda: find_dataset(str(tmp_path), group_by="(p[0-9]+)_")) == (
+        f"Expected at least two groups of class a by --group-by in {tmp_path}, one to learn from and one to lock as "
+        "the test split; all 8 of its images belong to 'p1'. Look at how groups are named, add images of others, or "
+        "leave the class out."
+    )
+
+
+@pytest.mark.parametrize("by", ["copies", "groups"])
+def test_classes_of_an_npz_file(tmp_path, by):
+    images, labels = noise(40, 28, 28), np.arange(40) % 2
+    if by == "copies":
+        images[::2] = images[0]
+    np.savez(tmp_path / "x.npz", train_images=images, train_labels=labels)
+    rows = [f"{row},p{row % 2 * row}" for row in range(40)]
+    (tmp_path / "x.csv").write_text("\n".join(["row,group", *rows]))
+    text = refused(
+        lambda: find_dataset(str(tmp_path / "x.npz"), group_by=str(tmp_path / "x.csv") if by == "groups" else None)
+    )
+    says = {"copies": "all 20 are copies of one another", "groups": "all 20 of its images belong to 'p0'"}
+    assert "of class 0" in text
+    assert says[by] in text
+
+
+@pytest.mark.parametrize(("groups", "what"), [(None, "images"), (["p", "q", "q", "r"], "groups")])
+def test_a_class_that_another_one_s_test_images_take_with_them(groups, what):
+    labels = np.array([0, 0, 1, 1])
+    is_test = np.array([True, True, True, False])
+    text = refused(check_some_left, labels, is_test, [b"x", b"y", b"y", b"z"], groups, ("a", "b"), "there")
+    assert text.startswith(f"Expected {what} of class a in there that can be learned from; all 2 are locked")
+    assert f"since they are {what} of other classes too" in text
