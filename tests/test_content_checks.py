@@ -97,7 +97,44 @@ def test_copies_blanks_and_two_labels(clean):
         "Among the images are 2 copies within the pool, 1 blank images, 3 images that are there with another label too."
     )
     (notice,) = notices(clean, content)
-    assert notice.startswith("COPIES: 2 of the 120 images")
+    assert notice == (
+        "COPIES: 2 of the 120 images that seeds draw from are copies of others (1 of them with another label). What a "
+        "seed learns from, it is then scored on: accuracies are too high by those with the same label, and too low by "
+        "those with another. Leave one of each, with the label that is right."
+    )
+
+
+@pytest.mark.parametrize(
+    ("copies", "says"),
+    [
+        (range(1, 5), "copies of others. What a seed learns from, it is then scored on: accuracies are too high and "),
+        (range(60, 64), "(4 of them with another label). What a seed learns from, it is then scored on: accuracies are "
+         "too low, since labels contradict each other. Leave one of each, with the label that is right."),
+    ],
+)  # fmt: skip
+def test_what_copies_do_to_accuracies_depends_on_their_labels(clean, copies, says):
+    pool = clean.pool_images.copy()
+    for row in copies:
+        pool[row] = pool[0 if row < 60 else row - 60]
+    (notice,) = notices(clean, content_of(replace(clean, pool_images=pool)))
+    assert says in notice
+
+
+@pytest.mark.parametrize(
+    ("rows", "otherwise", "effect"),
+    [
+        (range(5), 0, "too good"),
+        (range(60, 65), 5, "too bad, since labels contradict each other"),
+        ((0, 1, 60), 1, "too good by those with the same label, and too bad by those with another"),
+    ],
+)
+def test_what_test_images_in_the_pool_do_depends_on_their_labels(clean, rows, otherwise, effect):
+    # The first test images are of the first class.
+    content = content_of(with_test(clean, clean.pool_images[list(rows)]))
+    assert (content.test_in_pool, content.test_otherwise_in_pool) == (len(rows), otherwise)
+    (notice,) = notices(clean, content)
+    assert f"Results on it are {effect}: take them out" in notice
+    assert (f"({otherwise} of them with another label)" in notice) == (otherwise > 0)
 
 
 def test_a_pool_of_one_image_is_refused(clean):
@@ -112,6 +149,11 @@ def test_a_pool_of_one_image_is_refused(clean):
         (Content(test_in_pool=1, copies_in_pool=3, blank=2), [], FINE),
         (Content(test_in_pool=100, test_nearly_in_pool=3), ["103 TEST IMAGES IN THE POOL"], LOOK),
         (Content(copies_in_pool=1950), ["1950 COPIES IN THE POOL"], LOOK),
+        (
+            Content(test_in_pool=100, test_otherwise_in_pool=3, copies_in_pool=1950, copies_otherwise=7),
+            ["100 TEST IMAGES IN THE POOL (3 WITH ANOTHER LABEL)", "1950 COPIES IN THE POOL (7 WITH ANOTHER LABEL)"],
+            LOOK,
+        ),
         (Content(blank=300), [], LOOK),
         (Content(with_two_labels=300), [], LOOK),
     ],

@@ -59,13 +59,19 @@ def warnings(spec: Spec) -> list[str]:
     """The caveats that forbid taking a number at face value, in capitals."""
     others = [f"PHANTOM {name.upper()}" for name, each in spec.other_datasets.items() if each.source == PHANTOM]
     content = spec.content
+    leaked, copies = content.test_in_pool + content.test_nearly_in_pool, content.copies_in_pool
+    of_leaked, of_copies = map(_of_them, (content.test_otherwise_in_pool, content.copies_otherwise))
     return [
-        *([f"{content.test_in_pool + content.test_nearly_in_pool} TEST IMAGES IN THE POOL"] if _leaks(spec) else []),
-        *([f"{content.copies_in_pool} COPIES IN THE POOL"] if content.is_repeated(spec.protocol) else []),
+        *([f"{leaked} TEST IMAGES IN THE POOL{of_leaked}"] if _leaks(spec) else []),
+        *([f"{copies} COPIES IN THE POOL{of_copies}"] if content.is_repeated(spec.protocol) else []),
         *(["PHANTOM IMAGES"] if spec.dataset.source == PHANTOM else others),
         *_random_weights(spec),
         *(["SMOKE RUN"] if spec.smoke else []),
     ]
+
+
+def _of_them(otherwise: int) -> str:
+    return f" ({otherwise} WITH ANOTHER LABEL)" if otherwise else ""
 
 
 def _leaks(spec: Spec) -> bool:

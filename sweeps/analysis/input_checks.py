@@ -22,10 +22,13 @@ def content(sweep: CheckedSweep) -> Check:
     items = [f"{count} {what}" for what, count in found.by_kind().items() if count]
     texts = []
     if found.is_leaked(spec.test_counts):
-        texts.append(f"Of the {test} test images so many stand in the pool that results on them are too good.")
+        texts.append(
+            f"Of the {test} test images so many stand in the pool that results on them are {found.effect_of_leaks}."
+        )
     if found.is_repeated(spec.protocol):
         texts.append(
-            f"Of the {pool} images of the pool so many are copies that seeds are scored on what they learned from."
+            f"Of the {pool} images of the pool so many are copies that seeds are scored on what they learned from: "
+            f"accuracies are {found.effect_of_copies}."
         )
     if found.blank + found.with_two_labels >= SHARE_THAT_COUNTS * (pool + test):
         texts.append(f"Of the {pool + test} images so many are blank or labelled twice that no method can tell them.")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -32,7 +31,8 @@ def content_of(dataset: Dataset) -> Content:
         BadInput: All images of the pool are the same, or have no value above 1.
     """
     pool, test = ([_hashed(image) for image in images] for images in (dataset.pool_images, dataset.test_images))
-    in_pool = Counter(pool)
+    pool_labels, test_labels = dataset.protocol.labels.tolist(), dataset.test_labels.tolist()
+    in_pool = _labels_of(pool, pool_labels)
     if len(in_pool) == 1:
         raise BadInput(
             f"Expected images that differ in {dataset.source}; all {len(pool)} to draw from are the same. Look at how "
@@ -43,18 +43,25 @@ def content_of(dataset: Dataset) -> Content:
             f"Expected grey values from 0 to 255 in {dataset.source}; of the {len(pool)} images to draw from none has "
             "one above 1. Multiply them by 255 and save them again."
         )
-    labels = [*dataset.protocol.labels.tolist(), *dataset.test_labels.tolist()]
-    labels_of: dict[bytes, set[int]] = {}
-    for image, label in zip([*pool, *test], labels, strict=True):
-        labels_of.setdefault(image, set()).add(label)
+    anywhere = _labels_of([*pool, *test], [*pool_labels, *test_labels])
     leaked = np.array([image in in_pool for image in test])
+    otherwise = [in_pool.get(image, {label}) != {label} for image, label in zip(test, test_labels, strict=True)]
     return Content(
         test_in_pool=int(leaked.sum()),
+        test_otherwise_in_pool=sum(otherwise),
         test_nearly_in_pool=int(_nearly_among(dataset.test_images[~leaked], dataset.pool_images).sum()),
         copies_in_pool=len(pool) - len(in_pool),
+        copies_otherwise=sum(len(labels) - 1 for labels in in_pool.values()),
         blank=sum(_is_blank(image) for images in dataset.images().values() for image in images),
-        with_two_labels=sum(len(labels_of[image]) > 1 for image in [*pool, *test]),
+        with_two_labels=sum(len(anywhere[image]) > 1 for image in [*pool, *test]),
     )
+
+
+def _labels_of(images: Sequence[bytes], labels: Sequence[int]) -> dict[bytes, set[int]]:
+    found: dict[bytes, set[int]] = {}
+    for image, label in zip(images, labels, strict=True):
+        found.setdefault(image, set()).add(label)
+    return found
 
 
 def _is_blank(image: np.ndarray) -> bool:
@@ -128,15 +135,21 @@ def notices(dataset: Dataset, content: Content) -> Iterator[str]:
     if content.is_leaked(dataset.test_counts):
         yield (
             f"THE TEST SPLIT IS NOT FRESH: of its {sum(dataset.test_counts)} images {content.test_in_pool} stand among "
-            f"those that are learned from too, and {content.test_nearly_in_pool} more nearly do. Results on it are too "
-            "good: take them out of one of the two."
+            f"those that are learned from too{_of_them(content.test_otherwise_in_pool)}, and "
+            f"{content.test_nearly_in_pool} more nearly do. Results on it are {content.effect_of_leaks}: take them out "
+            "of one of the two."
         )
     if content.is_repeated(dataset.protocol):
         yield (
             f"COPIES: {content.copies_in_pool} of the {sum(dataset.protocol.pool)} images that seeds draw from are "
-            "copies of others. What a seed learns from, it is then scored on: accuracies are too high and intervals "
-            "too narrow. Leave one of each."
+            f"copies of others{_of_them(content.copies_otherwise)}. What a seed learns from, it is then scored on: "
+            f"accuracies are {content.effect_of_copies}. Leave one of each"
+            f"{', with the label that is right' if content.copies_otherwise else ''}."
         )
+
+
+def _of_them(otherwise: int) -> str:
+    return f" ({otherwise} of them with another label)" if otherwise else ""
 
 
 def note(content: Content) -> str | None:

@@ -66,15 +66,19 @@ class Content(Stored):
 
     Attributes:
         test_in_pool: Test images that stand in the pool too.
+        test_otherwise_in_pool: Of `test_in_pool`, those that stand in the pool with another label.
         test_nearly_in_pool: Others that nearly do, as after scaling or compression.
         copies_in_pool: Images of the pool that are copies of others in it.
+        copies_otherwise: Of `copies_in_pool`, those with another label than the others.
         blank: Images of one grey value.
         with_two_labels: Images that stand there with another label too.
     """
 
     test_in_pool: int = 0
+    test_otherwise_in_pool: int = 0
     test_nearly_in_pool: int = 0
     copies_in_pool: int = 0
+    copies_otherwise: int = 0
     blank: int = 0
     with_two_labels: int = 0
 
@@ -87,6 +91,24 @@ class Content(Stored):
             "blank images": self.blank,
             "images that are there with another label too": self.with_two_labels,
         }
+
+    @property
+    def effect_of_leaks(self) -> str:
+        """What test images that are learned from do to results on the test split."""
+        if not self.test_otherwise_in_pool:
+            return "too good"
+        if self.test_otherwise_in_pool == self.test_in_pool + self.test_nearly_in_pool:
+            return "too bad, since labels contradict each other"
+        return "too good by those with the same label, and too bad by those with another"
+
+    @property
+    def effect_of_copies(self) -> str:
+        """What copies within the pool do to accuracies on it."""
+        if not self.copies_otherwise:
+            return "too high and intervals too narrow"
+        if self.copies_otherwise == self.copies_in_pool:
+            return "too low, since labels contradict each other"
+        return "too high by those with the same label, and too low by those with another"
 
     def is_leaked(self, test_counts: tuple[int, ...]) -> bool:
         """Whether so much of the test split is in the pool that results on it are not to be believed."""
