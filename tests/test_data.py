@@ -177,9 +177,21 @@ def test_object_array_is_refused_and_not_executed(tmp_path, good_arrays, load):
     assert not (tmp_path / "executed").exists()
 
 
-def test_complaint_about_pickled_objects_is_a_whole_sentence(tmp_path, good_arrays):
-    objects = np.array([{}], dtype=object)
-    assert complaint_about(saved(tmp_path, {**good_arrays, "train_images": objects})).endswith(".")
+@pytest.mark.parametrize("key", ["train_images", "test_labels"])
+def test_complaint_about_pickled_objects_says_so(tmp_path, good_arrays, key):
+    text = complaint_about(saved(tmp_path, {**good_arrays, key: good_arrays[key].astype(object)}))
+    assert f"Expected plain values as {key} in" in text
+    assert "got Python objects, which are not read, since reading them can run any code. Save numpy." in text
+
+
+def test_complaints_about_files_of_another_kind_name_it(tmp_path, good_npz):
+    path = tmp_path / "images.npz"
+    np.save(tmp_path / "one.npy", np.zeros((3, 28, 28), np.uint8))
+    (tmp_path / "one.npy").rename(path)
+    assert "got a single one, as numpy.save writes it" in complaint_about(path)
+    for content in (pickle.dumps({"train_images": 1}), b"text", good_npz.read_bytes()[:5000]):
+        path.write_bytes(content)
+        assert "a zip archive of arrays; got a file of another kind, or a torn one" in complaint_about(path)
 
 
 @pytest.mark.parametrize("key", ["train_images", "train_labels", "val_labels", "test_labels"])

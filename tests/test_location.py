@@ -17,6 +17,19 @@ def test_a_store_that_cannot_be_used_is_refused(uri):
         location.check_uri(uri)
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "nowhere", tmp_path / "file"):
+        with pytest.raises(BadInput, match=f"got no folder {folder}, which must be there first"):
+            location.check_uri(f"sqlite:///{folder}/x.db")
+    location.check_uri(f"sqlite:///{tmp_path}/x.db")
+
+
+def test_too_few_slashes_are_named():
+    with pytest.raises(BadInput, match=r"with three slashes before the file's path; got 'sqlite://x\.db'"):
+        location.check_uri("sqlite://x.db")
+
+
 def test_uri_is_as_given_or_from_the_environment_or_the_default(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///from_environment.db")
     assert location.resolve_uri("sqlite:///given.db") == "sqlite:///given.db"

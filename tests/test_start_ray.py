@@ -23,6 +23,12 @@ def test_a_url_is_no_address():
         addresses.check_address("ray://head:1")
 
 
+@pytest.mark.parametrize("port", ["65536", "9" * 5000])
+def test_a_port_that_cannot_be_is_named(port):
+    with pytest.raises(BadInput, match="as host:port, the port a number up to 65535, or"):
+        addresses.check_address(f"127.0.0.1:{port}")
+
+
 def test_the_workers_of_a_cluster_get_the_packages_of_this_checkout(monkeypatch):
     monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR", raising=False)
     for package in cluster.runtime_env()["py_modules"]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 
 from sweeps.core.errors import BadInput
+
+MOST_PORT = 65535
 
 
 def cluster_address(option: str | None) -> str | None:
@@ -27,11 +30,13 @@ def check_address(address: str) -> None:
             "command on a machine of the cluster, or submit it with `ray job submit`."
         )
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise BadInput(f'Expected --address as host:port or "auto"; got {address!r}.')
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > MOST_PORT:
+        raise BadInput(
+            f'Expected --address as host:port, the port a number up to {MOST_PORT}, or "auto"; got {address!r}.'
+        )
     try:
         socket.create_connection((host, int(port)), timeout=3).close()
-    except (OSError, OverflowError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise BadInput(
             f"Expected a Ray cluster at --address {address}; nothing answers there ({error}). "
             "Start one with `ray start --head`, or omit the option to use this machine."

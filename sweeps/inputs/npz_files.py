@@ -7,8 +7,10 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
 
 from sweeps.core.errors import BadInput
 from sweeps.inputs.groups import groups_of_rows, numbered
@@ -107,13 +109,15 @@ def images_in(path: Path) -> dict[str, np.ndarray]:
     Raises:
         BadInput: There is none, or one is of another form.
     """
-    with np.load(path, allow_pickle=False) as file:
+    with _opened(path) as file:
         names = [name for name in file.files if f"_{name}".endswith("_images")]
         if not names:
             raise BadInput(f"Expected arrays of images, called images or NAME_images, in {path}; got none.")
         wanted = {f"{name}.npy" for name in names}
         check_fits(path, sum(each.file_size for each in file.zip.infolist() if each.filename in wanted), "unpacked")
-        arrays = {name: _with_axes(path, name.removesuffix("images").strip("_"), file[name]) for name in names}
+        arrays = {
+            name: _with_axes(path, name.removesuffix("images").strip("_"), _array(path, file, name)) for name in names
+        }
     return _as_bytes(path, arrays)[0]
 
 
@@ -124,7 +128,7 @@ def _arrays(path: Path, splits: Sequence[str]) -> dict[str, np.ndarray]:
             # Opening a pipe would wait for somebody who writes into it.
             raise FileNotFoundError
         # NumPy warns of a header that Python 2 wrote.
-        with warnings.catch_warnings(action="ignore"), np.load(path, allow_pickle=False) as file:
+        with warnings.catch_warnings(action="ignore"), _opened(path) as file:
             present = [split for split in splits if split == "train" or f"{split}_images" in file.files]
             wanted = [f"{split}_{part}" for split in present for part in ("images", "labels")]
             missing = [key for key in wanted if key not in file.files]
@@ -134,21 +138,57 @@ def _arrays(path: Path, splits: Sequence[str]) -> dict[str, np.ndarray]:
                     f"Expected {', '.join(wanted)} in {path}; got {found}. Give an .npz file of MedMNIST's form."
                 )
             _check_size(path, file.zip, wanted)
-            arrays = {key: file[key] for key in wanted}
+            arrays = {key: _array(path, file, key) for key in wanted}
     except FileNotFoundError:
         raise BadInput(f"Expected an .npz file or a folder of images at {path}; there is none.") from None
     except BadInput:
         raise
+    except OSError as error:
+        raise BadInput(f"Expected a readable .npz file at {path}; got {error.strerror or error}.") from None
     except Exception as error:
-        # Text, a torn zip, flipped bits, pickled objects and a lone array are each another exception.
+        # A torn array, flipped bits and odd headers are each another exception.
         raise BadInput(
             f"Expected a readable .npz file of plain arrays at {path}; NumPy gives {type(error).__name__}. "
             "Copy or download it again."
         ) from None
-    for key, array in arrays.items():
-        if not isinstance(array, np.ndarray):
-            raise BadInput(f"Expected an array as {key} in {path}; got another entry.")
     return arrays
+
+
+def _opened(path: Path) -> Any:
+    """The file, of which no array is read yet.
+
+    Raises:
+        BadInput: It is no .npz file.
+    """
+    with path.open("rb") as file:
+        is_array = file.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX
+    if is_array:
+        raise BadInput(
+            f"Expected an .npz file, of several arrays, at {path}; got a single one, as numpy.save writes it. Save "
+            "images and labels together with numpy.savez."
+        )
+    if not zipfile.is_zipfile(path):
+        raise BadInput(
+            f"Expected an .npz file at {path}, which is a zip archive of arrays; got a file of another kind, or a torn "
+            "one. Copy or download it again, or save images and labels with numpy.savez."
+        )
+    return np.load(path, allow_pickle=False)
+
+
+def _array(path: Path, file: Any, key: str) -> np.ndarray:
+    try:
+        array = file[key]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        how = "numpy.stack(list(images))" if key.endswith("images") else "numpy.array(list(labels))"
+        raise BadInput(
+            f"Expected plain values as {key} in {path}; got Python objects, which are not read, since reading them can "
+            f"run any code. Save {how} instead."
+        ) from None
+    if not isinstance(array, np.ndarray):
+        raise BadInput(f"Expected an array as {key} in {path}; got another entry.")
+    return array
 
 
 def _check_size(path: Path, archive: zipfile.ZipFile, keys: Sequence[str]) -> None:

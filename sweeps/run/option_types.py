@@ -9,14 +9,16 @@ from collections.abc import Callable
 from sweeps.core.files import FEATURES
 from sweeps.core.narrowing import Setting
 
+# More than anybody has time for.
+MOST_NUMBER, MOST_HOURS = 10**9, 10**5
 
-def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+
+def whole_number(least: int, most: int = MOST_NUMBER) -> Callable[[str], int]:
     """A whole number within these limits."""
-    wanted = f"a whole number from {least} to {most}" if most is not None else f"a whole number of at least {least}"
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or int(text) < least or (most is not None and int(text) > most):
-            raise argparse.ArgumentTypeError(f"expected {wanted}; got {text!r}")
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {least} to {most}; got {text!r}")
         return int(text)
 
     return parse
@@ -24,10 +26,13 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
 
 def seconds(text: str) -> float:
     """A time such as 90s, 20m or 1.5h, in seconds."""
-    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]+)?)(s|m|h|)", text)
-    if not found or float(found[1]) <= 0:
-        raise argparse.ArgumentTypeError(f"expected a time such as 90s, 20m or 1.5h; got {text!r}")
-    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|)", text)
+    value = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
+    if not 0 < value <= MOST_HOURS * 3600:
+        raise argparse.ArgumentTypeError(
+            f"expected a time such as 90s, 20m or 1.5h, above 0 and of at most {MOST_HOURS}h; got {text!r}"
+        )
+    return value
 
 
 def sweep_name(text: str) -> str:

@@ -110,6 +110,10 @@ def _ask_through(proxy: str, scheme: str, uri: str) -> None:
 
 
 def _check_database(uri: str) -> None:
+    if not uri.startswith("sqlite:///"):
+        raise BadInput(
+            f"Expected --tracking-uri as sqlite:///FILE, with three slashes before the file's path; got {uri!r}."
+        )
     path = sqlite_path(uri)
     versions: set[str] = set()
     try:
@@ -120,6 +124,8 @@ def _check_database(uri: str) -> None:
         if path.exists():
             with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=5)) as database:
                 versions = _versions(database)
+        if not path.parent.is_dir():
+            raise OSError(f"no folder {path.parent}, which must be there first")
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise OSError("no permission to write")
     except (OSError, sqlite3.Error) as error:
