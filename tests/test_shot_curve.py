@@ -189,9 +189,27 @@ def test_groups_that_leave_nothing_to_validate_on_are_refused():
     grouped = own(groups=groups, shots=(1, 1))
     shot_curve.check((4,), grouped, 8)
     assert refused(shot_curve.check, (5,), grouped, 8) == (
-        "Expected --shot-curve with numbers below 5. All groups of dog have an image among those that seed 2000 learns "
-        "from."
+        "Expected --shot-curve with numbers up to 4, since with 5 all groups of dog have an image among those that "
+        "seed 2000 learns from; got 5."
     )
+
+
+@pytest.mark.parametrize("asked", [(2, 40), (2, 8, 9, 20), (1, 9)])
+def test_the_greatest_number_is_named_at_once(asked):
+    """Persons have images of both classes, so that how many shots are possible depends on the seed."""
+    grouped = own(groups=(*range(60), *(at // 3 for at in range(25))), shots=(1, 1))
+    text = refused(shot_curve.check, asked, grouped, 8)
+    most = int(text.split("numbers up to ")[1].split(",")[0])
+    assert text.endswith(f"; got {asked[-1]}.")
+
+    def is_possible(count):
+        try:
+            return all(len(grouped.with_shots(count).split(seed)[1]) for seed in range(2000, 2008))
+        except ValueError:
+            return False
+
+    assert [count for count in range(1, 25) if is_possible(count)] == list(range(1, most + 1))
+    shot_curve.check((1, most), grouped, 8)
 
 
 @pytest.mark.parametrize("seed", [2000, 2049])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from sweeps.core.errors import BadInput
@@ -24,27 +25,25 @@ def check(shot_curve: Sequence[int], protocol: Protocol, confirm_seeds: int) -> 
     if not asked:
         return
     least, name = min(zip(protocol.pool, protocol.classes, strict=True))
-    if asked[-1] >= least:
-        raise BadInput(
-            f"Expected --shot-curve with numbers up to {least - 1}, since there are {least} images of class {name} "
-            f"and one of them must validate; got {asked[-1]}."
-        )
-    if protocol.groups:
-        for seed in range(CONFIRM_SEEDS_FROM, CONFIRM_SEEDS_FROM + confirm_seeds):
-            _check_groups(asked, protocol, seed)
+    most, why = least - 1, f"there are {least} images of class {name} and one of them must validate"
+    seeds = range(CONFIRM_SEEDS_FROM, CONFIRM_SEEDS_FROM + confirm_seeds)
+    if protocol.groups and _trouble(protocol, min(asked[-1], most), seeds):
+        # What a seed learns from with more shots contains what it learns from with fewer: what is left only shrinks.
+        most = bisect_left(range(1, least), True, key=lambda count: _trouble(protocol, count, seeds) is not None)
+        why = f"with {most + 1} {_trouble(protocol, most + 1, seeds)}"
+    if asked[-1] > most:
+        raise BadInput(f"Expected --shot-curve with numbers up to {most}, since {why}; got {asked[-1]}.")
 
 
-def _check_groups(asked: Sequence[int], protocol: Protocol, seed: int) -> None:
-    """Which groups learn depends on the seed, and so does whether any is left.
-
-    Raises:
-        BadInput: None is.
-    """
-    for count in asked:
+def _trouble(protocol: Protocol, count: int, seeds: Sequence[int]) -> str | None:
+    """Why one of these seeds has nothing of a class to validate on after so many shots; None if all have."""
+    for seed in seeds:
         try:
             protocol.with_shots(count).split(seed)
         except ValueError as error:
-            raise BadInput(f"Expected --shot-curve with numbers below {count}. {error}") from None
+            text = str(error).rstrip(".")
+            return f"{text[:1].lower()}{text[1:]}"
+    return None
 
 
 def plan_line(shot_curve: Sequence[int], protocol: Protocol) -> str:
