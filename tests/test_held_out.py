@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from refusals import refused
-from sweeps.inputs.held_out import check_some_left
+from sweeps.inputs import npz_files
+from sweeps.inputs.held_out import check_some_left, content_hash
 from sweeps.inputs.image_folders import read_folder
 from sweeps.inputs.images import find_dataset
 from test_folders import fill, noise, save
@@ -66,3 +67,19 @@ def test_a_class_that_another_one_s_test_images_take_with_them(groups, what):
     text = refused(check_some_left, labels, is_test, [b"x", b"y", b"y", b"z"], groups, ("a", "b"), "there")
     assert text.startswith(f"Expected {what} of class a in there that can be learned from; all 2 are locked")
     assert f"since they are {what} of other classes too" in text
+
+
+@pytest.mark.parametrize(
+    ("split", "train_only", "hashed"), [("test", False, 0), ("val", True, 0), ("test", True, 0), ("val", False, 40)]
+)
+def test_images_of_an_npz_file_are_hashed_where_some_are_to_be_locked_alone(
+    tmp_path, monkeypatch, split, train_only, hashed
+):
+    labels = np.arange(40) % 2
+    arrays = {f"{name}_images": noise(40, 28, 28) for name in ("train", split)}
+    np.savez(tmp_path / "x.npz", **arrays, **{f"{name}_labels": labels for name in ("train", split)})
+    found = []
+    monkeypatch.setattr(npz_files, "content_hash", lambda content: found.append(content) or content_hash(content))
+    read = npz_files.read_npz(tmp_path / "x.npz", train_only=train_only)
+    assert len(found) == hashed
+    assert (read.test is None) == train_only

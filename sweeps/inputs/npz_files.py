@@ -30,7 +30,8 @@ KNOWN = {"bb38d5ceb4993e36": "pneumoniamnist"}
 class _Pixels:
     """The images of each split, uint8, and what a person should know of how they were read.
 
-    `hashes_of_train` are of the images before they were reduced, so that whatever their size the same ones are locked.
+    `hashes_of_train` are of the images before they were reduced, so that whatever their size the same ones are locked;
+    none where none is locked.
     """
 
     of_split: dict[str, np.ndarray]
@@ -64,7 +65,8 @@ def read_npz(
                 f"Expected as many {split}_labels as {split}_images in {path}; got {count} and "
                 f"{len(images) if images.ndim else 'a single number'}."
             )
-    pixels = _pixels(path, {split: arrays[f"{split}_images"] for split in splits}, size_px)
+    is_locked = "test" not in splits and not train_only
+    pixels = _pixels(path, {split: arrays[f"{split}_images"] for split in splits}, size_px, with_hashes=is_locked)
     del arrays
     groups_of_train = None if group_by is None else groups_of_rows(group_by, len(labels.of_split["train"]), path)
     found_print = fingerprint(_as_fingerprinted(pixels, labels, groups_of_train))
@@ -81,7 +83,7 @@ def read_npz(
     test = None
     if "test" in splits:
         test = split_of("test")
-    elif not train_only:
+    elif is_locked:
         is_test = held_out(train.labels, pixels.hashes_of_train, train.groups)
         check_some_left(train.labels, is_test, pixels.hashes_of_train, groups_of_train, classes, path)
         train, test = train.rows(np.flatnonzero(~is_test)), train.rows(np.flatnonzero(is_test))
@@ -216,7 +218,7 @@ def _of_grades(path: Path) -> Iterator[str]:
         )
 
 
-def _pixels(path: Path, of_split: dict[str, np.ndarray], size_px: int | None) -> _Pixels:
+def _pixels(path: Path, of_split: dict[str, np.ndarray], size_px: int | None, *, with_hashes: bool) -> _Pixels:
     """Images as the rest knows them: uint8, square, grey (N, S, S) or colour (N, S, S, 3), in C order."""
     found = {split: _with_axes(path, split, images) for split, images in of_split.items()}
     found, notices = _as_bytes(path, found)
@@ -235,7 +237,7 @@ def _pixels(path: Path, of_split: dict[str, np.ndarray], size_px: int | None) ->
     if height != width:
         found = {split: squared(images) for split, images in found.items()}
         notices.append(f"Images of {path} have {height} x {width} pixels; black borders make them square.")
-    hashes_of_train = tuple(content_hash(image.tobytes()) for image in found["train"]) if "test" not in found else ()
+    hashes_of_train = tuple(content_hash(image.tobytes()) for image in found["train"]) if with_hashes else ()
     side = max(height, width)
     if size_px is not None and size_px != side:
         if size_px > side:
