@@ -156,13 +156,14 @@ WIDE = values(14, 28, high=4096)
 WIDE[0, 0] = 4095
 
 
+@pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("compressed", [False, True])
-def test_where_white_is_zero_it_is_white(tmp_path, compressed):
+def test_where_white_is_zero_it_is_white(tmp_path, order, compressed):
     fill(tmp_path, {"x": 2, "y": 9})
     for name, photometric in (("a", 0), ("b", 1)):
-        save_tiff(tmp_path / "x" / f"{name}.tif", WIDE, photometric, compressed=compressed)
+        save_tiff(tmp_path / "x" / f"{name}.tif", WIDE, photometric, order=order, compressed=compressed)
     # A bright negative, which has no value that all of its twelve bits would be needed for.
-    save_tiff(tmp_path / "x" / "c.tif", WIDE // 8, 0, compressed=compressed)
+    save_tiff(tmp_path / "x" / "c.tif", WIDE // 8, 0, order=order, compressed=compressed)
     found = read_folder(tmp_path, train_only=True)
     negative, positive, bright = found.train.images[2:5]
     assert found.white == 4095

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
-from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
+from PIL.TiffImagePlugin import BITSPERSAMPLE, MM, OPEN_INFO, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from trainables.parts.squares import on_square
 
@@ -22,6 +22,8 @@ MOST_PIXELS = 60_000_000
 DEPTHS = (8, 10, 12, 14, 16)
 # How the bytes of a value lie in a file (of the big or little end first, or as in this machine), and the other way.
 OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+# Pillow knows 16-bit negatives of the little end first alone, and the other ones are read like positives of that kind.
+OPEN_INFO.setdefault((MM, 0, (1,), 1, (16,), ()), OPEN_INFO[MM, 1, (1,), 1, (16,), ()])
 
 
 class Unreadable(Exception):
@@ -130,7 +132,7 @@ def _opened(path: Path) -> ImageFile.ImageFile:
     try:
         return Image.open(path, formats=FORMATS)
     except UnidentifiedImageError:
-        raise Unreadable(f"it is none of {', '.join(FORMATS)}") from None
+        raise Unreadable(f"it is none of {', '.join(FORMATS)}, or of a rare kind") from None
     except Image.DecompressionBombError:
         raise Unreadable("its pixels are too many") from None
 
