@@ -137,6 +137,13 @@ def test_what_test_images_in_the_pool_do_depends_on_their_labels(clean, rows, ot
     assert (f"({otherwise} of them with another label)" in notice) == (otherwise > 0)
 
 
+def test_a_test_image_that_stands_in_the_pool_with_its_own_label_too_is_not_among_the_contradicting(clean):
+    pool = clean.pool_images.copy()
+    pool[60] = pool[0]
+    content = content_of(replace(with_test(clean, pool[:1]), pool_images=pool))
+    assert (content.test_in_pool, content.test_otherwise_in_pool, content.copies_otherwise) == (1, 0, 1)
+
+
 def test_a_pool_of_one_image_is_refused(clean):
     text = refused(content_of, replace(clean, pool_images=np.zeros_like(clean.pool_images)))
     assert "all 120 to draw from are the same" in text

@@ -45,7 +45,7 @@ def content_of(dataset: Dataset) -> Content:
         )
     anywhere = _labels_of([*pool, *test], [*pool_labels, *test_labels])
     leaked = np.array([image in in_pool for image in test])
-    otherwise = [in_pool.get(image, {label}) != {label} for image, label in zip(test, test_labels, strict=True)]
+    otherwise = [label not in in_pool.get(image, {label}) for image, label in zip(test, test_labels, strict=True)]
     return Content(
         test_in_pool=int(leaked.sum()),
         test_otherwise_in_pool=sum(otherwise),

@@ -66,7 +66,7 @@ class Content(Stored):
 
     Attributes:
         test_in_pool: Test images that stand in the pool too.
-        test_otherwise_in_pool: Of `test_in_pool`, those that stand in the pool with another label.
+        test_otherwise_in_pool: Of `test_in_pool`, those that stand in the pool with other labels than theirs alone.
         test_nearly_in_pool: Others that nearly do, as after scaling or compression.
         copies_in_pool: Images of the pool that are copies of others in it.
         copies_otherwise: Of `copies_in_pool`, those with another label than the others.
