@@ -101,7 +101,7 @@ def test_every_column_of_a_row():
     assert row == {
         "approach": "a",
         "confirmed": "88.0 +- 0.7",
-        "95 % interval": "87.2 to 88.8",
+        "95 % interval": "87.0 to 88.9",
         "IQM": "88.0",
         "in search": "90.0 +- 0.7",
         "optimism": "+0.0",

@@ -10,15 +10,13 @@ import scipy
 from sweeps.analysis import caveats
 from sweeps.analysis.approach_summary import ApproachSummary
 from sweeps.analysis.comparisons import ERROR, Comparison
+from sweeps.analysis.image_error import FEW_SEEDS
 from sweeps.analysis.intervals import Estimate
 from sweeps.analysis.lucky_seeds import Adjusted
 from sweeps.analysis.other_searches import in_words
 from sweeps.analysis.summary import Summary
 from sweeps.core.formatting import interval_percent, percent, points
 
-# With fewer fresh seeds than these the width of an interval is luck itself. With ten it is right to within two fifths,
-# in nine of ten sweeps: the quantiles of chi^2 / 9 are .61^2 and 1.37^2, with three seeds they are .23^2 and 1.73^2.
-FEW_SEEDS = 10
 # What such a sweep is advised to take: the default of --confirm-seeds.
 ENOUGH_SEEDS = 50
 # Shares of resamples below this are not named.
