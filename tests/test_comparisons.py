@@ -41,6 +41,13 @@ def test_wins_are_counted_and_ties_are_halves():
     assert found.wins == (0.5 + 0 + 1 + 1) / 4
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_no_interval_goes_beyond_what_is_possible(sign):
+    """Student's t would give +-191 points."""
+    found = compare("a", "b", np.array([0.5, 0.5]) + sign * np.array([0.2, 0.5]), np.array([0.5, 0.5]))
+    assert (found.better, found.low, found.high) == ("a" if sign > 0 else "b", -1, 1)
+
+
 def test_one_seed_says_nothing():
     assert compare("a", "b", np.array([0.7]), np.array([0.6])) is None
 

@@ -41,6 +41,12 @@ def test_it_is_right_on_average_and_whatever_the_difficulty_of_the_seeds():
     assert same[0].mean == pytest.approx(same[1].mean)
 
 
+def test_of_three_seeds_its_interval_does_not_go_beyond_what_is_possible():
+    found = [flattery(np.random.default_rng(seed).uniform(size=(3, 3))) for seed in range(20)]
+    assert max(each.high for each in found) == 1
+    assert all(0 <= each.low <= each.mean <= each.high for each in found)
+
+
 def test_a_choice_in_two_steps_flatters_less_and_is_right_on_average_too():
     """The same configurations; the best three meet ten more seeds, and the best by all twenty is handed on."""
     rng = np.random.default_rng(0)

@@ -32,7 +32,7 @@ class Comparison:
         images_error: The part of the mean's standard error that comes from the choice of the images that all seeds
             share; 0 where interval and test speak of the seeds alone.
         low: Lower end of the mean's 95 % interval, by Student's t, for other draws and, where the images' error is
-            known, other images; this pair's own, without correction.
+            known, other images; this pair's own, without correction. No end is beyond -1 or 1.
         high: Its upper end.
         p: Of the paired t test with the same error, two-sided.
         p_holm: The same after Holm's correction for all pairs of the sweep.
@@ -71,6 +71,13 @@ def compare(
     The test is the paired t test, because it speaks of the mean difference, as the interval does; the standard error
     over seeds and that of the images add as `with_images` says. Where all seeds show the same difference, their error
     is as if one of them had shown none: the difference over `n`. `p_holm` is `p`, as of a single pair.
+
+    Args:
+        better: One approach.
+        worse: The other one.
+        values_N: Of the first, between 0 and 1.
+        others_N: Of the second, on the same seeds.
+        images: What the choice of the images adds to the standard error over seeds.
     """
     differences_N = np.asarray(values_N) - np.asarray(others_N)
     n = len(differences_N)
@@ -96,8 +103,8 @@ def compare(
         mean=mean,
         sd=float(differences_N.std(ddof=1)),
         images_error=images.error,
-        low=mean - half,
-        high=mean + half,
+        low=max(mean - half, -1.0),
+        high=min(mean + half, 1.0),
         p=p,
         p_holm=p,
         probability=1 - p / 2,

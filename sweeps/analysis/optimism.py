@@ -120,7 +120,7 @@ def flattery(scores_CS: np.ndarray, finalists: Finalists | None = None) -> Optim
     # Fewer seeds are noisier by themselves.
     of_seeds = math.sqrt((seeds - 1) * float(np.var(without_S))) * math.sqrt((seeds - 1) / seeds)
     half = float(scipy.stats.t.ppf(0.975, seeds - 1)) * of_seeds
-    low, high = max(root - half, 0.0) ** 2, (root + half) ** 2
+    low, high = max(root - half, 0.0) ** 2, min((root + half) ** 2, 1.0)
     return Optimism(mean=root**2, low=low, high=high, regret=regret(scores_CS, finalists))
 
 
