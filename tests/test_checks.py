@@ -21,7 +21,7 @@ PUBLISHED = {"x": 0.5, "kind": "plain"}
 
 
 def confirmed(approach, mean, of_trial=1, **more):
-    return trial(0, mean, approach=approach, stage="confirm", seeds=8, of_trial=of_trial, **more)
+    return trial(0, mean, approach=approach, stage="confirm", seeds=10, of_trial=of_trial, **more)
 
 
 def clean():
@@ -190,6 +190,17 @@ def test_no_difference_takes_no_number_of_seeds():
     assert "No number of seeds" in finding.text
 
 
+def test_few_seeds_do_not_say_how_many_it_would_take():
+    few = [
+        replace(each, results=each.results[:6]) if each.stage == "confirm" else each
+        for each in noisy(clean(), "b", 0.2)
+    ]
+    finding = check(few, "Enough seeds", starts=[changed(START, {"options": {"confirm_seeds": 3}})])
+    assert finding.mark == LOOK
+    assert finding.text.startswith("3 seeds do not show the difference of ")
+    assert finding.text.endswith(", and are too few to say how many would. Take --confirm-seeds 50.")
+
+
 def test_one_common_seed_tells_nothing():
     one = [replace(each, results=each.results[:2]) if each.stage == "confirm" else each for each in clean()]
     starts = [changed(START, {"options": {"confirm_seeds": 1}})]
@@ -250,10 +261,10 @@ def test_a_runner_up_that_the_second_block_has_ahead_is_said_to_be():
     made = [trial(0, 0.8, approach=name) for name in "ab"]
     for stage, means in (("confirm", (0.8, 0.799)), ("decide", (0.79, 0.795))):
         for name, mean, spread in zip("ab", means, (0.05, 0.01), strict=True):
-            made += [trial(0, mean, approach=name, stage=stage, seeds=8, of_trial=0, spread=spread)]
+            made += [trial(0, mean, approach=name, stage=stage, seeds=10, of_trial=0, spread=spread)]
     finding = check(made, "Enough seeds")
     assert finding.text.startswith(
-        "8 seeds do not show the difference of 0.50 points by which a is behind its runner-up b."
+        "10 seeds do not show the difference of 0.50 points by which a is behind its runner-up b."
     )
 
 
@@ -281,7 +292,7 @@ def test_few_configurations():
 
 
 def test_a_test_split_that_was_opened_again():
-    trials = [*clean(), trial(1, 0.8, approach="b", stage="confirm", seeds=8, of_trial=2)]
+    trials = [*clean(), trial(1, 0.8, approach="b", stage="confirm", seeds=10, of_trial=2)]
     finding = check(trials, "Test split")
     assert finding.mark == LOOK
     assert finding.items == ("b: for 2 configurations, as more search found a new best one",)

@@ -160,15 +160,24 @@ def test_the_interval_covers_the_true_loss_over_seeds_and_images():
 @pytest.fixture
 def whole(journal):
     made = finished(journal)
-    stage = RobustnessStage(journal, made, lambda *who: None, confirm_seeds=8, smoke=False)
+    stage = RobustnessStage(journal, made, lambda *who: None, confirm_seeds=10, smoke=False)
     pretended.finish(stage)
     return journal, made
+
+
+def test_few_seeds_do_not_say_what_changed_images_cost(whole, monkeypatch):
+    sweep = summarise(*whole)
+    assert "loses" in robustness_tables.sentences(sweep)[0]
+    monkeypatch.setattr(robustness_tables, "FEW_SEEDS", 11)
+    assert robustness_tables.sentences(sweep) == [
+        "10 fresh seeds are too few to say what changed images cost: take --confirm-seeds 50."
+    ]
 
 
 def test_console_report_summary_files_and_mlflow_have_it(whole):
     journal, made = whole
     sweep = summarise(journal, made)
-    assert all(each.is_complete and each.mean.n == 8 for each in sweep.robustness.approaches)
+    assert all(each.is_complete and each.mean.n == 10 for each in sweep.robustness.approaches)
     text = sweep_text(sweep, journal.folder)
     assert "most lost by" in text
     assert "On changed test images" in text
@@ -187,7 +196,7 @@ def test_console_report_summary_files_and_mlflow_have_it(whole):
     frame = files.seeds_frame(trials, sweep.spec.protocol.classes)
     rows = frame[frame["stage"] == "robustness"]
     assert set(rows["split"]) == set(SPLITS)
-    assert len(rows) == 2 * 8 * len(SPLITS)
+    assert len(rows) == 2 * 10 * len(SPLITS)
     metrics = sweep_run.metrics(sweep)
     for each in sweep.robustness.approaches:
         assert metrics[f"{each.approach}.lost_mean"] == each.mean.mean

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import pretended
-from made_up import finished, found, trial
+from made_up import START, changed, finished, found, trial
 from sweeps.analysis.comparisons import holm
 from sweeps.analysis.shot_verdict import leaders, shot_verdict
 from sweeps.analysis.summary import Summary, summarise
@@ -24,16 +24,16 @@ from trainables.parts.protocol import study_protocol
 
 
 def winner(name, mean, **more):
-    """An approach's only configuration, confirmed on eight seeds."""
+    """An approach's only configuration, confirmed on ten seeds."""
     return [
         trial(0, mean, approach=name),
-        trial(0, mean, approach=name, stage="confirm", seeds=8, of_trial=0, **more),
+        trial(0, mean, approach=name, stage="confirm", of_trial=0, **{"seeds": 10, **more}),
     ]
 
 
 def point(name, shots, mean, **more):
-    """Eight fresh seeds of the winner at other shots."""
-    common = {"seeds": 8, "of_trial": 0, "number": shots}
+    """Ten fresh seeds of the winner at other shots."""
+    common = {"seeds": 10, "of_trial": 0, "number": shots}
     return trial(**{**common, **more}, mean=mean, approach=name, stage="curve", shots=shots)
 
 
@@ -58,16 +58,16 @@ def test_the_curve_has_every_number_with_the_confirmation_s_among_them():
     assert [each.approach for each in curve.curves] == ["b", "a"]
     for each, means in zip(curve.curves, ((0.6, 0.9, 0.93, 0.931), (0.75, 0.8, 0.82, 0.83)), strict=True):
         assert [p.score.mean for p in each.points] == pytest.approx(means)
-        assert all(p.is_complete and p.score.n == 8 and p.score.low < p.score.mean < p.score.high for p in each.points)
+        assert all(p.is_complete and p.score.n == 10 and p.score.low < p.score.mean < p.score.high for p in each.points)
 
 
 def test_steps_are_paired_by_seed():
     made = crossing()
     step = next(step for step in found(made).shot_curve.curves[0].steps if step.fewer == 1)
     by_seed = {t.shots: t.scores_by_seed for t in made if t.approach == "b" and t.stage != "search"}
-    differences = [by_seed[None][seed] - by_seed[1][seed] for seed in range(2000, 2008)]
-    assert (step.more, step.n, step.is_doubling) == (5, 8, False)
-    assert step.mean == pytest.approx(sum(differences) / 8)
+    differences = [by_seed[None][seed] - by_seed[1][seed] for seed in range(2000, 2010)]
+    assert (step.more, step.n, step.is_doubling) == (5, 10, False)
+    assert step.mean == pytest.approx(sum(differences) / 10)
     assert step.low < step.mean < step.high
 
 
@@ -116,7 +116,7 @@ def test_a_takeover_that_the_seeds_do_not_show_only_appears():
 def test_with_a_decision_points_and_pairs_are_of_the_first_block():
     """On the second block the other one is ahead, but the curve's own point is of the first."""
     made = [*winner("a", 0.8, spread=0.05), *winner("b", 0.805)]
-    made += [trial(0, m, approach=n, stage="decide", seeds=8, of_trial=0) for n, m in (("a", 0.85), ("b", 0.8))]
+    made += [trial(0, m, approach=n, stage="decide", seeds=10, of_trial=0) for n, m in (("a", 0.85), ("b", 0.8))]
     made += [point("a", 1, 0.7), point("b", 1, 0.6)]
     summary = found(made)
     assert summary.shot_curve.pair(5, "a", "b").mean == pytest.approx(0.005)
@@ -126,9 +126,9 @@ def test_with_a_decision_points_and_pairs_are_of_the_first_block():
 
 
 def test_a_leader_with_more_seeds_is_not_said_to_be_ahead_on_those_that_both_have():
-    """Of `b` ten seeds are there, the last of which are its best ones."""
+    """Of `b` fourteen seeds are there, the last of which are its best ones."""
     made = [*winner("a", 0.8), *winner("b", 0.9), point("a", 1, 0.597, spread=0.0)]
-    made += [point("b", 1, 0.6, seeds=10, spread=0.05)]
+    made += [point("b", 1, 0.6, seeds=14, spread=0.05)]
     first, *_ = shot_verdict(found([*made, point("a", 2, 0.8), point("b", 2, 0.7)]))
     assert "with 1 b has the greater mean, but not on their common seeds" in first
 
@@ -137,6 +137,22 @@ def test_one_that_always_leads_is_said_to():
     made = [*winner("a", 0.8), *winner("b", 0.9), point("a", 1, 0.6), point("b", 1, 0.7)]
     first, *_ = shot_verdict(found(made))
     assert first == "b has the greatest mean with every number of labels, from 1 to 5 images a class."
+
+
+@pytest.mark.parametrize(("seeds", "are"), [(1, "1 fresh seed is"), (2, "2 fresh seeds are"), (9, "9 fresh seeds are")])
+def test_few_seeds_claim_nothing(seeds, are):
+    few = {"seeds": seeds}
+    made = [*winner("a", 0.8, **few), *winner("b", 0.9, **few), point("a", 1, 0.7, **few), point("b", 1, 0.6, **few)]
+    failed = point("b", 10, 0.9, seeds=0, state="FAIL", reason="it diverged")
+    summary = found([*made, failed], starts=(changed(START, {"options": {"confirm_seeds": seeds}}),))
+    assert shot_verdict(summary) == [
+        f"{are} too few to say which approach leads with how many labels, or what more labels bring: take "
+        "--confirm-seeds 50.",
+        "b failed with 10 images a class: it diverged",
+    ]
+    text = sweep_text(summary, Path("results/made-up"))
+    assert "()" not in text
+    assert not any(words in text for words in ("resamples", "1 fresh seeds", "takes over", "take over"))
 
 
 def test_a_number_that_failed_is_said_to_and_compared_with_nothing():
@@ -157,7 +173,7 @@ def test_what_is_not_finished_is_shown_with_its_seeds_and_not_compared():
     curve = found([*winner("a", 0.8), running, ended], ("a",)).shot_curve
     assert [(p.shots, p.score.n, p.is_complete, p.failure) for p in curve.curves[0].points] == [
         (1, 3, False, None),
-        (5, 8, True, None),
+        (5, 10, True, None),
         (20, 2, False, None),
     ]
     assert curve.curves[0].steps == ()

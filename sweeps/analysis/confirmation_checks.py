@@ -9,11 +9,13 @@ import scipy
 from sweeps.analysis.check import FINE, KNOW, LOOK, Check, CheckedSweep, look_or_fine, of_choosing
 from sweeps.analysis.comparisons import ERROR, Comparison
 from sweeps.analysis.decision import BLOCKS
+from sweeps.analysis.image_error import FEW_SEEDS
 from sweeps.analysis.openings import in_words
-from sweeps.analysis.verdict import BETTER, versus
+from sweeps.analysis.verdict import BETTER, ENOUGH_SEEDS, versus
 from sweeps.core.formatting import interval_percent, percent
 
 POWER = 0.8
+MORE_SEEDS = f"Take --confirm-seeds {ENOUGH_SEEDS}."
 # Optimism that matters: about what the choice of the pool's images moves a mean.
 FLATTERED = 0.005
 
@@ -55,7 +57,7 @@ def separation(sweep: CheckedSweep) -> Check:
     comparisons = sweep.summary.comparisons
     pair = next((pair for pair in comparisons if {pair.better, pair.worse} == {best, second}), None)
     if pair is None:
-        text = f"One common seed cannot compare {best} and its runner-up {second}: take more --confirm-seeds."
+        text = f"One common seed cannot compare {best} and its runner-up {second}. {MORE_SEEDS}"
         return Check(mark=LOOK, title=title, text=text)
     if pair.is_shown:
         text = f"{pair.n} seeds show that {best} is better than its runner-up {second}."
@@ -68,6 +70,9 @@ def separation(sweep: CheckedSweep) -> Check:
         if is_behind
         else f"{size} between {best} and its runner-up {second}"
     )
+    if pair.n < FEW_SEEDS:
+        text = f"{pair.n} seeds do not show {difference}, and are too few to say how many would. {MORE_SEEDS}"
+        return Check(mark=LOOK, title=title, text=text)
     needed = seeds_needed(pair, len(comparisons) * (BLOCKS if sweep.summary.decision else 1))
     such = f" that compare {len(comparisons)} pairs" if len(comparisons) > 1 else ""
     text = (

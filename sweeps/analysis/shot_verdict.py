@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from sweeps.analysis.comparisons import Comparison
+from sweeps.analysis.image_error import FEW_SEEDS
 from sweeps.analysis.shot_curve import ApproachCurve, ShotCurve, Step
 from sweeps.analysis.summary import Summary
+from sweeps.analysis.verdict import too_few
 from sweeps.core.formatting import percent, points
 
 
@@ -15,11 +17,16 @@ def shot_verdict(summary: Summary) -> list[str]:
     """Sentences on the curve; none if there is no curve.
 
     They are: which approach leads with how many labels, and where another one takes over; with how many the best
-    approach of the table beats the plain baseline; what more labels would bring it; what failed.
+    approach of the table beats the plain baseline; what more labels would bring it; what failed. Where some number of
+    labels has few fresh seeds alone, one sentence says so in the place of all but the last.
     """
     curve = summary.shot_curve
     if curve is None:
         return []
+    counts = [point.score.n for each in curve.curves for point in each.points if point.is_complete and point.score]
+    if counts and min(counts) < FEW_SEEDS:
+        what = "which approach leads with how many labels, or what more labels bring"
+        return [too_few(min(counts), what), *_failures(curve)]
     return [
         *_leaders(curve),
         *_against_baseline(curve, curve.curves[0].approach, summary.baseline),

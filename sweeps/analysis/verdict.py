@@ -99,7 +99,8 @@ def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:
         of_second = "comes first by the first block; it has" if is_named else "has"
         # The first block orders the rows, whatever the means on the second one are.
         word = of_second if best.decided else "has the greatest mean,"
-    number = f"{percent(quoted.mean)} %{_interval(quoted)} on {quoted.n} {'more ' if best.decided else ''}fresh seeds"
+    fresh = fresh_seeds(quoted.n, "more " if best.decided else "")
+    number = f"{percent(quoted.mean)} %{_interval(quoted)} on {fresh}"
     text = f"{name} {word} {number}{caveats.with_warnings(summary.warnings)}"
     if best.decided and summary.decision:
         first = summary.decision.named
@@ -109,7 +110,8 @@ def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:
             else f", which show it to be better than {first}, the best of the first block"
         )
     if is_few:
-        text += f", but so few cannot tell which is best: {_what_would(summary, quoted)}"
+        number = "one" if quoted.n == 1 else "so few"
+        text += f", but {number} cannot tell which is best: {_what_would(summary, quoted)}"
     against = versus(summary, summary.baseline).get(name)
     if against is None:
         if name != summary.baseline:
@@ -177,14 +179,14 @@ def _what_would(summary: Summary, quoted: Estimate) -> str:
     """Why so few seeds cannot tell, and how many would: by the spread that all approaches together show."""
     spreads = [row.quoted.sd**2 for row in summary.approaches if row.is_confirmed and row.quoted and row.quoted.sd]
     advice = f"--confirm-seeds {ENOUGH_SEEDS} would"
+    if quoted.n == 1:
+        return f"it gives no interval; {advice}"
+    luck = f"how wide their intervals come out is luck itself; {advice}"
     if not spreads:
-        return f"they give no interval; {advice}"
+        return luck
     of_seeds = scipy.stats.t.ppf(0.975, ENOUGH_SEEDS - 1) * math.sqrt(sum(spreads) / len(spreads) / ENOUGH_SEEDS)
     half = math.hypot(of_seeds, scipy.stats.norm.ppf(0.975) * quoted.images_error)
-    return (
-        f"how wide their intervals come out is luck itself; {advice}, with an interval of about {percent(half)} points "
-        "to either side"
-    )
+    return f"{luck}, with an interval of about {percent(half)} points to either side"
 
 
 def _how_sure(summary: Summary) -> str:
@@ -198,7 +200,7 @@ def _how_sure(summary: Summary) -> str:
         else ""
     )
     best, *others = summary.approaches
-    if best.first_share is None:
+    if best.first_share is None or best.quoted is None or best.quoted.n < FEW_SEEDS:
         return unfinished
     shares = sorted(((row.first_share or 0.0, row.approach) for row in others), reverse=True)
     named = [f"{name} in {100 * share:.0f} %" for share, name in shares if share >= LEAST_SHARE]
@@ -250,6 +252,17 @@ def _flattered(best: ApproachSummary) -> str:
         return "How much choosing flattered it is not known (too few complete configurations or seeds)"
     ends = f"{percent(optimism.low)} to {percent(optimism.high)}"
     return f"Choosing flattered it in the search by about {percent(optimism.mean)} points (95 % interval {ends})"
+
+
+def fresh_seeds(count: int, more: str = "") -> str:
+    """So many fresh seeds: "1 fresh seed", "50 more fresh seeds"."""
+    return f"{count} {more}fresh {'seed' if count == 1 else 'seeds'}"
+
+
+def too_few(count: int, what: str) -> str:
+    """A sentence in the place of claims that so few fresh seeds cannot bear."""
+    are = "is" if count == 1 else "are"
+    return f"{fresh_seeds(count)} {are} too few to say {what}: take --confirm-seeds {ENOUGH_SEEDS}."
 
 
 def _interval(estimate: Estimate) -> str:

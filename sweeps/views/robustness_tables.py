@@ -5,8 +5,10 @@ from __future__ import annotations
 import textwrap
 
 from sweeps.analysis.caveats import with_warnings
+from sweeps.analysis.image_error import FEW_SEEDS
 from sweeps.analysis.robustness import ApproachRobustness, Loss, Robustness
 from sweeps.analysis.summary import Summary
+from sweeps.analysis.verdict import too_few
 from sweeps.core.formatting import percent, points
 from sweeps.views import text_table
 from sweeps.views.report_tables import Table, typeset
@@ -23,16 +25,21 @@ def heading(summary: Summary, found: Robustness) -> str:
 
 
 def sentences(summary: Summary) -> list[str]:
-    """What the best approach of the table loses, and who loses least; empty if nothing was changed."""
+    """What the best approach of the table loses, and who loses least, or that so few seeds cannot say it.
+
+    Empty if nothing was changed.
+    """
     found = summary.robustness
     best = found.best_known if found else None
     if not found or not best or not best.mean or not best.worst:
         return []
+    if best.mean.n < FEW_SEEDS:
+        return [too_few(best.mean.n, "what changed images cost")]
     texts = [
         f"On changed test images {best.approach} loses {_in_words(best.mean)} on average; by {best.worst.kind}, which "
         f"costs it most, {_in_words(best.worst.loss)}."
     ]
-    known = [(each.mean.mean, each.approach) for each in found.approaches if each.mean]
+    known = [(each.mean.mean, each.approach) for each in found.approaches if each.mean and each.mean.n >= FEW_SEEDS]
     least, name = min(known)
     if name != best.approach:
         texts.append(f"{name} loses least: {lost_points(least)} points.")

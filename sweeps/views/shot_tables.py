@@ -61,9 +61,9 @@ def _cell(point: CurvePoint | None) -> str:
         return ""
     if point.score is None:
         return "failed"
-    interval = interval_percent(point.score.low, point.score.high)
-    incomplete = "" if point.is_complete else f", {point.score.n} seeds"
-    return f"{percent(point.score.mean)} ({interval}{incomplete})"
+    incomplete = "" if point.is_complete else f"{point.score.n} {'seed' if point.score.n == 1 else 'seeds'}"
+    behind = ", ".join(filter(None, (interval_percent(point.score.low, point.score.high), incomplete)))
+    return f"{percent(point.score.mean)}{f' ({behind})' if behind else ''}"
 
 
 def _adjusted(point: CurvePoint | None) -> str:
