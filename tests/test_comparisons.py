@@ -56,6 +56,24 @@ def test_twins_do_not_differ():
     values = draws(0, 0.8)[0]
     found = compare("a", "b", values, values.copy())
     assert (found.p, found.probability, found.wins) == (1, 0.5, 0.5)
+    assert (found.low, found.high) == (pytest.approx(0.025 ** (1 / 50) - 1), pytest.approx(1 - 0.025 ** (1 / 50)))
+    of_images = compare("a", "b", values, values.copy(), ImagesError(error=0.0, degrees=1000))
+    assert (of_images.low, of_images.high) == (pytest.approx(-0.0037, abs=1e-4), pytest.approx(0.0037, abs=1e-4))
+
+
+@pytest.mark.parametrize("changed", [0.01, 0.03, 0.06])
+def test_the_loss_of_few_images_is_held_where_none_of_them_shows_it(changed):
+    """Ten seeds that are wrong about a changed image, of which there are few or none among 50."""
+    rng = np.random.default_rng(0)
+    held, alike = [], 0
+    for _ in range(2000):
+        lost_N = rng.uniform(size=50) < changed
+        images = ImagesError(error=float(lost_N.std(ddof=1)) / np.sqrt(50), degrees=49)
+        found = compare("before", "after", np.ones(10), np.full(10, 1 - lost_N.mean()), images)
+        held.append(found.low <= changed <= found.high)
+        alike += found.mean == 0
+    assert alike > 50
+    assert np.mean(held) > 0.95
 
 
 @pytest.mark.parametrize("n", [2, 3, 50])

@@ -48,9 +48,36 @@ def test_of_two_is_student_s_t_with_one_degree_of_freedom():
     assert found.high - found.mean == pytest.approx(12.706 * 0.01, rel=1e-4)
 
 
-def test_equal_values_have_an_interval_of_no_width():
-    found = estimate(np.full(10, 0.5))
-    assert (found.sd, found.low, found.high) == (0, 0.5, 0.5)
+@pytest.mark.parametrize("n", [2, 10, 50])
+@pytest.mark.parametrize("value", [0.0, 0.5, 0.7, 1.0])
+def test_where_all_seeds_are_alike_some_others_may_not_be(value, n):
+    """Of a count that is its greatest, or nothing, scipy's exact interval has the same end."""
+    found = estimate(np.full(n, value))
+    share = stats.binomtest(n, n).proportion_ci(method="exact").low
+    assert (found.low, found.high) == (pytest.approx(share * value), pytest.approx(share * value + 1 - share))
+    assert found.sd == pytest.approx(0)
+
+
+@pytest.mark.parametrize(("n", "perfect"), [(3, 0.9), (3, 0.99), (10, 0.9), (10, 0.95), (10, 0.99), (50, 0.99)])
+def test_the_mean_of_scores_that_are_mostly_perfect_is_held(n, perfect):
+    """An AUROC of 1 on most seeds, and of .5 to 1 on the others."""
+    rng = np.random.default_rng(n)
+    truth = 1 - 0.25 * (1 - perfect)
+    found = [estimate(np.where(rng.uniform(size=n) < perfect, 1.0, rng.uniform(0.5, 1, n))) for _ in range(2000)]
+    held = np.array([each.low <= truth <= each.high for each in found])
+    are_alike = np.array([each.sd == 0 for each in found])
+    assert are_alike.mean() > 0.3
+    assert held[are_alike].all()
+    assert held.mean() > 0.94
+
+
+@pytest.mark.parametrize("n", [2, 3, 10])
+def test_the_bound_holds_for_the_worst_of_scores_too(n):
+    """Seeds that are perfect or of no worth at all: the chance to see only perfect ones is the greatest then."""
+    rng = np.random.default_rng(n)
+    for truth in (0.1, 0.3, 0.6, 0.68, 0.7, 0.9):
+        found = [estimate((rng.uniform(size=n) < truth).astype(float)) for _ in range(1000)]
+        assert np.mean([each.sd == 0 and not each.low <= truth <= each.high for each in found]) < 0.05
 
 
 def test_interval_stays_within_0_and_1():
@@ -81,10 +108,13 @@ def test_the_images_error_is_added_as_independent_errors_are():
     assert (found.mean, found.sd, found.images_error) == (values.mean(), values.std(ddof=1), sem)
 
 
-def test_where_no_image_is_ever_missed_as_many_hits_speak_as_there_are_images():
-    found = estimate(np.ones(10), ImagesError(error=0.0, degrees=58))
+@pytest.mark.parametrize(("n", "degrees"), [(10, 58), (100, 58)])
+def test_where_no_image_is_ever_missed_the_fewer_speak_of_images_and_seeds(n, degrees):
+    found = estimate(np.ones(n), ImagesError(error=0.0, degrees=degrees))
     assert found.high == 1
-    assert found.low == pytest.approx(58 / (58 + stats.t.ppf(0.975, 58) ** 2))
+    of_images = degrees / (degrees + stats.t.ppf(0.975, degrees) ** 2)
+    assert found.low == pytest.approx(min(of_images, 0.025 ** (1 / n)))
+    assert (found.low < of_images) == (n == 10)
 
 
 @pytest.mark.parametrize("share", [0.7, 1 / 3, 0.9, 1.0])

@@ -78,6 +78,15 @@ def with_images(of_seeds: float, n: int, images: ImagesError) -> tuple[float, fl
     return error, error**4 / (of_seeds**4 / (n - 1) + images.error**4 / images.degrees)
 
 
+def least_share(n: float) -> float:
+    """The least share of all that is like `n` independent ones which are all alike, `.025^(1/n)`.
+
+    Were it less, so many would all be alike with a chance of 2.5 % at most, whatever the others are: the exact bound of
+    Clopper and Pearson 1934, The use of confidence or fiducial limits illustrated in the case of the binomial.
+    """
+    return 0.025 ** (1 / n)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Variances:
     """What the images add to the variance of a mean over seeds: as scored ones, as shots, and as both at once."""
