@@ -206,7 +206,7 @@ def test_one_common_seed_tells_nothing():
     starts = [changed(START, {"options": {"confirm_seeds": 1}})]
     finding = check(one, "Enough seeds", starts=starts)
     assert (finding.mark, "One common seed" in finding.text) == (LOOK, True)
-    assert "on at least two seeds" in check(one, "Plain baseline", starts=starts).text
+    assert "all fresh seeds of both, and two at least" in check(one, "Plain baseline", starts=starts).text
 
 
 def test_so_many_seeds_have_the_power_that_is_said():

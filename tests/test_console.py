@@ -110,7 +110,7 @@ def test_what_got_fewer_configurations_is_marked_and_said():
 
 def test_a_sweep_without_an_answer_is_told_of_too():
     text = sweep_text(found([]), Path("results/made-up"))
-    assert "No approach is confirmed yet, so there is no answer." in text
+    assert "No approach has all its fresh seeds yet, so there is no answer." in text
     assert "Best configuration" not in text
 
 

@@ -188,7 +188,7 @@ def test_one_approach_alone(journal):
     page, _, names = written(journal, finished(journal, names=("b",), num_samples=2))
     Page(page)
     assert "differences" not in names
-    assert "There are no two confirmed approaches" in page
+    assert "No two approaches have all their fresh seeds" in page
     assert "PHANTOM" not in page
 
 
@@ -269,7 +269,7 @@ def test_an_unconfirmed_journal(journal):
     pretended.finish(stage)
     page, _, names = written(journal, made)
     Page(page)
-    assert "No approach is confirmed yet" in page
+    assert "No approach has all its fresh seeds yet" in page
     assert {"history", "cost"} <= names
     assert "seeds" not in names
 

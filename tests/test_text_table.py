@@ -116,7 +116,7 @@ def test_every_column_of_a_row():
 def test_a_row_says_that_its_confirmation_is_not_complete_and_leaves_empty_what_is_not_known():
     trials = [trial(0), trial(0, 0.8, stage="confirm", seeds=3, of_trial=0)]
     half, nothing = printed_rows(found(trials))
-    assert half["confirmed"] == "80.0 +- 1.0 (3 seeds)"
+    assert half["confirmed"] == "80.0 +- 1.0 (3 of 8 seeds)"
     empty = ("confirmed", "95 % interval", "IQM", "in search", "optimism", "test bal. acc.", "our run of it")
     assert {nothing[name] for name in (*empty, "seconds/seed")} == {""}
 

@@ -1,14 +1,17 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from made_up import changed, found, source
+from made_up import START, changed, found, source, trial
 from sweeps.analysis.approach_summary import Configurations
+from sweeps.analysis.checks import checks
 from sweeps.analysis.comparisons import compare_all
 from sweeps.analysis.intervals import Estimate
 from sweeps.analysis.optimism import Optimism
 from sweeps.analysis.verdict import verdict, versus
+from sweeps.views.console import sweep_text
 
 
 def estimate(mean, half):
@@ -43,7 +46,8 @@ def summary(means, baseline="plain", spec=None):
 
 def without_confirmation(summary, name):
     """The summary with one approach that is not confirmed, and so not compared."""
-    rows = [changed(row, {"is_confirmed": row.approach != name}) for row in summary.approaches]
+    missing = {"is_confirmed": False, "confirmed": None}
+    rows = [changed(row, missing) if row.approach == name else row for row in summary.approaches]
     pairs = [pair for pair in summary.comparisons if name not in (pair.better, pair.worse)]
     return changed(summary, {"approaches": tuple(rows), "comparisons": tuple(pairs)})
 
@@ -116,7 +120,7 @@ def test_random_weights_and_phantoms_are_said_in_the_first_sentence():
 
 def test_nothing_confirmed():
     found = without_confirmation(summary({"good": 0.9}), "good")
-    assert verdict(found) == ["No approach is confirmed yet, so there is no answer."]
+    assert verdict(found) == ["No approach has all its fresh seeds yet, so there is no answer."]
 
 
 @pytest.mark.parametrize("name", ["good", "plain", "poor"])
@@ -149,6 +153,30 @@ def test_a_winner_beside_a_baseline_that_is_not_confirmed_is_not_called_the_base
     assert which.endswith("on 40 fresh seeds; the plain baseline plain is not confirmed.")
     assert "poor" in compared or "every other" in compared
     assert verdict(changed(found, {"baseline": None}))[0].endswith("on 40 fresh seeds.")
+
+
+def test_what_is_confirmed_on_some_of_the_seeds_is_not_said_to_be_not_confirmed():
+    """As after an interruption: of the baseline 12 of 20 fresh seeds are there, of `lost` none."""
+    made = [trial(0, 0.8, approach=name) for name in ("plain", "good", "rival", "lost")]
+    for name, mean, seeds in (("plain", 0.8, 12), ("good", 0.9, 20), ("rival", 0.85, 20)):
+        made.append(trial(0, mean, approach=name, stage="confirm", seeds=seeds, of_trial=0))
+    start = changed(START, {"options": {"confirm_seeds": 20}})
+    found_there = found(made, ("plain", "good", "rival", "lost"), starts=(start,))
+    which, compared, _ = verdict(found_there)
+    assert which.endswith("the plain baseline plain is confirmed on 12 of 20 fresh seeds, so not compared yet.")
+    assert (
+        "Confirmed on some of the fresh seeds, so not ranked yet: plain on 12 of 20. "
+        "Not confirmed, so not compared: 1 more."
+    ) in compared
+    text = sweep_text(found_there, Path("results/made-up"))
+    assert " (12 of 20 seeds) " in text
+    (finding,) = [each for each in checks(found_there, made) if each.title == "Confirmation"]
+    assert finding.text.endswith("or failed: plain (12 of 20), lost (0 of 20).")
+    more = changed(START, {"options": {"confirm_seeds": 50}})
+    assert verdict(found(made, ("plain", "good", "rival", "lost"), starts=(more,))) == [
+        "No approach has all its fresh seeds yet, so there is no answer. Confirmed on some of the fresh seeds, so not "
+        "ranked yet: good on 20 of 50, rival on 20 of 50, plain on 12 of 50."
+    ]
 
 
 def test_a_baseline_without_rivals_is_not_said_to_be_unbeaten():

@@ -147,6 +147,11 @@ class ApproachSummary(Stored):
         return (self.decided_test if self.decided else self.test).get("balanced_accuracy")
 
     @property
+    def is_partly_confirmed(self) -> bool:
+        """Whether some of its fresh seeds are there, and the others still to be run."""
+        return self.confirmed is not None and not self.is_confirmed and self.confirmed_failure is None
+
+    @property
     def is_best_at_start(self) -> bool:
         """Whether nothing better was found than the configuration that the search started from."""
         return self.best_params is not None and self.best_params == self.start

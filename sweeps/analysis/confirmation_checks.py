@@ -23,7 +23,7 @@ FLATTERED = 0.005
 def confirmation(sweep: CheckedSweep) -> Check:
     """Whether every approach has its fresh seeds."""
     missing = [
-        f"{row.approach} ({row.confirmed_failure or 'not run to its end'})"
+        f"{row.approach} ({row.confirmed_failure or sweep.summary.seeds_there(row)})"
         for row in sweep.rows
         if not row.is_confirmed
     ]
@@ -39,8 +39,8 @@ def baseline(sweep: CheckedSweep) -> Check:
     compared = versus(sweep.summary, name)
     if not compared:
         text = (
-            "The plain baseline is not confirmed beside another approach on at least two seeds, so nothing shows "
-            "whether the others are worth their training."
+            "The plain baseline is not compared with another approach, which needs all fresh seeds of both, and two at "
+            "least: so nothing shows whether the others are worth their training."
         )
         return Check(mark=LOOK, title=title, text=text)
     better = [other for other, pair in compared.items() if pair.verdict == BETTER]
@@ -52,7 +52,7 @@ def separation(sweep: CheckedSweep) -> Check:
     """Whether the seeds show a difference between the best and its runner-up, and how many would."""
     title = "Enough seeds"
     if len(sweep.rows) < 2 or not all(row.is_confirmed for row in sweep.rows[:2]):
-        return Check(mark=KNOW, title=title, text="There are no two confirmed approaches to compare.")
+        return Check(mark=KNOW, title=title, text="No two approaches have all their fresh seeds, so none are compared.")
     best, second = (row.approach for row in sweep.rows[:2])
     comparisons = sweep.summary.comparisons
     pair = next((pair for pair in comparisons if {pair.better, pair.worse} == {best, second}), None)

@@ -68,6 +68,10 @@ class Summary(Stored):
     other_searches: tuple[OtherSearch, ...] = ()
     processors: tuple[str, ...] = ()
 
+    def seeds_there(self, row: ApproachSummary) -> str:
+        """How many of the fresh seeds that were asked for one of its approaches has: "12 of 50"."""
+        return f"{row.confirmed.n if row.confirmed else 0} of {self.starts[-1].confirm_seeds}"
+
     @property
     def warnings(self) -> list[str]:
         """The caveats that forbid taking a number at face value, in capitals."""

@@ -80,7 +80,7 @@ def verdict(summary: Summary) -> list[str]:
     """
     best = summary.approaches[0]
     if not best.is_confirmed or best.quoted is None:
-        return ["No approach is confirmed yet, so there is no answer."]
+        return [f"No approach has all its fresh seeds yet, so there is no answer.{_partly(summary)}"]
     compared = " ".join(filter(None, [_compared(summary, best.approach), _how_sure(summary)]))
     sentences = [_which(summary, best, best.quoted), compared, _held(best, best.quoted)]
     if best.adjusted is not None:
@@ -115,9 +115,8 @@ def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:
     against = versus(summary, summary.baseline).get(name)
     if against is None:
         if name != summary.baseline:
-            unconfirmed = {row.approach for row in summary.approaches if not row.is_confirmed}
-            missing = summary.baseline in unconfirmed
-            return f"{text}; the plain baseline {summary.baseline} is not confirmed." if missing else f"{text}."
+            missing = [row for row in summary.approaches if row.approach == summary.baseline and not row.is_confirmed]
+            return f"{text}; the plain baseline {_how_far(summary, missing[0])}." if missing else f"{text}."
         others = versus(summary, name)
         if best.decided:
             return f"{text}; no other confirmed approach is shown to be better than the plain baseline."
@@ -136,11 +135,12 @@ def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:
 
 def _compared(summary: Summary, name: str) -> str:
     others = versus(summary, name)
+    partly = _partly(summary)
     if not others:
-        return "There is no other confirmed approach to compare it with on at least two common seeds."
+        return f"There is no other confirmed approach to compare it with on at least two common seeds.{partly}"
     correction = f"at a level of {100 * ERROR:.0f} %{corrected_for(summary)}"
-    missing = sum(not row.is_confirmed for row in summary.approaches)
-    more = f" Not confirmed, so not compared: {missing} more." if missing else ""
+    missing = sum(not row.is_confirmed and not row.is_partly_confirmed for row in summary.approaches)
+    more = partly + (f" Not confirmed, so not compared: {missing} more." if missing else "")
     # Seen from the others: where they are worse, it is better. The first sentence has the baseline's numbers.
     alike = [
         other if other == summary.baseline else f"{other} ({pair.in_points})"
@@ -160,6 +160,19 @@ def _compared(summary: Summary, name: str) -> str:
         f"It {text} ({correction}). It cannot be distinguished from these (their differences from it in points): "
         f"{', '.join(alike)}.{more}"
     )
+
+
+def _partly(summary: Summary) -> str:
+    """Which approaches have some of their fresh seeds, in a sentence behind a blank; empty where none has."""
+    partly = [f"{row.approach} on {summary.seeds_there(row)}" for row in summary.approaches if row.is_partly_confirmed]
+    return f" Confirmed on some of the fresh seeds, so not ranked yet: {', '.join(partly)}." if partly else ""
+
+
+def _how_far(summary: Summary, row: ApproachSummary) -> str:
+    """What is known of an approach that is not ranked."""
+    if row.is_partly_confirmed:
+        return f"{row.approach} is confirmed on {summary.seeds_there(row)} fresh seeds, so not compared yet"
+    return f"{row.approach} is not confirmed"
 
 
 def corrected_for(summary: Summary, every: str = "all ") -> str:

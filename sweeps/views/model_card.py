@@ -129,8 +129,8 @@ def _sweep_s_numbers(summary: Summary, row: ApproachSummary, model: ExportedMode
     if row.quoted is None:
         yield "- Not confirmed on fresh seeds: its numbers in the search flatter it."
     else:
-        complete = "" if row.is_confirmed else ", not all that were asked for"
-        yield f"- {spec.measured} on fresh seeds: {_estimate(row.quoted)} ({row.quoted.n} seeds{complete})."
+        seeds = str(row.quoted.n) if row.is_confirmed else summary.seeds_there(row)
+        yield f"- {spec.measured} on fresh seeds: {_estimate(row.quoted)} ({seeds} seeds)."
         if row.adjusted is not None:
             yield f"- The same without the luck of these seeds: {_estimate(row.adjusted)}."
     yield from _metrics(row.quoted_validation, "on validation images of these seeds")

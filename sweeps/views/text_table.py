@@ -57,6 +57,7 @@ def printed_rows(summary: Summary) -> list[dict[str, str]]:
             **({"weights": source_names(row.weights)} if has_weights else {}),
             **_printed_row(
                 row,
+                summary.seeds_there(row),
                 is_of_the_study=summary.spec.is_of_the_study,
                 is_adjusted=any(each.adjusted for each in summary.approaches),
             ),
@@ -70,10 +71,10 @@ def source_names(sources: Sequence[str]) -> str:
     return ", ".join("/".join(Path(source).parts[-2:]) for source in sources) or "none"
 
 
-def _printed_row(row: ApproachSummary, *, is_of_the_study: bool, is_adjusted: bool) -> dict[str, str]:
+def _printed_row(row: ApproachSummary, seeds_there: str, *, is_of_the_study: bool, is_adjusted: bool) -> dict[str, str]:
     confirmed, count = row.quoted, row.configurations
     mark = f"{DECIDED} " if row.decided else ""
-    incomplete = f" ({confirmed.n} seeds)" if confirmed and not row.is_confirmed else ""
+    incomplete = f" ({seeds_there} seeds)" if row.is_partly_confirmed else ""
     not_ranked = " (failed)" if row.confirmed_failure else incomplete
     at_start = mean_sd(row.at_published_setting)
     return {
