@@ -3,7 +3,7 @@ import pytest
 import sklearn.metrics as sk
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import expit, softmax
+from scipy.special import expit, logsumexp, softmax
 
 from trainables.parts.metrics import METRICS, metric_names, metrics_of, score
 from trainables.parts.results import SeedResult, packed, unpacked_hits
@@ -111,3 +111,13 @@ def test_metrics_have_the_names_of_the_classes():
     assert tuple(found) == metric_names(("cat", "dog", "owl"))
     assert (found["accuracy"], found["recall_dog"]) == (0.5, 0.2)
     assert tuple(metrics_of(result, ("no", "yes"))) == METRICS
+
+
+@pytest.mark.parametrize(("scale", "is_tied"), [(1, False), (5, False), (300, True)])
+def test_of_more_classes_only_probabilities_that_round_to_1_are_ties(scale, is_tied):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 300)
+    logits = (rng.normal(size=(300, 3)) + np.eye(3)[labels]).astype(np.float32) * np.float32(scale)
+    log_odds = [logits[:, at] - logsumexp(np.delete(logits, at, 1).astype(float), axis=1) for at in range(3)]
+    untied = np.mean([sk.roc_auc_score(labels == at, own) for at, own in enumerate(log_odds)])
+    assert (score(logits, labels)["auroc"] == untied) != is_tied

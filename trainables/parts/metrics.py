@@ -39,8 +39,10 @@ def score(logits: np.ndarray, labels_N: np.ndarray) -> dict[str, Any]:
     An image of two classes is called 1, the positive one, if p >= 0.5, that is at log-odds >= 0; one of more classes
     gets the class of the greatest logit. A class's recall is the share of its images that get it, balanced accuracy the
     mean of all recalls. Sensitivity and specificity are the recalls of classes 1 and 0 of two. AUROC is the area under
-    the ROC curve, of more than two classes the mean over classes against the rest. The Brier score (Brier 1950) is half
-    the sum over classes of (p - truth)^2, averaged over images, which for two classes is the mean of (p - label)^2.
+    the ROC curve, of more than two classes the mean over classes against the rest, by probability: those that round to
+    1, where a logit is greater than all others by 37 and more, are ties, which count half. The Brier score (Brier 1950)
+    is half the sum over classes of (p - truth)^2, averaged over images, which for two classes is the mean of
+    (p - label)^2.
 
     Args:
         logits: Log-odds of class 1, shape (N,), for two classes; logits of each class, (N, K), for more. Finite.
