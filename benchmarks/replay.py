@@ -152,7 +152,7 @@ def is_losing(own_SL: np.ndarray, rival_SN: np.ndarray, rule: Rule) -> np.ndarra
     differences = (own_SL - rival_SN[:, :looked] + rule.margin).round(EXACT_DIGITS)
     test = wilcoxon if rule.test == "wilcoxon" else student
     # Optuna does not stop what has the better average of the seeds it has run, against all seeds of the best.
-    return (test(differences) < rule.racing.p) & (_mean(own_SL) < _mean(rival_SN))
+    return (test(differences) < rule.racing.p) & ((_mean(own_SL) - _mean(rival_SN)).round(EXACT_DIGITS) < 0)
 
 
 def _mean(values_SN: np.ndarray) -> np.ndarray:

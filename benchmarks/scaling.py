@@ -169,18 +169,16 @@ def simulate(
     waits: dict[int, float],
     mlflow_cpu: float,
 ) -> Driver:
-    """Which part of their time workers work, by the measured parts; the driver of most workers and most history."""
+    """Which part of their time workers work, by the measured parts; the driver of 1000 with most history."""
 
-    def driver(history: int | None, workers: int, mlflow: bool = True) -> Driver:
-        """With TPE on so much history, or (None) with random suggestions."""
-        near = [row for row in rows if row["history"] == (asked.histories[0] if history is None else history)]
+    def driver(history: int, workers: int, suggest: str = "suggest", mlflow: bool = True) -> Driver:
+        """With so much history, and suggestions that take what this part of a row says."""
+        near = [row for row in rows if row["history"] == history]
         row = min(near, key=lambda row: abs(row["live"] - workers))
         wait = float(np.interp(2 * workers, list(waits), list(waits.values()))) - waits[min(waits)]
         a_step = tune["tune a step"] + wait
         return Driver(
-            configuration=(row["suggest" if history is None else "by TPE"].wall_ms + row["end"].wall_ms) / 1000
-            + tune["tune a configuration"]
-            + wait,
+            configuration=(row[suggest].wall_ms + row["end"].wall_ms) / 1000 + tune["tune a configuration"] + wait,
             step=a_step + row["look"].wall_ms / 1000,
             seed=row["seed"].wall_ms / 1000,
             aside=(mlflow_cpu if mlflow else 0.0) + tune["threads a configuration"] + LOOKS * tune["threads a step"],
@@ -199,25 +197,25 @@ def simulate(
         "Part of its time that a worker works: real sweeps whose seeds sleep, and simulated as their drivers were",
         checks,
     )
-    for history in (None, *asked.histories):
+    for history, suggest in ((asked.histories[-1], "suggest"), *((each, "by TPE") for each in asked.histories)):
         lines = []
         for seconds in (0.1, 1.0, 10.0):
             steps = SEEDS if seconds >= STEP_SECONDS else LOOKS
             line: dict[str, Any] = {"seconds/seed": seconds}
             for workers in (2, 10, 100, 1000):
-                part = simulated(driver(history, workers), workers, seconds, steps)
+                part = simulated(driver(history, workers, suggest), workers, seconds, steps)
                 line[f"{workers} workers"] = f"{part:.0%}"
             for what, mlflow in (("fed", True), ("without MLflow", False)):
-                line[what] = str(fed(partial(driver, history, mlflow=mlflow), seconds, steps))
-            line["ms a configuration"] = f"{1000 * driver(history, 100).a_configuration(steps):.0f}"
+                line[what] = str(fed(partial(driver, history, suggest=suggest, mlflow=mlflow), seconds, steps))
+            line["ms a configuration"] = f"{1000 * driver(history, 100, suggest).a_configuration(steps):.0f}"
             lines.append(line)
-        what = "random suggestions" if history is None else f"TPE with {history} configurations of that approach"
+        what = f"{'by TPE' if suggest == 'by TPE' else 'at random'} with {history} configurations of that approach"
         table(
             f"Part of their time that workers work, {SEEDS} seeds per configuration, and how many are fed: {what}",
             lines,
         )
 
-    return driver(None, 1000)
+    return driver(asked.histories[-1], 1000)
 
 
 def at_full_size(
@@ -230,7 +228,7 @@ def at_full_size(
     """What 1,000 workers and 100,000 configurations would meet, the worst first; sizes are extrapolated linearly.
 
     Args:
-        driver: With random suggestions, 1000 workers, and the shortest history, which makes no difference to them.
+        driver: With the longest history, which is taken for that of one of about ten approaches.
         mlflow_cpu: Seconds of MLflow's thread a configuration.
         resumed: What taking up a running configuration takes, by history.
         journal: The largest that was opened.

@@ -72,6 +72,7 @@ def ours(dataset: str, configurations: int) -> Measured:
 
     from search_spaces.published.challenge1 import PUBLISHED
     from sweeps.core.challenge import Approach, Challenge
+    from sweeps.core.kinds import TPE
     from sweeps.core.signals import exit_code
     from sweeps.run.pipeline import run_given
     from sweeps.run.sweep import sweep_command
@@ -87,6 +88,8 @@ def ours(dataset: str, configurations: int) -> Measured:
     challenge = Challenge(name="challenge1", title="Benchmark", approaches=(approach,))
     given: dict[str, OptionValue] = {
         "num_samples": configurations,
+        # As the other side's OptunaSearch.
+        "sampler": TPE,
         "seeds": SEEDS,
         "finalists": 1,
         "confirm_seeds": 0,

@@ -56,7 +56,7 @@ FINALISTS = 3
 RULE = Rule(racing=Racing())
 PORTFOLIO = 6
 # Searches at random have so many times as many configurations, to be compared with methods that cost more.
-LONGER = 2.4
+LONGER = 3
 DRAWS = 5000
 # A surrogate that ranks worse says nothing of searches.
 LEAST_RANK_CORRELATION = 0.5

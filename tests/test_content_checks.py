@@ -120,6 +120,13 @@ def test_what_copies_do_to_accuracies_depends_on_their_labels(clean, copies, say
     assert says in notice
 
 
+def test_copies_with_another_label_than_most_are_counted_one_by_one(clean):
+    pool = clean.pool_images.copy()
+    pool[[1, 2, 60, 61]] = pool[0]
+    content = content_of(replace(clean, pool_images=pool))
+    assert (content.copies_in_pool, content.copies_otherwise) == (4, 2)
+
+
 @pytest.mark.parametrize(
     ("rows", "otherwise", "effect"),
     [

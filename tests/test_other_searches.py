@@ -20,9 +20,12 @@ from sweeps.views.files import write_files
 def sweep(tmp_path):
     """Makes a sweep of two approaches in one results folder; gives its summary."""
 
-    def make(name, *, num_samples=2, confirm_seeds=10, finalists=3, done=10, names=("a", "b"), **spec):
+    def make(
+        name, *, num_samples=2, confirm_seeds=10, finalists=3, sampler="random", done=10, names=("a", "b"), **spec
+    ):
         journal, made = Journal(tmp_path / name, write=True), approaches(*names)
         options = {"num_samples": num_samples, "confirm_seeds": confirm_seeds, "finalists": finalists}
+        options |= {"sampler": sampler} if sampler else {}
         journal.begin(changed(SPEC, spec), changed(START, {"options": options}))
         pretended.finish(pretended.search(journal, made, num_samples=num_samples))
         pretended.finish(ConfirmationStage(journal, made, lambda *who: None, seeds=min(done, confirm_seeds)))
@@ -63,10 +66,17 @@ def test_others_that_cannot_be_compared_are_passed_over(sweep):
     sweep("other-metric", search_seed=1, metric="auroc")
     sweep("more-configurations", search_seed=1, num_samples=3)
     sweep("more-finalists", search_seed=1, finalists=5)
+    sweep("other-sampler", search_seed=1, sampler="tpe")
+    sweep("before-there-was-a-choice", search_seed=1, sampler=None)
     sweep("more-fresh-seeds", search_seed=1, confirm_seeds=11, done=11)
     sweep("one-approach", search_seed=1, names=("a",))
     sweep("unfinished", search_seed=1, done=9)
     assert sweep("this").other_searches == ()
+
+
+def test_a_sweep_from_before_there_was_a_choice_of_samplers_is_one_by_tpe(sweep):
+    sweep("first", sampler=None)
+    assert len(sweep("second", search_seed=1, sampler="tpe").other_searches) == 1
 
 
 def test_others_that_cannot_be_read_are_passed_over(sweep, tmp_path):

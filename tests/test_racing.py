@@ -54,6 +54,17 @@ def test_equal_differences_are_ties_whatever_their_last_digits(images):
     assert differ > 3
 
 
+@pytest.mark.parametrize("images", [20, 30, 1000])
+def test_equal_means_are_equal_whatever_their_last_digits(images):
+    """One of nine seeds makes good what the others lose, so that signs alone would stop it."""
+    for first in range(1, images - 9):
+        best = np.arange(9) % 3 + first
+        own = best - np.array([1] * 8 + [-8])
+        assert not Racing().is_worse(
+            dict(enumerate((own / images).tolist())), dict(enumerate((best / images).tolist()))
+        )
+
+
 @pytest.mark.parametrize("count", [2, 3, 5, 9, 14, 40, 60])
 def test_p_is_scipy_s_to_the_bit(count):
     rng = np.random.default_rng(count)

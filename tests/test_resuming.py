@@ -16,23 +16,26 @@ from sweeps.run import resuming
 from sweeps.run.checks import check
 from sweeps.run.options import SweepOptions
 from sweeps.run.pipeline import Pipeline
+from sweeps.run.plan import DRAWN
 from sweeps.run.prepare import prepare
 from sweeps.run.start import sweep as main
 from sweeps.run.sweep import sweep_command
 from sweeps.stages.confirmation import ConfirmationStage
+from sweeps.stages.sampling import SAMPLERS
 from sweeps.store.journal import Journal
 from trainables.parts import protocol
 from trainables.parts.backbones import random_backbone
 from trainables.parts.datasets import phantom_arrays
 
 
-def begin(folder, challenge, *arguments):
-    """A sweep that has begun, as its driver would have left it."""
+def begin(folder, challenge, *arguments, unknown=()):
+    """A sweep that has begun, as its driver would have left it, or one that did not know some options."""
     given = {"name": "sweep", "results_dir": str(folder / "results")} | dict(arguments)
     prepared = prepare(sweep_command(), check(challenge, given, SweepOptions))
     journal = Journal(prepared.folder, write=True)
     start = Pipeline(command=sweep_command(), prepared=prepared)._start()
-    journal.begin(prepared.whole_spec, start)
+    kept = {name: value for name, value in start.options.items() if name not in unknown}
+    journal.begin(prepared.whole_spec, start.model_copy(update={"options": kept}))
     journal.close()
     return prepared
 
@@ -79,6 +82,23 @@ def test_what_may_change(here, capfd, arguments, says):
     code, printed, complaint = go_on(capfd, challenge1.CHALLENGE, *arguments, "--dry-run")
     assert (code, complaint) == (0, "")
     assert says in printed
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_sampler_that_is_asked_for_suggests_and_is_remembered(here, capfd, name):
+    prepared = begin(here, challenge1.CHALLENGE, *PIXELS, ("sampler", name))
+    journal = Journal(prepared.folder, write=True)
+    search = next(sweep_command().stages(prepared, journal, print)).stage
+    journal.close()
+    assert search.sampler is SAMPLERS[name]
+    _, printed, _ = go_on(capfd, challenge1.CHALLENGE, "--dry-run")
+    assert DRAWN[name] in printed
+
+
+def test_a_sweep_from_before_there_was_a_choice_of_samplers_goes_on_with_tpe(here, capfd):
+    begin(here, challenge1.CHALLENGE, *PIXELS, unknown=("sampler",))
+    _, printed, _ = go_on(capfd, challenge1.CHALLENGE, "--dry-run")
+    assert DRAWN["tpe"] in printed
 
 
 @pytest.mark.parametrize(

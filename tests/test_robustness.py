@@ -10,7 +10,7 @@ import pytest
 from scipy.special import expit
 
 import pretended
-from made_up import finished, found, trial
+from made_up import changed, finished, found, trial
 from sweeps.analysis.robustness import _Measured, spec_of_images
 from sweeps.analysis.summary import Summary, summarise
 from sweeps.inputs import changed_images
@@ -172,6 +172,12 @@ def test_few_seeds_do_not_say_what_changed_images_cost(whole, monkeypatch):
     assert robustness_tables.sentences(sweep) == [
         "10 fresh seeds are too few to say what changed images cost: take --confirm-seeds 50."
     ]
+    # Some of more have not run yet.
+    monkeypatch.setattr(robustness_tables, "FEW_SEEDS", 10)
+    best = sweep.robustness.best_known
+    some = changed(best, {"mean": changed(best.mean, {"n": 4})})
+    found_so_far = changed(sweep.robustness, {"approaches": (some, *sweep.robustness.approaches[1:]), "seeds": 10})
+    assert robustness_tables.sentences(changed(sweep, {"robustness": found_so_far})) == []
 
 
 def test_console_report_summary_files_and_mlflow_have_it(whole):

@@ -91,7 +91,7 @@ def _other_search(path: Path, journal: Journal, approaches: set[str]) -> OtherSe
     spec, seed = other.spec, other.spec.search_seed
     if spec.challenge != journal.spec.challenge or {row.approach for row in other.approaches} != approaches:
         return None
-    options, own = other.starts[-1].options, journal.starts[-1].options
+    options, own = other.starts[-1].remembered, journal.starts[-1].remembered
     is_same = all(options.get(name) == own.get(name) for name in SAME_OPTIONS)
     different = {difference.part for difference in differences(journal.spec, spec)}
     best = other.approaches[0]

@@ -100,8 +100,8 @@ def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:
         # The first block orders the rows, whatever the means on the second one are.
         word = of_second if best.decided else "has the greatest mean,"
     fresh = fresh_seeds(quoted.n, "more " if best.decided else "")
-    number = f"{percent(quoted.mean)} %{_interval(quoted)} on {fresh}"
-    text = f"{name} {word} {number}{caveats.with_warnings(summary.warnings)}"
+    mean = f"{percent(quoted.mean)} %{_interval(quoted)}"
+    text = f"{name} {word} {mean} on {fresh}{caveats.with_warnings(summary.warnings)}"
     if best.decided and summary.decision:
         first = summary.decision.named
         text += (
@@ -110,8 +110,9 @@ def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:
             else f", which show it to be better than {first}, the best of the first block"
         )
     if is_few:
-        number = "one" if quoted.n == 1 else "so few"
-        text += f", but {number} cannot tell which is best: {_what_would(summary, quoted)}"
+        text += (
+            f", but {'one' if quoted.n == 1 else 'so few'} cannot tell which is best: {_what_would(summary, quoted)}"
+        )
     against = versus(summary, summary.baseline).get(name)
     if against is None:
         if name != summary.baseline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -33,6 +34,8 @@ def content_of(dataset: Dataset) -> Content:
     pool, test = ([_hashed(image) for image in images] for images in (dataset.pool_images, dataset.test_images))
     pool_labels, test_labels = dataset.protocol.labels.tolist(), dataset.test_labels.tolist()
     in_pool = _labels_of(pool, pool_labels)
+    # Of each image, how many stand there with another label than most.
+    otherwise_in_pool = [labels.total() - max(labels.values()) for labels in in_pool.values()]
     if len(in_pool) == 1:
         raise BadInput(
             f"Expected images that differ in {dataset.source}; all {len(pool)} to draw from are the same. Look at how "
@@ -45,22 +48,23 @@ def content_of(dataset: Dataset) -> Content:
         )
     anywhere = _labels_of([*pool, *test], [*pool_labels, *test_labels])
     leaked = np.array([image in in_pool for image in test])
-    otherwise = [label not in in_pool.get(image, {label}) for image, label in zip(test, test_labels, strict=True)]
+    otherwise = [image in in_pool and not in_pool[image][label] for image, label in zip(test, test_labels, strict=True)]
     return Content(
         test_in_pool=int(leaked.sum()),
         test_otherwise_in_pool=sum(otherwise),
         test_nearly_in_pool=int(_nearly_among(dataset.test_images[~leaked], dataset.pool_images).sum()),
         copies_in_pool=len(pool) - len(in_pool),
-        copies_otherwise=sum(len(labels) - 1 for labels in in_pool.values()),
+        copies_otherwise=sum(otherwise_in_pool),
         blank=sum(_is_blank(image) for images in dataset.images().values() for image in images),
         with_two_labels=sum(len(anywhere[image]) > 1 for image in [*pool, *test]),
     )
 
 
-def _labels_of(images: Sequence[bytes], labels: Sequence[int]) -> dict[bytes, set[int]]:
-    found: dict[bytes, set[int]] = {}
+def _labels_of(images: Sequence[bytes], labels: Sequence[int]) -> dict[bytes, Counter[int]]:
+    """How often each image stands there with each label."""
+    found: dict[bytes, Counter[int]] = {}
     for image, label in zip(images, labels, strict=True):
-        found.setdefault(image, set()).add(label)
+        found.setdefault(image, Counter())[label] += 1
     return found
 
 

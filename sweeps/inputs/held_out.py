@@ -68,8 +68,8 @@ def check_some_left(
             what = "images" if groups is None else "groups"
             raise BadInput(
                 f"Expected {what} of class {classes[label]} in {path} that can be learned from; all {len(own)} are "
-                f"locked as the test split, which is a fifth of the {what} of each class, since they are {what} of "
-                "other classes too. Give each image one class, or put a test split of your own beside the training "
+                f"locked as the test split: a fifth of the {what} of each class, and the others since they are {what} "
+                "of other classes too. Give each image one class, or put a test split of your own beside the training "
                 "split."
             )
         if groups is not None:

@@ -89,6 +89,8 @@ def decoded(path: Path, size_px: int) -> Decoded:
         upright = _upright(image)
     if upright.mode.startswith("I"):
         values = np.asarray(upright).astype(np.float32)
+        if (transparent := upright.info.get("transparency")) is not None:
+            values[values == transparent] = 0
         if values.min() < 0 or values.max() > 65535:
             raise Unreadable("grey values of more than 16 bits")
         return Decoded(
@@ -144,7 +146,13 @@ def _upright(image: ImageFile.ImageFile) -> Image.Image:
 
 
 def _rawmode(image: ImageFile.ImageFile) -> str:
-    """How Pillow calls the way in which the values of a PNG or TIFF image lie in its file."""
+    """How Pillow calls the way in which the values of a PNG or TIFF image lie in its file.
+
+    Raises:
+        Unreadable: It has none.
+    """
+    if not image.tile:
+        raise Unreadable("no pixels")
     args = image.tile[0].args
     return str(args[0] if isinstance(args, tuple) else args)
 

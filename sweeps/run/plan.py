@@ -31,8 +31,8 @@ STARTUP_SECONDS = 15.0
 CONFIRM_FACTOR = 1.4
 # Where configurations come from after those that a search starts with, by the kinds of `--sampler`.
 DRAWN = {
-    AT_RANDOM: "at random from each approach's space, after its start",
-    TPE: "after ten at random by TPE, near those that were good",
+    AT_RANDOM: "at random from each approach's space, after those that its search starts with",
+    TPE: "by TPE after the first ten, near those that were good",
 }
 
 

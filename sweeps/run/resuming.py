@@ -56,7 +56,7 @@ def find(challenge: Challenge, given: Mapping[str, OptionValue], results: Path) 
             f"Expected a sweep of {challenge.name} at {folder}; it is one of {spec.challenge}. "
             f"Use sweeps/{spec.challenge}.py."
         )
-    return Earlier(given=dict(given), options=journal.starts[-1].options, spec=spec)
+    return Earlier(given=dict(given), options=journal.starts[-1].remembered, spec=spec)
 
 
 def check_same(before: Spec, now: Spec) -> None:

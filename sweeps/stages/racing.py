@@ -54,7 +54,8 @@ class Racing:
         if not np.isfinite([*own.values(), *best.values()]).all():
             return False
         differences = np.array([value - best[seed] for seed, value in own.items() if seed in best]).round(EXACT_DIGITS)
-        if len(differences) < 2 or sum(best.values()) / len(best) <= sum(own.values()) / len(own):
+        ahead = sum(best.values()) / len(best) - sum(own.values()) / len(own) if best else 0.0
+        if len(differences) < 2 or round(ahead, EXACT_DIGITS) <= 0:
             return False
         return p_of_less(differences) < self.p
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sweeps.core.errors import BadInput
+from sweeps.core.kinds import TPE
 from trainables.parts.protocol import Protocol, study_protocol
 
 # What ranks, by the name that people ask for it with, and the metric of a result that has it. Validation images are as
@@ -69,7 +70,7 @@ class Content(Stored):
         test_otherwise_in_pool: Of `test_in_pool`, those that stand in the pool with other labels than theirs alone.
         test_nearly_in_pool: Others that nearly do, as after scaling or compression.
         copies_in_pool: Images of the pool that are copies of others in it.
-        copies_otherwise: Of `copies_in_pool`, those with another label than the others.
+        copies_otherwise: Of `copies_in_pool`, those with another label than most of the same image.
         blank: Images of one grey value.
         with_two_labels: Images that stand there with another label too.
     """
@@ -218,6 +219,11 @@ class Start(Stored):
     options: Mapping[str, OptionValue] = {}
     caveats: Mapping[str, str] = {}
     notices: tuple[str, ...] = ()
+
+    @property
+    def remembered(self) -> Mapping[str, OptionValue]:
+        """Its options; where it began before there was a choice, with what was done then."""
+        return {"sampler": TPE, **self.options}
 
     @property
     def num_samples(self) -> int:

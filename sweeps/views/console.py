@@ -69,7 +69,7 @@ def _winner(best: ApproachSummary, folder: Path) -> list[str]:
 
 
 def against_baseline(summary: Summary) -> list[str]:
-    """Which approaches beat the plain baseline, which do not, and by how much; empty where it is not confirmed."""
+    """Which approaches beat the plain baseline, which do not, and by how much; empty where it is not compared."""
     compared = versus(summary, summary.baseline)
     if not compared:
         return []

@@ -16,7 +16,6 @@ from sweeps.analysis.shot_verdict import shot_verdict
 from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import verdict
 from sweeps.core.commands import export_command, rerun_command
-from sweeps.core.kinds import TPE
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM, DECISION_SEEDS_FROM, search_seeds
 from sweeps.store.journal import JOURNAL
 from sweeps.store.spec import Source, Spec, Start
@@ -201,7 +200,8 @@ def _intervals(summary: Summary) -> str:
     if not means:
         return (
             "The 95 % intervals are of the seeds alone, by Student's t (by Wilson's form where each seed's hits are "
-            "known): the images' part is not known here, or too small to be seen."
+            "known; by Clopper and Pearson's bound where all seeds have the same value): the images' part is not known "
+            "here, or too small to be seen."
         )
     images = sum(summary.spec.protocol.pool)
     return (
@@ -209,7 +209,8 @@ def _intervals(summary: Summary) -> str:
         "Student's t. Both are widened for the images that all seeds share, by an error estimated from which images "
         f"each seed got right. As a standard error, the choice of these {images} images adds {_in_points(means)} "
         f"points to a mean{of_pairs}. Of a class with a single scored image or group the most that it can add is "
-        "taken. On the test split its own images' error is added likewise."
+        "taken. On the test split its own images' error is added likewise. Where all seeds have the same value, or no "
+        "difference, intervals reach as far as Clopper and Pearson's bound at least."
     )
 
 
@@ -297,8 +298,7 @@ def _seeds(summary: Summary) -> list[Named]:
 
 def _sampler(summary: Summary) -> str:
     """What suggested configurations, and its seed."""
-    # Sweeps that do not say so were begun when there was no other.
-    samplers = dict.fromkeys(str(start.options.get("sampler", TPE)) for start in summary.starts)
+    samplers = dict.fromkeys(str(start.remembered["sampler"]) for start in summary.starts)
     return f"{', then '.join(samplers)}; seed {summary.spec.search_seed}"
 
 

@@ -34,7 +34,8 @@ def sentences(summary: Summary) -> list[str]:
     if not found or not best or not best.mean or not best.worst:
         return []
     if best.mean.n < FEW_SEEDS:
-        return [too_few(best.mean.n, "what changed images cost")]
+        # More are to come where some have not run yet.
+        return [too_few(best.mean.n, "what changed images cost")] if found.seeds < FEW_SEEDS else []
     texts = [
         f"On changed test images {best.approach} loses {_in_words(best.mean)} on average; by {best.worst.kind}, which "
         f"costs it most, {_in_words(best.worst.loss)}."
