@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 
-from sweeps.inputs.image_files import as_bytes, decoded, header_of
+from sweeps.inputs.image_files import Unreadable, as_bytes, decoded, header_of
 from sweeps.inputs.image_folders import read_folder
 from test_folders import fill
 
@@ -190,3 +190,18 @@ def test_a_negative_of_another_size_is_turned_round_too(tmp_path, side):
 def test_a_negative_s_memory_is_counted(tmp_path):
     assert header_of(save_tiff(tmp_path / "a.tif", GREY, 0)) == (28, 5)
     assert header_of(save_tiff(tmp_path / "b.tif", GREY, 1)) == (28, 4)
+
+
+def test_grey_that_is_transparent_is_black(tmp_path):
+    pixels = values(28, 28)
+    path = save_png(tmp_path / "grey.png", pixels, transparent=pixels[3, 4:5].tolist())
+    expected = np.where(pixels == pixels[3, 4], 0, pixels)
+    assert np.array_equal(raw(path), expected.astype(np.float32))
+
+
+def test_a_file_of_colours_without_pixels_is_named(tmp_path):
+    whole = save_png(tmp_path / "whole.png", COLOUR).read_bytes()
+    path = tmp_path / "torn.png"
+    path.write_bytes(whole[: whole.index(b"IDAT") - 4] + whole[whole.index(b"IEND") - 4 :])
+    with pytest.raises(Unreadable, match="no pixels"):
+        header_of(path)
