@@ -6,6 +6,7 @@ import pytest
 
 from pretended import finish, work
 from studied import STUDIED, UNPUBLISHED, WITHOUT_NUMBER, stage
+from sweeps.analysis.study import find
 from sweeps.stages.outcomes import MOST_ATTEMPTS
 from sweeps.stages.reproduction import SMOKE_SEEDS, USUAL_SEEDS
 from sweeps.store.journal import Journal
@@ -97,6 +98,38 @@ def test_a_setting_whose_workers_are_always_lost_is_given_up(journal):
         work(own, own.next_task(), stop_after=0)
     assert own.is_finished()
     assert own.seeds_left == 0
+    assert [trial.state for trial in journal.trials()] == ["FAIL"]
+
+
+@pytest.mark.parametrize("end", ["lost", "expired"])
+def test_what_was_given_up_is_taken_up_by_the_next_start_where_it_ended(journal, end):
+    own = stage(journal, [WITHOUT_NUMBER])
+    for _ in range(2):
+        work(own, own.next_task())
+    if end == "lost":
+        for _ in range(MOST_ATTEMPTS):
+            work(own, own.next_task(), stop_after=0)
+    else:
+        own.expired(own.next_task(), "a seed took longer than 10 min (--seed-timeout)")
+    assert own.is_finished()
+    (given_up,) = journal.trials()
+    assert given_up.state == "FAIL"
+    assert 0 < len(given_up.results) < USUAL_SEEDS
+    again = stage(journal, [WITHOUT_NUMBER])
+    assert again.seeds_left == USUAL_SEEDS - len(given_up.results)
+    # A driver that dies now has queued it already.
+    assert stage(journal, [WITHOUT_NUMBER]).seeds_left == again.seeds_left
+    finish(stage(journal, [WITHOUT_NUMBER]))
+    assert [trial.state for trial in journal.trials()] == ["FAIL", "COMPLETE"]
+    assert seeds_run(journal, "b")[1] == list(range(USUAL_SEEDS))
+    assert journal.trials()[1].results[: len(given_up.results)] == given_up.results
+    assert stage(journal, [WITHOUT_NUMBER]).is_finished()
+    assert len(find(journal.trials(), WITHOUT_NUMBER, WITHOUT_NUMBER.published).results) == USUAL_SEEDS
+
+
+def test_a_failed_seed_is_not_tried_again(journal):
+    finish(stage(journal, [WITHOUT_NUMBER]), fails=lambda task, seed: "diverged" if seed == 3 else None)
+    assert stage(journal, [WITHOUT_NUMBER]).is_finished()
     assert [trial.state for trial in journal.trials()] == ["FAIL"]
 
 

@@ -113,9 +113,9 @@ class StudySummary(Stored):
 
 
 def find(trials: Sequence[TrialRecord], approach: Approach, setting: Setting) -> TrialRecord | None:
-    """The trial of an approach at a published setting."""
-    own = searched(trials, approach.name)
-    return next((trial for trial in own if trial.params == dict(setting.params)), None)
+    """The last trial of an approach at a published setting."""
+    own = [trial for trial in searched(trials, approach.name) if trial.params == dict(setting.params)]
+    return own[-1] if own else None
 
 
 def summarise_study(

@@ -82,7 +82,8 @@ def _missing(approach: Approach, trials: Sequence[TrialRecord], *, smoke: bool) 
     views: set[str] = set()
     for setting in approach.published_settings.values():
         trial = find(trials, approach, setting)
-        if trial and trial.state != "RUNNING":
+        # One that was given up is taken up where it ended; one with a failed seed is left at that.
+        if trial and (trial.state == "COMPLETE" or any(result.error for result in trial.results)):
             continue
         seeds += len(study_seeds(setting, smoke=smoke)) - (len(trial.results) if trial else 0)
         views.update(approach.learner.needs(approach.learner.Config(**setting.params)).view_names)

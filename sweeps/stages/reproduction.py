@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from optuna.trial import Trial, TrialState
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search_spaces.published.settings import Setting
 from sweeps.core.challenge import Approach
 from sweeps.core.seeds import STUDY_SEEDS_FROM
 from sweeps.stages.fixed import FixedStage
 from sweeps.store.journal import Journal
-from sweeps.store.trials import SEARCH, SEEDS_WANTED, TrialRecord, seeds_of
+from sweeps.store.trials import SEARCH, SEEDS_WANTED, TrialRecord, attributes_of_seeds, seeds_of
 from trainables.parts.protocol import VALIDATION
 
 # How many seeds the study is taken to have where it does not state their number.
@@ -40,17 +41,25 @@ class ReproductionStage(FixedStage):
         *,
         smoke: bool,
     ) -> None:
-        """Queue what the journal lacks. A new journal's trial 0 is the main setting; the variants follow."""
+        """Queue what the journal lacks. A new journal's trial 0 is the main setting; the variants follow.
+
+        A setting that was given up, since its workers were lost or a seed took too long, gets a new trial, which has
+        the seeds that were finished.
+        """
         super().__init__(journal, approaches, on_closed)
         for approach in approaches:
             study = self.studies[approach.name]
             for setting in approach.published_settings.values():
-                count = len(study_seeds(setting, smoke=smoke))
-                study.enqueue_trial(dict(setting.params), user_attrs={SEEDS_WANTED: count}, skip_if_exists=True)
+                given_up = _given_up(study, setting)
+                kept = attributes_of_seeds(given_up.user_attrs) if given_up else {}
+                wanted = len(study_seeds(setting, smoke=smoke))
+                study.enqueue_trial(
+                    dict(setting.params), user_attrs={SEEDS_WANTED: wanted, **kept}, skip_if_exists=given_up is None
+                )
             for trial in self._unfinished(approach):
                 done = {result.seed for result in seeds_of(trial.user_attrs)}
-                wanted = range(trial.user_attrs[SEEDS_WANTED])
-                self.queue(approach.name, trial, trial.params, [seed for seed in wanted if seed not in done])
+                missing = [seed for seed in range(trial.user_attrs[SEEDS_WANTED]) if seed not in done]
+                self.queue(approach.name, trial, trial.params, missing)
 
     def _unfinished(self, approach: Approach) -> list[Trial]:
         """The trials that a dead driver left, and then the new ones, with all their parameters."""
@@ -62,3 +71,12 @@ class ReproductionStage(FixedStage):
             # Of an interrupted one the journal may lack some parameters; all are given, none is drawn.
             approach.suggest(trial)
         return trials
+
+
+def _given_up(study: Study, setting: Setting) -> FrozenTrial | None:
+    """The last trial of a setting, if it failed and none of its seeds did."""
+    # What Optuna keeps of a trial that was queued, also before it begins.
+    queued = [each for each in study.get_trials(deepcopy=False) if each.system_attrs["fixed_params"] == setting.params]
+    last = queued[-1] if queued else None
+    is_given_up = last is not None and last.state == TrialState.FAIL
+    return last if last and is_given_up and not any(result.error for result in seeds_of(last.user_attrs)) else None

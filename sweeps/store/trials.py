@@ -121,6 +121,11 @@ def seeds_of(user_attrs: Mapping[str, Any]) -> tuple[SeedResult, ...]:
     return tuple(_result(value) for key, value in user_attrs.items() if key.startswith(_SEED))
 
 
+def attributes_of_seeds(user_attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a trial's attributes that are its finished seeds, as another trial can have them."""
+    return {key: value for key, value in user_attrs.items() if key.startswith(_SEED)}
+
+
 def share_ranges(trial: FrozenTrial) -> None:
     """Have a trial hold the very ranges and names that others hold, a third of its memory; it must have ended."""
     trial.params = {sys.intern(name): value for name, value in trial.params.items()}
