@@ -261,14 +261,14 @@ def _best_known(approach: str, tables: tuple[Path, ...], searches: Mapping[str, 
 
 
 def _row(
-    name: str, searches: Sequence[Trajectory], at_random: Sequence[Trajectory], best: float, number: int
+    name: str, searches: Sequence[Trajectory], random_ones: Sequence[Trajectory], best: float, number: int
 ) -> dict[str, str]:
     ends = [(each, each.handed_on(number)) for each in searches]
     truth = np.array([each.truth[end] for each, end in ends])
     said = np.array([each.with_more[end] for each, end in ends])
     spent = np.array([each.spent(number) for each in searches])
     runs = [each.ran[:number].sum() / SEEDS + len(each.finalists(number)) for each in searches]
-    rivals = [(each, each.handed_on(each.within(seconds))) for each, seconds in zip(at_random, spent, strict=False)]
+    rivals = [(each, each.handed_on(each.within(seconds))) for each, seconds in zip(random_ones, spent, strict=False)]
     rival_truth = np.array([each.truth[end] for each, end in rivals])
     optimism = said - truth
     rival_optimism = np.array([each.with_more[end] for each, end in rivals]) - rival_truth
@@ -328,12 +328,12 @@ def main() -> None:
         if good.rank_correlation < LEAST_RANK_CORRELATION:
             print("left out, since that says nothing of searches")
             continue
-        number = {each: asked.slow if METHODS[each].is_slow else asked.searches for each in asked.methods}
-        jobs = [(each, search_seed) for each in asked.methods for search_seed in range(number[each])]
+        counts = {each: asked.slow if METHODS[each].is_slow else asked.searches for each in asked.methods}
+        jobs = [(each, search_seed) for each in asked.methods for search_seed in range(counts[each])]
         found = joblib.Parallel(n_jobs=asked.processes, batch_size=1)(
             joblib.delayed(_search)(name, paths, each, search_seed, length) for each, search_seed in jobs
         )
-        searches = {each: [one for (of, _), one in zip(jobs, found, strict=True) if of == each] for each in number}
+        searches = {each: [one for (of, _), one in zip(jobs, found, strict=True) if of == each] for each in counts}
         best = _best_known(name, paths, searches)
         print(f"best known {best:.2f}\n")
         rows = [_row(each, of_method, searches[RANDOM], best, length) for each, of_method in searches.items()]

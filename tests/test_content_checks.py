@@ -98,7 +98,7 @@ def test_copies_blanks_and_two_labels(clean):
     )
     (notice,) = notices(clean, content)
     assert notice == (
-        "COPIES: 2 of the 120 images that seeds draw from are copies of others (1 of them with another label). What a "
+        "COPIES: 2 of the 120 images that seeds draw from are copies of others (1 with another label). What a "
         "seed learns from, it is then scored on: accuracies are too high by those with the same label, and too low by "
         "those with another. Leave one of each, with the label that is right."
     )
@@ -108,7 +108,7 @@ def test_copies_blanks_and_two_labels(clean):
     ("copies", "says"),
     [
         (range(1, 5), "copies of others. What a seed learns from, it is then scored on: accuracies are too high and "),
-        (range(60, 64), "(4 of them with another label). What a seed learns from, it is then scored on: accuracies are "
+        (range(60, 64), "(4 with another label). What a seed learns from, it is then scored on: accuracies are "
          "too low, since labels contradict each other. Leave one of each, with the label that is right."),
     ],
 )  # fmt: skip
@@ -141,7 +141,7 @@ def test_what_test_images_in_the_pool_do_depends_on_their_labels(clean, rows, ot
     assert (content.test_in_pool, content.test_otherwise_in_pool) == (len(rows), otherwise)
     (notice,) = notices(clean, content)
     assert f"Results on it are {effect}: take them out" in notice
-    assert (f"({otherwise} of them with another label)" in notice) == (otherwise > 0)
+    assert (f"({otherwise} with another label)" in notice) == (otherwise > 0)
 
 
 def test_a_test_image_that_stands_in_the_pool_with_its_own_label_too_is_not_among_the_contradicting(clean):

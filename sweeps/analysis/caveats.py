@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 from sweeps.core.challenge import Approach
 from sweeps.inputs.weights import RANDOM
-from sweeps.store.spec import Source, Spec
+from sweeps.store.spec import Source, Spec, with_another_label
 from trainables.parts.backbones import backbone_of
 from trainables.parts.datasets import PHANTOM
 
@@ -60,18 +60,14 @@ def warnings(spec: Spec) -> list[str]:
     others = [f"PHANTOM {name.upper()}" for name, each in spec.other_datasets.items() if each.source == PHANTOM]
     content = spec.content
     leaked, copies = content.test_in_pool + content.test_nearly_in_pool, content.copies_in_pool
-    of_leaked, of_copies = map(_of_them, (content.test_otherwise_in_pool, content.copies_otherwise))
+    of_leaked, of_copies = map(with_another_label, (content.test_otherwise_in_pool, content.copies_otherwise))
     return [
-        *([f"{leaked} TEST IMAGES IN THE POOL{of_leaked}"] if _leaks(spec) else []),
-        *([f"{copies} COPIES IN THE POOL{of_copies}"] if content.is_repeated(spec.protocol) else []),
+        *([f"{leaked} TEST IMAGES IN THE POOL{of_leaked.upper()}"] if _leaks(spec) else []),
+        *([f"{copies} COPIES IN THE POOL{of_copies.upper()}"] if content.is_repeated(spec.protocol) else []),
         *(["PHANTOM IMAGES"] if spec.dataset.source == PHANTOM else others),
         *_random_weights(spec),
         *(["SMOKE RUN"] if spec.smoke else []),
     ]
-
-
-def _of_them(otherwise: int) -> str:
-    return f" ({otherwise} WITH ANOTHER LABEL)" if otherwise else ""
 
 
 def _leaks(spec: Spec) -> bool:

@@ -32,7 +32,8 @@ class Comparison:
         images_error: The part of the mean's standard error that comes from the choice of the images that all seeds
             share; 0 where interval and test speak of the seeds alone.
         low: Lower end of the mean's 95 % interval, by Student's t, for other draws and, where the images' error is
-            known, other images; this pair's own, without correction. No end is beyond -1 or 1.
+            known, other images; this pair's own, without correction. Where no seed shows a difference it is as
+            `compare` says. No end is beyond -1 or 1.
         high: Its upper end.
         p: Of the paired t test with the same error, two-sided.
         p_holm: The same after Holm's correction for all pairs of the sweep.

@@ -11,7 +11,7 @@ import numpy as np
 
 from sweeps.core.errors import BadInput
 from sweeps.inputs.medmnist_sets import INFO
-from sweeps.store.spec import Content
+from sweeps.store.spec import Content, with_another_label
 from trainables.parts.datasets import Dataset, OtherDataset, resized
 
 # Pixels of a side at which images are compared that may have been scaled or compressed meanwhile.
@@ -139,21 +139,17 @@ def notices(dataset: Dataset, content: Content) -> Iterator[str]:
     if content.is_leaked(dataset.test_counts):
         yield (
             f"THE TEST SPLIT IS NOT FRESH: of its {sum(dataset.test_counts)} images {content.test_in_pool} stand among "
-            f"those that are learned from too{_of_them(content.test_otherwise_in_pool)}, and "
+            f"those that are learned from too{with_another_label(content.test_otherwise_in_pool)}, and "
             f"{content.test_nearly_in_pool} more nearly do. Results on it are {content.effect_of_leaks}: take them out "
             "of one of the two."
         )
     if content.is_repeated(dataset.protocol):
         yield (
             f"COPIES: {content.copies_in_pool} of the {sum(dataset.protocol.pool)} images that seeds draw from are "
-            f"copies of others{_of_them(content.copies_otherwise)}. What a seed learns from, it is then scored on: "
-            f"accuracies are {content.effect_of_copies}. Leave one of each"
+            f"copies of others{with_another_label(content.copies_otherwise)}. What a seed learns from, it is then "
+            f"scored on: accuracies are {content.effect_of_copies}. Leave one of each"
             f"{', with the label that is right' if content.copies_otherwise else ''}."
         )
-
-
-def _of_them(otherwise: int) -> str:
-    return f" ({otherwise} of them with another label)" if otherwise else ""
 
 
 def note(content: Content) -> str | None:

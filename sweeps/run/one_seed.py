@@ -40,7 +40,7 @@ def rerun(asked: argparse.Namespace, challenges: Mapping[str, Challenge]) -> int
         challenges: Every challenge by its name.
 
     Raises:
-        BadInput: There is no such configuration, its images or weights are not at hand, or they are fewer than --shots.
+        BadInput: There is no such configuration, its images or weights are not at hand, or --shots asks for too many.
     """
     journal = Journal(path_of(asked.folder), write=False)
     challenge = challenge_of(journal, challenges)

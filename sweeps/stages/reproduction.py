@@ -77,6 +77,6 @@ def _given_up(study: Study, setting: Setting) -> FrozenTrial | None:
     """The last trial of a setting, if it failed and none of its seeds did."""
     # What Optuna keeps of a trial that was queued, also before it begins.
     queued = [each for each in study.get_trials(deepcopy=False) if each.system_attrs["fixed_params"] == setting.params]
-    last = queued[-1] if queued else None
-    is_given_up = last is not None and last.state == TrialState.FAIL
-    return last if last and is_given_up and not any(result.error for result in seeds_of(last.user_attrs)) else None
+    if not queued or queued[-1].state != TrialState.FAIL:
+        return None
+    return None if any(result.error for result in seeds_of(queued[-1].user_attrs)) else queued[-1]

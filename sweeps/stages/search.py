@@ -254,8 +254,8 @@ class SearchStage(Stage):
 
     def best_of(self, approach: str) -> str:
         """The approach's best complete configuration, on the same seeds."""
-        best = self._best().get(approach)
-        return "" if best is None else f"best {percent(best)} %"
+        best = self.completed[approach].best
+        return "" if best is None or best.value is None else f"best {percent(best.value)} %"
 
     def _best(self) -> dict[str, float]:
         """The greatest mean of each approach's complete configurations, where there are any."""

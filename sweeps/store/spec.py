@@ -62,6 +62,11 @@ class Source(Stored):
 SHARE_THAT_COUNTS = 0.01
 
 
+def with_another_label(count: int) -> str:
+    """How many of some images are there with another label, in brackets behind them; empty if none is."""
+    return f" ({count} with another label)" if count else ""
+
+
 class Content(Stored):
     """What was counted in the images that a person should know.
 
