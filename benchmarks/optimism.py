@@ -27,6 +27,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from replay import Rule, with_more_seeds
+from replay import replayed as raced
 from tables import TABLE, Table, read_tables
 
 from sweeps.analysis.optimism import Finalists, flattery
@@ -59,40 +61,6 @@ class Searches:
     difference: np.ndarray
 
 
-def p_of_less(differences_BN: np.ndarray) -> np.ndarray:
-    """One-sided p-values of Wilcoxon's signed-rank test (zeros split), exact for up to a dozen differences."""
-    size_BN = np.abs(differences_BN)
-    above_BNN = size_BN[:, :, None] > size_BN[:, None, :]
-    ties_BNN = size_BN[:, :, None] == size_BN[:, None, :]
-    ranks_BN = (above_BNN.sum(2) + (ties_BNN.sum(2) + 1) / 2) * (differences_BN != 0)
-    n = differences_BN.shape[1]
-    signs_PN = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-    observed_B = (ranks_BN * (differences_BN > 0)).sum(1)
-    shares_B: np.ndarray = (ranks_BN @ signs_PN.T <= observed_B[:, None] + 1e-6).mean(1)
-    return shares_B
-
-
-def raced(scores_BCS: np.ndarray, racing: Racing) -> tuple[np.ndarray, np.ndarray]:
-    """How many seeds each configuration runs (B, C), and the best complete one (B,); each search in its order."""
-    searches, configurations, seeds = scores_BCS.shape
-    ran_BC = np.full((searches, configurations), seeds)
-    best_B = np.zeros(searches, int)
-    mean_B = scores_BCS[:, 0].mean(1)
-    for number in range(1, configurations):
-        is_on_B = np.ones(searches, bool)
-        for look in racing.looks(seeds):
-            on = np.flatnonzero(is_on_B)
-            own_BN = scores_BCS[on, number, :look]
-            differences_BN = np.round(own_BN - scores_BCS[on, best_B[on], :look], 6)
-            is_out = (p_of_less(differences_BN) < racing.p) & (own_BN.mean(1) < mean_B[on])
-            ran_BC[on[is_out], number] = look
-            is_on_B[on[is_out]] = False
-        own_B = scores_BCS[:, number].mean(1)
-        is_new_B = is_on_B & (own_B > mean_B)
-        best_B[is_new_B], mean_B[is_new_B] = number, own_B[is_new_B]
-    return ran_BC, best_B
-
-
 def replayed(
     table: Table,
     true_C: np.ndarray,
@@ -113,8 +81,8 @@ def replayed(
         draws_BS = np.argsort(rng.random((DRAWS_OF_TRUTH, of_table)), 1)[:, : own_seeds + CONFIRM_SEEDS]
         all_BCS = table.accuracies[own][:, draws_BS[:, :own_seeds]].transpose(1, 0, 2)
         scores_BCS = all_BCS[:, :, :seeds]
-        ran_BC = raced(scores_BCS, racing)[0] if racing else np.full(scores_BCS.shape[:2], seeds)
-        chosen_B, met_B = handed_on(all_BCS, ran_BC, seeds, finalists)
+        ran_BC = raced(scores_BCS, Rule(racing=racing) if racing else None).ran
+        chosen_B, met_B = with_more_seeds(scores_BCS, all_BCS[:, :, seeds:], ran_BC, finalists)
         every = np.arange(DRAWS_OF_TRUTH)
         off_BC = all_BCS.mean(2) - true_C[own]
         fresh_B = table.accuracies[own[chosen_B][:, None], draws_BS[:, own_seeds:]].mean(1)
@@ -127,15 +95,6 @@ def replayed(
             regret=float((true_C[own].max() - true_C[own[chosen_B]]).mean()),
             difference=(all_BCS.mean(2)[every, chosen_B] - fresh_B)[:searches],
         )
-
-
-def handed_on(all_BCS: np.ndarray, ran_BC: np.ndarray, seeds: int, finalists: int) -> tuple[np.ndarray, np.ndarray]:
-    """What each search hands on (B,), and how many met the seeds that follow its own (B,)."""
-    first_BC = np.where(ran_BC == seeds, all_BCS[:, :, :seeds].mean(2), -np.inf)
-    best_BF = np.argsort(-first_BC, 1, kind="stable")[:, :finalists]
-    is_complete_BF = np.take_along_axis(first_BC, best_BF, 1) > -np.inf
-    all_BF = np.where(is_complete_BF, np.take_along_axis(all_BCS.mean(2), best_BF, 1), -np.inf)
-    return np.take_along_axis(best_BF, all_BF.argmax(1)[:, None], 1)[:, 0], is_complete_BF.sum(1)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """What racing saves and what it loses: searches replayed on a table of real results, by many rules.
 
-python benchmarks/racing.py [--table FILE] [--searches 1000]
+python benchmarks/racing.py [--tables FILE ...] [--searches 1000]
 
 Each search has 50 configurations x 10 seeds, drawn from the table in the three kinds that `replay.py` has.
 
@@ -8,11 +8,13 @@ Each search has 50 configurations x 10 seeds, drawn from the table in the three 
 - regret: true mean of what the search without racing hands on, less that of what this one does, in points, on the
   table's seeds that the search does not have; the 95 % interval is over searches of this table.
 - missed: how often another configuration is handed on.
+- complete: how many configurations are; the three finalists are the best of them.
 
-Rules are compared on one half of the table's configurations and seeds, and told of again on the other half: a sweep's,
-a stricter one, and those that save most while no approach and kind has a regret above a limit. The last table is about
-repeated looks: how often all looks together stop a configuration that is truly so much better than the table's best,
-which is no better on these seeds than usual.
+What either search hands on is the best of its three finalists by ten further seeds, too. Rules are compared on one half
+of the tables' configurations and seeds, and told of again on the other half: a sweep's, the one that sweeps had before
+(Wilcoxon's test), and those that save most while no approach and kind has a regret above a limit. The last table is
+about repeated looks: how often all looks together stop a configuration that is truly so much better than the table's
+best, which is no better on these seeds than usual.
 """
 
 from __future__ import annotations
@@ -21,60 +23,75 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import joblib
 import numpy as np
-from replay import KINDS, Rule, Searches, drawn, replayed, tables_asked, with_interval
+from replay import KINDS, Rule, Searches, drawn, replayed, tables_asked, with_interval, with_more_seeds
 from tables import Table
 
 from sweeps.stages.racing import Racing
 from sweeps.views.text_table import aligned
 
 TODAYS = Rule(racing=Racing())
-STRICTER = Rule(racing=Racing(p=0.2))
+BEFORE = Rule(racing=Racing(p=0.3, first=3), test="wilcoxon")
 # In points.
 LIMITS = (0.02, 0.05, 0.1)
+FINALISTS = 3
 GAPS = (-3, -2, -1, 0, 1, 2)
 CLOSE = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One rule in all searches of one kind: seeds saved as a share, regret in points (S,), and which missed (S,)."""
+    """One rule in all searches of one kind.
+
+    Attributes:
+        saved: Seeds not run, as a share.
+        regret: (S,), in points.
+        missed: (S,), whether another configuration is handed on.
+        complete: Configurations that are, on average.
+    """
 
     saved: float
     regret: np.ndarray
     missed: np.ndarray
+    complete: float
 
 
 def rules() -> list[Rule]:
-    """Today's first."""
+    """Today's first, then the one before."""
     found = [
-        Rule(racing=Racing(p=p, first=first, growth=growth))
-        for p in (0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
-        for first in (2, 3, 5)
-        for growth in (1.25, 1.5)
-        # Two differences have no p-value below 1/4.
-        if first > 2 or p > 0.25
+        Rule(racing=Racing(p=p, prior=prior, first=first))
+        for p in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
+        for prior in (2.0, 4.0, 8.0)
+        for first in (1, 2, 3)
     ]
-    found += [Rule(racing=Racing(p=p, first=first), test="t") for p in (0.05, 0.1, 0.2, 0.3) for first in (2, 3)]
-    found += [Rule(racing=Racing(p=p), margin=margin) for p in (0.2, 0.3, 0.4) for margin in (-0.5, 0.5, 1.0)]
-    return [TODAYS, *(rule for rule in found if rule != TODAYS)]
+    # Without what the best one's scores tell: Student's test, which needs two differences.
+    found += [Rule(racing=Racing(p=p, prior=0.0, first=first)) for p in (0.1, 0.2, 0.3) for first in (2, 3)]
+    found += [
+        Rule(racing=Racing(p=p, first=3, growth=growth), test="wilcoxon")
+        for p in (0.1, 0.2, 0.3, 0.4)
+        for growth in (1.25, 1.5)
+    ]
+    return [TODAYS, BEFORE, *(rule for rule in found if rule not in (TODAYS, BEFORE))]
 
 
 def named(rule: Rule, seeds: int = 10) -> str:
     """What it does, in a few words."""
     looks = ", ".join(map(str, rule.racing.looks(seeds)))
-    margin = f", margin {rule.margin:+g}" if rule.margin else ""
-    test = " (t test)" if rule.test == "t" else ""
-    return f"{looks}: p < {rule.racing.p:g}{test}{margin}" + (" (a sweep's)" if rule == TODAYS else "")
+    test = f"weight {rule.racing.prior:g}" if rule.test == "moderated" else "Wilcoxon's"
+    known = {TODAYS: " (a sweep's)", BEFORE: " (before)"}
+    return f"{looks}: p < {rule.racing.p:g}, {test}{known.get(rule, '')}"
 
 
 def outcome(searches: Searches, rule: Rule) -> Outcome:
     """What this rule saves and loses in these searches."""
     plain, raced = replayed(searches.scores, None), replayed(searches.scores, rule)
+    handed_on = [with_more_seeds(searches.scores, searches.fresh, each.ran, FINALISTS)[0] for each in (plain, raced)]
     return Outcome(
         saved=1 - raced.ran.sum() / plain.ran.sum(),
-        regret=searches.of(plain.best) - searches.of(raced.best),
-        missed=raced.best != plain.best,
+        regret=searches.of(handed_on[0]) - searches.of(handed_on[1]),
+        missed=handed_on[0] != handed_on[1],
+        complete=float((raced.ran == plain.ran).sum(axis=1).mean()),
     )
 
 
@@ -91,10 +108,12 @@ def half(table: Table, which: int) -> Table:
 
 
 def all_searches(tables: dict[str, Table], searches: int, seeds: int = 10) -> dict[tuple[str, str], Searches]:
-    """By approach and kind."""
+    """By approach and kind; a table of few seeds has none left for finalists."""
     rng = np.random.default_rng(0)
     return {
-        (name, kind): drawn(table, searches, seeds=seeds, rng=rng, **how)
+        (name, kind): drawn(
+            table, searches, seeds=seeds, fresh=seeds if 2 * seeds < len(table.seeds) else 0, rng=rng, **how
+        )
         for name, table in tables.items()
         for kind, how in KINDS.items()
     }
@@ -119,10 +138,12 @@ def main() -> None:
     )
     asked, tables = tables_asked(parser)
     one = all_searches({name: half(table, 0) for name, table in tables.items()}, asked.searches)
-    found = {rule: [outcome(searches, rule) for searches in one.values()] for rule in rules()}
+    jobs = [joblib.delayed(outcome)(searches, rule) for rule in rules() for searches in one.values()]
+    outcomes = iter(joblib.Parallel(n_jobs=-1)(jobs))
+    found = {rule: [next(outcomes) for _ in one] for rule in rules()}
     print(f"\nOne half of the table, {asked.searches} searches of each approach and kind: the worst of them\n")
     print(aligned([_worst(rule, outcomes) for rule, outcomes in found.items()], left=("rule",)))
-    shown = [TODAYS, STRICTER]
+    shown = [TODAYS, BEFORE]
     for limit in LIMITS:
         admitted = [rule for rule in found if _most_regret(found[rule]) < limit]
         best = max(admitted, key=lambda rule: min(each.saved for each in found[rule]), default=TODAYS)
@@ -154,7 +175,9 @@ def _worst(rule: Rule, outcomes: Sequence[Outcome]) -> dict[str, str]:
         "saved": f"{100 * min(each.saved for each in outcomes):.0f} %",
         "on average": f"{100 * np.mean([each.saved for each in outcomes]):.0f} %",
         "regret": with_interval(worst.regret),
+        "mean regret": f"{np.mean([each.regret.mean() for each in outcomes]):+.3f}",
         "missed": f"{100 * max(each.missed.mean() for each in outcomes):.0f} %",
+        "complete": f"{np.mean([each.complete for each in outcomes]):.1f}",
     }
 
 
@@ -171,6 +194,7 @@ def _print_rows(shown: Sequence[Rule], by_kind: dict[tuple[str, str], Searches],
                     "saved": f"{100 * each.saved:.0f} %",
                     "regret": with_interval(each.regret),
                     "missed": f"{100 * each.missed.mean():.0f} %",
+                    "complete": f"{each.complete:.1f}",
                 }
             )
     print(aligned(rows, left=("rule", "approach", "kind")))

@@ -16,9 +16,9 @@ from typing import Literal
 
 import numpy as np
 from scipy import stats
-from tables import TABLE, Table, read_tables
+from tables import NETWORKS, TABLE, Table, read_all
 
-from sweeps.stages.racing import EXACT_DIGITS, Racing
+from sweeps.stages.racing import EXACT_DIGITS, Racing, p_of_less
 
 # Up to so many differences scipy's test counts all signs where there are ties or zeros; above, it takes the normal law.
 ALL_SIGNS = 13
@@ -40,13 +40,11 @@ class Rule:
 
     Attributes:
         racing: As in a sweep.
-        test: Wilcoxon's as Optuna's pruner applies it, or Student's t.
-        margin: In points, added to the differences before they are tested: it is stopped only if worse by more.
+        test: The moderated t test, or Wilcoxon's as Optuna's pruner applies it.
     """
 
     racing: Racing
-    test: Literal["wilcoxon", "t"] = "wilcoxon"
-    margin: float = 0.0
+    test: Literal["moderated", "wilcoxon"] = "moderated"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,26 +144,32 @@ def replayed(scores_SCN: np.ndarray, rule: Rule | None) -> Raced:
     return Raced(ran=ran, best=best)
 
 
+def with_more_seeds(
+    scores_SCN: np.ndarray, further_SCM: np.ndarray, ran_SC: np.ndarray, finalists: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each search hands on (S,) when its best complete ones have met further seeds, and how many have (S,).
+
+    The one with the greatest mean over all its seeds is handed on.
+    """
+    first_SC = np.where(ran_SC == scores_SCN.shape[2], scores_SCN.mean(axis=2), -np.inf)
+    best_SF = np.argsort(-first_SC, axis=1, kind="stable")[:, :finalists]
+    is_complete_SF = np.take_along_axis(first_SC, best_SF, axis=1) > -np.inf
+    sums_SC = scores_SCN.sum(axis=2) + further_SCM.sum(axis=2)
+    sums_SF = np.where(is_complete_SF, np.take_along_axis(sums_SC, best_SF, axis=1), -np.inf)
+    chosen_S = np.take_along_axis(best_SF, sums_SF.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return chosen_S, is_complete_SF.sum(axis=1)
+
+
 def is_losing(own_SL: np.ndarray, rival_SN: np.ndarray, rule: Rule) -> np.ndarray:
     """Whether each configuration is stopped after its L first seeds, as a sweep decides it."""
     looked = own_SL.shape[1]
-    differences = (own_SL - rival_SN[:, :looked] + rule.margin).round(EXACT_DIGITS)
-    test = wilcoxon if rule.test == "wilcoxon" else student
-    # Optuna does not stop what has the better average of the seeds it has run, against all seeds of the best.
-    return (test(differences) < rule.racing.p) & ((_mean(own_SL) - _mean(rival_SN)).round(EXACT_DIGITS) < 0)
-
-
-def _mean(values_SN: np.ndarray) -> np.ndarray:
-    """The mean (S,), added up in Optuna's order."""
-    return values_SN.cumsum(axis=1)[:, -1] / values_SN.shape[1]
-
-
-def student(differences_DN: np.ndarray) -> np.ndarray:
-    """One-sided p-values (D,) of Student's t test that the mean is below zero; equal differences have no spread."""
-    number = differences_DN.shape[1]
-    mean, sd = differences_DN.mean(axis=1), differences_DN.std(axis=1, ddof=1)
-    surely = np.where(mean < 0, -np.inf, np.inf)
-    return stats.t.cdf(np.divide(mean * number**0.5, sd, out=surely, where=sd > 0), number - 1)
+    differences = own_SL - rival_SN[:, :looked]
+    if rule.test == "wilcoxon":
+        p_values = wilcoxon(differences.round(EXACT_DIGITS))
+    else:
+        p_values = p_of_less(differences, rival_SN.std(axis=1, ddof=1), rule.racing.prior)
+    ahead = (own_SL.mean(axis=1) - rival_SN.mean(axis=1)).round(EXACT_DIGITS) >= 0
+    return (p_values < rule.racing.p) & ~ahead
 
 
 def wilcoxon(differences_DN: np.ndarray) -> np.ndarray:
@@ -221,7 +225,7 @@ def with_interval(values: np.ndarray) -> str:
 
 def tables_asked(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, dict[str, Table]]:
     """What a command line of a replay asks, and its tables."""
-    parser.add_argument("--table", type=Path, default=TABLE, help="made by make_table.py")
+    parser.add_argument("--tables", nargs="+", type=Path, default=[TABLE, NETWORKS], help="made by make_table.py")
     parser.add_argument("--searches", type=int, default=1000, help="replayed of each kind")
     asked = parser.parse_args()
-    return asked, read_tables(asked.table)
+    return asked, read_all(asked.tables)

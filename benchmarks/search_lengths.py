@@ -1,6 +1,6 @@
 """How many configurations to try, and whether the best few should run again before one is handed on: by replay.
 
-python benchmarks/search_lengths.py [--table FILE] [--searches 1000]
+python benchmarks/search_lengths.py [--tables FILE ...] [--searches 1000]
 
 Searches are raced as a sweep races them (`replay.py` has how they are drawn), with 10 seeds a configuration.
 

@@ -18,9 +18,10 @@ import optuna
 
 from sweeps.challenge1 import CHALLENGE
 from sweeps.core.challenge import Approach
-from sweeps.core.seeds import CONFIRM_SEEDS_FROM
+from sweeps.core.seeds import CONFIRM_SEEDS_FROM, further_search_seeds
 from sweeps.inputs.images import find_dataset
-from sweeps.stages.ranking import best_complete
+from sweeps.run.options import SweepOptions
+from sweeps.stages.ranking import best_complete, finalists
 from sweeps.stages.search import SearchStage
 from sweeps.store.journal import Journal
 from sweeps.store.trials import TrialRecord
@@ -97,6 +98,17 @@ class Laboratory:
         found = best_complete(trials, self.job.approach)
         assert found is not None
         return found
+
+    def handed_on(self, trials: Sequence[TrialRecord]) -> TrialRecord:
+        """The same after the finalists have met further search seeds, as in a sweep by default."""
+        further = further_search_seeds(self.job.search_seed, self.job.seeds)
+        among = finalists(trials, self.job.approach, SweepOptions.finalists) or [self.best(trials)]
+
+        def mean(trial: TrialRecord) -> float:
+            more = [self.seed(trial.params, seed).accuracy for seed in further]
+            return float(np.mean([*trial.values("accuracy"), *more]))
+
+        return max(among, key=mean)
 
     def confirm(self, trial: TrialRecord, seeds: int, begin: int = CONFIRM_SEEDS_FROM) -> np.ndarray:
         """Accuracies in per cent (N,) of a configuration on N fresh seeds, from `begin` up."""

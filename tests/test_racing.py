@@ -1,84 +1,87 @@
-"""Racing decides as Optuna's `WilcoxonPruner` does, which asks its study for the best trial each time.
-
-Scores are of powers of two images, whose differences are exact; with others the pruner ranks errors of subtraction.
-"""
+"""Racing decides by a moderated t test; its oracles are scipy's test and a Bayesian's posterior, by simulation."""
 
 from __future__ import annotations
 
 import numpy as np
-import optuna
 import pytest
-from optuna.pruners import WilcoxonPruner
-from scipy.stats import wilcoxon
+from scipy import stats
 
 from sweeps.stages.racing import Racing, p_of_less
 
 
-@pytest.mark.parametrize("images", [8, 32, 1024, None])
-def test_as_optuna_s_pruner_with_ties_zeros_and_seeds_that_only_one_has(images):
-    """Scores of few images are often equal, and so are their differences."""
-    rng = np.random.default_rng(images)
-    decided = []
-    for _ in range(40):
-        count, own_count = rng.integers(1, 10, 2)
-        scores = 0.8 + 0.03 * rng.normal(size=(2, 13)) + [[0.0], [rng.normal(-0.03, 0.02)]]
-        scores = scores if images is None else np.round(scores * images) / images
-        best, own = dict(enumerate(scores[0, :count].tolist())), dict(enumerate(scores[1, :own_count].tolist()))
-        study = optuna.create_study(
-            direction="maximize", pruner=WilcoxonPruner(p_threshold=Racing().p, n_startup_steps=1)
-        )
-        for values, value in ((best, 0.5), ({0: 1.0}, 0.4)):
-            first = study.ask()
-            for step, score in values.items():
-                first.report(score, step)
-            study.tell(first, value)
-        trial = study.ask()
-        for step, score in own.items():
-            trial.report(score, step)
-        decided.append(trial.should_prune())
-        assert Racing().is_worse(own, best) == decided[-1], (own, best)
-    assert 0 < sum(decided) < 40
+def numbered(scores):
+    return dict(enumerate(np.asarray(scores).tolist()))
 
 
+@pytest.mark.parametrize("number", [2, 3, 9, 40])
+def test_without_a_prior_it_is_student_s_test(number):
+    differences = np.random.default_rng(number).normal(-0.01, 0.03, (20, number))
+    expected = stats.ttest_1samp(differences, 0, axis=1, alternative="less").pvalue
+    assert p_of_less(differences, np.full(20, 0.03), 0.0) == pytest.approx(expected)
+    # Nothing is expected of what spread no scores have.
+    assert p_of_less(differences, np.zeros(20), 4.0) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_it_is_the_posterior_probability_that_the_configuration_is_no_worse(number):
+    """The variance has a scaled inverse chi-squared distribution, as if from four observations of the spread."""
+    rng = np.random.default_rng(number)
+    differences, spread, prior = rng.normal(-0.02, 0.02, number), 0.03, 4.0
+    squares = prior * spread**2 + ((differences - differences.mean()) ** 2).sum()
+    variances = squares / rng.chisquare(prior + number - 1, 400_000)
+    means = rng.normal(differences.mean(), np.sqrt(variances / number))
+    assert p_of_less(differences[None], np.array([spread]), prior)[0] == pytest.approx((means >= 0).mean(), abs=0.004)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 6])
 @pytest.mark.parametrize("images", [20, 30, 1000])
-def test_equal_differences_are_ties_whatever_their_last_digits(images):
-    rng = np.random.default_rng(images)
-    differ = 0
-    for _ in range(300):
-        hits = np.round(images * (0.8 + 0.03 * rng.normal(size=(2, 9)))).astype(int)
-        hits[0] += 1
-        counted = p_of_less((hits[1] - hits[0]).astype(float)) < Racing().p and hits[1].sum() < hits[0].sum()
-        own, best = dict(enumerate((hits[1] / images).tolist())), dict(enumerate((hits[0] / images).tolist()))
-        assert Racing().is_worse(own, best) == counted
-        differ += p_of_less(hits[1] / images - hits[0] / images) != p_of_less((hits[1] - hits[0]) / 1.0)
-    assert differ > 3
+def test_differences_that_are_all_alike_have_the_p_of_the_sign_test(number, images):
+    """Whatever the last digits that subtraction leaves."""
+    for least in range(1, images - number):
+        best = (np.arange(number) % 3 + least) / images
+        differences = (best * images - 1) / images - best
+        assert p_of_less(differences[None], np.zeros(1), 4.0)[0] == 0.5**number
+        assert p_of_less(np.zeros((1, number)), np.zeros(1), 4.0)[0] == 1.0
+
+
+@pytest.mark.parametrize("looked", [1, 2, 3, 9])
+def test_a_configuration_is_stopped_below_p(looked):
+    """The rival's scores spread by .03."""
+    best = 0.8 + 0.03 * np.array([-1, 0, 1, -1, 0, 1, -1, 0, 1, 0]) * np.sqrt(9 / 6)
+    assert best.std(ddof=1) == pytest.approx(0.03)
+    freedom = Racing().prior + looked - 1
+    # The differences themselves are all alike.
+    root = np.sqrt(Racing().prior * 0.03**2 / freedom / looked)
+    least = -stats.t.ppf(Racing().p, freedom) * root
+    for behind, is_stopped in ((1.02 * least, True), (0.98 * least, False)):
+        assert Racing().is_worse(numbered(best[:looked] - behind), numbered(best)) == (
+            # Where its mean is not below the rival's, it goes on.
+            is_stopped and (best[:looked] - behind).mean() < best.mean()
+        )
 
 
 @pytest.mark.parametrize("images", [20, 30, 1000])
 def test_equal_means_are_equal_whatever_their_last_digits(images):
-    """One of nine seeds makes good what the others lose, so that signs alone would stop it."""
-    for first in range(1, images - 9):
-        best = np.arange(9) % 3 + first
-        own = best - np.array([1] * 8 + [-8])
-        assert not Racing().is_worse(
-            dict(enumerate((own / images).tolist())), dict(enumerate((best / images).tolist()))
-        )
+    """The rival is ahead on nine seeds, and its tenth brings its mean down."""
+    for least in range(9, images - 2):
+        own = least + np.array([0, 1, 0, 1, 0, 1, 0, 1, -4])
+        best = np.append(own + 1, least - 9)
+        assert own.mean() == best.mean()
+        assert not Racing().is_worse(numbered(own / images), numbered(best / images))
+        assert Racing().is_worse(numbered((own - 1) / images), numbered(best / images))
 
 
-@pytest.mark.parametrize("count", [2, 3, 5, 9, 14, 40, 60])
-def test_p_is_scipy_s_to_the_bit(count):
-    rng = np.random.default_rng(count)
-    for spread in (1, 3, 1000):
-        differences = rng.integers(-spread, spread + 1, count) / 100
-        expected = wilcoxon(differences, alternative="less", zero_method="zsplit").pvalue if differences.any() else None
-        if expected is not None:
-            assert p_of_less(differences) == expected
-
-
-def test_what_is_not_finite_and_what_has_one_seed_is_never_stopped():
+def test_what_is_not_finite_and_what_has_no_seed_in_common_is_never_stopped():
     best = dict.fromkeys(range(9), 0.9)
     worse = dict.fromkeys(range(9), 0.5)
     assert Racing().is_worse(worse, best)
     assert not Racing().is_worse(worse | {3: float("nan")}, best)
-    assert not Racing().is_worse({0: 0.5}, best)
+    assert not Racing().is_worse({}, best)
     assert not Racing().is_worse(worse, {})
+    assert not Racing().is_worse({9: 0.5}, best)
+
+
+def test_one_seed_says_nothing_against_scores_that_are_all_alike():
+    best = dict.fromkeys(range(10), 1.0)
+    assert not Racing().is_worse({0: 0.9}, best)
+    assert Racing().is_worse(dict.fromkeys(range(4), 0.9), best)

@@ -164,7 +164,7 @@ def constant(task, seed):
 
 @pytest.mark.parametrize(("seeds", "ran"), [(10, 5), (5, 5)])
 def test_what_gives_the_same_results_is_stopped_at_a_look(journal, seeds, ran):
-    """Wilcoxon's test sees no difference; with five seeds the last look is before enough of them are alike."""
+    """No test sees a difference; with five seeds the last look is before enough of them are alike."""
     approach = small_space()
     approach.space.suggest = idle
     stage = search(journal, [approach], num_samples=4, seeds=seeds)

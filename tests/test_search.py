@@ -77,7 +77,7 @@ def test_losers_are_raced_out_and_never_ranked(journal):
     raced = [trial for trial in journal.trials() if trial.state == "PRUNED"]
     best = best_complete(journal.trials(), "a")
     assert raced
-    assert all(len(trial.results) in (3, 4, 5, 7, 9) and "raced out" in trial.reason for trial in raced)
+    assert all(len(trial.results) in (1, 2, 3, 4, 5, 7, 9) and "raced out" in trial.reason for trial in raced)
     assert len({len(trial.results) for trial in raced}) > 1
     full = {
         trial.number: np.mean([accuracy(trial.params, s) for s in range(1_000_000, 1_000_010)])
@@ -102,22 +102,28 @@ def test_without_racing_everything_runs(journal):
 
 @pytest.mark.parametrize(
     ("seeds", "looks"),
-    [(1, []), (3, []), (4, [3]), (10, [3, 4, 5, 7, 9]), (50, [3, 4, 5, 7, 9, 12, 15, 19, 24, 30, 38, 48])],
+    [
+        (1, []),
+        (3, []),
+        (4, [1, 2, 3]),
+        (10, [1, 2, 3, 4, 5, 7, 9]),
+        (50, [1, 2, 3, 4, 5, 7, 9, 12, 15, 19, 24, 30, 38, 48]),
+    ],
 )
 def test_looks_come_seldomer_the_more_seeds_there_are(seeds, looks):
     assert Racing().looks(seeds) == looks
 
 
-@pytest.mark.parametrize(("points_better", "share"), [(-2, 0.95), (0, 0.45), (1, 0.18), (2, 0.05)])
+@pytest.mark.parametrize(("points_better", "share"), [(-2, 0.9), (0, 0.34), (1, 0.14), (2, 0.05)])
 def test_all_looks_together_stop_as_many_as_is_said(points_better, share):
-    """Against a rival that was not chosen on these seeds, with paired differences whose sd is 3 points."""
+    """Against a rival that was not chosen on these seeds; its scores and the paired differences have an sd of 3."""
     racing, rng = Racing(), np.random.default_rng(0)
-    best = dict(enumerate(rng.normal(size=10)))
     stopped = 0
-    for _ in range(200):
+    for _ in range(400):
+        best = dict(enumerate(rng.normal(size=10)))
         own = {seed: best[seed] + rng.normal(points_better / 3) for seed in range(10)}
         stopped += any(racing.is_worse({seed: own[seed] for seed in range(look)}, best) for look in racing.looks(10))
-    assert stopped / 200 == pytest.approx(share, abs=3 * (share * (1 - share) / 200) ** 0.5)
+    assert stopped / 400 == pytest.approx(share, abs=3 * (share * (1 - share) / 400) ** 0.5)
 
 
 def test_a_failed_seed_fails_the_trial_with_its_reason_and_the_sweep_goes_on(journal):

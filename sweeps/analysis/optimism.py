@@ -101,9 +101,7 @@ def scores(in_search: Sequence[TrialRecord]) -> np.ndarray:
     complete = [set(trial.scores_by_seed) for trial in different.values() if trial.state == "COMPLETE"]
     seeds = sorted(set.intersection(*complete)) if complete else []
     rows = [[trial.scores_by_seed.get(seed, math.nan) for seed in seeds] for trial in different.values()]
-    found = np.array(rows, dtype=float).reshape(len(rows), len(seeds))
-    # One seed shows no noise, and none would be left without it.
-    return found[(~np.isnan(found)).sum(1) >= LEAST_SEEDS]
+    return np.array(rows, dtype=float).reshape(len(rows), len(seeds))
 
 
 def flattery(scores_CS: np.ndarray, finalists: Finalists | None = None) -> Optimism:
@@ -113,6 +111,8 @@ def flattery(scores_CS: np.ndarray, finalists: Finalists | None = None) -> Optim
         scores_CS: What ranks, NaN where a configuration was raced out; two complete rows and three seeds at least.
         finalists: Who met further seeds; None where the greatest mean over these was handed on.
     """
+    # One seed shows no noise, and none would be left without it.
+    scores_CS = scores_CS[(~np.isnan(scores_CS)).sum(1) >= LEAST_SEEDS]
     seeds, rng = scores_CS.shape[1], np.random.default_rng(0)
     normal_2DS = np.stack([np.concatenate([half, -half]) for half in rng.normal(size=(2, DRAWS // 2, seeds))])
     root = _root(scores_CS, normal_2DS, finalists)

@@ -122,7 +122,7 @@ class Completed:
     def same_results(self, trial: Trial, scores: Mapping[int, float]) -> int | None:
         """The number of a complete trial that scored the same, and got the same images right, on all seeds so far.
 
-        Wilcoxon's test finds no difference there. None with fewer than `LEAST_ALIKE` seeds or `LEAST_IMAGES` images.
+        No test finds a difference there. None with fewer than `LEAST_ALIKE` seeds or `LEAST_IMAGES` images.
         """
         own = _by_seed(trial)
         # Hits are in base 64, six images a character.

@@ -37,8 +37,8 @@ class SearchStage(Stage):
     The first configuration of each approach is the published one, or what stands for it where there is none; then comes
     its portfolio, where it has one; then a sampler suggests. What it suggests again is not trained again: the search
     asks anew until it has `num_samples` distinct configurations, or nothing but repeats. Between two blocks of seeds a
-    configuration is stopped if Wilcoxon's signed-rank test finds it worse than the approach's best complete one on
-    their common seeds, or if a complete one has the same results. An approach whose configurations fail one after the
+    configuration is stopped if a test finds it worse than the approach's best complete one on their common seeds
+    (`racing.py`), or if a complete one has the same results. An approach whose configurations fail one after the
     other is stopped, and the others go on; the next start tries it again. With an allocation, approaches that fall
     behind get no more (`allocation.py`).
     """
