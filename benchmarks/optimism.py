@@ -145,11 +145,11 @@ def _row(table: Table, true_C: np.ndarray, racing: Racing | None, asked: argpars
             # Where all others were raced out, nothing is printed.
             if (~np.isnan(scores_CS)).all(1).sum() > 1:
                 finalists = Finalists(number=int(met), seeds=asked.seeds) if asked.finalists > 1 else None
-                estimate = flattery(scores_CS, finalists)
-                errors.append(estimate.mean - found.flattery)
-                is_held.append(estimate.low <= found.flattery <= estimate.high)
-                widths.append(estimate.high - estimate.low)
-                of_regret.append(estimate.regret)
+                estimate = flattery(scores_CS / 100, finalists)
+                errors.append(100 * estimate.mean - found.flattery)
+                is_held.append(estimate.low <= found.flattery / 100 <= estimate.high)
+                widths.append(100 * (estimate.high - estimate.low))
+                of_regret.append(100 * estimate.regret)
     return {
         "racing": "yes" if racing else "no",
         "flattery": f"{np.mean(truths):.2f}",

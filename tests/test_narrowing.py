@@ -82,8 +82,11 @@ def test_of_a_portfolio_only_what_is_within_is_tried():
     [
         (["learning_rat=1e-3"], r"cnn: .*learning_rate, .*got learning_rat=1e-3"),
         (["resnet18.steps=50"], r"got resnet18\.steps=50"),
-        (["learning_rate=1..2"], r"--set of cnn to be something within 0\.0001 to 0\.03; got learning_rate=1\.\.2"),
-        (["blocks=5"], r"some of 2, 3, 4; got blocks=5"),
+        (
+            ["learning_rate=1..2"],
+            r"--set of cnn to be something within 0\.0001 to 0\.03 for learning_rate; got learning_rate=1\.\.2",
+        ),
+        (["blocks=5"], r"some of 2, 3, 4 for blocks; got blocks=5"),
         (["blocks=2,5"], r"some of 2, 3, 4"),
         (["loss=1..2"], r"some of cross_entropy, cosine, cosine_cross_entropy"),
         (["steps=40.5"], r"whole numbers within 30 to 100"),

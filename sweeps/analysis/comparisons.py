@@ -72,8 +72,8 @@ def compare(
     The test is the paired t test, because it speaks of the mean difference, as the interval does; the standard error
     over seeds and that of the images add as `with_images` says. Where all seeds show the same difference, their error
     is as if one of them had shown none: the difference over `n`. If none shows any, at least `least_share` of all
-    images show none, or of all seeds where those are few or hits are not known, and the others any. `p_holm` is `p`, as
-    of a single pair.
+    images show none, or of all seeds where those are few and fewer or hits are not known, and the others any. `p_holm`
+    is `p`, as of a single pair.
 
     Args:
         better: One approach.
@@ -97,7 +97,9 @@ def compare(
     error, degrees = with_images(of_seeds, n, images)
     half = float(scipy.stats.t.ppf(0.975, degrees)) * error
     if error <= 1e-12:
-        half = 1 - least_share(n if images is SEEDS_ALONE or n < FEW_SEEDS else images.degrees)
+        # Of few seeds the lesser number of both, as their degrees of freedom.
+        of_images = images.degrees if n >= FEW_SEEDS else min(n, images.degrees)
+        half = 1 - least_share(n if images is SEEDS_ALONE else of_images)
     t = mean / error if error > 1e-12 else 0.0
     p = float(2 * scipy.stats.t.sf(t, degrees))
     wins = float(np.mean((differences_N > 0) + 0.5 * (differences_N == 0)))

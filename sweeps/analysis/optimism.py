@@ -22,11 +22,11 @@ further noise of variance 1 + a around such means is added with the weight that 
 got on these is not used, since others are finalists in other draws. The chosen one is flattered by both noises, each
 with its weight.
 
-Configurations that were raced out stand beside the others with the mean of the seeds that they have, and with the noise
-that all S seeds would leave. The interval is made for the root of the flattery, by the delete-one jackknife over the
-search's seeds with the quantile of Student's t, and its ends are squared: flattery is in proportion to the noise that
-it is estimated from, so that its own errors grow with it, and those of its root less. What it is worth is in
-`benchmarks/optimism.py`.
+Configurations that were raced out stand beside the others with the mean of the seeds that they have, three at least,
+and with the noise that all S seeds would leave. The interval is made for the root of the flattery, by the delete-one
+jackknife over the search's seeds with the quantile of Student's t, and its ends are squared: flattery is in proportion
+to the noise that it is estimated from, so that its own errors grow with it, and those of its root less. What it is
+worth is in `benchmarks/optimism.py`.
 
 Shapes: C configurations, S seeds, D draws.
 """
@@ -79,8 +79,8 @@ class Finalists:
 def optimism(in_search: Sequence[TrialRecord], finalists: Finalists | None = None) -> Optimism | None:
     """Of the winner of one approach's search; None if it was not chosen among others.
 
-    That needs two different configurations that are complete, on three seeds. Exact repeats of a configuration count
-    once.
+    That needs two different configurations that are complete, on three seeds that are not all alike. Exact repeats of a
+    configuration count once.
 
     Args:
         in_search: Its search trials.
@@ -88,6 +88,9 @@ def optimism(in_search: Sequence[TrialRecord], finalists: Finalists | None = Non
     """
     scores_CS = scores(in_search)
     if (~np.isnan(scores_CS)).all(1).sum() < 2 or scores_CS.shape[1] < LEAST_SEEDS:
+        return None
+    # Seeds that are all alike, as where all scores are 100 %, show no noise.
+    if np.nanmax(scores_CS.max(1) - scores_CS.min(1)) < 1e-12:
         return None
     return flattery(scores_CS, finalists)
 

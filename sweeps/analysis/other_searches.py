@@ -69,7 +69,7 @@ class _Summary(BaseModel):
 
 
 def other_searches(journal: Journal, approaches: Sequence[str]) -> tuple[OtherSearch, ...]:
-    """Those in the same results folder that have named a best approach, by search seed.
+    """Those in the same results folder that have named a best approach, by search seed; of equal ones the first.
 
     They have the same approaches, as many configurations and fresh seeds, and everything else that numbers depend on.
 
@@ -78,8 +78,12 @@ def other_searches(journal: Journal, approaches: Sequence[str]) -> tuple[OtherSe
         approaches: Names of its approaches.
     """
     paths = sorted(path for path in journal.folder.parent.glob("*/summary.json") if path.parent != journal.folder)
-    found = [_other_search(path, journal, set(approaches)) for path in paths]
-    return tuple(sorted(filter(None, found), key=lambda other: (other.search_seed, other.sweep)))
+    found = filter(None, (_other_search(path, journal, set(approaches)) for path in paths))
+    # Two with one search seed have the same configurations: they are one search that was run twice.
+    of_seed: dict[int, OtherSearch] = {}
+    for other in sorted(found, key=lambda other: (other.search_seed, other.sweep)):
+        of_seed.setdefault(other.search_seed, other)
+    return tuple(of_seed.values())
 
 
 def _other_search(path: Path, journal: Journal, approaches: set[str]) -> OtherSearch | None:

@@ -68,8 +68,9 @@ class ApproachRobustness(Stored):
 
     @property
     def worst(self) -> ChangeLoss | None:
-        """The kind that costs it most; that it is the greatest of several makes it look a little worse than it is."""
-        return max(self.kinds, key=lambda each: each.loss.mean, default=None)
+        """The kind that costs it most, if any does; being the greatest of several makes it look a little worse."""
+        found = max(self.kinds, key=lambda each: each.loss.mean, default=None)
+        return found if found and found.loss.mean > 0 else None
 
 
 class Robustness(Stored):

@@ -147,8 +147,9 @@ def regret(sweep: CheckedSweep) -> Check:
         for row in sweep.rows
         if row.optimism and row.optimism.regret >= REGRET
     ]
+    seeds = max((row.search.n for row in sweep.rows if row.search), default=0)
     trouble = (
-        f"With {spec.protocol.validation} validation images a class and {spec.seeds} seeds, the chosen configuration "
+        f"With {spec.protocol.validation} validation images a class and {seeds} seeds, the chosen configuration "
         f"is expected to be worse than the best one that was searched, by so many points: {', '.join(much)}. Choose "
         "with more --seeds, or more --validation images where there are some."
         if much

@@ -19,6 +19,8 @@ from sweeps.core.formatting import interval_percent, percent, points
 
 # What such a sweep is advised to take: the default of --confirm-seeds.
 ENOUGH_SEEDS = 50
+# Means and spreads below this are what rounding leaves of none.
+LEVEL = 1e-12
 # Shares of resamples below this are not named.
 LEAST_SHARE = 0.01
 
@@ -99,9 +101,15 @@ def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:
         of_second = "comes first by the first block; it has" if is_named else "has"
         # The first block orders the rows, whatever the means on the second one are.
         word = of_second if best.decided else "has the greatest mean,"
+    others = versus(summary, name)
+    level = [other for other, pair in others.items() if abs(pair.mean) < LEVEL]
+    if level:
+        word = "has the greatest mean,"
     fresh = fresh_seeds(quoted.n, "more " if best.decided else "")
     mean = f"{percent(quoted.mean)} %{_interval(quoted)}"
     text = f"{name} {word} {mean} on {fresh}{caveats.with_warnings(summary.warnings)}"
+    if level:
+        text += f", the same as {', '.join(level)}"
     if best.decided and summary.decision:
         first = summary.decision.named
         text += (
@@ -110,15 +118,14 @@ def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:
             else f", which show it to be better than {first}, the best of the first block"
         )
     if is_few:
-        text += (
-            f", but {'one' if quoted.n == 1 else 'so few'} cannot tell which is best: {_what_would(summary, quoted)}"
-        )
+        is_shown = others and all(pair.verdict == WORSE for pair in others.values())
+        untold = "" if is_shown else f"but {'one' if quoted.n == 1 else 'so few'} cannot tell which is best: "
+        text += f", {untold}{_what_more_would_give(summary, quoted)}"
     against = versus(summary, summary.baseline).get(name)
     if against is None:
         if name != summary.baseline:
             missing = [row for row in summary.approaches if row.approach == summary.baseline and not row.is_confirmed]
             return f"{text}; the plain baseline {_how_far(summary, missing[0])}." if missing else f"{text}."
-        others = versus(summary, name)
         if best.decided:
             return f"{text}; no other confirmed approach is shown to be better than the plain baseline."
         return (
@@ -157,10 +164,8 @@ def _compared(summary: Summary, name: str) -> str:
         if shown
         else "is not shown to be better than any other confirmed approach"
     )
-    return (
-        f"It {text} ({correction}). It cannot be distinguished from these (their differences from it in points): "
-        f"{', '.join(alike)}.{more}"
-    )
+    in_points = " (their differences from it in points)" if alike != [summary.baseline] else ""
+    return f"It {text} ({correction}). It cannot be distinguished from these{in_points}: {', '.join(alike)}.{more}"
 
 
 def _partly(summary: Summary) -> str:
@@ -189,18 +194,18 @@ def _correction(summary: Summary, every: str = "") -> str:
     return " and ".join(filter(None, (of_pairs, "both blocks of seeds" if is_of_two else "")))
 
 
-def _what_would(summary: Summary, quoted: Estimate) -> str:
-    """Why so few seeds cannot tell, and how many would: by the spread that all approaches together show."""
-    spreads = [row.quoted.sd**2 for row in summary.approaches if row.is_confirmed and row.quoted and row.quoted.sd]
-    advice = f"--confirm-seeds {ENOUGH_SEEDS} would"
+def _what_more_would_give(summary: Summary, quoted: Estimate) -> str:
+    """What so few seeds lack, and what more would give if they spread as those of all approaches together do."""
     if quoted.n == 1:
-        return f"it gives no interval; {advice}"
-    luck = f"how wide their intervals come out is luck itself; {advice}"
-    if not spreads:
+        return f"it gives no interval; --confirm-seeds {ENOUGH_SEEDS} gives one"
+    luck = f"how wide their intervals come out is luck itself; --confirm-seeds {ENOUGH_SEEDS} gives better ones"
+    # Those that are all alike say nothing of others.
+    if not quoted.sd or quoted.sd < LEVEL:
         return luck
+    spreads = [row.quoted.sd**2 for row in summary.approaches if row.is_confirmed and row.quoted and row.quoted.sd]
     of_seeds = scipy.stats.t.ppf(0.975, ENOUGH_SEEDS - 1) * math.sqrt(sum(spreads) / len(spreads) / ENOUGH_SEEDS)
     half = math.hypot(of_seeds, scipy.stats.norm.ppf(0.975) * quoted.images_error)
-    return f"{luck}, with an interval of about {percent(half)} points to either side"
+    return f"{luck}, of about {percent(half)} points to either side if they spread as these do"
 
 
 def _how_sure(summary: Summary) -> str:

@@ -64,12 +64,12 @@ class Setting:
             try:
                 (value,) = map(float, self.values)
             except ValueError:
-                raise ValueError(f"a number or a range within {least:g} to {greatest:g}") from None
+                raise ValueError(f"a number or a range within {least:g} to {greatest:g} for {self.name}") from None
             wanted = value, value
         low, high = max(wanted[0], least), min(wanted[1], greatest)
         # A fixed value must be possible as it is; of a range, the possible part is searched.
         if not low <= high:
-            raise ValueError(f"something within {least:g} to {greatest:g}")
+            raise ValueError(f"something within {least:g} to {greatest:g} for {self.name}")
         return low, high
 
     def of_choices(self, choices: Sequence[Any]) -> list[Any]:
@@ -83,7 +83,7 @@ class Setting:
         else:
             left = [each for each in choices if any(_is_written(each, value) for value in self.values)]
         if not left or not all(any(_is_written(each, value) for each in left) for value in self.values):
-            raise ValueError(f"some of {', '.join(map(str, choices))}")
+            raise ValueError(f"some of {', '.join(map(str, choices))} for {self.name}")
         return left
 
     def allows(self, value: Any) -> bool:
@@ -150,7 +150,8 @@ class NarrowedTrial:
             least, greatest = setting.within(low, high)
             possible = [value for value in range(low, high + 1, step) if least <= value <= greatest]
             if not possible:
-                raise ValueError(f"whole numbers within {low} to {high}" + (f" in steps of {step}" if step > 1 else ""))
+                steps = f" in steps of {step}" if step > 1 else ""
+                raise ValueError(f"whole numbers within {low} to {high}{steps} for {name}")
             low, high = possible[0], possible[-1]
         value: int = self._trial.suggest_int(name, low, high, step=step, log=log)
         return value

@@ -6,6 +6,8 @@ one for each `--search-seed`, so that the difficulty of one block of seeds is no
 
 from __future__ import annotations
 
+from trainables.parts.protocol import Protocol
+
 MOST_SEEDS = 1000
 STUDY_SEEDS_FROM = 0
 CONFIRM_SEEDS_FROM = 2000
@@ -15,6 +17,8 @@ CONTROL_SEEDS = range(7000, 7400)
 SEARCH_SEEDS_FROM = 1_000_000
 # So many models are averaged where a winner is kept, unless a person wants others.
 MODEL_SEEDS = 5
+# With groups each seed is scored on as many images as its groups leave; so many tell how many those are.
+TRIED_SEEDS = 50
 # NumPy takes seeds below 2^32.
 MOST_SEARCH_SEED = 4_000_000
 
@@ -40,3 +44,9 @@ def further_search_seeds(search_seed: int, number: int) -> range:
 def is_of_a_search(seed: int) -> bool:
     """Whether the seed lies in some search's block."""
     return seed >= SEARCH_SEEDS_FROM
+
+
+def scored(protocol: Protocol) -> str:
+    """How many images of each class a seed is scored on: "500", or "12 to 20" where groups leave some seeds fewer."""
+    least, most = protocol.scored(range(CONFIRM_SEEDS_FROM, CONFIRM_SEEDS_FROM + TRIED_SEEDS))
+    return f"{least}" if least == most else f"{least} to {most}"

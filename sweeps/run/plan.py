@@ -18,6 +18,7 @@ from sweeps.run import plan_of_images, robustness, shot_curve
 from sweeps.run.options import SweepOptions
 from sweeps.stages.allocation import Allocation
 from sweeps.stages.control import ZSCORE_RIDGE, seeds_of_stage
+from sweeps.stages.racing import LEAST_SEEDS as LEAST_RACED
 from sweeps.stages.racing import Racing
 from sweeps.stages.repeats import has_no_more
 from sweeps.store.spec import Spec
@@ -161,7 +162,7 @@ def of_sweep(
             *_cheaper(approaches),
         ),
         limits=f", or what starts within {duration(options.time_budget)}" if options.time_budget else "",
-        savings="; racing will save some of it" if looks else "",
+        savings="; racing will save some of it" if looks and of_search[1] > 0 else "",
     )
 
 
@@ -313,5 +314,5 @@ def _racing(racing: Racing | None, seeds: int) -> str:
         return "none: every configuration runs all its seeds"
     looks = racing.looks(seeds)
     if not looks:
-        return f"none: with {seeds} seeds every configuration runs them all (racing needs more than {racing.first})"
+        return f"none: with {seeds} seeds every configuration runs them all (racing needs {LEAST_RACED})"
     return f"a losing configuration is stopped after {', '.join(map(str, looks))} of {seeds} seeds"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from sweeps.core.seeds import scored
 from sweeps.views.text_table import aligned
 from trainables.parts.datasets import Dataset
 from trainables.parts.protocol import STUDY_VALIDATION
@@ -19,10 +20,9 @@ def lines(dataset: Dataset, notes: Sequence[str]) -> Iterator[str]:
     protocol = dataset.protocol
     side, kind = dataset.pool_images.shape[1], "grey" if dataset.pool_images.ndim == 3 else "colour"
     yield f"Images    {dataset.source} (fingerprint {dataset.fingerprint}), {side} x {side} pixels, {kind}"
-    at_most = "at most " if protocol.groups else ""
     yield (
-        f"Seeds     each learns from {protocol.support} images and is scored on {at_most}{protocol.validation} others "
-        f"of each class; fresh seeds on {at_most}{protocol.confirmation}"
+        f"Seeds     each learns from {protocol.support} images and is scored on {scored(protocol)} others of each "
+        f"class; fresh seeds on {scored(protocol.for_confirmation())}"
     )
     yield from _limit(dataset)
     yield _groups(dataset)
@@ -39,9 +39,11 @@ def _limit(dataset: Dataset) -> Iterator[str]:
     left = [size - learn for size, learn in zip(protocol.pool, protocol.shots, strict=True)]
     least = int(np.argmin(left))
     if protocol.confirmation == left[least] < STUDY_VALIDATION:
+        others = ", and others of their groups drop out" if protocol.groups else ""
         yield textwrap.fill(
-            f"{protocol.pool[least]} images of class {protocol.classes[least]}: {protocol.shots[least]} "
-            f"learn, so {left[least]} of each class are left to be scored on; intervals are as wide as that makes them",
+            f"{protocol.pool[least]} images of class {protocol.classes[least]}: {protocol.shots[least]} learn{others}, "
+            f"so {scored(protocol.for_confirmation())} of each class are left to be scored on; intervals are as wide "
+            "as that makes them",
             WIDTH,
             initial_indent="Limit     ",
             subsequent_indent=" " * 10,
@@ -69,7 +71,7 @@ def _rows(dataset: Dataset) -> list[dict[str, str]]:
                 "drawn from": str(protocol.pool[label]),
                 **own,
                 "learn": str(protocol.shots[label]),
-                "scored": str(protocol.validation),
+                "scored": scored(protocol),
                 "test images": str(dataset.test_counts[label]),
             }
         )

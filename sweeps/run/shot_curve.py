@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from sweeps.core.errors import BadInput
-from sweeps.core.seeds import CONFIRM_SEEDS_FROM
+from sweeps.core.seeds import CONFIRM_SEEDS_FROM, scored
 from trainables.parts.protocol import Protocol
 
 
@@ -49,11 +49,11 @@ def _trouble(protocol: Protocol, count: int, seeds: Sequence[int]) -> str | None
 def plan_line(shot_curve: Sequence[int], protocol: Protocol) -> str:
     """What is run, and where fewer images validate than otherwise."""
     asked = to_run(shot_curve, protocol)
-    at_most = "at most " if protocol.groups else ""
+    usual = scored(protocol.for_confirmation())
     fewer = [
-        f"{at_most}{validate} of a class validate after {count}"
+        f"{validate} of a class validate after {count}"
         for count in asked
-        if (validate := protocol.with_shots(count).confirmation) < protocol.confirmation
+        if (validate := scored(protocol.with_shots(count).for_confirmation())) != usual
     ]
     numbers = ", ".join(map(str, asked))
     return f"Shots     the best also learn from {numbers} images a class" + "".join(f"; {each}" for each in fewer)

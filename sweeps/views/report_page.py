@@ -16,7 +16,7 @@ from sweeps.analysis.shot_verdict import shot_verdict
 from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import verdict
 from sweeps.core.commands import export_command, rerun_command
-from sweeps.core.seeds import CONFIRM_SEEDS_FROM, DECISION_SEEDS_FROM, search_seeds
+from sweeps.core.seeds import CONFIRM_SEEDS_FROM, DECISION_SEEDS_FROM, scored, search_seeds
 from sweeps.store.journal import JOURNAL
 from sweeps.store.spec import Source, Spec, Start
 from sweeps.store.trials import TrialRecord
@@ -249,13 +249,12 @@ def _protocol(spec: Spec) -> list[Named]:
     protocol = spec.protocol
     each = zip(protocol.classes, protocol.shots, protocol.pool, spec.test_counts, strict=True)
     of_classes = [f"{name} ({learn} of {pool} learn, {test} to test on)" for name, learn, pool, test in each]
-    at_most = "at most " if protocol.groups else ""
     groups = f"{len(set(protocol.groups))} to draw from, {len(set(spec.test_groups))} to test on"
     return [
         Named(name="Classes", text=", ".join(of_classes)),
         Named(
             name="Validation images of each class",
-            text=f"{at_most}{protocol.validation} in the search, {at_most}{protocol.confirmation} for fresh seeds",
+            text=f"{scored(protocol)} in the search, {scored(protocol.for_confirmation())} for fresh seeds",
         ),
         *([Named(name="Groups, such as patients", text=groups)] if protocol.groups else []),
         Named(name="Ranked by", text=spec.measured),

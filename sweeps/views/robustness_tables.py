@@ -31,15 +31,17 @@ def sentences(summary: Summary) -> list[str]:
     """
     found = summary.robustness
     best = found.best_known if found else None
-    if not found or not best or not best.mean or not best.worst:
+    if not found or not best or not best.mean:
         return []
     if best.mean.n < FEW_SEEDS:
         # More are to come where some have not run yet.
         return [too_few(best.mean.n, "what changed images cost")] if found.seeds < FEW_SEEDS else []
-    texts = [
-        f"On changed test images {best.approach} loses {_in_words(best.mean)} on average; by {best.worst.kind}, which "
-        f"costs it most, {_in_words(best.worst.loss)}."
-    ]
+    most = (
+        f"by {best.worst.kind}, which costs it most, {_in_words(best.worst.loss)}"
+        if best.worst
+        else "no kind of change costs it anything"
+    )
+    texts = [f"On changed test images {best.approach} loses {_in_words(best.mean)} on average; {most}."]
     known = [(each.mean.mean, each.approach) for each in found.approaches if each.mean and each.mean.n >= FEW_SEEDS]
     least, name = min(known)
     if name != best.approach:

@@ -6,6 +6,7 @@ For the study's images it is the course's own: one `RandomState(seed).permutatio
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -88,6 +89,18 @@ class Protocol:
             what = f"All groups of {name} have an image" if self.groups else f"All images of {name} are"
             raise ValueError(f"{what} among those that seed {seed} learns from.")
         return learned_from, np.concatenate([rows[:count] for rows in others])
+
+    def scored(self, seeds: Iterable[int]) -> tuple[int, int]:
+        """The least and the greatest number of images of each class that these seeds are scored on."""
+        # Without groups nothing but those that are learned from drops out.
+        found = [self._scored(seed) for seed in seeds] if self.groups else [self.validation]
+        return min(found), max(found)
+
+    def _scored(self, seed: int) -> int:
+        try:
+            return len(self.split(seed)[1]) // len(self.classes)
+        except ValueError:
+            return 0
 
     @staticmethod
     def _shots(rows: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
