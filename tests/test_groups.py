@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from refusals import refused
+from sweeps.core.seeds import scored
 from sweeps.inputs.groups import grouping_of_files, groups_of_rows
 from sweeps.inputs.held_out import held_out
 from sweeps.inputs.images import find_dataset
+from sweeps.run import shot_curve
+from sweeps.run.plan_of_images import lines
 from test_folders import noise, save
 from trainables.parts.datasets import LabelledSplit, ReadImages, dataset_of, names_of_rows
 
@@ -185,3 +188,18 @@ def test_a_fifth_of_the_groups_of_each_class_is_held_out_whole():
     order = rng.permutation(300)
     again = held_out(labels[order], [hashes[row] for row in order], groups[order])
     assert np.array_equal(again, is_test[order])
+
+
+def test_the_plan_says_on_how_many_images_seeds_are_really_scored(folder):
+    """All images of whom a seed learns from drop out, three for each that learns."""
+    protocol = find_dataset(str(folder), shots=(2,), group_by=PATTERN)[0].protocol
+    sizes = {len(protocol.split(seed)[1]) // 2 for seed in range(2000, 2050)}
+    assert protocol.scored(range(2000, 2050)) == (min(sizes), max(sizes))
+    assert max(sizes) < protocol.confirmation
+    (said,) = {scored(protocol)}
+    assert said in (f"{min(sizes)}", f"{min(sizes)} to {max(sizes)}")
+    planned = "\n".join(lines(find_dataset(str(folder), shots=(2,), group_by=PATTERN)[0], []))
+    assert f"is scored on {said} others of each class; fresh seeds on {said}" in planned
+    assert f"and others of their groups drop out, so {said} of each class are left" in " ".join(planned.split())
+    curve = shot_curve.plan_line((3,), protocol)
+    assert f"; {scored(protocol.with_shots(3).for_confirmation())} of a class validate after 3" in curve

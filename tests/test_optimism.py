@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -126,3 +128,17 @@ def test_what_is_missing_does_not_move_means():
 def test_the_same_search_gives_the_same_number():
     trials = [noisy(number, 0.8) for number in range(5)]
     assert optimism(trials) == optimism(trials[::-1])
+
+
+def test_scores_that_are_all_alike_show_no_noise():
+    perfect = [
+        replace(each, results=tuple(replace(result, accuracy=1.0, balanced_accuracy=1.0) for result in each.results))
+        for each in (noisy(number, 0.9) for number in range(3))
+    ]
+    assert optimism(perfect) is None
+
+
+def test_raced_out_configurations_with_two_seeds_do_not_count():
+    trials = [noisy(number, 0.8 - number / 100) for number in range(4)]
+    few = [noisy(number, 0.85, "PRUNED", seeds=2) for number in range(4, 8)]
+    assert optimism([*trials, *few]) == optimism(trials)

@@ -53,6 +53,12 @@ def test_says_what_other_search_seeds_found(sweep):
     assert verdict(third)[-1].startswith("2 other searches of the same sweep, with other search seeds: ")
 
 
+def test_a_search_that_was_run_twice_counts_once(sweep):
+    sweep("first")
+    sweep("again")
+    assert [each.sweep for each in sweep("other", search_seed=1).other_searches] == ["again"]
+
+
 def test_too_few_fresh_seeds_call_no_approach_the_best_here_or_there(sweep):
     sweep("first", confirm_seeds=8)
     second = sweep("second", confirm_seeds=8, search_seed=1)

@@ -213,3 +213,13 @@ def test_console_report_summary_files_and_mlflow_have_it(whole):
     assert {"seed/test_grey_levels_5_balanced_accuracy", "test_unchanged_balanced_accuracy_mean", "n_seeds"} <= keys
     assert not any("accuracy" in key and "test_" not in key for key in keys)
     assert "changed" in trial_runs.note(own, journal.folder)
+
+
+def test_a_change_that_costs_nothing_is_not_named_the_worst():
+    made = summary(scored("a", lambda change, seed: 0))
+    assert made.robustness.approaches[0].worst is None
+    (sentence,) = robustness_tables.sentences(made)
+    assert sentence.startswith("On changed test images a loses 0.0 points (-")
+    assert sentence.endswith(" on average; no kind of change costs it anything.")
+    (row,) = robustness_tables.rows(made.robustness)
+    assert (row["most lost by"], row["loss"]) == ("", "")

@@ -189,3 +189,42 @@ def test_an_interval_without_zero_that_the_correction_does_not_accept_is_explain
     which, apart, _ = verdict(changed(found, {"comparisons": tuple(pairs)}))
     assert which.endswith("points; without the correction for 3 pairs it would be).")
     assert ": plain, poor (-20.0, " in apart
+
+
+def confirmed(means, *, seeds, spreads):
+    """A summary with these means on so many fresh seeds, which lie so far around them."""
+    made = [trial(0, 0.8, approach=name) for name in means]
+    for (name, mean), spread in zip(means.items(), spreads, strict=True):
+        made.append(trial(0, mean, approach=name, stage="confirm", seeds=seeds, of_trial=0, spread=spread))
+    return found(made, tuple(means), starts=(changed(START, {"options": {"confirm_seeds": seeds}}),))
+
+
+def test_few_seeds_that_show_which_is_best_are_not_said_to_be_too_few_to_tell():
+    which, compared, *_ = verdict(confirmed({"plain": 0.6, "good": 0.9}, seeds=5, spreads=(0.01, 0.02)))
+    assert "cannot tell" not in which
+    assert ", how wide their intervals come out is luck itself; --confirm-seeds 50 gives better ones, of about" in which
+    assert "It is shown to be better than every other" in compared
+
+
+def test_few_seeds_that_do_not_show_it_promise_no_more_of_more_seeds_than_they_know():
+    which, *_ = verdict(confirmed({"plain": 0.8, "good": 0.801}, seeds=5, spreads=(0.03, 0.01)))
+    assert ", but so few cannot tell which is best: how wide" in which
+    assert "points to either side if they spread as these do; it is not shown" in which
+    # Scores that are all alike say nothing of others.
+    alike, *_ = verdict(confirmed({"plain": 0.8, "good": 0.9}, seeds=3, spreads=(0.0, 0.0)))
+    assert "gives better ones; " in alike
+
+
+def test_means_that_are_level_are_not_called_the_best():
+    which, compared, *_ = verdict(confirmed({"good": 1.0, "other": 1.0}, seeds=12, spreads=(0.0, 0.0)))
+    assert which.startswith("good has the greatest mean, 100.0 % ")
+    assert "on 12 fresh seeds, the same as other" in which
+    assert "It cannot be distinguished from these (their differences from it in points): other (+0.0, -" in compared
+
+
+def test_differences_are_announced_only_where_there_are_some():
+    _, compared, _ = verdict(summary({"good": 0.801, "plain": 0.8}))
+    assert compared.startswith(
+        "It is not shown to be better than any other confirmed approach (at a level of 5 %). "
+        "It cannot be distinguished from these: plain."
+    )
