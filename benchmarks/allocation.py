@@ -118,8 +118,11 @@ def _possible(scores_CS: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     ran_C = (~np.isnan(scores_CS)).sum(axis=1)
     noise_CS = np.nan_to_num(scores_CS - mean_C[:, None] - difficulty_S)
     noise_CS *= np.sqrt((scores_CS.shape[1] - 1) / np.maximum(ran_C - 1, 1))[:, None]
+    # One seed shows no noise: it has that of one that ran longer.
+    noisy = np.flatnonzero(ran_C > 1)
+    noise_CS = noise_CS[np.where(ran_C > 1, np.arange(len(ran_C)), noisy[np.arange(len(ran_C)) % len(noisy)])]
     own_C = (noise_CS**2).sum(axis=1) / (scores_CS.shape[1] - 1)
-    # Three seeds say little of their noise: the others' counts as three more.
+    # Few seeds say little of their noise: the others' counts as three more.
     variance_C = ((ran_C - 1) * own_C + 3 * np.average(own_C, weights=ran_C - 1)) / (ran_C + 2)
     error_C = np.sqrt(variance_C / ran_C)[:, None]
     grid = np.linspace(mean_C.min() - 1, mean_C.max() + 1, 200)

@@ -84,7 +84,7 @@ def pretended(seed: int, split: str = VALIDATION, level: float = 0.8) -> SeedRes
     noise = np.random.default_rng(seed).normal(0, 0.04) + np.random.default_rng([seed, int(1e6 * level)]).normal(
         0, 0.02
     )
-    # Of 1000 images, so that differences are often equal, which makes some of racing's tests dear.
+    # Of 1000 images.
     value = round(float(np.clip(level + noise, 0, 1)), 3)
     metrics: Any = dict.fromkeys(METRICS, value)
     hits = packed(np.random.default_rng(seed).random(1000) < value)

@@ -207,7 +207,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Memory and time of a long sweep, and what it leaves behind.")
     add = parser.add_argument
     add("--trials", type=int, default=2000, help="configurations in all, half of them an approach (default: 2000)")
-    add("--seeds", type=int, default=5, help="seeds per configuration (default: 5, so that racing has two looks)")
+    add("--seeds", type=int, default=5, help="seeds per configuration (default: 5, so that racing has four looks)")
     add("--confirm-seeds", type=int, default=50, help="fresh seeds of either winner (default: 50)")
     add("--workers", type=int, default=os.cpu_count(), help="trials at the same time (default: all CPUs)")
     add("--every", type=int, default=100, help="configurations between samples (default: 100)")

@@ -65,6 +65,21 @@ def test_a_replayed_search_stops_and_hands_on_what_the_real_one_does(tmp_path, m
     assert len({len(trial.results) for trial in raced}) > 2
 
 
+def test_the_best_three_are_told_apart_by_all_their_seeds():
+    """Against the plainest way to say it; some searches have fewer complete ones."""
+    rng = np.random.default_rng(0)
+    scores, further = rng.normal(size=(30, 12, 5)), rng.normal(size=(30, 12, 4))
+    ran = np.where(rng.random((30, 12)) < 0.3, 5, 2)
+    ran[:, 0] = 5
+    chosen, met = replay.with_more_seeds(scores, further, ran, 3)
+    for search in range(30):
+        complete = [number for number in range(12) if ran[search, number] == 5]
+        best = sorted(complete, key=lambda number: -scores[search, number].mean())[:3]
+        both = [np.concatenate([scores[search, number], further[search, number]]).mean() for number in best]
+        assert (chosen[search], met[search]) == (best[int(np.argmax(both))], len(best))
+    assert len(set(met.tolist())) > 1
+
+
 def test_drawn_searches_begin_at_the_start_and_their_truth_is_of_other_seeds():
     # The seed's number itself is its accuracy, and a configuration adds a thousand.
     accuracies = 1000.0 * np.arange(30)[:, None] + np.arange(40)

@@ -18,8 +18,7 @@ from sweeps.run import plan_of_images, robustness, shot_curve
 from sweeps.run.options import SweepOptions
 from sweeps.stages.allocation import Allocation
 from sweeps.stages.control import ZSCORE_RIDGE, seeds_of_stage
-from sweeps.stages.racing import LEAST_SEEDS as LEAST_RACED
-from sweeps.stages.racing import Racing
+from sweeps.stages.racing import LEAST_RACED, Racing
 from sweeps.stages.repeats import has_no_more
 from sweeps.store.spec import Spec
 from sweeps.store.trials import INTENSIFY, REPEAT, TrialRecord, searched

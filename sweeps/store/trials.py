@@ -100,7 +100,7 @@ def write_seed(trial: Trial, result: SeedResult, ranked_by: str = "accuracy") ->
     trial.set_user_attr(key, result)
     score = getattr(result, ranked_by)
     if result.split == VALIDATION and score is not None:
-        # Racing pairs by step, as Optuna's pruner does, so a seed's own value is reported under the seed.
+        # Racing pairs by step, so a seed's own value is reported under the seed.
         trial.report(score, step=result.seed)
     return True
 

@@ -154,7 +154,8 @@ def note(trial: TrialRecord, folder: Path, measured: str = "accuracy") -> str:
             f"{trial.state.lower()}.{' ' + trial.reason + '.' if trial.reason else ''}"
         )
     scores = trial.scores
-    found = f"over {len(scores)} seeds: {percent(scores.mean())} %" if len(scores) else "no seed finished"
+    seeds = "1 seed" if len(scores) == 1 else f"{len(scores)} seeds"
+    found = f"over {seeds}: {percent(scores.mean())} %" if len(scores) else "no seed finished"
     number = _number(trial)
     seed = trial.results[0].seed if trial.results else 0
     shots = "" if trial.shots is None else f", from {trial.shots} images of each class"
