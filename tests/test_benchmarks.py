@@ -56,7 +56,7 @@ def told():
 
 
 # An option that tells what each is about.
-OPTIONS = {"--dataset": WITH_IMAGES, "--trials": OF_THE_DRIVER, "--tables": REPLAYED}
+OPTIONS = {"--dataset": WITH_IMAGES, "--trials": OF_THE_DRIVER, "--table": REPLAYED}
 
 
 @pytest.mark.slow

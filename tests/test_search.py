@@ -119,11 +119,11 @@ def test_all_looks_together_stop_as_many_as_is_said(points_better, share):
     """Against a rival that was not chosen on these seeds; its scores and the paired differences have an sd of 3."""
     racing, rng = Racing(), np.random.default_rng(0)
     stopped = 0
-    for _ in range(2000):
+    for _ in range(1000):
         best = dict(enumerate(rng.normal(size=10)))
         own = {seed: best[seed] + rng.normal(points_better / 3) for seed in range(10)}
         stopped += any(racing.is_worse({seed: own[seed] for seed in range(look)}, best) for look in racing.looks(10))
-    assert stopped / 2000 == pytest.approx(share, abs=3 * (share * (1 - share) / 2000) ** 0.5)
+    assert stopped / 1000 == pytest.approx(share, abs=3 * (share * (1 - share) / 1000) ** 0.5)
 
 
 def test_a_failed_seed_fails_the_trial_with_its_reason_and_the_sweep_goes_on(journal):
