@@ -87,6 +87,14 @@ def test_how_much_choosing_flattered_may_not_be_known():
     )
 
 
+def test_scores_that_are_all_alike_do_not_say_how_much_choosing_flattered():
+    names = ("plain", "good")
+    made = [trial(number, 1.0, approach=name, spread=0.0) for name in names for number in range(3)]
+    made += [trial(0, 1.0, approach=name, stage="confirm", seeds=12, of_trial=0, spread=0.0) for name in names]
+    text = verdict(found(made, names))[2]
+    assert text.startswith("How much choosing flattered it is not known (its search seeds all have one score)")
+
+
 def test_names_those_that_cannot_be_distinguished():
     which, apart, _ = verdict(summary({"good": 0.9, "rival": 0.899, "plain": 0.8}))
     assert "better than the plain baseline" in which

@@ -268,6 +268,8 @@ def _flattered(best: ApproachSummary) -> str:
     if optimism is None:
         if best.configurations.tried < 2:
             return "It was not chosen among others"
+        if best.search and best.search.sd is not None and best.search.sd < LEVEL:
+            return "How much choosing flattered it is not known (its search seeds all have one score)"
         return "How much choosing flattered it is not known (too few complete configurations or seeds)"
     ends = f"{percent(optimism.low)} to {percent(optimism.high)}"
     return f"Choosing flattered it in the search by about {percent(optimism.mean)} points (95 % interval {ends})"
