@@ -69,7 +69,7 @@ class _Summary(BaseModel):
 
 
 def other_searches(journal: Journal, approaches: Sequence[str]) -> tuple[OtherSearch, ...]:
-    """Those in the same results folder that have named a best approach, by search seed; of equal ones the first.
+    """Those in the same results folder that have named a best approach, by search seed; the first by name of each.
 
     They have the same approaches, as many configurations and fresh seeds, and everything else that numbers depend on.
 
