@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import made_up
 import pretended
-from made_up import START, changed, finished, found, trial
+from made_up import SPEC, START, changed, finished, found, trial
 from sweeps.analysis.comparisons import holm
 from sweeps.analysis.shot_verdict import leaders, shot_verdict
 from sweeps.analysis.summary import Summary, summarise
+from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.stages.outcomes import NOT_ASKED
 from sweeps.stages.shot_curve import ShotCurveStage
 from sweeps.tracking import sweep_run, trial_runs
@@ -245,3 +248,16 @@ def test_the_report_has_a_section_of_it_and_the_seeds_their_shots(journal):
     assert of_curve.groupby(["approach", "shots"]).size().tolist() == [8] * 4
     assert frame[frame["stage"] != "curve"]["shots"].isna().all()
     assert pd.read_csv(pd.io.common.StringIO(frame.to_csv(index=False)))["shots"].dropna().isin([1, 10]).all()
+
+
+def test_one_fresh_seed_has_a_curve_and_no_steps(journal):
+    made = made_up.approaches("a", "b")
+    journal.begin(SPEC, changed(START, {"options": {"confirm_seeds": 1}}))
+    pretended.finish(pretended.search(journal, made, num_samples=3))
+    for stage in (ConfirmationStage, partial(ShotCurveStage, shots=(1, 10))):
+        pretended.finish(stage(journal, made, lambda *who: None, seeds=1))
+    report.write(journal, made, summarise(journal, made))
+    for name in ("report.html", "report.md"):
+        text = (journal.folder / name).read_text()
+        assert "How many images" in text
+        assert "What more images of each class bring" not in text

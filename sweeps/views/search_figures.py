@@ -267,7 +267,9 @@ def _draw_importances(axes: Axes, name: str, own: Sequence[Importance], rows: in
     axes.barh(heights, [each.share for each in own], color=SKY, height=0.7)
     for at, each in enumerate(own):
         axes.plot([each.low, each.high], [at, at], "-", color=BLACK, linewidth=1.2)
-        axes.plot([each.chance], [at], "|", color=VERMILLION, markersize=7, markeredgewidth=1.8, clip_on=False)
+        # Beyond 1 where nothing matters, it is at the end.
+        chance = min(each.chance, 1.0)
+        axes.plot([chance], [at], "|", color=VERMILLION, markersize=7, markeredgewidth=1.8, clip_on=False)
     name_rows(axes, [each.param for each in own])
     axes.set_ylim(rows - 0.5, -0.5)
     axes.set_xlim(0, 1)

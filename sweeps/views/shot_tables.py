@@ -102,11 +102,11 @@ def table(summary: Summary) -> Table | None:
 
 
 def steps(summary: Summary) -> Table | None:
-    """What each step to more labels brings each approach."""
+    """What each step to more labels brings each approach; none with a single fresh seed."""
     curve = summary.shot_curve
-    if curve is None:
+    pairs = sorted({(step.fewer, step.more) for each in curve.curves for step in each.steps}) if curve else []
+    if curve is None or not pairs:
         return None
-    pairs = sorted({(step.fewer, step.more) for each in curve.curves for step in each.steps})
     by_pair = {each.approach: {(step.fewer, step.more): _gain(step) for step in each.steps} for each in curve.curves}
     return Table(
         head=["approach", *(f"{fewer} to {more}" for fewer, more in pairs)],
