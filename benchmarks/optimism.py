@@ -21,20 +21,18 @@ the truth on all; it needs a table with hits.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from replay import Rule, with_more_seeds
 from replay import replayed as raced
-from tables import TABLE, Table, read_tables
+from tables import TABLE, Table, read_tables, scored_on_fewer
 
 from sweeps.analysis.optimism import Finalists, flattery
 from sweeps.stages.racing import Racing
 from sweeps.views.text_table import aligned
-from trainables.parts.results import unpacked_hits
 
 DRAWS_OF_TRUTH = 400
 CONFIRM_SEEDS = 50
@@ -103,11 +101,9 @@ def main() -> None:
     rows = []
     for name, table in read_tables(Path(asked.table)).items():
         true_C = table.accuracies.mean(1)
-        tables = (
-            [("all", table)] if not asked.validation else scored_on_fewer(Path(asked.table), table, asked.validation)
-        )
-        for images, own in tables:
-            first = {"approach": name, "images a class": images}
+        tables = scored_on_fewer(Path(asked.table), table, asked.validation) if asked.validation else [table]
+        for own in tables:
+            first = {"approach": name, "images a class": str(own.images // 2)}
             rows += [first | _row(own, true_C, racing, asked) for racing in (Racing(), None)]
     searches = asked.sets * asked.searches
     print(
@@ -115,23 +111,6 @@ def main() -> None:
         f"{asked.finalists} finalists; in points\n"
     )
     print(aligned(rows, left=("approach",)))
-
-
-def scored_on_fewer(path: Path, table: Table, validation: Sequence[int]) -> Iterator[tuple[str, Table]]:
-    """The table with accuracies of so many images of each of two classes, drawn for each seed."""
-    rows = pd.read_parquet(path)
-    rows = rows[rows.approach == table.approach].sort_values(["configuration", "seed"])
-    images = int(rows.images.iloc[0])
-    # A tenth of the memory: bits.
-    hits_RB = np.stack([np.packbits(unpacked_hits(each, images).astype(bool)) for each in rows.hits])
-    hits_CSB = hits_RB.reshape(*table.accuracies.shape, -1)
-    for number in validation:
-        rng, accuracies = np.random.default_rng(0), np.empty(table.accuracies.shape)
-        for seed in range(len(table.seeds)):
-            # The first half of the images is of one class.
-            which = np.r_[rng.permutation(images // 2)[:number], images // 2 + rng.permutation(images // 2)[:number]]
-            accuracies[:, seed] = 100 * np.unpackbits(hits_CSB[:, seed], axis=1)[:, which].mean(1)
-        yield str(number), replace(table, accuracies=accuracies)
 
 
 def _row(table: Table, true_C: np.ndarray, racing: Racing | None, asked: argparse.Namespace) -> dict[str, str]:

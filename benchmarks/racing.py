@@ -1,6 +1,6 @@
 """What racing saves and what it loses: searches replayed on a table of real results, by many rules.
 
-python benchmarks/racing.py [--tables FILE ...] [--searches 1000]
+python benchmarks/racing.py [--tables FILE ...] [--searches 1000] [--validation 4 10 25]
 
 Each search has 50 configurations x 10 seeds, drawn from the table in the three kinds that `replay.py` has.
 
@@ -15,6 +15,9 @@ of the tables' configurations and seeds, and told of again on the other half: a 
 (Wilcoxon's test), and those that save most while no approach and kind has a regret above a limit. The last table is
 about repeated looks: how often all looks together stop a configuration that is truly so much better than the table's
 best, which is no better on these seeds than usual.
+
+`--validation 4 10 25` is about searches whose scores are of so many images of each class; what is true is still told by
+all images. It needs tables with hits.
 """
 
 from __future__ import annotations
@@ -22,11 +25,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import joblib
 import numpy as np
 from replay import KINDS, Rule, Searches, drawn, replayed, tables_asked, with_interval, with_more_seeds
-from tables import Table
+from tables import Table, read_tables, scored_on_fewer
 
 from sweeps.stages.racing import Racing
 from sweeps.views.text_table import aligned
@@ -107,12 +111,20 @@ def half(table: Table, which: int) -> Table:
     )
 
 
-def all_searches(tables: dict[str, Table], searches: int, seeds: int = 10) -> dict[tuple[str, str], Searches]:
+def all_searches(
+    tables: dict[str, Table], judged: dict[str, Table], searches: int, seeds: int = 10
+) -> dict[tuple[str, str], Searches]:
     """By approach and kind; a table of few seeds has none left for finalists."""
     rng = np.random.default_rng(0)
     return {
         (name, kind): drawn(
-            table, searches, seeds=seeds, fresh=seeds if 2 * seeds < len(table.seeds) else 0, rng=rng, **how
+            table,
+            searches,
+            seeds=seeds,
+            fresh=seeds if 2 * seeds < len(table.seeds) else 0,
+            judged=judged[name],
+            rng=rng,
+            **how,
         )
         for name, table in tables.items()
         for kind, how in KINDS.items()
@@ -136,8 +148,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    asked, tables = tables_asked(parser)
-    one = all_searches({name: half(table, 0) for name, table in tables.items()}, asked.searches)
+    parser.add_argument("--validation", nargs="+", type=int, help="images of each class that are scored; default: all")
+    asked, judged = tables_asked(parser)
+    tables = judged
+    if asked.validation:
+        tables, judged = _of_fewer(asked.tables, asked.validation)
+    halves = [[_halves(each, which) for each in (tables, judged)] for which in (0, 1)]
+    one = all_searches(*halves[0], asked.searches)
     jobs = [joblib.delayed(outcome)(searches, rule) for rule in rules() for searches in one.values()]
     outcomes = iter(joblib.Parallel(n_jobs=-1)(jobs))
     found = {rule: [next(outcomes) for _ in one] for rule in rules()}
@@ -149,11 +166,10 @@ def main() -> None:
         best = max(admitted, key=lambda rule: min(each.saved for each in found[rule]), default=TODAYS)
         shown += [best] if best not in shown else []
     print("\nThe other half\n")
-    other = {name: half(table, 1) for name, table in tables.items()}
-    _print_rows(shown, all_searches(other, asked.searches))
+    _print_rows(shown, all_searches(*halves[1], asked.searches))
     for seeds in (5, 20):
         print(f"\nThe other half, {seeds} seeds a configuration\n")
-        _print_rows(shown, all_searches(other, asked.searches, seeds), seeds)
+        _print_rows(shown, all_searches(*halves[1], asked.searches, seeds), seeds)
     print("\nStopped at any look, by how many points the configuration is truly better\n")
     rows = []
     for rule in shown:
@@ -162,6 +178,20 @@ def main() -> None:
         }
         rows.append({"rule": named(rule), **{gap: f"{100 * share:.0f} %" for gap, share in by_gap.items()}})
     print(aligned(rows, left=("rule",)))
+
+
+def _halves(tables: dict[str, Table], which: int) -> dict[str, Table]:
+    return {name: half(table, which) for name, table in tables.items()}
+
+
+def _of_fewer(paths: Sequence[Path], validation: Sequence[int]) -> tuple[dict[str, Table], dict[str, Table]]:
+    """The tables with scores of so many images of each class, and what they are judged by."""
+    fewer, judged = {}, {}
+    for path in paths:
+        for name, table in read_tables(path).items():
+            for own in scored_on_fewer(path, table, validation):
+                fewer[f"{name}, {own.images // 2} a class"], judged[f"{name}, {own.images // 2} a class"] = own, table
+    return fewer, judged
 
 
 def _most_regret(outcomes: Sequence[Outcome]) -> float:

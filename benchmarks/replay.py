@@ -83,6 +83,7 @@ def drawn(
     fresh: int = 0,
     start: bool = True,
     concentrated: bool = False,
+    judged: Table | None = None,
     rng: np.random.Generator,
 ) -> Searches:
     """Searches drawn from a table.
@@ -96,6 +97,7 @@ def drawn(
         start: Whether the table's first configuration comes first; else it is drawn like the others.
         concentrated: Whether those after the tenth are good more often, as in a search by TPE: one that is a point
             worse is e times rarer.
+        judged: The same table with scores of more images, which say what is true; None is `table`.
         rng: Draws.
 
     Raises:
@@ -116,11 +118,12 @@ def drawn(
             late = numbers[STARTUP:]
             # Gumbel's maxima: draws without replacement whose weights are exp(mean / scale).
             numbers[STARTUP:] = late[np.argsort(-(means[late] / SCALE + rng.gumbel(size=len(late))))]
-        mine = table.accuracies[numbers[:configurations]]
+        own = numbers[:configurations]
+        mine = table.accuracies[own]
         order = rng.permutation(available)
         scores[search] = mine[:, order[:seeds]]
         held[search] = mine[:, order[seeds : seeds + fresh]]
-        truth[search] = mine[:, order[seeds + fresh :]].mean(axis=1)
+        truth[search] = (judged or table).accuracies[own][:, order[seeds + fresh :]].mean(axis=1)
     return Searches(scores=scores, truth=truth, fresh=held)
 
 

@@ -84,7 +84,12 @@ def test_drawn_searches_begin_at_the_start_and_their_truth_is_of_other_seeds():
     # The seed's number itself is its accuracy, and a configuration adds a thousand.
     accuracies = 1000.0 * np.arange(30)[:, None] + np.arange(40)
     table = Table(
-        approach="a", params=({},) * 30, seeds=tuple(range(40)), accuracies=accuracies, seconds=np.ones((30, 40))
+        approach="a",
+        params=({},) * 30,
+        seeds=tuple(range(40)),
+        accuracies=accuracies,
+        seconds=np.ones((30, 40)),
+        images=1000,
     )
     found = replay.drawn(table, 20, configurations=20, seeds=10, fresh=5, rng=np.random.default_rng(0))
     assert (found.scores[:, 0] < 1000).all()
@@ -98,7 +103,12 @@ def test_drawn_searches_begin_at_the_start_and_their_truth_is_of_other_seeds():
 def test_a_concentrated_search_draws_better_ones_after_its_startup():
     accuracies = np.tile(80 + np.arange(100)[:, None] / 10, 20) + np.zeros((100, 20))
     table = Table(
-        approach="a", params=({},) * 100, seeds=tuple(range(20)), accuracies=accuracies, seconds=np.ones((100, 20))
+        approach="a",
+        params=({},) * 100,
+        seeds=tuple(range(20)),
+        accuracies=accuracies,
+        seconds=np.ones((100, 20)),
+        images=1000,
     )
     truth = replay.drawn(table, 200, configurations=30, concentrated=True, rng=np.random.default_rng(0)).truth
     assert truth[:, 1:10].mean() == pytest.approx(85, abs=0.3)
@@ -143,7 +153,14 @@ def made_up_table():
     x = [0.5, *rng.random(59)]
     accuracies = 80 - 30 * (np.array(x)[:, None] - 0.8) ** 2 + rng.normal(0, 2, 40) + rng.normal(0, 2, (60, 40))
     params = tuple({"x": float(each), "kind": "plain"} for each in x)
-    return Table(approach="a", params=params, seeds=tuple(range(40)), accuracies=accuracies, seconds=np.ones((60, 40)))
+    return Table(
+        approach="a",
+        params=params,
+        seeds=tuple(range(40)),
+        accuracies=accuracies,
+        seconds=np.ones((60, 40)),
+        images=1000,
+    )
 
 
 def test_a_surrogate_ranks_and_errs_as_its_table_does(monkeypatch):
@@ -163,5 +180,6 @@ def test_the_portfolio_takes_what_adds_most_to_what_it_has():
         seeds=tuple(range(30)),
         accuracies=accuracies,
         seconds=np.ones((4, 30)),
+        images=1000,
     )
     assert benchmark.chosen(table, 1) == [{"x": 2}]
