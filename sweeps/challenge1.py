@@ -52,7 +52,7 @@ CHALLENGE = Challenge(
             name="pixel_baseline",
             learner=PixelBaseline,
             space=pixel_baseline,
-            seconds_per_seed=0.05,
+            seconds_per_seed=0.1,
             is_baseline=True,
         ),
         Approach(name="starter_cnn", learner=StarterCNN, space=starter_cnn, seconds_per_seed=0.2),

@@ -97,22 +97,22 @@ CHALLENGE = Challenge(
             name="pixel_baseline",
             learner=PixelBaseline,
             space=pixel_baseline,
-            seconds_per_seed=0.05,
+            seconds_per_seed=0.1,
             is_baseline=True,
         ),
         # Ours: a network whose weights a package brings, looked at where it pays.
         Approach(name="efficientnet_lite0", learner=EfficientNetLite0, space=efficientnet_lite0, seconds_per_seed=0.05),
         # The study's heads on it.
-        Approach(name="lite0_mlp", learner=Lite0MLP, space=lite0_mlp, seconds_per_seed=0.15),
+        Approach(name="lite0_mlp", learner=Lite0MLP, space=lite0_mlp, seconds_per_seed=0.1),
         Approach(name="lite0_focal", learner=Lite0Focal, space=lite0_focal, seconds_per_seed=0.07),
         Approach(name="lite0_triplet", learner=Lite0Triplet, space=lite0_triplet, seconds_per_seed=0.2),
         # The study's table.
         Approach(name="vgg11", learner=VGG11Linear, space=vgg11, seconds_per_seed=0.1),
-        Approach(name="vgg11_mlp", learner=VGG11MLP, space=vgg11_mlp, seconds_per_seed=1.3),
+        Approach(name="vgg11_mlp", learner=VGG11MLP, space=vgg11_mlp, seconds_per_seed=0.5),
         Approach(name="vgg11_vgg16", learner=VGG11VGG16, space=vgg11_vgg16, seconds_per_seed=0.15),
-        Approach(name="resnet50_focal", learner=ResNet50Focal, space=resnet50_focal, seconds_per_seed=0.07),
+        Approach(name="resnet50_focal", learner=ResNet50Focal, space=resnet50_focal, seconds_per_seed=0.3),
         Approach(name="alexnet_focal", learner=AlexNetFocal, space=alexnet_focal, seconds_per_seed=0.1),
-        Approach(name="triplet", learner=AlexNetTriplet, space=triplet, seconds_per_seed=0.5),
+        Approach(name="triplet", learner=AlexNetTriplet, space=triplet, seconds_per_seed=0.3),
         # The bars of its figures.
         on_demand(name="alexnet", learner=AlexNetLinear, space=alexnet, seconds_per_seed=0.1),
         on_demand(name="vgg16", learner=VGG16Linear, space=vgg16, seconds_per_seed=0.1),

@@ -44,6 +44,23 @@ def test_what_is_said_of_one_approach_counts_before_what_is_said_of_all():
         assert {params["dropout"] for params in drawn(narrowed, "cnn_satoto", 5)} == {0.2}
 
 
+@pytest.mark.parametrize(
+    ("settings", "taps", "sizes_px", "is_started"),
+    [
+        ([], {"3@64"}, {64}, False),
+        (["tap=4@128"], {"4@128"}, {64, 96, 128}, False),
+        (["vgg11.tap=4@96,3@64"], {"4@96", "3@64"}, {64, 96}, False),
+        (["tap=5@224"], {"5@224"}, {64, 96, 128, 224}, True),
+    ],
+)
+def test_random_weights_see_larger_images_where_a_person_asks_for_them(settings, taps, sizes_px, is_started):
+    challenge = challenge2.CHALLENGE.with_settings(settings, ["vgg11"]).with_random_weights({"vgg11"})
+    (approach,) = challenge.named(["vgg11"])
+    assert {params["tap"] for params in drawn(challenge, "vgg11")} == taps
+    assert {spec.size_px for spec in approach.features} == sizes_px
+    assert (approach.start is not None) == is_started
+
+
 def test_a_range_is_searched_where_the_approach_has_it():
     (approach,) = CHALLENGE.with_settings(["learning_rate=1e-9..1e-3"], ["cnn"]).named(["cnn"])
     trial = optuna.create_study().ask()

@@ -49,3 +49,15 @@ def test_more_images_to_learn_from_take_longer(tmp_path):
 
     (usual,), (longer,) = seconds(), seconds("--shots", "22")
     assert longer / usual == pytest.approx(relative_time(44, 1000), rel=0.25)
+
+
+def test_what_racing_usually_saves_is_told_where_it_races(tmp_path):
+    def last(*more):
+        return run_here(tmp_path, "challenge1", *SWEEP, *more).stdout.splitlines()[-1]
+
+    told = re.fullmatch(
+        r"In all about (\d+) min here; racing usually saves about half of the search: then (\d+) min\.", last()
+    )
+    assert told
+    assert float(told[2]) < 0.65 * float(told[1])
+    assert "racing" not in last("--seeds", "3")

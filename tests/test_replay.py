@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from optuna.samplers import RandomSampler
 from scipy import stats
@@ -18,13 +19,14 @@ from sweeps.stages.ranking import best_complete
 from sweeps.stages.sampling import tpe
 from sweeps.store.journal import Journal
 from sweeps.store.trials import SEARCH
+from trainables.parts.results import packed
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
 import replay
 import surrogate
 import surrogate_benchmark as benchmark
-from tables import Table
+from tables import Table, read_tables, scored_on_fewer
 
 
 @pytest.mark.parametrize(("number", "tied"), [(3, 20), (5, 20), (9, 5), (12, 1), (15, 20), (19, 20)])
@@ -98,6 +100,33 @@ def test_drawn_searches_begin_at_the_start_and_their_truth_is_of_other_seeds():
     together = found.scores.sum(axis=2) + found.fresh.sum(axis=2) + 25 * found.truth
     of_configuration = 1000 * (found.scores[:, :, 0] // 1000)
     assert together == pytest.approx(40 * of_configuration + sum(range(40)))
+
+
+def test_searches_that_are_scored_on_few_images_are_judged_by_all(tmp_path):
+    """Images of the first class are always right; of the second one half is."""
+    hits = np.r_[np.ones(20, bool), np.arange(20) % 2 == 0]
+    rows = [
+        {
+            **{"approach": "a", "configuration": number, "params": f'{{"x": {number}}}', "seed": seed},
+            **{"accuracy": hits.sum(), "images": 40, "seconds": 1.0, "hits": packed(hits)},
+        }
+        for number in range(5)
+        for seed in range(30)
+    ]
+    pd.DataFrame(rows).to_parquet(tmp_path / "table.parquet")
+    table = read_tables(tmp_path / "table.parquet")["a"]
+    every, few = scored_on_fewer(tmp_path / "table.parquet", table, [20, 4])
+    assert (table.images, every.images, few.images) == (40, 40, 8)
+    assert (table.accuracies == 75).all()
+    assert (every.accuracies == 75).all()
+    # Four of the first class are right, and none to four of the second; on each seed the same ones are scored.
+    assert set(np.unique(few.accuracies).tolist()) <= {50, 62.5, 75, 87.5, 100}
+    assert len(np.unique(few.accuracies)) > 2
+    assert (few.accuracies == few.accuracies[0]).all()
+    how = {"configurations": 4, "seeds": 10, "judged": table, "rng": np.random.default_rng(0)}
+    found = replay.drawn(few, 6, **how)
+    assert (found.truth == 75).all()
+    assert (found.scores != 75).any()
 
 
 def test_a_concentrated_search_draws_better_ones_after_its_startup():

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 TAP = "tap"
 # What learners call those that they have.
 TAPS = "taps"
-# Random weights learn nothing from more pixels, and most of a sweep's time would go there.
-MOST_PX_OF_RANDOM_WEIGHTS = 128
 
 
 class Space(Protocol):
@@ -158,15 +156,23 @@ class Challenge:
         return replace(self, approaches=tuple(approaches))
 
     def with_random_weights(self, backbones: Collection[str]) -> Challenge:
-        """The challenge where approaches on one of these backbones, whose weights are random, search cheaply."""
+        """The challenge where approaches on one of these backbones, whose weights are random, search cheaply.
+
+        They see the smallest images of their space alone, or as large ones as a person's setting asks for: random
+        weights are no better on larger ones (`benchmarks/random_weights.py`), and most of a sweep's time would go
+        there.
+        """
+        from trainables.parts.taps import size_px_of
 
         def cheap(approach: Approach) -> Approach:
             found = {spec.backbone for spec in approach.features}
             if not hasattr(approach.learner, TAPS) or found.isdisjoint(backbones):
                 return approach
-            cheaper = replace(approach, most_px=MOST_PX_OF_RANDOM_WEIGHTS)
+            asked = [size_px_of(tap) for each in approach.settings if each.name == TAP for tap in each.values]
+            smallest = min(spec.size_px for spec in approach.features)
+            cheaper = replace(approach, most_px=max([smallest, *asked]))
             # Some networks take images of one size only.
-            return approach if cheaper.features in (approach.features, ()) else cheaper
+            return approach if cheaper.features == approach.features else cheaper
 
         return replace(self, approaches=tuple(map(cheap, self.approaches)))
 
