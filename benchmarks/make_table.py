@@ -82,7 +82,7 @@ def main() -> None:
     table = pd.read_parquet(target) if target.exists() else pd.DataFrame()
     for name in asked.approaches:
         approach = APPROACHES[name]
-        images = _images(approach, asked.dataset)
+        images = images_of([approach], asked.dataset)
         known = set() if table.empty else set(table.loc[table.approach == name, "params"])
         jobs = [
             (number, params)
@@ -141,12 +141,15 @@ def _rows(
     return rows
 
 
-def _images(approach: Approach, dataset: str) -> dict[str, ImageSet]:
-    inputs = Inputs.find([approach], Path("results"), dataset=dataset, weights=AUTO, precision=AUTO, smoke=False)
-    if inputs.seconds_to_compute([approach], [POOL]):
+def images_of(approaches: Sequence[Approach], dataset: str, weights: str = AUTO) -> dict[str, ImageSet]:
+    """The pool and the other data sets that these approaches may learn from, with the features that they may need."""
+    inputs = Inputs.find(approaches, Path("results"), dataset=dataset, weights=weights, precision=AUTO, smoke=False)
+    print(f"Images: {inputs.dataset.source}", flush=True)
+    names = sorted({POOL, *(name for each in approaches for name in each.learner.may_need.other_datasets)})
+    if inputs.seconds_to_compute(approaches, names):
         cluster.start_ray(None, None)
     try:
-        return inputs.image_sets([approach], [POOL], slots=cluster.Slots(None))
+        return inputs.image_sets(approaches, names, slots=cluster.Slots(None))
     finally:
         cluster.stop_ray(0, None)
 

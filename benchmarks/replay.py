@@ -106,7 +106,8 @@ def drawn(
     total, available = table.accuracies.shape
     if configurations > total or seeds + fresh >= available:
         raise ValueError(f"Expected at most {total} configurations and {available - 1} seeds, as the table has")
-    means = table.accuracies.mean(axis=1)
+    true = (judged or table).accuracies
+    means = true.mean(axis=1)
     shape = (searches, configurations)
     scores, held = np.empty((*shape, seeds)), np.empty((*shape, fresh))
     truth = np.empty(shape)
@@ -123,7 +124,7 @@ def drawn(
         order = rng.permutation(available)
         scores[search] = mine[:, order[:seeds]]
         held[search] = mine[:, order[seeds : seeds + fresh]]
-        truth[search] = (judged or table).accuracies[own][:, order[seeds + fresh :]].mean(axis=1)
+        truth[search] = true[own][:, order[seeds + fresh :]].mean(axis=1)
     return Searches(scores=scores, truth=truth, fresh=held)
 
 

@@ -84,8 +84,17 @@ def read_tables(path: Path = TABLE) -> dict[str, Table]:
 
 
 def scored_on_fewer(path: Path, table: Table, validation: Sequence[int]) -> Iterator[Table]:
-    """The table with accuracies of so many images of each of two classes, drawn for each seed; its file has hits."""
+    """The table with accuracies of so many images of each of two classes, drawn for each seed.
+
+    Raises:
+        SystemExit: Its file has no hits, or there are fewer images.
+    """
     rows = pd.read_parquet(path)
+    half = table.images // 2
+    if "hits" not in rows:
+        raise SystemExit(f"Expected a table with hits, as make_table.py --hits makes one; {path} has none.")
+    if max(validation) > half:
+        raise SystemExit(f"Expected at most {half} images of each class, which {path} has; got {max(validation)}.")
     rows = rows[rows.approach == table.approach].sort_values(["configuration", "seed"])
     # A tenth of the memory: bits.
     hits_RB = np.stack([np.packbits(unpacked_hits(each, table.images).astype(bool)) for each in rows.hits])
@@ -93,7 +102,6 @@ def scored_on_fewer(path: Path, table: Table, validation: Sequence[int]) -> Iter
     for number in validation:
         rng, accuracies = np.random.default_rng(0), np.empty(table.accuracies.shape)
         # The first half of the images is of one class.
-        half = table.images // 2
         for seed in range(len(table.seeds)):
             which = np.r_[rng.permutation(half)[:number], half + rng.permutation(half)[:number]]
             accuracies[:, seed] = 100 * np.unpackbits(hits_CSB[:, seed], axis=1)[:, which].mean(1)

@@ -61,6 +61,33 @@ def test_random_weights_see_larger_images_where_a_person_asks_for_them(settings,
     assert (approach.start is not None) == is_started
 
 
+@pytest.mark.parametrize(
+    ("settings", "taps", "sizes_px"),
+    [
+        ([], {"1/4@small"}, {96}),
+        (["tap=1/4@LARGE"], {"1/4@large"}, {96, 144}),
+        (["tap=1/4@small"], {"1/4@small"}, {96}),
+    ],
+)
+def test_so_they_do_where_a_network_takes_other_sizes_than_its_taps_are_called_by(settings, taps, sizes_px):
+    """A vision transformer of patches of 16 pixels takes 144 where 140 were wanted."""
+    challenge = challenge2.CHALLENGE.with_backbone("test_vit").with_settings(settings, ["timm_backbone"])
+    challenge = challenge.with_random_weights({"timm:test_vit"})
+    (approach,) = challenge.named(["timm_backbone"])
+    found = drawn(challenge, "timm_backbone")
+    assert taps <= {params["tap"] for params in found}
+    assert {spec.size_px for spec in approach.features} == sizes_px
+    needed = {spec for params in found for spec in approach.learner.needs(approach.learner.Config(**params)).features}
+    assert needed <= set(approach.features)
+
+
+def test_a_pretrained_partner_sees_what_it_always_sees():
+    (alone,) = challenge2.CHALLENGE.with_random_weights({"vgg16"}).named(["vgg11_vgg16"])
+    assert alone.most_px is None
+    (both,) = challenge2.CHALLENGE.with_random_weights({"vgg11", "vgg16"}).named(["vgg11_vgg16"])
+    assert both.most_px == 64
+
+
 def test_a_range_is_searched_where_the_approach_has_it():
     (approach,) = CHALLENGE.with_settings(["learning_rate=1e-9..1e-3"], ["cnn"]).named(["cnn"])
     trial = optuna.create_study().ask()

@@ -60,4 +60,13 @@ def test_what_racing_usually_saves_is_told_where_it_races(tmp_path):
     )
     assert told
     assert float(told[2]) < 0.65 * float(told[1])
-    assert "racing" not in last("--seeds", "3")
+    # The first configuration is never stopped.
+    for none in (["--seeds", "3"], ["--num-samples", "1"]):
+        assert "racing" not in last(*none)
+
+
+@pytest.mark.parametrize(("setting", "most_px"), [([], 64), (["--set", "tap=4@128"], 128)])
+def test_random_weights_are_said_to_see_small_images(tmp_path, setting, most_px):
+    asked = ["--dataset", "phantom", "--weights", "random", "--approaches", "vgg11", "--dry-run", *setting]
+    said = "Cheaper   random weights see small images, and no published setting on larger ones is tried: vgg11"
+    assert f"\n{said} (at most {most_px} px)\n" in run_here(tmp_path, "challenge2", *asked).stdout

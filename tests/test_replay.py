@@ -123,6 +123,11 @@ def test_searches_that_are_scored_on_few_images_are_judged_by_all(tmp_path):
     assert set(np.unique(few.accuracies).tolist()) <= {50, 62.5, 75, 87.5, 100}
     assert len(np.unique(few.accuracies)) > 2
     assert (few.accuracies == few.accuracies[0]).all()
+    with pytest.raises(SystemExit, match=r"Expected at most 20 images of each class, which .* has; got 21"):
+        next(scored_on_fewer(tmp_path / "table.parquet", table, [4, 21]))
+    pd.DataFrame(rows).drop(columns="hits").to_parquet(tmp_path / "without.parquet")
+    with pytest.raises(SystemExit, match="Expected a table with hits"):
+        next(scored_on_fewer(tmp_path / "without.parquet", table, [4]))
     how = {"configurations": 4, "seeds": 10, "judged": table, "rng": np.random.default_rng(0)}
     found = replay.drawn(few, 6, **how)
     assert (found.truth == 75).all()

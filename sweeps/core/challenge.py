@@ -73,7 +73,8 @@ class Approach:
         is_baseline: Whether it is the plain one that the others must beat to be worth their training; it is in every
             sweep.
         is_default: Whether it runs when nobody asks for it by name.
-        most_px: The largest images that its search offers to a backbone; None is as large as its space has them.
+        most_px: The largest images that its search offers to a backbone, as taps call their size; None is as large as
+            its space has them.
         on_backbone: Of one whose backbone is the user's choice, what makes its learner from the backbone's name; it
             raises ValueError. It runs only with such a choice.
         settings: What a person fixed of its space, or made narrower.
@@ -116,9 +117,33 @@ class Approach:
     @property
     def features(self) -> tuple[FeatureSpec, ...]:
         """Every table of features that its configurations may need."""
-        return tuple(
-            spec for spec in self.learner.may_need.features if self.most_px is None or spec.size_px <= self.most_px
-        )
+        every = self.learner.may_need.features
+        if self.most_px is None:
+            return every
+        sizes_px = [taken for called, taken in self._sizes_px.items() if called <= self.most_px]
+        return tuple(spec for spec in every if spec.size_px in sizes_px)
+
+    @property
+    def _sizes_px(self) -> dict[int, int]:
+        """By the size that its taps call it, that of the images that the backbone takes, the smallest first."""
+        from trainables.parts.taps import size_px_of
+
+        called = sorted({size_px_of(tap) for tap in getattr(self.learner, TAPS)})
+        taken = sorted({spec.size_px for spec in self.learner.may_need.features})
+        # Some networks take images of one size only.
+        return dict(zip(called, taken * len(called) if len(taken) == 1 else taken, strict=False))
+
+    def on_random_weights(self, backbones: Collection[str]) -> Approach:
+        """As `Challenge.with_random_weights` has it."""
+        found = {spec.backbone for spec in self.features}
+        if not hasattr(self.learner, TAPS) or not found or not found <= set(backbones):
+            return self
+        from trainables.parts.taps import size_px_of
+
+        # A setting is read whatever its case.
+        asked = [size_px_of(tap.lower()) for each in self.settings if each.name == TAP for tap in each.values]
+        cheaper = replace(self, most_px=max([min(self._sizes_px), *asked]))
+        return self if cheaper.features == self.features else cheaper
 
     def _offers(self, params: Mapping[str, Any]) -> bool:
         """Whether these parameters are within what is searched."""
@@ -156,25 +181,13 @@ class Challenge:
         return replace(self, approaches=tuple(approaches))
 
     def with_random_weights(self, backbones: Collection[str]) -> Challenge:
-        """The challenge where approaches on one of these backbones, whose weights are random, search cheaply.
+        """The challenge where approaches search cheaply whose backbones are all among these, with random weights.
 
         They see the smallest images of their space alone, or as large ones as a person's setting asks for: random
-        weights are no better on larger ones (`benchmarks/random_weights.py`), and most of a sweep's time would go
-        there.
+        weights are not shown to be better on larger ones (`benchmarks/random_weights.py`), and most of a sweep's time
+        would go there.
         """
-        from trainables.parts.taps import size_px_of
-
-        def cheap(approach: Approach) -> Approach:
-            found = {spec.backbone for spec in approach.features}
-            if not hasattr(approach.learner, TAPS) or found.isdisjoint(backbones):
-                return approach
-            asked = [size_px_of(tap) for each in approach.settings if each.name == TAP for tap in each.values]
-            smallest = min(spec.size_px for spec in approach.features)
-            cheaper = replace(approach, most_px=max([smallest, *asked]))
-            # Some networks take images of one size only.
-            return approach if cheaper.features == approach.features else cheaper
-
-        return replace(self, approaches=tuple(map(cheap, self.approaches)))
+        return replace(self, approaches=tuple(each.on_random_weights(backbones) for each in self.approaches))
 
     @property
     def on_any_backbone(self) -> tuple[str, ...]:

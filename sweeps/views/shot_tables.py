@@ -102,10 +102,12 @@ def table(summary: Summary) -> Table | None:
 
 
 def steps(summary: Summary) -> Table | None:
-    """What each step to more labels brings each approach; none with a single fresh seed."""
+    """What each step to more labels brings each approach, where there are two fresh seeds or more."""
     curve = summary.shot_curve
-    pairs = sorted({(step.fewer, step.more) for each in curve.curves for step in each.steps}) if curve else []
-    if curve is None or not pairs:
+    if curve is None:
+        return None
+    pairs = sorted({(step.fewer, step.more) for each in curve.curves for step in each.steps})
+    if not pairs:
         return None
     by_pair = {each.approach: {(step.fewer, step.more): _gain(step) for step in each.steps} for each in curve.curves}
     return Table(
