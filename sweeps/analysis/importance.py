@@ -50,7 +50,7 @@ def is_enough(complete: int, tried: int) -> bool:
 
 
 def importances(trials: Iterable[TrialRecord], approach: str) -> list[Importance]:
-    """The approach's parameters, most important first; empty with too few configurations.
+    """The approach's parameters that have several values, most important first; empty with too few configurations.
 
     Resamples are bootstrap resamples of the configurations (drawn with replacement); for `chance`, configurations whose
     scores are shuffled. Both are drawn from a fixed seed, so the same journal gives the same numbers.
@@ -64,7 +64,11 @@ def importances(trials: Iterable[TrialRecord], approach: str) -> list[Importance
     best_share = min(BEST_SHARE, complete / len(own))
     values_N = np.array([trial.scores.mean() - (trial.state == "PRUNED") for trial in own])
     rng = np.random.default_rng(0)
-    names = sorted({name for trial in own for name in trial.params})
+    values: dict[str, set[object]] = {}
+    for trial in own:
+        for name, value in trial.params.items():
+            values.setdefault(name, set()).add(value)
+    names = sorted(name for name, tried_of_it in values.items() if len(tried_of_it) > 1)
     whole_P = _evaluate(own, values_N, names, best_share)
     if whole_P.sum() <= 0:
         return []
