@@ -48,9 +48,9 @@ def test_what_is_said_of_one_approach_counts_before_what_is_said_of_all():
     ("settings", "taps", "sizes_px", "is_started"),
     [
         ([], {"3@64"}, {64}, False),
-        (["tap=4@128"], {"4@128"}, {64, 96, 128}, False),
+        (["tap=4@128"], {"4@128"}, {128}, False),
         (["vgg11.tap=4@96,3@64"], {"4@96", "3@64"}, {64, 96}, False),
-        (["tap=5@224"], {"5@224"}, {64, 96, 128, 224}, True),
+        (["tap=5@224"], {"5@224"}, {224}, True),
     ],
 )
 def test_random_weights_see_larger_images_where_a_person_asks_for_them(settings, taps, sizes_px, is_started):
@@ -65,7 +65,7 @@ def test_random_weights_see_larger_images_where_a_person_asks_for_them(settings,
     ("settings", "taps", "sizes_px"),
     [
         ([], {"1/4@small"}, {96}),
-        (["tap=1/4@LARGE"], {"1/4@large"}, {96, 144}),
+        (["tap=1/4@LARGE"], {"1/4@large"}, {144}),
         (["tap=1/4@small"], {"1/4@small"}, {96}),
     ],
 )
@@ -79,6 +79,18 @@ def test_so_they_do_where_a_network_takes_other_sizes_than_its_taps_are_called_b
     assert {spec.size_px for spec in approach.features} == sizes_px
     needed = {spec for params in found for spec in approach.learner.needs(approach.learner.Config(**params)).features}
     assert needed <= set(approach.features)
+
+
+@pytest.mark.parametrize(
+    ("setting", "sizes_px"),
+    [("tap=2@64", {64}), ("tap=2@80,8@140", {80, 140}), ("tap=2@64&6@140", {64, 140}), ("head=lda", {64, 80, 96, 140})],
+)
+def test_only_features_that_a_setting_leaves_are_computed(setting, sizes_px):
+    challenge = challenge2.CHALLENGE.with_settings([setting], ["efficientnet_lite0"])
+    (approach,) = challenge.named(["efficientnet_lite0"])
+    assert {spec.size_px for spec in approach.features} == sizes_px
+    configs = [approach.learner.Config(**params) for params in drawn(challenge, "efficientnet_lite0")]
+    assert {spec for config in configs for spec in approach.learner.needs(config).features} <= set(approach.features)
 
 
 def test_a_pretrained_partner_sees_what_it_always_sees():

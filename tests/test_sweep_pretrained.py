@@ -24,8 +24,8 @@ def test_pretrained_backbones_from_features_to_the_same_seed_again(tmp_path):
     assert "Weights   timm:test_vit: random (fingerprint " in done.stdout
     assert "frozen test_vit of timm, which has 6, at 96 and 144 px." in done.stdout
     assert "[PHANTOM IMAGES, RANDOM WEIGHTS, SMOKE RUN]" in done.stdout
-    cheaper = "random weights see small images, and no published setting on larger ones is tried: "
-    assert f"{cheaper}triplet, vgg11_rnn_hidden (at most 64 px); timm_backbone (at most 96 px)\n" in done.stdout
+    cheaper = "random weights see the smallest images, and no published setting on larger ones is tried: "
+    assert f"{cheaper}triplet, vgg11_rnn_hidden (64 px); timm_backbone (96 px)\n" in done.stdout
     summary = json.loads((tmp_path / "results/sweep/summary.json").read_text())
     caveats = {"images": "phantom", "weights": "random", "smoke": "true"}
     assert summary["caveats"] == {**caveats, "other_images": "phantom"}

@@ -118,9 +118,15 @@ class Approach:
     def features(self) -> tuple[FeatureSpec, ...]:
         """Every table of features that its configurations may need."""
         every = self.learner.may_need.features
-        if self.most_px is None:
+        set_px = self._set_px
+        if self.most_px is None and not set_px:
             return every
-        sizes_px = [taken for called, taken in self._sizes_px.items() if called <= self.most_px]
+        sizes_px = [
+            taken
+            for called, taken in self._sizes_px.items()
+            if self.most_px is None or called <= self.most_px
+            if not set_px or called in set_px
+        ]
         return tuple(spec for spec in every if spec.size_px in sizes_px)
 
     @property
@@ -133,16 +139,21 @@ class Approach:
         # Some networks take images of one size only.
         return dict(zip(called, taken * len(called) if len(taken) == 1 else taken, strict=False))
 
+    @property
+    def _set_px(self) -> set[int]:
+        """The sizes of the taps that a person's setting leaves; empty if none is about taps."""
+        from trainables.parts.taps import size_px_of
+
+        taps = [tap for each in self.settings if each.name == TAP for tap in each.values]
+        # A setting is read whatever its case; of several taps at once each has its size.
+        return {size_px_of(part) for tap in taps for part in tap.lower().split("&")}
+
     def on_random_weights(self, backbones: Collection[str]) -> Approach:
         """As `Challenge.with_random_weights` has it."""
         found = {spec.backbone for spec in self.features}
-        if not hasattr(self.learner, TAPS) or not found or not found <= set(backbones):
+        if not hasattr(self.learner, TAPS) or not found or not found <= set(backbones) or self._set_px:
             return self
-        from trainables.parts.taps import size_px_of
-
-        # A setting is read whatever its case.
-        asked = [size_px_of(tap.lower()) for each in self.settings if each.name == TAP for tap in each.values]
-        cheaper = replace(self, most_px=max([min(self._sizes_px), *asked]))
+        cheaper = replace(self, most_px=min(self._sizes_px))
         return self if cheaper.features == self.features else cheaper
 
     def _offers(self, params: Mapping[str, Any]) -> bool:
@@ -183,9 +194,8 @@ class Challenge:
     def with_random_weights(self, backbones: Collection[str]) -> Challenge:
         """The challenge where approaches search cheaply whose backbones are all among these, with random weights.
 
-        They see the smallest images of their space alone, or as large ones as a person's setting asks for: random
-        weights are not shown to be better on larger ones (`benchmarks/random_weights.py`), and most of a sweep's time
-        would go there.
+        They see the smallest images of their space alone, unless a person's setting says which: random weights are not
+        shown to be better on larger ones (`benchmarks/random_weights.py`), and most of a sweep's time would go there.
         """
         return replace(self, approaches=tuple(each.on_random_weights(backbones) for each in self.approaches))
 

@@ -310,8 +310,10 @@ def _cheaper(approaches: Sequence[Approach]) -> list[str]:
             by_size.setdefault(approach.most_px, []).append(approach.name)
     if not by_size:
         return []
-    told = "; ".join(f"{', '.join(names)} (at most {most_px} px)" for most_px, names in by_size.items())
-    return [f"Cheaper   random weights see small images, and no published setting on larger ones is tried: {told}"]
+    told = "; ".join(f"{', '.join(names)} ({most_px} px)" for most_px, names in by_size.items())
+    return [
+        f"Cheaper   random weights see the smallest images, and no published setting on larger ones is tried: {told}"
+    ]
 
 
 def _racing(racing: Racing | None, seeds: int) -> str:
