@@ -128,6 +128,22 @@ def test_failures_that_do_not_come_in_a_row_stop_nothing(journal):
     assert len(journal.trials()) == 20
 
 
+def test_the_time_left_expects_that_as_many_seeds_are_raced_out_as_so_far(journal):
+    """A seed takes a second; the first configuration is never stopped."""
+    stage = search(journal, num_samples=20)
+    work(stage, stage.next_task())
+    assert (stage.seeds_left, stage.seconds_left) == (190, 190.0)
+    for _ in range(9):
+        work(stage, stage.next_task())
+    ran = sum(len(trial.results) for trial in journal.trials())
+    assert ran < 80
+    assert (stage.seeds_done, stage.seeds_left) == (ran, 100)
+    assert stage.seconds_left == pytest.approx(100 * ran / 100)
+    # The next start expects the same.
+    again = search(journal, num_samples=20)
+    assert (again.seeds_done, again.seeds_left, again.seconds_left) == (ran, 100, stage.seconds_left)
+
+
 def test_progress_counts_down_to_nothing(journal):
     stage = search(journal, num_samples=3, racing=None)
     assert (stage.seeds_done, stage.seeds_left) == (0, 30)

@@ -129,7 +129,7 @@ class SearchStage(Stage):
         begun = repeats.distinct(trials)
         self.started[name] = len(begun)
         self.tallies[name].seeds_left = self._unstarted_seeds(name)
-        taking_up.count_done(self.tallies[name], begun)
+        taking_up.count_done(self.tallies[name], begun, sum(map(len, self.blocks)))
         if not self.journal.stopped(name):
             self.failures_in_a_row[name] = taking_up.failures_at_the_end(begun)
         elif len(begun) < self.num_samples:

@@ -72,7 +72,7 @@ class Stage:
 
     @property
     def seconds_left(self) -> float:
-        """CPU seconds that those will take."""
+        """CPU seconds that remaining seeds will take, if as many of them are dropped as so far."""
         return sum(tally.seconds_left for tally in self.tallies.values())
 
     def best_so_far(self) -> str:
@@ -156,7 +156,7 @@ class Stage:
         if outcome.goes_on:
             self.waiting.appendleft(left)
             return
-        self.tallies[task.approach].seeds_left -= left.seeds
+        self.tallies[task.approach].drop(left.seeds)
         self._end_with_its_last_task(task, outcome)
 
     def _end_with_its_last_task(self, task: Task, outcome: Outcome) -> None:
@@ -165,7 +165,7 @@ class Stage:
         if outcome.is_failure:
             for other in others:
                 self.waiting.remove(other)
-                self.tallies[task.approach].seeds_left -= other.seeds
+                self.tallies[task.approach].drop(other.seeds)
             others = []
         if not others and all(other.trial is not task.trial for other in self.live):
             self.end(task.approach, task.trial, outcome)

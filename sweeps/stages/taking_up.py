@@ -17,12 +17,14 @@ from sweeps.stages.tasks import Tally
 from sweeps.store.trials import REASON, has_same_results, seeds_of
 
 
-def count_done(tally: Tally, begun: Sequence[FrozenTrial]) -> None:
-    """Count the finished seeds of these trials."""
+def count_done(tally: Tally, begun: Sequence[FrozenTrial], seeds: int) -> None:
+    """Count the finished seeds of these trials, and those of the `seeds` of each that ended ones did not run."""
     for trial in begun:
         done = [result for result in seeds_of(trial.user_attrs) if result.error is None]
         tally.seeds_done += len(done)
         tally.seconds_done += sum(result.seconds for result in done)
+        if trial.state.is_finished():
+            tally.seeds_dropped += seeds - len(done)
 
 
 def failures_at_the_end(begun: Sequence[FrozenTrial]) -> int:
