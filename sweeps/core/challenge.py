@@ -137,7 +137,7 @@ class Approach:
         called = sorted({size_px_of(tap) for tap in getattr(self.learner, TAPS)})
         taken = sorted({spec.size_px for spec in self.learner.may_need.features})
         # Some networks take images of one size only.
-        return dict(zip(called, taken * len(called) if len(taken) == 1 else taken, strict=False))
+        return dict(zip(called, taken * len(called) if len(taken) == 1 else taken, strict=True))
 
     @property
     def _set_px(self) -> set[int]:
