@@ -70,9 +70,3 @@ def test_random_weights_are_said_to_see_small_images_unless_a_person_says_which(
     said = "Cheaper   random weights see the smallest images, and no published setting on larger ones is tried: vgg11"
     assert f"\n{said} (64 px)\n" in run_here(tmp_path, "challenge2", *asked).stdout
     assert "Cheaper" not in run_here(tmp_path, "challenge2", *asked, "--set", "tap=4@128").stdout
-
-
-def test_what_is_random_by_intention_is_searched_like_what_it_is_compared_with(tmp_path):
-    asked = ["--dataset", "phantom", "--weights", "random", "--dry-run", "--approaches", "vgg11_random"]
-    assert "Cheaper" not in run_here(tmp_path, "challenge2", *asked).stdout
-    assert "vgg11, vgg11_random (64 px)" in run_here(tmp_path, "challenge2", *asked, "vgg11").stdout

@@ -261,3 +261,18 @@ def test_from_every_line_of_the_journal_a_sweep_goes_on_to_the_same_end(tmp_path
         work(again)
         again.close()
         assert outcome(Journal(folder, write=False)) == expected, count
+
+
+@pytest.mark.parametrize(
+    ("challenge", "approach", "setting"),
+    [(challenge2.CHALLENGE, "vgg11", "tap=4@128"), (challenge1.CHALLENGE, "cnn", "steps=90")],
+)
+def test_a_setting_need_not_fit_approaches_that_the_sweep_never_had(here, capfd, challenge, approach, setting):
+    common = (("dataset", "phantom"), ("weights", "random"))
+    begin(here, challenge, ("approaches", (approach,)), ("set", (setting,)), *common)
+    code, out, err = go_on(capfd, challenge, "--dry-run")
+    assert code == 0, err
+    assert f"Set       {setting} ({approach})" in out
+    code, _, err = go_on(capfd, challenge, "--dry-run", "--approaches", "nonsense")
+    assert code == 2
+    assert "Expected --approaches from" in err

@@ -60,7 +60,7 @@ def check(challenge: Challenge, given: Mapping[str, OptionValue], kind: type[Any
     settings = getattr(options, "set", ())
     if settings:
         # A resumed sweep may have some of approaches that this start leaves out.
-        names = [each.name for each in challenge.approaches] if earlier.spec else options.approaches
+        names = {*options.approaches, *earlier.approaches} & {each.name for each in challenge.approaches}
         challenge = challenge.with_settings(settings, names)
     return Checked(challenge=challenge, options=options, earlier=earlier, tracking_uri=uri)
 

@@ -11,6 +11,7 @@ from sweeps.analysis.caveats import with_warnings
 from sweeps.analysis.lucky_seeds import LEAST_SEEDS
 from sweeps.core.challenge import Approach, Challenge, relative_time
 from sweeps.core.kinds import ADAPTIVE, AT_RANDOM, TPE
+from sweeps.core.narrowing import is_allowed
 from sweeps.core.progress import duration
 from sweeps.core.seeds import CONTROL_SEEDS, further_search_seeds
 from sweeps.inputs.inputs import Inputs
@@ -29,8 +30,9 @@ from trainables.parts.protocol import Protocol
 STARTUP_SECONDS = 15.0
 # A confirmation seed is scored on the test split too, and winners are often among the slower configurations.
 CONFIRM_FACTOR = 1.4
-# As a share, by `benchmarks/racing.py`: 52 to 72 % of ten seeds scored on 1000 images, 25 to 62 % on fewer.
-SAVED_BY_RACING = 0.5
+# What racing usually saves of a search, by `benchmarks/racing.py`: 43 to 72 % of ten seeds where so many images of a
+# class are scored, 25 to 56 % where fewer are.
+MANY_SCORED, SAVED, SAVED_OF_FEW = 25, (1 / 2, "half"), (1 / 3, "a third")
 # Where configurations come from after those that a search starts with, by the kinds of `--sampler`.
 DRAWN = {
     AT_RANDOM: "at random from each approach's space, after those that its search starts with",
@@ -48,7 +50,7 @@ class Work:
         views: The views of images that are needed, if that is known; None is all that the approaches may need.
         facts: More lines for the plan.
         limits: What may end it earlier, behind the time it takes.
-        usually_saved: What racing usually saves of it, in CPU seconds.
+        usually_saved: What racing usually saves of it, in CPU seconds, and as a person says it.
     """
 
     rows: list[dict[str, str]]
@@ -56,7 +58,7 @@ class Work:
     views: set[str] | None = None
     facts: tuple[str, ...] = ()
     limits: str = ""
-    usually_saved: float = 0.0
+    usually_saved: tuple[float, str] = (0.0, "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +150,7 @@ def of_sweep(
     most_of_control = len(seeds_of_stage(options.confirm_seeds, is_decided=True)) * a_control
     of_control = most_of_control if options.confirm_seeds >= LEAST_SEEDS else 0.0
     cpu_seconds += changed + of_control
+    share, told_share = SAVED if protocol.validation >= MANY_SCORED else SAVED_OF_FEW
     return Work(
         rows=rows,
         cpu_seconds=cpu_seconds,
@@ -164,7 +167,7 @@ def of_sweep(
             *_cheaper(approaches),
         ),
         limits=f", or what starts within {duration(options.time_budget)}" if options.time_budget else "",
-        usually_saved=SAVED_BY_RACING * raced if looks else 0.0,
+        usually_saved=(share * raced if looks else 0.0, told_share),
     )
 
 
@@ -253,9 +256,9 @@ def text(
         names = ", ".join(seconds_to_compute)
         lines.append(f"Features of {names} first: about {duration(features / slots)}, once; then kept.")
     whole = (work.cpu_seconds + features) / slots + STARTUP_SECONDS
-    shorter = whole - work.usually_saved / slots
-    saved = f"; racing usually saves about half of the search: then {duration(shorter)}" if work.usually_saved else ""
-    lines.append(f"In all about {duration(whole)} here{work.limits}{saved}.")
+    saved, share = work.usually_saved
+    shorter = f"; racing usually saves about {share} of the search: then {duration(whole - saved / slots)}"
+    lines.append(f"In all about {duration(whole)} here{work.limits}{shorter if saved else ''}.")
     return "\n".join(lines)
 
 
@@ -298,7 +301,11 @@ def _set(approaches: Sequence[Approach]) -> list[str]:
     if not whose:
         return []
     told = "; ".join(f"{text} ({', '.join(names)})" for text, names in whose.items())
-    without = [each.name for each in approaches if each.settings and each.published and each.start is None]
+    without = [
+        each.name
+        for each in approaches
+        if each.published and each.published.params and not is_allowed(each.published.params, each.settings)
+    ]
     return [f"Set       {told}" + (f"; the start of {', '.join(without)} is outside and not tried" if without else "")]
 
 
@@ -307,10 +314,10 @@ def _cheaper(approaches: Sequence[Approach]) -> list[str]:
     by_size: dict[int, list[str]] = {}
     for approach in approaches:
         if approach.most_px is not None:
-            by_size.setdefault(approach.most_px, []).append(approach.name)
+            by_size.setdefault(max(spec.size_px for spec in approach.features), []).append(approach.name)
     if not by_size:
         return []
-    told = "; ".join(f"{', '.join(names)} ({most_px} px)" for most_px, names in by_size.items())
+    told = "; ".join(f"{', '.join(names)} ({size_px} px)" for size_px, names in by_size.items())
     return [
         f"Cheaper   random weights see the smallest images, and no published setting on larger ones is tried: {told}"
     ]

@@ -21,11 +21,12 @@ from sweeps.store.trials import SEARCH, TrialRecord
 
 @dataclass(frozen=True, kw_only=True)
 class Earlier:
-    """What is known before a start: what was given, and of a resumed sweep its last options and its spec."""
+    """What is known before a start: what was given, and of a resumed sweep its last options, spec and approaches."""
 
     given: Given
     options: Mapping[str, OptionValue]
     spec: Spec | None
+    approaches: Sequence[str] = ()
 
 
 def find(challenge: Challenge, given: Mapping[str, OptionValue], results: Path) -> Earlier:
@@ -56,7 +57,7 @@ def find(challenge: Challenge, given: Mapping[str, OptionValue], results: Path) 
             f"Expected a sweep of {challenge.name} at {folder}; it is one of {spec.challenge}. "
             f"Use sweeps/{spec.challenge}.py."
         )
-    return Earlier(given=dict(given), options=journal.starts[-1].remembered, spec=spec)
+    return Earlier(given=dict(given), options=journal.starts[-1].remembered, spec=spec, approaches=journal.approaches())
 
 
 def check_same(before: Spec, now: Spec) -> None:

@@ -62,11 +62,10 @@ def _spec(challenge: Challenge, options: SweepOptions, inputs: Inputs) -> Spec:
 
 
 def _as_run(challenge: Challenge, spec: Spec) -> Challenge:
-    random = {name for name, found in spec.weights.items() if found.source == RANDOM}
-    # What is random by intention is searched like the same network that is to be pretrained.
-    lacking = {name for name in random if backbone_of(name).pretrained or backbone_of(name).network in random}
+    # What is random by intention is searched like the pretrained network that it is compared with.
+    random = {name for name, found in spec.weights.items() if found.source == RANDOM and backbone_of(name).pretrained}
     classes = len(spec.protocol.classes)
-    cheaper = challenge.with_random_weights(lacking)
+    cheaper = challenge.with_random_weights(random)
     return cheaper.with_times_for(spec.protocol.support, classes * spec.protocol.validation)
 
 

@@ -150,11 +150,13 @@ class SearchStage(Stage):
     def _take_up(self, name: str, trial: Trial) -> None:
         """Queue what an interrupted trial still lacks, or end it if it has nothing left but to be ended."""
         task = self.missing(self._task(name, trial))
-        outcome = outcome_of(trial, Back.TAKEN_UP, seeds_left=task.seeds, raced_out=self._raced_out(task))
+        raced_out = self._raced_out(task)
+        outcome = outcome_of(trial, Back.TAKEN_UP, seeds_left=task.seeds, raced_out=raced_out)
         if outcome.goes_on:
             self.tallies[name].seeds_left += task.seeds
             self.waiting.append(task)
         else:
+            self.tallies[name].seeds_saved += task.seeds if raced_out is not None else 0
             self.end(name, trial, outcome)
 
     def has_new(self) -> bool:

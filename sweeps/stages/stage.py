@@ -72,7 +72,7 @@ class Stage:
 
     @property
     def seconds_left(self) -> float:
-        """CPU seconds that remaining seeds will take, if as many of them are dropped as so far."""
+        """CPU seconds that those will take, if as many of them are saved by racing as so far."""
         return sum(tally.seconds_left for tally in self.tallies.values())
 
     def best_so_far(self) -> str:
@@ -142,12 +142,13 @@ class Stage:
         """Put the seeds that are still missing back in front of the queue, or end the trial."""
         left = self.missing(task)
         left = replace(left, attempts=1 if left.seeds < task.seeds else task.attempts + 1)
+        raced_out = self.raced_out.get((task.approach, task.trial.number))
         outcome = outcome_of(
             task.trial,
             back,
             seeds_left=left.seeds,
             attempts=left.attempts,
-            raced_out=self.raced_out.get((task.approach, task.trial.number)),
+            raced_out=raced_out,
             why=why,
         )
         if outcome.is_loss or back is Back.LOST:
@@ -156,7 +157,9 @@ class Stage:
         if outcome.goes_on:
             self.waiting.appendleft(left)
             return
-        self.tallies[task.approach].drop(left.seeds)
+        self.tallies[task.approach].seeds_left -= left.seeds
+        if raced_out is not None:
+            self.tallies[task.approach].seeds_saved += left.seeds
         self._end_with_its_last_task(task, outcome)
 
     def _end_with_its_last_task(self, task: Task, outcome: Outcome) -> None:
@@ -165,7 +168,7 @@ class Stage:
         if outcome.is_failure:
             for other in others:
                 self.waiting.remove(other)
-                self.tallies[task.approach].drop(other.seeds)
+                self.tallies[task.approach].seeds_left -= other.seeds
             others = []
         if not others and all(other.trial is not task.trial for other in self.live):
             self.end(task.approach, task.trial, outcome)

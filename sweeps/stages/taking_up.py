@@ -18,13 +18,13 @@ from sweeps.store.trials import REASON, has_same_results, seeds_of
 
 
 def count_done(tally: Tally, begun: Sequence[FrozenTrial], seeds: int) -> None:
-    """Count the finished seeds of these trials, and those of the `seeds` of each that ended ones did not run."""
+    """Count the finished seeds of these trials, and those of the `seeds` of each that racing saved."""
     for trial in begun:
         done = [result for result in seeds_of(trial.user_attrs) if result.error is None]
         tally.seeds_done += len(done)
         tally.seconds_done += sum(result.seconds for result in done)
-        if trial.state.is_finished():
-            tally.seeds_dropped += seeds - len(done)
+        if trial.state.is_finished() and not _failed(trial):
+            tally.seeds_saved += seeds - len(done)
 
 
 def failures_at_the_end(begun: Sequence[FrozenTrial]) -> int:

@@ -39,12 +39,12 @@ class Task:
 
 @dataclass
 class Tally:
-    """How far one approach is, for the progress line; `seeds_dropped` are those that ended trials did not run."""
+    """How far one approach is, for the progress line; `seeds_saved` are those that were not run since trials lost."""
 
     seconds_per_seed: float
     seeds_left: int
     seeds_done: int = 0
-    seeds_dropped: int = 0
+    seeds_saved: int = 0
     seconds_done: float = 0.0
 
     def count(self, result: SeedResult, *, is_last: bool) -> None:
@@ -54,18 +54,13 @@ class Tally:
             self.seeds_done += 1
             self.seeds_left -= 1
 
-    def drop(self, seeds: int) -> None:
-        """A trial ended without these."""
-        self.seeds_left -= seeds
-        self.seeds_dropped += seeds
-
     @property
     def seconds_left(self) -> float:
-        """CPU seconds that the remaining seeds will take, by what the finished ones took and how many were dropped."""
+        """CPU seconds that the remaining seeds will take, by what the finished ones took and how many were saved."""
         if not self.seeds_done:
             return self.seeds_left * self.seconds_per_seed
         # The mean of a seed that was asked for, run or not.
-        return self.seeds_left * self.seconds_done / (self.seeds_done + self.seeds_dropped)
+        return self.seeds_left * self.seconds_done / (self.seeds_done + self.seeds_saved)
 
 
 def ends_seed(task: Task, result: SeedResult) -> bool:
