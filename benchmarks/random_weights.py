@@ -20,8 +20,7 @@ from typing import Any
 import joblib
 import numpy as np
 from make_table import APPROACHES, FIRST_SEED, configurations, images_of
-from scipy import stats
-from searching import quiet
+from searching import quiet, with_t_interval
 
 from sweeps.core.challenge import TAP, TAPS
 from sweeps.inputs.downloads import AUTO
@@ -59,7 +58,7 @@ def main() -> None:
                 "approach": approach.name,
                 "tap": tap,
                 "on average": f"{accuracies_TC[at].mean():.1f}",
-                "less the first's": _with_interval(accuracies_TC[at] - accuracies_TC[0]) if at else "",
+                "less the first's": with_t_interval(accuracies_TC[at] - accuracies_TC[0]) if at else "",
                 "the best": f"{accuracies_TC[at].max():.1f}",
                 "CPU seconds": f"{seconds_TC[at].mean():.2f}",
             }
@@ -79,11 +78,6 @@ def _run(
     if failed:
         raise RuntimeError(f"{params} failed: {failed}")
     return 100 * float(np.mean([each.accuracy for each in results])), (time.process_time() - begin) / len(seeds)
-
-
-def _with_interval(differences_C: np.ndarray) -> str:
-    mean, half = differences_C.mean(), stats.t.ppf(0.975, len(differences_C) - 1) * stats.sem(differences_C)
-    return f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})"
 
 
 def _asked() -> argparse.Namespace:

@@ -21,8 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
-from searching import Job, Laboratory, on_all, options
+from searching import Job, Laboratory, on_all, options, with_t_interval
 
 from sweeps.analysis.importance import importances
 from sweeps.stages.sampling import at_random, tpe
@@ -107,7 +106,7 @@ def _equal_cost(approach: str, searches: Sequence[Searched]) -> list[dict[str, s
             "CPU seconds": cost,
             "TPE": f"{pairs[:, 0].mean():.1f}",
             "random": f"{pairs[:, 1].mean():.1f}",
-            "TPE - random": _with_interval(pairs[:, 0] - pairs[:, 1]),
+            "TPE - random": with_t_interval(pairs[:, 0] - pairs[:, 1]),
         }
 
     rows = []
@@ -128,7 +127,7 @@ def _overtuning(approach: str, searches: Sequence[Searched]) -> list[dict[str, s
                 "configurations": str(count),
                 "in search": f"{pairs[:, 0].mean():.1f}",
                 "confirmed": f"{pairs[:, 1].mean():.1f}",
-                "optimism": _with_interval(pairs[:, 0] - pairs[:, 1]),
+                "optimism": with_t_interval(pairs[:, 0] - pairs[:, 1]),
             }
         )
     return rows
@@ -151,14 +150,6 @@ def _stability(approach: str, searches: Sequence[Searched]) -> list[dict[str, st
             }
         )
     return rows
-
-
-def _with_interval(values: np.ndarray) -> str:
-    mean = values.mean()
-    if len(values) < 2:
-        return f"{mean:+.1f}"
-    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-    return f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})"
 
 
 if __name__ == "__main__":

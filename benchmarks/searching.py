@@ -15,6 +15,7 @@ from typing import TypeVar
 import joblib
 import numpy as np
 import optuna
+from scipy import stats
 
 from sweeps.challenge1 import CHALLENGE
 from sweeps.core.challenge import Approach
@@ -178,3 +179,12 @@ def on_all(asked: argparse.Namespace, work: Callable[[Job, int], T]) -> dict[str
     for job, each in zip(jobs, found, strict=True):
         by_approach[job.approach].append(each)
     return by_approach
+
+
+def with_t_interval(values: np.ndarray) -> str:
+    """The mean and its 95 % interval (Student's t), where there are several values."""
+    mean = values.mean()
+    if len(values) < 2:
+        return f"{mean:+.1f}"
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})"

@@ -29,6 +29,19 @@ import surrogate_benchmark as benchmark
 from tables import Table, read_tables, scored_on_fewer
 
 
+def as_table(accuracies, params=None):
+    """Of an approach whose seeds take a second."""
+    configurations, seeds = accuracies.shape
+    return Table(
+        approach="a",
+        params=params or ({},) * configurations,
+        seeds=tuple(range(seeds)),
+        accuracies=accuracies,
+        seconds=np.ones(accuracies.shape),
+        images=1000,
+    )
+
+
 @pytest.mark.parametrize(("number", "tied"), [(3, 20), (5, 20), (9, 5), (12, 1), (15, 20), (19, 20)])
 def test_wilcoxon_s_p_values_are_those_of_scipy_with_ties_and_zeros(number, tied):
     rng = np.random.default_rng(number)
@@ -85,14 +98,7 @@ def test_the_best_three_are_told_apart_by_all_their_seeds():
 def test_drawn_searches_begin_at_the_start_and_their_truth_is_of_other_seeds():
     # The seed's number itself is its accuracy, and a configuration adds a thousand.
     accuracies = 1000.0 * np.arange(30)[:, None] + np.arange(40)
-    table = Table(
-        approach="a",
-        params=({},) * 30,
-        seeds=tuple(range(40)),
-        accuracies=accuracies,
-        seconds=np.ones((30, 40)),
-        images=1000,
-    )
+    table = as_table(accuracies)
     found = replay.drawn(table, 20, configurations=20, seeds=10, fresh=5, rng=np.random.default_rng(0))
     assert (found.scores[:, 0] < 1000).all()
     assert all(len(np.unique(each // 1000)) == 20 for each in found.scores[:, :, 0])
@@ -136,14 +142,7 @@ def test_searches_that_are_scored_on_few_images_are_judged_by_all(tmp_path):
 
 def test_a_concentrated_search_draws_better_ones_after_its_startup():
     accuracies = np.tile(80 + np.arange(100)[:, None] / 10, 20) + np.zeros((100, 20))
-    table = Table(
-        approach="a",
-        params=({},) * 100,
-        seeds=tuple(range(20)),
-        accuracies=accuracies,
-        seconds=np.ones((100, 20)),
-        images=1000,
-    )
+    table = as_table(accuracies)
     truth = replay.drawn(table, 200, configurations=30, concentrated=True, rng=np.random.default_rng(0)).truth
     assert truth[:, 1:10].mean() == pytest.approx(85, abs=0.3)
     assert truth[:, 10:].mean() > 88
@@ -187,14 +186,7 @@ def made_up_table():
     x = [0.5, *rng.random(59)]
     accuracies = 80 - 30 * (np.array(x)[:, None] - 0.8) ** 2 + rng.normal(0, 2, 40) + rng.normal(0, 2, (60, 40))
     params = tuple({"x": float(each), "kind": "plain"} for each in x)
-    return Table(
-        approach="a",
-        params=params,
-        seeds=tuple(range(40)),
-        accuracies=accuracies,
-        seconds=np.ones((60, 40)),
-        images=1000,
-    )
+    return as_table(accuracies, params)
 
 
 def test_a_surrogate_ranks_and_errs_as_its_table_does(monkeypatch):
@@ -208,12 +200,5 @@ def test_a_surrogate_ranks_and_errs_as_its_table_does(monkeypatch):
 def test_the_portfolio_takes_what_adds_most_to_what_it_has():
     # Three kinds of images, a quarter of the seeds hard; the second is as good as the first and adds nothing.
     accuracies = np.repeat([[80.0, 50, 50], [80, 50, 50], [50, 90, 50], [50, 50, 60]], 10, axis=1)
-    table = Table(
-        approach="a",
-        params=tuple({"x": number} for number in range(4)),
-        seeds=tuple(range(30)),
-        accuracies=accuracies,
-        seconds=np.ones((4, 30)),
-        images=1000,
-    )
+    table = as_table(accuracies, tuple({"x": number} for number in range(4)))
     assert benchmark.chosen(table, 1) == [{"x": 2}]

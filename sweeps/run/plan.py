@@ -31,7 +31,7 @@ STARTUP_SECONDS = 15.0
 # A confirmation seed is scored on the test split too, and winners are often among the slower configurations.
 CONFIRM_FACTOR = 1.4
 # What racing usually saves of a search, by `benchmarks/racing.py`: 43 to 72 % of ten seeds where so many images of a
-# class are scored, 25 to 56 % where fewer are.
+# class are scored, 34 to 56 % where fewer are.
 MANY_SCORED, SAVED, SAVED_OF_FEW = 25, (1 / 2, "half"), (1 / 3, "a third")
 # Where configurations come from after those that a search starts with, by the kinds of `--sampler`.
 DRAWN = {
