@@ -14,7 +14,7 @@ import time
 import pytest
 
 from commands import ROOT, terminal, wait_for
-from pretended import approach, search, work
+from pretended import approach, finish, search, work
 from sweeps.core import progress as module
 from sweeps.core.progress import Part, Progress, fitting
 from sweeps.run.workers import _parts
@@ -267,3 +267,18 @@ def test_the_parts_of_a_stage_are_its_approaches_since_this_start(journal):
     again = search(journal, [approach("a"), approach("b")], num_samples=2, racing=None)
     before = {name: tally.seeds_done for name, tally in again.tallies.items()}
     assert [(each.done, each.total) for each in _parts(again, before)] == [(0, 10), (0, 10)]
+
+
+def test_totals_expect_that_as_many_seeds_are_raced_out_as_so_far(journal):
+    stage = search(journal, num_samples=20)
+    before = {"a": 0}
+    (first,) = _parts(stage, before)
+    assert (first.done, first.total) == (0, 200)
+    for _ in range(10):
+        work(stage, stage.next_task())
+    (half,) = _parts(stage, before)
+    assert 10 < half.done < 80
+    assert half.total == 2 * half.done
+    finish(stage)
+    (whole,) = _parts(stage, before)
+    assert whole.done == whole.total

@@ -119,7 +119,8 @@ class Workers(Generic[AnyOptions]):
                 parts = _parts(stage, before)
                 done = sum(part.done for part in parts)
                 seconds_left = stage.seconds_left / self._slots()
-                progress.show(done, done + stage.seeds_left, seconds_left, stage.best_so_far(), parts)
+                total = sum(part.total for part in parts)
+                progress.show(done, total, seconds_left, stage.best_so_far(), parts)
 
             yield Work(stage=stage, image_sets=image_sets, watcher=watch)
 
@@ -176,13 +177,16 @@ class Workers(Generic[AnyOptions]):
 
 
 def _parts(stage: Stage, before: Mapping[str, int]) -> list[Part]:
-    """How far each approach of the stage is, less the seeds that it had before this start."""
+    """How far each approach of the stage is, less the seeds that it had before this start.
+
+    Seeds that racing will save count in no total, as far as what it saved so far foretells it.
+    """
     running = {task.approach for task in stage.live}
     return [
         Part(
             name=name,
             done=(done := tally.seeds_done - before[name]),
-            total=done + tally.seeds_left,
+            total=done + round(tally.seeds_expected),
             is_running=name in running,
             note=stage.best_of(name),
         )

@@ -72,7 +72,7 @@ class Stage:
 
     @property
     def seconds_left(self) -> float:
-        """CPU seconds that those will take, if as many of them are saved by racing as so far."""
+        """CPU seconds that those take which racing will not save, if it saves as large a part of them as so far."""
         return sum(tally.seconds_left for tally in self.tallies.values())
 
     def best_so_far(self) -> str:

@@ -55,12 +55,17 @@ class Tally:
             self.seeds_left -= 1
 
     @property
-    def seconds_left(self) -> float:
-        """CPU seconds that the remaining seeds will take, by what the finished ones took and how many were saved."""
+    def seeds_expected(self) -> float:
+        """How many of the remaining seeds will be run, if racing saves as large a part of them as so far."""
         if not self.seeds_done:
-            return self.seeds_left * self.seconds_per_seed
-        # The mean of a seed that was asked for, run or not.
-        return self.seeds_left * self.seconds_done / (self.seeds_done + self.seeds_saved)
+            return self.seeds_left
+        return self.seeds_left * self.seeds_done / (self.seeds_done + self.seeds_saved)
+
+    @property
+    def seconds_left(self) -> float:
+        """CPU seconds that those will take, by what the finished ones took."""
+        each = self.seconds_done / self.seeds_done if self.seeds_done else self.seconds_per_seed
+        return self.seeds_expected * each
 
 
 def ends_seed(task: Task, result: SeedResult) -> bool:
