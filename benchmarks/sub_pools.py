@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from sweeps.analysis.comparisons import compare
-from sweeps.analysis.image_error import SEEDS_ALONE, ImagesError, ImageTable, hits_of
+from sweeps.analysis.hits import hits_of
+from sweeps.analysis.image_error import SEEDS_ALONE, ImagesError, ImageTable
 from sweeps.analysis.intervals import estimate
 from sweeps.inputs.images import find_dataset
 from sweeps.store.spec import Source, Spec

@@ -14,7 +14,7 @@ from pretended import approach, finish, outcome, search
 from sweeps.analysis.comparisons import compare_all
 from sweeps.analysis.decision import candidates, members, overtaker, quoted
 from sweeps.analysis.first_shares import first_shares
-from sweeps.analysis.image_error import hits_of
+from sweeps.analysis.hits import hits_of
 from sweeps.analysis.summary import summarise, undecided
 from sweeps.analysis.verdict import verdict
 from sweeps.stages.decision import DecisionStage

@@ -9,9 +9,10 @@ import pytest
 from scipy.special import expit
 
 from made_up import SPEC, changed, trial
-from sweeps.analysis import image_error
+from sweeps.analysis import hits as hits_module
 from sweeps.analysis.comparisons import compare
-from sweeps.analysis.image_error import SEEDS_ALONE, Hits, ImagesError, hits_of, split_of, with_images
+from sweeps.analysis.hits import Hits, hits_of, split_of
+from sweeps.analysis.image_error import SEEDS_ALONE, ImagesError, with_images
 from sweeps.analysis.intervals import estimate, estimates
 from sweeps.core.errors import BadInput
 from sweeps.tracking.trial_runs import aggregates
@@ -165,20 +166,25 @@ def _of_two_halves(hits):
     return found
 
 
-def test_images_of_one_patient_stand_together():
-    """Three images of each of 60 patients that are alike add the error of 20 images a class, not of 60."""
+@pytest.mark.parametrize(("patients", "images"), [(40, 3), (30, 6)])
+def test_images_of_one_patient_stand_together(patients, images):
+    """Images of patients that are alike add the error of so many patients, not of so many images.
+
+    With few patients of many images a seed is not scored on much of what others are scored on.
+    """
     rng = np.random.default_rng(3)
-    groups = tuple(np.repeat(np.arange(40), 3).tolist())
-    made = protocol((60, 60), groups=groups)
+    groups = tuple(np.repeat(np.arange(patients), images).tolist())
+    pool = (patients * images // 2,) * 2
+    made = protocol(pool, groups=groups)
     means, together, apart = [], [], []
-    for pool in range(150):
-        seeds = range(1000 + 20 * (pool % 5), 1020 + 20 * (pool % 5))
+    for draw in range(150):
+        seeds = range(1000 + 20 * (draw % 5), 1020 + 20 * (draw % 5))
         ((hits, values),) = simulated(rng, seeds, made, groups=np.array(groups))
         means.append(values.mean())
         together.append(error_of(hits, values) ** 2 + values.var(ddof=1) / len(values))
-        single = replace(hits, units=np.arange(120), protocol=replace(made, groups=()))
+        single = replace(hits, units=np.arange(sum(pool)), protocol=replace(made, groups=()))
         apart.append(error_of(single, values) ** 2 + values.var(ddof=1) / len(values))
-    assert np.mean(together) == pytest.approx(np.var(means), rel=0.35)
+    assert np.mean(together) == pytest.approx(np.var(means), rel=0.25)
     assert np.mean(apart) < 0.7 * np.mean(together)
 
 
@@ -371,8 +377,8 @@ def test_what_no_metric_changes_is_reckoned_once(monkeypatch):
     ((hits, _),) = simulated(np.random.default_rng(15), range(1000, 1010), made)
     own = [replace(result, recalls=(0.8, 0.8, 0.8)) for result in results(hits)]
     calls, tables = [], []
-    shots, table = image_error._shots, Hits.table
-    monkeypatch.setattr(image_error, "_shots", lambda *args: calls.append(args) or shots(*args))
+    shots, table = hits_module._shots, Hits.table
+    monkeypatch.setattr(hits_module, "_shots", lambda *args: calls.append(args) or shots(*args))
     monkeypatch.setattr(Hits, "table", lambda *args: tables.append(args) or table(*args))
     spec = changed(SPEC, {"protocol": made})
     whole = estimates(own, VALIDATION, "search", spec)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from sweeps.analysis.comparisons import ERROR, FIRST_BLOCK, SECOND_BLOCK, Comparison, compare_all, holm
 from sweeps.analysis.first_shares import first_shares
-from sweeps.analysis.image_error import Hits, hits_of
+from sweeps.analysis.hits import Hits, hits_of
 from sweeps.stages.ranking import confirmed_results, fresh_scores
 from sweeps.store.spec import Spec, Stored
 from sweeps.store.trials import CONFIRM, DECIDE, TrialRecord

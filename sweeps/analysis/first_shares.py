@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sweeps.analysis.image_error import Hits
+from sweeps.analysis.hits import Hits
 
 RESAMPLES = 2000
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from sweeps.analysis.image_error import SEEDS_ALONE, Hits, ImagesError, hits_of, least_share, with_images
+from sweeps.analysis.hits import Hits, hits_of
+from sweeps.analysis.image_error import SEEDS_ALONE, ImagesError, least_share, with_images
 from sweeps.store.spec import Spec
 from trainables.parts.metrics import metric_names, metrics_of, recall_names
 from trainables.parts.protocol import VALIDATION

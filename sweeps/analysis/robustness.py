@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from sweeps.analysis.comparisons import compare
-from sweeps.analysis.image_error import SEEDS_ALONE, ImagesError, ImageTable, hits_of
+from sweeps.analysis.hits import hits_of
+from sweeps.analysis.image_error import SEEDS_ALONE, ImagesError, ImageTable
 from sweeps.inputs import changed_images
 from sweeps.stages.ranking import confirmed_results
 from sweeps.stages.robustness import seeds_of_stage

@@ -9,7 +9,8 @@ from itertools import pairwise
 import numpy as np
 
 from sweeps.analysis.comparisons import Comparison, compare_all, holm
-from sweeps.analysis.image_error import ImageTable, hits_of
+from sweeps.analysis.hits import hits_of
+from sweeps.analysis.image_error import ImageTable
 from sweeps.analysis.intervals import Estimate, score
 from sweeps.analysis.lucky_seeds import Adjusted, adjusted
 from sweeps.core.seeds import CONTROL_SEEDS
