@@ -9,6 +9,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import torch
+from sklearn.utils.class_weight import compute_sample_weight
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -23,7 +24,7 @@ from trainables.frozen_head import (
     scaler,
 )
 from trainables.parts.learner import Support
-from trainables.parts.metrics import decided
+from trainables.parts.metrics import decided, probabilities
 from trainables.parts.streams import Streams
 from trainables.parts.torchvision_import import torchvision
 from trainables.parts.training import focal_loss
@@ -187,12 +188,13 @@ def logits_by_hand(config, supports, news, streams, labels=LABELS):
     with streams.torch_default("initialisation"):
         layer = nn.Linear(support.shape[1], 1 if classes == 2 else classes)
     optimiser = torch.optim.AdamW(layer.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    balanced = torch.tensor(compute_sample_weight("balanced", labels), dtype=torch.float32)
     for _ in range(config.steps):
         optimiser.zero_grad()
         if classes == 2:
-            binary_cross_entropy_with_logits(layer(support)[:, 0], labels.float()).backward()
+            binary_cross_entropy_with_logits(layer(support)[:, 0], labels.float(), balanced).backward()
         else:
-            nn.functional.cross_entropy(layer(support), labels).backward()
+            (balanced * nn.functional.cross_entropy(layer(support), labels, reduction="none")).mean().backward()
         optimiser.step()
     return layer(new).squeeze(1).detach()
 
@@ -254,6 +256,19 @@ def test_every_head_learns_any_number_of_classes_from_any_number_of_images_of_ea
     assert found.shape == ((len(new_labels),) if classes == 2 else (len(new_labels), classes))
     assert found.isfinite().all()
     assert (decided(found.numpy()) == new_labels.numpy()).mean() > 0.9
+
+
+@pytest.mark.parametrize("truth", [(0.8, 0.1, 0.1), (0.6, 0.3, 0.1)])
+def test_probabilities_of_a_focal_head_of_more_classes_are_those_that_its_loss_asks_for(truth):
+    """All images are alike, so with gamma 0 a head has learned how frequent the classes are."""
+    labels = torch.repeat_interleave(torch.arange(3), (10 * torch.tensor(truth)).round().int())
+    settings = {"tap": Lite0Focal.taps[0], "scaling": "none", "learning_rate": 0.1, "weight_decay": 0.0, "steps": 300}
+    config = Lite0Focal.Config(**settings, gamma=0.0, alpha=0.5)
+    images = torch.ones(10, 4)
+    classifier = Lite0Focal.fit(config, Support(images=images, labels=labels, classes=3), Streams(0))
+    with torch.inference_mode():
+        found = probabilities(classifier(images[:1]).numpy())
+    assert found[0] == pytest.approx(truth, abs=0.01)
 
 
 def test_unknown_combination_is_an_error_with_the_choices():

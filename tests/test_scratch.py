@@ -7,6 +7,7 @@ from torch import nn
 
 from trainables.parts.learner import Support
 from trainables.parts.networks import Ends, classifying, custom_stages, resnet18_stages, twin_stages
+from trainables.parts.normalisation import normalise, unit
 from trainables.parts.scratch import LOSSES, ScratchConfig, ends_of, fit_network, initialised, training_batches
 from trainables.parts.streams import Streams
 from trainables.small_cnn import CNN, CnnConfig
@@ -124,3 +125,20 @@ def test_each_step_s_images_are_all_of_them(support, normalisation):
         for step in steps:
             assert step.shape == (10, colours, 28, 28)
             assert torch.equal(step, steps[0])
+
+
+def test_contrast_is_stretched_before_black_comes_in_from_outside(support):
+    """What training images show of an image is as in the scored one, whatever a map brings in."""
+    bright = replace(support, images=support.images // 2 + 100)
+    given = []
+
+    def framed(images, generator):
+        given.append(images.clone())
+        images[..., :4] = 0.0
+        return images
+
+    (first, *_) = training_batches(framed, config(normalisation="autocontrast"), bright, Streams(0))
+    assert (given[0].amin(), given[0].amax()) == (0.0, 1.0)
+    scored = normalise("autocontrast", unit(bright.images))
+    assert torch.equal(first[..., 4:], scored[..., 4:])
+    assert (first[..., :4] == -1).all()

@@ -22,6 +22,7 @@ from trainables.siamese import (
     class_scores,
     contrastive_loss,
     negative_distance,
+    pair_weights,
     pairs,
 )
 
@@ -90,6 +91,25 @@ def test_contrastive_loss_agrees_with_a_loop(margin):
 def test_contrastive_loss_of_one_pair(distance, same, loss):
     found = contrastive_loss(torch.tensor([-float(distance)]), torch.tensor([float(same)]), margin=2.0)
     assert float(found) == pytest.approx(loss, abs=1e-6)
+
+
+def test_pairs_count_so_that_classes_count_the_same():
+    assert pair_weights(torch.tensor([0] * 5 + [1] * 5)) is None
+    labels = torch.tensor([0] * 2 + [1] * 8)
+    found, kinds = pair_weights(labels), labels[pairs(10)].sum(0)
+    # An image of the smaller class counts four times as much.
+    assert [found[kinds == kind].unique().numel() for kind in range(3)] == [1, 1, 1]
+    one, mixed, other = (float(found[kinds == kind][0]) for kind in range(3))
+    assert (one / mixed, mixed / other) == (pytest.approx(4), pytest.approx(4))
+    assert float(found.mean()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("approach", "config"), [(SiameseContrastive, contrastive()), (SiameseBCE, bce())])
+def test_losses_weigh_pairs(approach, config):
+    similarities, same, weights = torch.randn(6), torch.tensor([1.0, 0, 0, 1, 0, 1]), torch.arange(6.0) / 2.5
+    alone = [approach.loss(config, None)(similarities[at, None], same[at, None]) for at in range(6)]
+    expected = sum(weight * loss for weight, loss in zip(weights, alone, strict=True)) / 6
+    torch.testing.assert_close(approach.loss(config, weights)(similarities, same), expected)
 
 
 @pytest.mark.parametrize("same", [0.0, 1.0])

@@ -105,8 +105,8 @@ def test_dropout_draws_for_each_network():
 @pytest.mark.parametrize(("averaging", "colours"), [(0.0, 1), (0.8, 3)])
 def test_fitting_is_that_of_each(classes, loss, averaging, colours):
     config = CnnEnsembleConfig(**{**CONFIG, "loss": loss, "averaging": averaging})
-    labels = torch.arange(9) % classes
-    support = Support(images=images_of(9, colours), labels=labels, classes=classes)
+    labels = torch.arange(12) % classes
+    support = Support(images=images_of(12, colours), labels=labels, classes=classes)
     members = [Streams(3).within(name) for name in ("one", "another")]
 
     def build(ends):

@@ -3,9 +3,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from sklearn.metrics import log_loss
 from sklearn.metrics.pairwise import cosine_similarity
+from sklearn.utils.class_weight import compute_sample_weight
 from torch import nn
 from torch.nn import functional
 from torch.nn.functional import l1_loss, mse_loss
@@ -91,23 +92,23 @@ def config(**changes):
     return TrainingConfig(**{"learning_rate": 0.05, "weight_decay": 0.0, "steps": 400, **changes})
 
 
-TARGETS = torch.tensor([0.0, 0.0, 0.0, 1.0])
+FEW = torch.tensor([0, 0, 0, 1])
 
 
 @pytest.mark.parametrize(
-    ("loss", "best"),
-    [([], math.log(0.25 / 0.75)), ([mse_loss], 0.25), ([l1_loss], 0.0)],
-    ids=["logits", "mean", "median"],
+    ("loss", "targets", "best"),
+    [([], FEW, 0.0), ([mse_loss], FEW.float(), 0.25), ([l1_loss], FEW.float(), 0.0)],
+    ids=["log-odds of classes that count the same", "mean", "median"],
 )
-def test_training_minimises_the_given_loss(loss, best):
+def test_training_minimises_the_given_loss(loss, targets, best):
     model = Constant(1.0)
-    train(model, lambda step: torch.zeros(4), TARGETS, config(), Streams(0), *loss)
+    train(model, lambda step: torch.zeros(4), targets, config(), Streams(0), *loss)
     assert model.value.item() == pytest.approx(best, abs=0.05)
 
 
 def test_training_leaves_eval_mode():
     model = nn.Sequential(nn.Linear(1, 1), nn.Dropout(0.5), nn.BatchNorm1d(1), nn.Flatten(0)).eval()
-    train(model, lambda step: torch.randn(4, 1), TARGETS, config(steps=1), Streams(0))
+    train(model, lambda step: torch.randn(4, 1), FEW, config(steps=1), Streams(0))
     assert not any(module.training for module in model.modules())
     assert model[2].num_batches_tracked == 1
 
@@ -121,7 +122,7 @@ def test_each_step_gets_its_own_batch_and_all_targets():
         asked.append(step)
         return torch.full((4,), float(step))
 
-    train(model, batch_of_step, TARGETS, config(steps=5), Streams(0))
+    train(model, batch_of_step, FEW, config(steps=5), Streams(0))
     assert asked == [0, 1, 2, 3, 4]
     assert seen == [[float(step)] * 4 for step in range(5)]
 
@@ -129,7 +130,8 @@ def test_each_step_gets_its_own_batch_and_all_targets():
 @pytest.mark.parametrize("weight_decay", [0.0, 0.5])
 def test_steps_are_adam_s_with_decay_beside_the_gradient(weight_decay):
     model = Constant(1.0)
-    train(model, lambda step: torch.zeros(4), TARGETS, config(steps=7, weight_decay=weight_decay), Streams(0), mse_loss)
+    targets = FEW.float()
+    train(model, lambda step: torch.zeros(4), targets, config(steps=7, weight_decay=weight_decay), Streams(0), mse_loss)
     value, mean, square = 1.0, 0.0, 0.0
     for step in range(1, 8):
         slope = 2 * (value - 0.25)
@@ -143,7 +145,7 @@ def test_gradients_of_before_are_forgotten():
     fresh, used = Constant(1.0), Constant(1.0)
     used.value.grad = torch.tensor(100.0)
     for model in (fresh, used):
-        train(model, lambda step: torch.zeros(4), TARGETS, config(steps=3), Streams(0))
+        train(model, lambda step: torch.zeros(4), FEW, config(steps=3), Streams(0))
     assert torch.equal(fresh.value, used.value)
 
 
@@ -151,7 +153,7 @@ def trained_with_dropout(seed):
     model = nn.Sequential(nn.Linear(8, 1), nn.Dropout(0.5), nn.Flatten(0))
     nn.init.ones_(model[0].weight)
     nn.init.zeros_(model[0].bias)
-    train(model, lambda step: torch.ones(4, 8), TARGETS, config(steps=10), Streams(seed))
+    train(model, lambda step: torch.ones(4, 8), FEW, config(steps=10), Streams(seed))
     return model[0].weight.detach()
 
 
@@ -162,7 +164,7 @@ def test_dropout_draws_from_the_seed_s_stream_alone():
     assert torch.equal(trained_with_dropout(1), first)
     assert not torch.equal(trained_with_dropout(2), first)
     torch.set_rng_state(before)
-    train(nn.Sequential(nn.Dropout(0.5), Constant()), lambda step: torch.ones(4), TARGETS, config(steps=3), Streams(1))
+    train(nn.Sequential(nn.Dropout(0.5), Constant()), lambda step: torch.ones(4), FEW, config(steps=3), Streams(1))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -189,7 +191,7 @@ def weights_after_each_step(steps, averaging, build):
     train(
         model,
         lambda step: (seen.append({k: v.clone() for k, v in model.state_dict().items()}), torch.ones(4, 2))[1],
-        TARGETS,
+        FEW,
         config(steps=steps, averaging=averaging),
         Streams(0),
     )
@@ -250,13 +252,32 @@ def test_two_classes_have_one_output(classes, outputs):
 
 
 def test_cross_entropy_is_torch_s_of_both_kinds_of_logits():
-    assert torch.equal(cross_entropy(LOGITS, LABELS), functional.cross_entropy(LOGITS, LABELS))
-    two = LABELS % 2
+    assert torch.equal(cross_entropy(LOGITS[:4], LABELS[:4]), functional.cross_entropy(LOGITS[:4], LABELS[:4]))
+    two = torch.tensor([0, 1, 1, 0, 0, 1])
     expected = functional.binary_cross_entropy_with_logits(LOGITS[:, 0], two.float())
     assert torch.equal(cross_entropy(LOGITS[:, 0], two), expected)
     # Log-odds are the same question as logits of two classes whose difference they are.
     both = torch.stack([LOGITS[:, 1], LOGITS[:, 1] + LOGITS[:, 0]], dim=1)
-    torch.testing.assert_close(functional.cross_entropy(both, two), expected)
+    torch.testing.assert_close(cross_entropy(both, two), expected)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 1, 1, 1, 1], [1, 0, 0, 1, 0, 1], [0, 3, 1, 2, 3, 3], [2, 0, 1, 1, 0, 2]])
+def test_every_class_counts_the_same_however_many_images_it_has(labels):
+    """scikit-learn's "balanced" weights are the oracle."""
+    labels_N, balanced_N = torch.tensor(labels), compute_sample_weight("balanced", labels)
+    classes = max(labels) + 1
+    if classes == 2:
+        p_NK = np.stack([expit(-LOGITS[:, 0].double()), expit(LOGITS[:, 0].double())], axis=1)
+        found = cross_entropy(LOGITS[:, 0], labels_N)
+    else:
+        p_NK = softmax(LOGITS[:, :classes].numpy().astype(np.float64), axis=1)
+        found = cross_entropy(LOGITS[:, :classes], labels_N)
+    expected = log_loss(labels, p_NK, sample_weight=balanced_N, labels=range(classes))
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+    away_N = 1 - cosine_similarity(LOGITS[:, :classes].numpy(), np.eye(classes, dtype=np.float32))[range(6), labels]
+    assert float(cosine_loss(0.0)(LOGITS[:, :classes], labels_N)) == pytest.approx(
+        np.average(away_N, weights=balanced_N), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
@@ -276,8 +297,10 @@ def test_cosine_loss_of_more_classes_agrees_with_sklearn(weight):
     cosines = cosine_similarity(LOGITS.numpy(), np.eye(4, dtype=np.float32))
     assert cosine_logits(LOGITS).numpy() == pytest.approx(COSINE_SCALE * cosines, abs=1e-5)
     away = 1 - cosines[np.arange(6), LABELS.numpy()]
-    entropy = log_loss(LABELS.numpy(), softmax(COSINE_SCALE * cosines.astype(np.float64), axis=1), labels=range(4))
-    assert float(cosine_loss(weight)(LOGITS, LABELS)) == pytest.approx(away.mean() + weight * entropy, abs=1e-5)
+    p_NK, balanced_N = softmax(COSINE_SCALE * cosines.astype(float), axis=1), compute_sample_weight("balanced", LABELS)
+    entropy = log_loss(LABELS.numpy(), p_NK, labels=range(4), sample_weight=balanced_N)
+    expected = np.average(away, weights=balanced_N) + weight * entropy
+    assert float(cosine_loss(weight)(LOGITS, LABELS)) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("members", [1, 2, 5])

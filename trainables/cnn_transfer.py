@@ -34,7 +34,8 @@ class CnnTransferConfig(AugmentedConfig):
 
     Attributes:
         first_steps: Of the first training, each on 8 images of each class; 0 is a network from scratch.
-        body_rate: The learning rate of all but the last layer, as a part of the last one's; 0 keeps what it learned.
+        body_rate: The learning rate of all but the last layer, as a part of the last one's; 0 keeps what it learned
+            first, BatchNorm's statistics too.
         blocks: Of the network.
         dropout: Before its last layer, in both trainings.
     """
@@ -71,6 +72,9 @@ class CNNTransfer(AugmentedNetwork):
                 pixels = as_colours(torch.tensor(other.images), colours(support.images))
                 learned = learned_first(Images(pixels, torch.tensor(other.labels)), FirstTraining.of(config))
                 model[0].load_state_dict(learned)
+                if config.body_rate == 0:
+                    model[0] = Kept(*model[0].children()).requires_grad_(False)
+                    return model[1:].parameters()
             return [
                 {"params": model[1:].parameters(), "lr": config.learning_rate},
                 {"params": model[0].parameters(), "lr": config.learning_rate * config.body_rate},
@@ -79,6 +83,14 @@ class CNNTransfer(AugmentedNetwork):
         return fit_network(
             partial(cls.network, config), partial(cls.augment, config), config, support, streams, begin=begin
         )
+
+
+class Kept(nn.Sequential):
+    """Layers that stay as they are: in eval mode, so that training leaves BatchNorm's statistics alone."""
+
+    def train(self, mode: bool = True) -> Kept:
+        """Stay in eval mode."""
+        return super().train(False)
 
 
 def network(ends: Ends, blocks: int, dropout: float) -> nn.Sequential:

@@ -78,7 +78,7 @@ class TunedConfig(TrainingConfig):
 
     `learning_rate` is the head's. The last block has `backbone_rate` of it, and each block before has `layer_decay` of
     the next one's (Howard and Ruder 2018, "discriminative fine-tuning"). `mirror` says whether the mirror images are
-    learned from too. `pooling` is as for `pool`, `scaling` as for `trainables.frozen_head.scale`: by what the
+    learned from too. `pooling` is as for `pool`, `scaling` as for `trainables.frozen_head.scaler`: by what the
     pretrained blocks give of the images that are learned from.
     """
 

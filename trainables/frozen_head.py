@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
 from trainables.parts.backbones import FeatureSpec
 from trainables.parts.learner import Classifier, Learner, Needs, Support
@@ -286,6 +287,15 @@ class Focal(MLP):
     def loss(cls, config: FocalConfig) -> Loss:
         """Focal loss."""
         return focal_loss(config.gamma, config.alpha)
+
+    @classmethod
+    def fit(cls, config: FocalConfig, support: Support, streams: Streams) -> Classifier:
+        """Train the head; the probabilities of more than two classes are those of the loss's own questions.
+
+        It asks for each class against all others, so they are sigmoids, which are made to add up to 1.
+        """
+        classifier = super().fit(config, support, streams)
+        return classifier if support.classes == 2 else lambda *views: logsigmoid(classifier(*views))
 
 
 class AlexNetFocal(Focal):

@@ -22,7 +22,7 @@ from trainables.parts.networks import features, twin_stages
 from trainables.parts.normalisation import unit
 from trainables.parts.scratch import AugmentedConfig, colours, initialised, network_input, training_batches
 from trainables.parts.streams import Streams
-from trainables.parts.training import Loss, train
+from trainables.parts.training import Loss, class_weights, train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,17 +138,33 @@ def pairs(count: int) -> Tensor:
     return torch.triu_indices(count, count, offset=1)
 
 
-def contrastive_loss(similarities_P: Tensor, same_P: Tensor, *, margin: float) -> Tensor:
+def pair_weights(labels_N: Tensor) -> Tensor | None:
+    """What each pair counts (P,), 1 on average: the product of what its images do, as `class_weights` has it.
+
+    None if classes have as many images, where all pairs count the same.
+    """
+    weights_K = class_weights(labels_N)
+    if weights_K is None:
+        return None
+    weights_P = weights_K[labels_N[pairs(len(labels_N))]].prod(0)
+    return weights_P / weights_P.mean()
+
+
+def contrastive_loss(
+    similarities_P: Tensor, same_P: Tensor, *, margin: float, weights_P: Tensor | None = None
+) -> Tensor:
     """Mean of d^2 for pairs of one class and max(0, margin - d)^2 for others (Hadsell et al. 2006, eq. 4, doubled).
 
     Args:
         similarities_P: Minus the distance d.
         same_P: 1 for pairs of one class, 0 for others.
         margin: Distance from which on pairs of two classes are far enough apart.
+        weights_P: What each pair counts; None is the same for all.
     """
     distances_P = -similarities_P
     apart_P = (margin - distances_P).clamp_min(0)
-    return (same_P * distances_P.square() + (1 - same_P) * apart_P.square()).mean()
+    losses_P = same_P * distances_P.square() + (1 - same_P) * apart_P.square()
+    return (losses_P if weights_P is None else weights_P * losses_P).mean()
 
 
 def class_scores(similarities_NR: Tensor, labels_R: Tensor, references: str, classes: int) -> Tensor:
@@ -182,8 +198,8 @@ class Siamese(Learner):
         raise NotImplementedError
 
     @classmethod
-    def loss(cls, config: Any) -> Loss:
-        """Of the pairs' similarities, and whether they are of one class."""
+    def loss(cls, config: Any, weights_P: Tensor | None) -> Loss:
+        """Of the pairs' similarities, and whether they are of one class; `weights_P` as `pair_weights` has them."""
         raise NotImplementedError
 
     @classmethod
@@ -198,7 +214,8 @@ class Siamese(Learner):
         batches = training_batches(partial(augment, config), config, support, streams)
         one_P, other_P = pairs(len(support.labels))
         same_P = (support.labels[one_P] == support.labels[other_P]).float()
-        train(twins, batches.__getitem__, same_P, config, streams, cls.loss(config))
+        loss = cls.loss(config, pair_weights(support.labels))
+        train(twins, batches.__getitem__, same_P, config, streams, loss)
 
         def embed(images: Tensor) -> Tensor:
             embeddings_ND: Tensor = twins.embedding(network_input(config, unit(images)))
@@ -228,9 +245,9 @@ class SiameseBCE(Siamese):
         return Twins(Embedding(config, inputs=inputs), TrainedSimilarity(config))
 
     @classmethod
-    def loss(cls, config: BceConfig) -> Loss:
+    def loss(cls, config: BceConfig, weights_P: Tensor | None) -> Loss:
         """Cross-entropy of same or not."""
-        return binary_cross_entropy_with_logits
+        return partial(binary_cross_entropy_with_logits, weight=weights_P)
 
 
 class SiameseContrastive(Siamese):
@@ -244,6 +261,6 @@ class SiameseContrastive(Siamese):
         return Twins(Embedding(config, inputs=inputs, unit_length=config.unit_length), negative_distance)
 
     @classmethod
-    def loss(cls, config: ContrastiveConfig) -> Loss:
+    def loss(cls, config: ContrastiveConfig, weights_P: Tensor | None) -> Loss:
         """See `contrastive_loss`."""
-        return partial(contrastive_loss, margin=config.margin)
+        return partial(contrastive_loss, margin=config.margin, weights_P=weights_P)

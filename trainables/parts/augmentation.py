@@ -72,7 +72,7 @@ def cirillo(strengths: CirilloStrengths, images_NCHW: Tensor, generator: torch.G
 
 
 def satoto(strengths: SatotoStrengths, images_NCHW: Tensor, generator: torch.Generator) -> Tensor:
-    """One affine map an image (Satoto et al. 2020). Their auto-contrast is a configuration's normalisation here."""
+    """One affine map an image (Satoto et al. 2020). Their auto-contrast, which comes first, is a normalisation here."""
     return random_affine(
         images_NCHW,
         rotation_deg=strengths.rotation_deg,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit, logsumexp, softmax
 
 from trainables.parts.results import SeedResult
 
@@ -39,10 +39,8 @@ def score(logits: np.ndarray, labels_N: np.ndarray) -> dict[str, Any]:
     An image of two classes is called 1, the positive one, if p >= 0.5, that is at log-odds >= 0; one of more classes
     gets the class of the greatest logit. A class's recall is the share of its images that get it, balanced accuracy the
     mean of all recalls. Sensitivity and specificity are the recalls of classes 1 and 0 of two. AUROC is the area under
-    the ROC curve, of more than two classes the mean over classes against the rest, by probability: those that round to
-    1, where a logit is greater than all others by 37 and more, are ties, which count half. The Brier score (Brier 1950)
-    is half the sum over classes of (p - truth)^2, averaged over images, which for two classes is the mean of
-    (p - label)^2.
+    the ROC curve, of more than two classes the mean over classes against the rest. The Brier score (Brier 1950) is half
+    the sum over classes of (p - truth)^2, averaged over images, which for two classes is the mean of (p - label)^2.
 
     Args:
         logits: Log-odds of class 1, shape (N,), for two classes; logits of each class, (N, K), for more. Finite.
@@ -72,10 +70,17 @@ def score(logits: np.ndarray, labels_N: np.ndarray) -> dict[str, Any]:
     is_NK = labels_N[:, None] == np.arange(classes)
     return found | {
         "balanced_accuracy": float(np.mean(recalls)),
-        "auroc": float(np.mean([auroc(is_N, p_N) for is_N, p_N in zip(is_NK.T, p_NK.T, strict=True)])),
+        "auroc": float(np.mean([auroc(is_NK[:, at], log_odds(logits, at)) for at in range(classes)])),
         "brier": float(np.square(p_NK - is_NK).sum(1).mean() / 2),
         "recalls": tuple(recalls),
     }
+
+
+def log_odds(logits_NK: np.ndarray, label: int) -> np.ndarray:
+    """The log-odds of a class against the rest, float64 (N,): as its probabilities are, where these round to 1."""
+    exact_NK = logits_NK.astype(np.float64)
+    found_N: np.ndarray = exact_NK[:, label] - logsumexp(np.delete(exact_NK, label, 1), axis=1)
+    return found_N
 
 
 def auroc(positive_N: np.ndarray, scores_N: np.ndarray) -> float:

@@ -42,11 +42,16 @@ def zscore(unit_NCHW: Tensor) -> Tensor:
     return torch.where(sd_N111 > 1e-6, centred_NCHW / sd_N111, 0.0)
 
 
-def autocontrast(unit_NCHW: Tensor) -> Tensor:
-    """Each image stretched from its own least and greatest value to -1..1; a constant image becomes -1."""
+def stretched(unit_NCHW: Tensor) -> Tensor:
+    """Each image stretched from its own least and greatest value to 0..1; a constant image becomes 0."""
     low_N111 = unit_NCHW.amin(COLOURS_AND_PIXELS, keepdim=True)
     span_N111 = unit_NCHW.amax(COLOURS_AND_PIXELS, keepdim=True) - low_N111
-    return 2 * (unit_NCHW - low_N111) / span_N111.clamp_min(1e-6) - 1
+    return (unit_NCHW - low_N111) / span_N111.clamp_min(1e-6)
+
+
+def autocontrast(unit_NCHW: Tensor) -> Tensor:
+    """`stretched`, as -1..1."""
+    return fixed(stretched(unit_NCHW))
 
 
 NORMALISATIONS: dict[str, Normalisation] = {

@@ -6,7 +6,7 @@ Shapes: N = images, S = those that are learned from, C = colours (1 of grey imag
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from trainables.parts.augmentation import AugmentationChoice, augment
 from trainables.parts.learner import Classifier, Learner, Support
 from trainables.parts.networks import Ends
-from trainables.parts.normalisation import normalise, unit
+from trainables.parts.normalisation import normalise, stretched, unit
 from trainables.parts.streams import Streams
 from trainables.parts.training import (
     Loss,
@@ -163,8 +163,13 @@ def initialised(build: Callable[[], Network], config: ScratchConfig, streams: St
 
 def training_batches(augment: Augment, config: ScratchConfig, support: Support, streams: Streams) -> tuple[Tensor, ...]:
     """The images of each training step, augmented anew: `steps` tensors of (S, C, 28, 28)."""
+    images_NCHW = unit(support.images)
+    if config.normalisation == "autocontrast":
+        # Contrast first (Satoto et al. 2020): the black that a map brings in from outside would be the darkest value of
+        # every training image, and of no other.
+        images_NCHW, config = stretched(images_NCHW), replace(config, normalisation="fixed")
     # All steps' augmentations in one call: 500 images at once cost little more than ten.
-    copies_NCHW = unit(support.images).repeat(config.steps, 1, 1, 1)
+    copies_NCHW = images_NCHW.repeat(config.steps, 1, 1, 1)
     augmented_NCHW = augment(copies_NCHW, streams.generator("augmentation"))
     return network_input(config, augmented_NCHW).split(len(support.images))
 

@@ -45,11 +45,31 @@ def logits_of(outputs: int) -> nn.Module:
     return nn.Flatten(0) if outputs == 1 else nn.Identity()
 
 
+def class_weights(labels_N: Tensor) -> Tensor | None:
+    """What an image of each class counts (K,), so that all classes count the same; None if they have as many images.
+
+    How many images of a class are learned from is a person's choice, and says nothing of how frequent it is. Over the
+    images the mean is 1.
+    """
+    counts = labels_N.bincount().tolist()
+    if min(counts) == max(counts):
+        return None
+    return len(labels_N) / (len(counts) * torch.tensor(counts))
+
+
+def mean_over_images(losses_N: Tensor, labels_N: Tensor) -> Tensor:
+    """The mean of images' losses in which every class counts the same."""
+    weights_K = class_weights(labels_N)
+    return losses_N.mean() if weights_K is None else (weights_K[labels_N] * losses_N).mean()
+
+
 def cross_entropy(logits: Tensor, labels_N: Tensor) -> Tensor:
-    """Cross-entropy, averaged over images, of log-odds of class 1 (N,) or logits of more than two classes (N, K)."""
+    """Cross-entropy of log-odds of class 1 (N,) or logits of more than two classes (N, K), as `mean_over_images`."""
+    weights_K = class_weights(labels_N)
     if logits.ndim == 1:
-        return functional.binary_cross_entropy_with_logits(logits, labels_N.to(logits.dtype))
-    return functional.cross_entropy(logits, labels_N)
+        weights_N = None if weights_K is None else weights_K[labels_N]
+        return functional.binary_cross_entropy_with_logits(logits, labels_N.to(logits.dtype), weights_N)
+    return functional.cross_entropy(logits, labels_N, weights_K)
 
 
 def channels_last(model: nn.Module) -> nn.Module:
@@ -141,7 +161,7 @@ def cosine_logits(outputs_NK: Tensor) -> Tensor:
 
 
 def cosine_loss(cross_entropy_weight: float) -> Loss:
-    """Cosine loss (Barz and Denzler 2020, equations 3 and 5): 1 - cos(output, axis of its class), averaged over images.
+    """Cosine loss (Barz and Denzler 2020, equations 3 and 5): 1 - cos(output, axis of its class), `mean_over_images`.
 
     Args:
         cross_entropy_weight: Of the cross-entropy of `cosine_logits` that is added; theirs is of a learned layer.
@@ -149,9 +169,10 @@ def cosine_loss(cross_entropy_weight: float) -> Loss:
 
     def loss(outputs_NK: Tensor, labels_N: Tensor) -> Tensor:
         away_N = 1 - normalize(outputs_NK).gather(1, labels_N[:, None])[:, 0]
+        away = mean_over_images(away_N, labels_N)
         if not cross_entropy_weight:
-            return away_N.mean()
-        return away_N.mean() + cross_entropy_weight * cross_entropy(cosine_logits(outputs_NK), labels_N)
+            return away
+        return away + cross_entropy_weight * cross_entropy(cosine_logits(outputs_NK), labels_N)
 
     return loss
 
