@@ -135,7 +135,7 @@ def test_failures_are_counted_with_their_most_frequent_reason():
 
 def test_what_is_not_finished():
     trials = [*clean(), trial(12, state="RUNNING", seeds=3)]
-    assert "1 configurations" in check(trials, "Unfinished").text
+    assert "1 configuration" in check(trials, "Unfinished").text
     assert check(trials, "Unfinished").mark == LOOK
 
 

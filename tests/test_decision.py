@@ -219,6 +219,20 @@ def test_few_seeds_with_a_decision_do_not_speak_of_the_greatest_mean():
     )
 
 
+def test_equals_of_the_first_block_are_named_and_none_of_them_is_called_the_best():
+    made = sweep({"plain": 0.7, "good": 0.81, "rival": 0.81}, {"plain": 0.7, "good": 0.78, "rival": 0.79}, seeds=12)
+    assert verdict(made)[0].startswith("good comes first by the first block, as rival does; it has 78.0 %")
+
+
+def test_equals_of_the_second_block_do_not_have_the_greatest_mean_where_a_third_is_ahead():
+    first = {"plain": 0.7, "good": 0.81, "rival": 0.809, "third": 0.808}
+    made = sweep(first, {"plain": 0.7, "good": 0.78, "rival": 0.78, "third": 0.7803}, seeds=12)
+    assert verdict(made)[0].startswith("good is best with 78.0 %")
+    assert "on 12 more fresh seeds, which had no part in naming it, the same as rival; it is" in verdict(made)[0]
+    made = sweep(first, {"plain": 0.7, "good": 0.78, "rival": 0.78, "third": 0.7}, seeds=12)
+    assert verdict(made)[0].startswith("good has the greatest mean, 78.0 %")
+
+
 def test_two_approaches_with_a_decision_are_corrected_for_its_blocks():
     made = sweep({"good": 0.81, "rival": 0.809}, {"good": 0.8, "rival": 0.79})
     assert against_baseline(made)[1] == (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 
 from trainables.parts.metrics import METRICS, metric_names, metrics_of, score
-from trainables.parts.results import SeedResult, packed, unpacked_hits
+from trainables.parts.results import SeedResult, count_of, packed, unpacked_hits
 
 
 def with_ties(seed):
@@ -100,6 +100,7 @@ def test_the_brier_score_of_two_classes_is_that_of_more():
 @given(st.lists(st.booleans(), min_size=1, max_size=70))
 def test_hits_survive_packing(hits):
     assert unpacked_hits(packed(np.array(hits)), len(hits)).tolist() == hits
+    assert len(hits) <= count_of(packed(np.array(hits))) < len(hits) + 8
 
 
 def test_hits_of_another_number_of_images_are_refused():

@@ -15,6 +15,7 @@ import made_up
 import pretended
 from made_up import SPEC, START, changed, finished, found, trial
 from sweeps.analysis.comparisons import holm
+from sweeps.analysis.decision import as_quoted, quoted
 from sweeps.analysis.shot_verdict import leaders, shot_verdict
 from sweeps.analysis.summary import Summary, summarise
 from sweeps.stages.confirmation import ConfirmationStage
@@ -106,6 +107,27 @@ def test_it_says_who_takes_over_and_what_more_labels_bring():
     assert doubled.startswith("Twice the labels, 10 instead of 5 images a class, bring b +3.0 points (95 % interval +")
     assert last.startswith("Twice the labels, 20 instead of 10 images a class, bring b +0.1 points (95 % interval -")
     assert last.endswith(", so that no gain is shown.")
+
+
+def test_equals_lead_nowhere():
+    tied = [*winner("a", 0.8), *winner("b", 0.8), point("a", 1, 0.7), point("b", 1, 0.7)]
+    assert leaders(found(tied).shot_curve) == {1: None, 5: None}
+    assert not any("greatest mean" in text or "take" in text for text in shot_verdict(found(tied)))
+    # Those beside them may still differ.
+    more = found([*tied, point("a", 2, 0.75), point("b", 2, 0.72), point("a", 10, 0.8), point("b", 10, 0.85)])
+    assert leaders(more.shot_curve) == {1: None, 2: "a", 5: None, 10: "b"}
+    assert shot_verdict(more)[0].startswith("Between 2 and 10 images a class b takes over from a")
+
+
+def test_the_curve_claims_at_the_sweep_s_own_number_what_the_verdict_claims():
+    """The first block shows a difference at 5 %; the second one does not, or shows the contrary."""
+    (shown,) = found([*winner("a", 0.8), *winner("b", 0.9)]).comparisons
+    barely = replace(shown, p=0.04, p_holm=0.04)
+    assert barely.is_shown
+    (doubtful,) = as_quoted([barely], quoted([barely], [replace(barely, p=0.4, p_holm=0.4)]))
+    assert (doubtful.mean, doubtful.p_holm) == (shown.mean, 0.8)
+    (turned,) = as_quoted([barely], [replace(barely, better="a", worse="b", p_holm=1e-4)])
+    assert not turned.is_shown
 
 
 def test_a_takeover_that_the_seeds_do_not_show_only_appears():

@@ -65,9 +65,9 @@ def quoted(first: Sequence[Comparison], second: Sequence[Comparison]) -> list[Co
 
     Holm's correction is over all of them, and each p-value counts double, since each pair has met two chances to be
     shown: those of the first block that were shown there are quoted, the others have a second one. What the first block
-    shows at half of the error stays shown: so one that it told apart, and that did not meet the second block, is not
-    said to be alike. That makes no more wrong claims: with the lesser p-value of both blocks for each pair, doubled,
-    Holm's correction holds the error, and claims no less.
+    shows at half of the error stays shown of a pair that did not meet the second one: it is not said to be alike. (Of a
+    pair that met it, the second block alone decides.) That makes no more wrong claims: with the lesser p-value of both
+    blocks for each pair, doubled, Holm's correction holds the error, and claims no less.
     """
     measured = {frozenset((pair.better, pair.worse)) for pair in second}
     pairs = [pair for pair in first if frozenset((pair.better, pair.worse)) not in measured]
@@ -79,6 +79,12 @@ def quoted(first: Sequence[Comparison], second: Sequence[Comparison]) -> list[Co
         (replace(pair, p_holm=min(BLOCKS * p, 1.0)) for pair, p in zip(pairs, adjusted, strict=True)),
         key=lambda pair: (pair.p_holm, pair.p),
     )
+
+
+def as_quoted(first: Sequence[Comparison], quoted: Sequence[Comparison]) -> list[Comparison]:
+    """The first block's comparisons, each as surely shown as what is quoted of its pair; the other way round, not."""
+    p_holm = {(pair.better, pair.worse): pair.p_holm for pair in quoted}
+    return [replace(pair, p_holm=p_holm.get((pair.better, pair.worse), 1.0)) for pair in first]
 
 
 def overtaker(named: str, comparisons: Sequence[Comparison], means: Mapping[str, float]) -> str | None:

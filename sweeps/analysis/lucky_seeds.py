@@ -76,7 +76,8 @@ def adjusted(
     images = quoted.images_error
     error = math.hypot(line.intercept_stderr, of_others, images)
     narrower = error / math.hypot(quoted.sd / math.sqrt(quoted.n), images)
-    mean = float(line.intercept)
+    # A line may leave what a score can be.
+    mean = min(max(float(line.intercept), 0.0), 1.0)
     return Adjusted(
         mean=mean,
         low=max(mean - narrower * (quoted.mean - quoted.low), 0.0),

@@ -14,7 +14,7 @@ from sweeps.analysis.comparisons import ERROR
 from sweeps.analysis.curves import history
 from sweeps.analysis.ranges import place_in_range
 from sweeps.core.errors import first_line
-from sweeps.core.formatting import percent, points, readable
+from sweeps.core.formatting import many, percent, points, readable
 from sweeps.store.trials import CONFIRM, CURVE, DECIDE, INTENSIFY, ROBUSTNESS, SEARCH, TrialRecord
 
 # Of a searched range, counted from either end: values there may want to lie beyond it.
@@ -166,9 +166,8 @@ def failures(sweep: CheckedSweep) -> Check:
     if reasons:
         (reason, count), *_ = Counter(reasons).most_common(1)
         by = [f"{row.approach} {row.configurations.failed}" for row in sweep.rows if row.configurations.failed]
-        trouble = (
-            f"{len(reasons)} configurations failed ({', '.join(by)}). Most frequent reason, {count} times: {reason}"
-        )
+        how_often = f"{many(len(reasons), 'configurations')} failed ({', '.join(by)})"
+        trouble = f"{how_often}. Most frequent reason, {many(count, 'times')}: {reason}"
     stopped = [f"{row.approach} was {row.stopped}" for row in sweep.rows if row.stopped]
     return look_or_fine("Failures", trouble, "No configuration failed.", stopped)
 
@@ -185,8 +184,8 @@ UNFINISHED = {
     INTENSIFY: "finalists",
     CONFIRM: "confirmations",
     DECIDE: "decisions",
-    CURVE: "points of shot curves",
-    ROBUSTNESS: "winners on changed images",
+    CURVE: "shot-curve points",
+    ROBUSTNESS: "changed-image runs",
 }
 
 
@@ -196,6 +195,6 @@ def unfinished(sweep: CheckedSweep) -> Check:
     if sweep.summary.starts[-1].options.get("robustness") == "off":
         # It would not go on.
         del running[ROBUSTNESS]
-    texts = [f"{running[stage]} {what}" for stage, what in UNFINISHED.items() if running[stage]]
+    texts = [many(running[stage], what) for stage, what in UNFINISHED.items() if running[stage]]
     trouble = f"Begun and not finished, so not ranked: {' and '.join(texts)}. Go on with --resume." if texts else ""
     return look_or_fine("Unfinished", trouble, "Everything that was begun has ended.")

@@ -97,7 +97,8 @@ class ShotCurve(Stored):
         shots: All numbers that some approach has.
         curves: By approach, in the order of the table.
         pairs: Of approaches that are complete there, at each number. At the sweep's own number they are those of the
-            confirmation; all others are corrected together, for they are claims of their own.
+            first block of fresh seeds, shown where what is quoted of them is; all others are corrected together, for
+            they are claims of their own.
     """
 
     own: int | None

@@ -9,7 +9,7 @@ from sweeps.analysis.comparisons import Comparison
 from sweeps.analysis.image_error import FEW_SEEDS
 from sweeps.analysis.shot_curve import ApproachCurve, ShotCurve, Step
 from sweeps.analysis.summary import Summary
-from sweeps.analysis.verdict import too_few
+from sweeps.analysis.verdict import LEVEL, too_few
 from sweeps.core.formatting import percent, points
 
 
@@ -35,9 +35,9 @@ def shot_verdict(summary: Summary) -> list[str]:
     ]
 
 
-def leaders(curve: ShotCurve) -> dict[int, str]:
-    """The approach with the greatest mean at each number of shots, among those that are complete there."""
-    found = {}
+def leaders(curve: ShotCurve) -> dict[int, str | None]:
+    """The approach with the greatest mean at each number of shots, of those that are complete there; None of equals."""
+    found: dict[int, str | None] = {}
     for shots in curve.shots:
         means = {
             each.approach: point.score.mean
@@ -45,7 +45,8 @@ def leaders(curve: ShotCurve) -> dict[int, str]:
             if (point := each.at(shots)) and point.is_complete and point.score
         }
         if len(means) > 1:
-            found[shots] = max(means, key=lambda name: means[name])
+            first, second = sorted(means, key=lambda name: -means[name])[:2]
+            found[shots] = first if means[first] - means[second] >= LEVEL else None
     return found
 
 
@@ -53,10 +54,12 @@ def _leaders(curve: ShotCurve) -> Iterator[str]:
     found = leaders(curve)
     if len(found) < 2:
         return
-    if len(set(found.values())) == 1:
+    always, *others = set(found.values())
+    if always and not others:
         numbers = f"{min(found)} to {max(found)}"
-        yield f"{found[min(found)]} has the greatest mean with every number of labels, from {numbers} images a class."
-    for (fewer, before), (more, after) in pairwise(found.items()):
+        yield f"{always} has the greatest mean with every number of labels, from {numbers} images a class."
+    alone = ((shots, leader) for shots, leader in found.items() if leader)
+    for (fewer, before), (more, after) in pairwise(alone):
         if before != after:
             yield _takeover(curve, fewer, before, more, after)
 

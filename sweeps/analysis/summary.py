@@ -121,7 +121,7 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
         comparisons=tuple(comparisons),
         openings=split_openings(journal, trials),
         processors=journal.processors(),
-        shot_curve=shot_curve(trials, winners, wanted, spec, first, control),
+        shot_curve=shot_curve(trials, winners, wanted, spec, decision.as_quoted(first, comparisons), control),
         decision=decided,
         robustness=robustness(trials, winners, wanted, spec),
         other_searches=other_searches(journal, [approach.name for approach in approaches]),

@@ -96,20 +96,21 @@ def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:
     name = best.approach
     is_few = quoted.n < FEW_SEEDS
     is_named = summary.decision is None or name == summary.decision.named
-    word = "is best with"
-    if is_few:
-        of_second = "comes first by the first block; it has" if is_named else "has"
-        # The first block orders the rows, whatever the means on the second one are.
-        word = of_second if best.decided else "has the greatest mean,"
     others = versus(summary, name)
     level = [other for other, pair in others.items() if abs(pair.mean) < LEVEL]
-    if level:
+    # The first block orders the rows, whatever the means on the second one are.
+    is_greatest = not best.decided or all(pair.mean < LEVEL for pair in others.values())
+    of_first = _level_on_the_first_block(summary, best) if best.decided and is_named else []
+    word = "is best with"
+    if of_first:
+        word = f"comes first by the first block, as {', '.join(of_first)} does; it has"
+    elif is_few and best.decided:
+        word = "comes first by the first block; it has" if is_named else "has"
+    elif is_few or (level and is_greatest):
         word = "has the greatest mean,"
     fresh = fresh_seeds(quoted.n, "more " if best.decided else "")
     mean = f"{percent(quoted.mean)} %{_interval(quoted)}"
     text = f"{name} {word} {mean} on {fresh}{caveats.with_warnings(summary.warnings)}"
-    if level:
-        text += f", the same as {', '.join(level)}"
     if best.decided and summary.decision:
         first = summary.decision.named
         text += (
@@ -117,10 +118,12 @@ def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:
             if is_named
             else f", which show it to be better than {first}, the best of the first block"
         )
+    if level:
+        text += f", the same as {', '.join(level)}"
     if is_few:
         is_shown = others and all(pair.verdict == WORSE for pair in others.values())
-        untold = "" if is_shown else f"but {'one' if quoted.n == 1 else 'so few'} cannot tell which is best: "
-        text += f", {untold}{_what_more_would_give(summary, quoted)}"
+        untold = f", but {'one' if quoted.n == 1 else 'so few'} cannot tell which is best: "
+        text += f"{'; ' if is_shown else untold}{_what_more_would_give(summary, quoted)}"
     against = versus(summary, summary.baseline).get(name)
     if against is None:
         if name != summary.baseline:
@@ -139,6 +142,12 @@ def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:
         else ""
     )
     return f"{text}; it is {word} the plain baseline {summary.baseline} ({against.in_points} points{uncorrected})."
+
+
+def _level_on_the_first_block(summary: Summary, best: ApproachSummary) -> list[str]:
+    """Which others have the best one's mean on the first block, so that their order decided which comes first."""
+    means = {row.approach: row.confirmed.mean for row in summary.approaches if row.is_confirmed and row.confirmed}
+    return [name for name, mean in means.items() if name != best.approach and abs(mean - means[best.approach]) < LEVEL]
 
 
 def _compared(summary: Summary, name: str) -> str:
@@ -198,7 +207,7 @@ def _what_more_would_give(summary: Summary, quoted: Estimate) -> str:
     """What so few seeds lack, and what more would give if they spread as those of all approaches together do."""
     if quoted.n == 1:
         return f"it gives no interval; --confirm-seeds {ENOUGH_SEEDS} gives one"
-    luck = f"how wide their intervals come out is luck itself; --confirm-seeds {ENOUGH_SEEDS} gives better ones"
+    luck = f"how wide intervals of so few come out is luck itself; --confirm-seeds {ENOUGH_SEEDS} gives better ones"
     # Those that are all alike say nothing of others.
     if not quoted.sd or quoted.sd < LEVEL:
         return luck

@@ -20,13 +20,14 @@ from sweeps.stages.outcomes import is_given_up
 from sweeps.stages.sampling import replayed
 from sweeps.store.trials import REASON, REPEAT, REPEAT_OF, TrialRecord, note_reason, searched, seeds_of
 from trainables.parts.protocol import VALIDATION
+from trainables.parts.results import count_of
 
 # After so many repeats in a row the sampler's model is left aside, as its favourite has nothing new to offer.
 REPEATS_UNTIL_RANDOM = 5
 # After so many in a row an approach's space is taken to have no more.
 MOST_REPEATS_IN_A_ROW = 20
 # Seeds on which two configurations must have got the same images right to be taken for one, and how many images that
-# must be in all: of a few easy ones many configurations get all right.
+# must be in all (counted in eights): of a few easy ones many configurations get all right.
 LEAST_ALIKE = 5
 LEAST_IMAGES = 1000
 
@@ -125,8 +126,7 @@ class Completed:
         No test finds a difference there. None with fewer than `LEAST_ALIKE` seeds or `LEAST_IMAGES` images.
         """
         own = _by_seed(trial)
-        # Hits are in base 64, six images a character.
-        if len(own) < LEAST_ALIKE or 6 * sum(len(hits or "") for hits in own.values()) < LEAST_IMAGES:
+        if len(own) < LEAST_ALIKE or sum(count_of(hits or "") for hits in own.values()) < LEAST_IMAGES:
             return None
         seed = self._seed
         same = [] if seed is None else self._by_hits.get((seed, own.get(seed)), [])

@@ -44,6 +44,11 @@ def packed(hits_N: np.ndarray) -> str:
     return base64.b64encode(np.packbits(hits_N).tobytes()).decode()
 
 
+def count_of(text: str) -> int:
+    """How many booleans `packed` wrote, with those that fill the last byte."""
+    return 8 * (len(text) // 4 * 3 - text.count("="))
+
+
 def unpacked_hits(text: str, count: int) -> np.ndarray:
     """The booleans (count,) that `packed` wrote.
 
