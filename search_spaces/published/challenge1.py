@@ -95,12 +95,20 @@ PUBLISHED = {
         mean_percent=71.78,
         sd_percent=16.01,
         seeds=None,
-        note="its bar chart: with BatchNorm 75.3, in the middle 52.3, at the end 50.0; with augmentation worse. There "
-        "the images of a batch attended to each other, and each seed went on training the network of the seed before; "
-        "here positions attend to positions. Chosen here: training, that of `starter_cnn`",
-        fault="the images of a batch attended to each other (scored one at a time they are at chance), and one network "
-        "was trained on through five seeds",
+        note="its bar chart: with BatchNorm 75.3, in the middle 52.3, at the end 50.0; with augmentation worse than "
+        "either, without a number. There the images of a batch attended to each other, with channels as tokens and the "
+        "positions' encoding added to pixels, and each seed went on training the network of the seed before; here "
+        "positions attend to positions. It had neither a residual path nor LayerNorm, as the variant `residual` has "
+        "them. Chosen here: training, that of `starter_cnn`",
+        fault="the images of a batch attended to each other (scored one at a time they are at chance), channels were "
+        "its tokens, and one network was trained on through five seeds",
         variants={
+            "residual": Variant(
+                params={"residual": True, "layer_norm": True}, mean_percent=None, sd_percent=None, seeds=None
+            ),
+            "augmented": Variant(
+                params={"augmentation": "cirillo", **STUDY_CIRILLO}, mean_percent=None, sd_percent=None, seeds=None
+            ),
             "batch_norm": Variant(
                 params={"batch_norm": True, **STUDY_STATISTICS}, mean_percent=75.3, sd_percent=9.0, seeds=None
             ),
@@ -135,11 +143,16 @@ PUBLISHED = {
         sd_percent=9.7,
         seeds=None,
         note="read off its bar chart to about 0.1: in every block 60.7, at the beginning 54.4, in the middle 51.5, at "
-        "the end 68.3. There the images of a batch attended to each other. Chosen here: training, that of the starter "
-        "network",
-        fault="the images of a batch attended to each other (scored one at a time they are at chance)",
+        "the end 68.3. There the images of a batch attended to each other, and each seed went on training the network "
+        "of the seed before. It had neither a residual path nor LayerNorm, which the variant `residual` has. Chosen "
+        "here: training, that of the starter network",
+        fault="the images of a batch attended to each other (scored one at a time they are at chance), and one network "
+        "was trained on through five seeds",
         # The last map has a single position, with nothing to attend to, so our "end" is the last map with more.
         variants={
+            "residual": Variant(
+                params={"residual": True, "layer_norm": True}, mean_percent=None, sd_percent=None, seeds=None
+            ),
             "beginning": Variant(params={"position": "beginning"}, mean_percent=54.4, sd_percent=23.3, seeds=None),
             "middle": Variant(params={"position": "middle"}, mean_percent=51.5, sd_percent=10.0, seeds=None),
             "end": Variant(params={"position": "end"}, mean_percent=68.3, sd_percent=6.3, seeds=None),
