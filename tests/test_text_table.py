@@ -9,7 +9,7 @@ import pytest
 import pretended
 from made_up import SPEC, START, changed, found, source, trial
 from sweeps.analysis.summary import summarise
-from sweeps.views.text_table import aligned, printed, printed_rows
+from sweeps.views.text_table import aligned, legend, printed, printed_rows
 from trainables.parts.backbones import FeatureSpec
 from trainables.parts.learner import Learner, Needs
 
@@ -111,6 +111,13 @@ def test_every_column_of_a_row():
         "complete/raced/failed": "2/1/1",
         "seconds/seed": "0.26",
     }
+
+
+def test_the_legend_says_what_the_interval_is_for():
+    assert "other images to validate on, and" in legend(found([]))[0]
+    of_auroc, *others = legend(found([], spec={"metric": "auroc"}))
+    assert "for other draws of labelled images alone, not for other images to validate on" in of_auroc
+    assert len(others) == len(legend(found([]))) - 1
 
 
 def test_a_row_says_that_its_confirmation_is_not_complete_and_leaves_empty_what_is_not_known():

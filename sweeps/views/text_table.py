@@ -27,6 +27,11 @@ OF_THE_DECISION = (
     f"{DECIDED}: on a second block of fresh seeds, since the first, which orders the rows (but for one that the second "
     "shows to be better), cannot tell these from the best (and the plain baseline beside them)"
 )
+# In the place of the first, where AUROC ranks: it is no share of hits that would tell what the images add.
+OF_AUROC = (
+    "confirmed: the best configuration on fresh seeds, with the 95 % interval of its mean, for other draws of labelled "
+    "images alone, not for other images to validate on, and its interquartile mean"
+)
 # In the place of the last, where the images are not the study's.
 WITHOUT_THE_STUDY = "at the start: the setting the search starts from, on the search's seeds"
 
@@ -35,7 +40,7 @@ def legend(summary: Summary) -> tuple[str, ...]:
     """What the columns of the sweep's table are."""
     first, *others = LEGEND if summary.spec.is_of_the_study else (*LEGEND[:-1], WITHOUT_THE_STUDY)
     return (
-        first,
+        OF_AUROC if summary.spec.ranked_by == "auroc" else first,
         *([ADJUSTED] if any(row.adjusted for row in summary.approaches) else []),
         *others,
         *([OF_THE_DECISION] if any(row.decided for row in summary.approaches) else []),
