@@ -148,6 +148,16 @@ def test_the_page_asks_nobody_for_anything(whole):
     assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", page))
 
 
+def test_of_two_classes_the_positive_one_is_named(whole):
+    _, _, (page, markdown, _) = whole
+    sentence = "pneumonia, the second class, is the positive one: sensitivity is the recall of pneumonia, specificity "
+    for text in (page, markdown):
+        # Under the table of recalls, for eyes and for readers of screens, and among what was fixed.
+        assert text.count(sentence) == (3 if text == page else 2)
+    of_three = replace(SPEC.protocol, classes=("x", "y", "z"), shots=(5, 5, 5), pool=(1214, 1214, 1214))
+    assert "positive" not in report_tables.recalls(found([], spec={"protocol": of_three})).caption
+
+
 def test_links_and_ids_fit(whole):
     _, _, (page, _, _) = whole
     tags = Page(page).tags

@@ -249,6 +249,7 @@ def _protocol(spec: Spec) -> list[Named]:
     protocol = spec.protocol
     each = zip(protocol.classes, protocol.shots, protocol.pool, spec.test_counts, strict=True)
     of_classes = [f"{name} ({learn} of {pool} learn, {test} to test on)" for name, learn, pool, test in each]
+    of_two = report_tables.of_the_positive(protocol.classes) if len(protocol.classes) == 2 else ""
     groups = f"{len(set(protocol.groups))} to draw from, {len(set(spec.test_groups))} to test on"
     return [
         Named(name="Classes", text=", ".join(of_classes)),
@@ -256,6 +257,7 @@ def _protocol(spec: Spec) -> list[Named]:
             name="Validation images of each class",
             text=f"{scored(protocol)} in the search, {scored(protocol.for_confirmation())} for fresh seeds",
         ),
+        *([Named(name="Positive class", text=of_two)] if of_two else []),
         *([Named(name="Groups, such as patients", text=groups)] if protocol.groups else []),
         Named(name="Ranked by", text=spec.measured),
     ]

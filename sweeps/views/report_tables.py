@@ -60,8 +60,30 @@ def recalls(summary: Summary) -> Table:
             [row.approach, *(typeset(mean_sd(row.quoted_validation.get(name))) for name in recall_names(classes))]
             for row in summary.approaches
         ],
-        caption="Recall of each class on fresh seeds' validation images in per cent, mean ± standard deviation",
+        caption="Recall of each class on fresh seeds' validation images in per cent, mean ± standard deviation"
+        + (f"; {of_the_positive(classes)}" if len(classes) == 2 else ""),
     )
+
+
+def of_the_positive(classes: Sequence[str]) -> str:
+    """Of two classes, what sensitivity and specificity are."""
+    negative, positive = classes
+    return (
+        f"{positive}, the second class, is the positive one: sensitivity is the recall of {positive}, specificity that "
+        f"of {negative}"
+    )
+
+
+def metric_titles(classes: Sequence[str]) -> dict[str, str]:
+    """What a person calls each metric on balanced validation images, by its name, without the balanced accuracy."""
+    recalls = zip(recall_names(classes), classes, strict=True)
+    two = len(classes) == 2
+    return {
+        "accuracy": "accuracy",
+        "auroc": "AUROC",
+        **{name: f"{name} (recall of {own})" if two else f"recall of {own}" for name, own in recalls},
+        "brier": "Brier score",
+    }
 
 
 def typeset(text: str) -> str:
