@@ -6,15 +6,18 @@ is new. The sections are those of Mitchell et al. 2019, as far as they apply.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from sweeps.analysis.approach_summary import ApproachSummary
 from sweeps.analysis.intervals import Estimate
 from sweeps.analysis.lucky_seeds import Adjusted
 from sweeps.analysis.model_quality import Measured
 from sweeps.analysis.summary import Summary
-from sweeps.core.formatting import interval_percent, percent, readable
+from sweeps.analysis.verdict import fresh_seeds
+from sweeps.core.formatting import capital, interval_percent, percent, readable
 from sweeps.core.provenance import git_revision
+from sweeps.store.spec import BALANCED_ACCURACY
+from sweeps.views.report_tables import metric_titles
 from sweeps.views.robustness_tables import lost_points
 from trainables.parts.exported import ExportedModel
 
@@ -129,24 +132,21 @@ def _sweep_s_numbers(summary: Summary, row: ApproachSummary, model: ExportedMode
     if row.quoted is None:
         yield "- Not confirmed on fresh seeds: its numbers in the search flatter it."
     else:
-        seeds = str(row.quoted.n) if row.is_confirmed else summary.seeds_there(row)
-        yield f"- {spec.measured} on fresh seeds: {_estimate(row.quoted)} ({seeds} seeds)."
+        fresh = fresh_seeds(row.quoted.n) if row.is_confirmed else f"{summary.seeds_there(row)} fresh seeds"
+        yield f"- {capital(spec.measured)} on {fresh}: {_estimate(row.quoted, spec.ranked_by)}."
         if row.adjusted is not None:
-            yield f"- The same without the luck of these seeds: {_estimate(row.adjusted)}."
-    yield from _metrics(row.quoted_validation, "on validation images of these seeds")
+            yield f"- The same without the luck of these seeds: {_estimate(row.adjusted, spec.ranked_by)}."
+    for name, title in metric_titles(spec.protocol.classes).items():
+        if name in row.quoted_validation and name != spec.ranked_by:
+            found = row.quoted_validation[name]
+            value = f"{found.mean:.3f}" if name == "brier" else _estimate(found, name)
+            yield f"- {capital(title)} on validation images of these seeds: {value}."
     if row.test_accuracy is None:
         yield "- The test split was not opened for it."
     else:
-        yield f"- Balanced accuracy on the test split: {_estimate(row.test_accuracy)}."
+        yield f"- Balanced accuracy on the test split: {_estimate(row.test_accuracy, BALANCED_ACCURACY)}."
     yield from _lost(summary, row.approach)
     yield ""
-
-
-def _metrics(found: Mapping[str, Estimate], where: str) -> Iterator[str]:
-    for name in ("auroc", "sensitivity", "specificity", "brier"):
-        if name in found:
-            value = f"{found[name].mean:.3f}" if name == "brier" else f"{_estimate(found[name])}"
-            yield f"- {name} {where}: {value}."
 
 
 def _lost(summary: Summary, approach: str) -> Iterator[str]:
@@ -213,6 +213,7 @@ def _by_class(classes: Sequence[str], counts: Sequence[int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in zip(classes, counts, strict=True))
 
 
-def _estimate(found: Estimate | Adjusted) -> str:
+def _estimate(found: Estimate | Adjusted, metric: str) -> str:
     interval = interval_percent(found.low, found.high)
-    return f"{percent(found.mean)} %" + (f" (95 % interval {interval})" if interval else "")
+    alone = ", for other draws of labelled images alone" if metric == "auroc" else ""
+    return f"{percent(found.mean)} %" + (f" (95 % interval {interval}{alone})" if interval else "")
