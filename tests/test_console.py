@@ -96,6 +96,14 @@ def test_what_did_not_go_as_planned_stands_at_the_end():
     )
 
 
+def test_one_configuration_is_one():
+    made = a_sweep()
+    first, second = made.approaches
+    first = changed(first, {"configurations": changed(first.configurations, {"unfinished": 1})})
+    text = sweep_text(changed(made, {"approaches": (first, second)}), Path("results/made-up"))
+    assert text.endswith("1 configuration is not finished and not ranked.")
+
+
 def test_what_got_fewer_configurations_is_marked_and_said():
     made = a_sweep()
     behind = [

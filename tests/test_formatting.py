@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from sweeps.analysis.intervals import estimate
-from sweeps.core.formatting import interval_percent, mean_sd, mean_sd_percent, percent, points, readable, signed_points
+from sweeps.core.formatting import (
+    counted,
+    interval_percent,
+    mean_sd,
+    mean_sd_percent,
+    percent,
+    points,
+    readable,
+    signed_points,
+)
 
 
 def test_fractions_are_printed_in_per_cent():
@@ -30,6 +39,10 @@ def test_a_mean_has_its_spread_where_there_is_one():
 def test_an_interval_is_printed_where_there_is_one():
     assert interval_percent(0.856, 0.886) == "85.6 to 88.6"
     assert interval_percent(None, None) == ""
+
+
+def test_one_is_one():
+    assert [counted(count, "image") for count in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.000123456, "0.0001235"), (3, "3"), ("svm", "svm"), (None, "None")])

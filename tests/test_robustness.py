@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from sweeps.analysis.summary import Summary, summarise
 from sweeps.inputs import changed_images
 from sweeps.stages.robustness import RobustnessStage
 from sweeps.tracking import sweep_run, trial_runs
-from sweeps.views import files, report, robustness_tables
+from sweeps.views import files, model_card, report, robustness_tables
 from sweeps.views.console import sweep_text
 from trainables.parts.corruptions import KINDS, UNCHANGED
 from trainables.parts.results import SeedResult, packed
@@ -33,11 +34,14 @@ def result(seed, split, hits):
     )  # fmt: skip
 
 
-def scored(name, lost, seeds=10, **more):
-    """An approach's winner; `lost` says of a change and a seed how many of the 25 images of each class are lost."""
+def scored(name, lost, seeds=10, unchanged=None, **more):
+    """An approach's winner; `lost` says of a change and a seed how many of the 25 images of each class are lost.
+
+    `unchanged` are its hits on the images as they are, by default on all.
+    """
     results = []
     for seed in range(2000, 2000 + seeds):
-        results.append(result(seed, UNCHANGED, np.ones(50, bool)))
+        results.append(result(seed, UNCHANGED, np.ones(50, bool) if unchanged is None else unchanged))
         results += [result(seed, each.split, np.tile(np.arange(25) >= lost(each, seed), 2)) for each in CHANGES]
     common = {"state": "COMPLETE", "of_trial": 0, "results": tuple(results)}
     return [
@@ -213,6 +217,35 @@ def test_console_report_summary_files_and_mlflow_have_it(whole):
     assert {"seed/test_grey_levels_5_balanced_accuracy", "test_unchanged_balanced_accuracy_mean", "n_seeds"} <= keys
     assert not any("accuracy" in key and "test_" not in key for key in keys)
     assert "changed" in trial_runs.note(own, journal.folder)
+
+
+def test_the_least_loss_is_named_only_of_one_and_a_gain_is_called_one():
+    alike = summary(*(scored(name, lambda change, seed: 0) for name in "ab"))
+    assert len(robustness_tables.sentences(alike)) == 1
+    best = alike.robustness.approaches[0].approach
+    (other,) = {"a", "b"} - {best}
+    # As they are it errs on 2 of 25 images of each class, changed on none.
+    bad = np.tile(np.arange(25) >= 2, 2)
+    gaining = summary(
+        *(scored(name, lambda change, seed: 0, unchanged=bad if name == other else None) for name in "ab")
+    )
+    first, second = robustness_tables.sentences(gaining)
+    assert first.startswith(f"On changed test images {best} loses 0.0 points")
+    assert second == f"{other} gains most: 8.0 points."
+    alone = summary(scored("a", lambda change, seed: 0, unchanged=bad))
+    assert "balanced accuracy gains 8.0 points (" in next(model_card._lost(alone, "a"))
+    assert re.match(
+        r"On changed test images a gains 8\.0 points \(-?[\d.]+ to [\d.]+\) on average; no kind",
+        robustness_tables.sentences(alone)[0],
+    )
+
+
+def test_one_image_and_one_seed_are_one():
+    made = summary(scored("a", lambda change, seed: 0))
+    one = changed(made.robustness, {"images": 1, "seeds": 1})
+    text = robustness_tables.heading(made, one)
+    assert "on 1 test image of each class" in text
+    assert text.endswith("; 1 fresh seed")
 
 
 def test_a_change_that_costs_nothing_is_not_named_the_worst():

@@ -68,6 +68,11 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def counted(count: int, what: str) -> str:
+    """So many of what a plain s makes several: "1 image", "3 images"."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def megabytes(size: int) -> str:
     """A number of bytes as a person reads it: "3.1 MB"."""
     return f"{size / 1e6:.1f} MB"

@@ -12,7 +12,7 @@ from sweeps.analysis.openings import in_words
 from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import BETTER, UNDECIDED, WORSE, corrected_for, verdict, versus
 from sweeps.core.commands import rerun_command
-from sweeps.core.formatting import capital, readable
+from sweeps.core.formatting import capital, counted, readable
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM
 from sweeps.views import robustness_tables, shot_tables, text_table
 from sweeps.views.files import PROBABILITIES
@@ -97,7 +97,8 @@ def _troubles(summary: Summary) -> Iterator[str]:
     """What is unfinished, was stopped or failed, and test splits that were opened again."""
     unfinished = sum(row.configurations.unfinished for row in summary.approaches)
     if unfinished:
-        yield f"{unfinished} configurations are not finished and not ranked."
+        are = "is" if unfinished == 1 else "are"
+        yield f"{counted(unfinished, 'configuration')} {are} not finished and not ranked."
     yield from text_table.repeated(summary)
     for sentence in text_table.smaller_searches(summary):
         yield from textwrap.wrap(sentence, WIDTH)

@@ -18,7 +18,7 @@ from sweeps.core.formatting import capital, interval_percent, percent, readable
 from sweeps.core.provenance import git_revision
 from sweeps.store.spec import BALANCED_ACCURACY
 from sweeps.views.report_tables import metric_titles
-from sweeps.views.robustness_tables import lost_points
+from sweeps.views.robustness_tables import in_words, lost_points
 from trainables.parts.exported import ExportedModel
 
 FILE = "MODEL_CARD.md"
@@ -155,7 +155,10 @@ def _lost(summary: Summary, approach: str) -> Iterator[str]:
     if found is None or found.mean is None:
         yield "- What changed images cost it was not measured."
         return
-    yield f"- On changed test images it loses {lost_points(found.mean.mean)} points of balanced accuracy on average:"
+    yield (
+        f"- On changed test images its balanced accuracy {in_words(found.mean)} on average; by kind, where less than 0 "
+        "is a gain:"
+    )
     for each in found.kinds:
         yield f"    - {each.kind}: {lost_points(each.loss.mean)}"
 

@@ -8,8 +8,8 @@ from sweeps.analysis.caveats import with_warnings
 from sweeps.analysis.image_error import FEW_SEEDS
 from sweeps.analysis.robustness import ApproachRobustness, Loss, Robustness
 from sweeps.analysis.summary import Summary
-from sweeps.analysis.verdict import too_few
-from sweeps.core.formatting import percent, points
+from sweeps.analysis.verdict import fresh_seeds, too_few
+from sweeps.core.formatting import counted, percent, points
 from sweeps.views import text_table
 from sweeps.views.report_tables import Table, typeset
 from trainables.parts.corruptions import KINDS
@@ -19,8 +19,9 @@ def heading(summary: Summary, found: Robustness) -> str:
     """What the table's cells are."""
     severities = ", ".join(map(str, found.severities))
     return (
-        f"Balanced accuracy on {found.images} test images of each class as they are, in per cent, and the points that "
-        f"are lost when they are changed (severity {severities} of 5), with 95 % intervals; {found.seeds} fresh seeds"
+        f"Balanced accuracy on {counted(found.images, 'test image')} of each class as they are, in per cent, and the "
+        f"points that are lost when they are changed (severity {severities} of 5), with 95 % intervals; "
+        f"{fresh_seeds(found.seeds)}"
     )
 
 
@@ -37,15 +38,17 @@ def sentences(summary: Summary) -> list[str]:
         # More are to come where some have not run yet.
         return [too_few(best.mean.n, "what changed images cost")] if found.seeds < FEW_SEEDS else []
     most = (
-        f"by {best.worst.kind}, which costs it most, {_in_words(best.worst.loss)}"
+        f"by {best.worst.kind}, which costs it most, {_in_points(best.worst.loss)}"
         if best.worst
         else "no kind of change costs it anything"
     )
-    texts = [f"On changed test images {best.approach} loses {_in_words(best.mean)} on average; {most}."]
-    known = [(each.mean.mean, each.approach) for each in found.approaches if each.mean and each.mean.n >= FEW_SEEDS]
-    least, name = min(known)
-    if name != best.approach:
-        texts.append(f"{name} loses least: {lost_points(least)} points.")
+    texts = [f"On changed test images {best.approach} {in_words(best.mean)} on average; {most}."]
+    means = [(each.mean.mean, each.approach) for each in found.approaches if each.mean and each.mean.n >= FEW_SEEDS]
+    (least, name), *others = sorted(means)
+    # None of several that are alike as they are printed.
+    if name != best.approach and lost_points(least) != lost_points(others[0][0]):
+        is_gain = _is_gain(least)
+        texts.append(f"{name} {'gains most' if is_gain else 'loses least'}: {lost_points(abs(least))} points.")
     return texts
 
 
@@ -59,9 +62,21 @@ def _points(loss: Loss) -> str:
     return f"{lost_points(loss.mean)}{ends}"
 
 
-def _in_words(loss: Loss) -> str:
+def _in_points(loss: Loss) -> str:
     mean, _, ends = _points(loss).partition(" ")
     return f"{mean} points{' ' if ends else ''}{ends}"
+
+
+def _is_gain(loss: float) -> bool:
+    return lost_points(loss).startswith("-")
+
+
+def in_words(loss: Loss) -> str:
+    """What is lost or gained: "loses 8.5 points (5.2 to 11.8)", "gains 8.0 points (0.0 to 16.0)"."""
+    if not _is_gain(loss.mean):
+        return f"loses {_in_points(loss)}"
+    low, high = (None if end is None else -end for end in (loss.high, loss.low))
+    return f"gains {_in_points(loss.model_copy(update={'mean': -loss.mean, 'low': low, 'high': high}))}"
 
 
 def rows(found: Robustness) -> list[dict[str, str]]:

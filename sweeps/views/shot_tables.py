@@ -8,7 +8,7 @@ from sweeps.analysis.caveats import with_warnings
 from sweeps.analysis.shot_curve import CurvePoint, ShotCurve, Step
 from sweeps.analysis.shot_verdict import shot_verdict
 from sweeps.analysis.summary import Summary
-from sweeps.core.formatting import interval_percent, percent, points
+from sweeps.core.formatting import counted, interval_percent, percent, points
 from sweeps.views import text_table
 from sweeps.views.report_tables import Table, typeset
 
@@ -61,7 +61,7 @@ def _cell(point: CurvePoint | None) -> str:
         return ""
     if point.score is None:
         return "failed"
-    incomplete = "" if point.is_complete else f"{point.score.n} {'seed' if point.score.n == 1 else 'seeds'}"
+    incomplete = "" if point.is_complete else counted(point.score.n, "seed")
     behind = ", ".join(filter(None, (interval_percent(point.score.low, point.score.high), incomplete)))
     return f"{percent(point.score.mean)}{f' ({behind})' if behind else ''}"
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from sweeps.analysis.approach_summary import ApproachSummary, PublishedNumber
 from sweeps.analysis.summary import Summary
-from sweeps.core.formatting import interval_percent, mean_sd, mean_sd_percent, percent, points
+from sweeps.core.formatting import counted, interval_percent, mean_sd, mean_sd_percent, percent, points
 
 # What the columns of the printed table are, for those who have not read the README.
 LEGEND = (
@@ -62,7 +62,7 @@ def printed_rows(summary: Summary) -> list[dict[str, str]]:
             **({"weights": source_names(row.weights)} if has_weights else {}),
             **_printed_row(
                 row,
-                summary.seeds_there(row),
+                not_ranked(summary, row),
                 is_of_the_study=summary.spec.is_of_the_study,
                 is_adjusted=any(each.adjusted for each in summary.approaches),
             ),
@@ -76,14 +76,18 @@ def source_names(sources: Sequence[str]) -> str:
     return ", ".join("/".join(Path(source).parts[-2:]) for source in sources) or "none"
 
 
-def _printed_row(row: ApproachSummary, seeds_there: str, *, is_of_the_study: bool, is_adjusted: bool) -> dict[str, str]:
+def not_ranked(summary: Summary, row: ApproachSummary) -> str:
+    """Behind what is quoted of an approach, why it is not ranked: " (12 of 50 seeds)", " (failed)"; else empty."""
+    incomplete = f" ({summary.seeds_there(row)} seeds)" if row.is_partly_confirmed else ""
+    return " (failed)" if row.confirmed_failure else incomplete
+
+
+def _printed_row(row: ApproachSummary, mark_behind: str, *, is_of_the_study: bool, is_adjusted: bool) -> dict[str, str]:
     confirmed, count = row.quoted, row.configurations
     mark = f"{DECIDED} " if row.decided else ""
-    incomplete = f" ({seeds_there} seeds)" if row.is_partly_confirmed else ""
-    not_ranked = " (failed)" if row.confirmed_failure else incomplete
     at_start = mean_sd(row.at_published_setting)
     return {
-        "confirmed": (mark + mean_sd(confirmed) + not_ranked).strip(),
+        "confirmed": (mark + mean_sd(confirmed) + mark_behind).strip(),
         "95 % interval": interval_percent(confirmed.low, confirmed.high) if confirmed else "",
         "IQM": percent(confirmed.iqm) if confirmed else "",
         **({"adjusted": percent(row.adjusted.mean) if row.adjusted else ""} if is_adjusted else {}),
@@ -107,7 +111,7 @@ def repeated(summary: Summary) -> list[str]:
     asked = summary.starts[-1].num_samples
     counts = {row.approach: row.configurations for row in summary.approaches}
     return [
-        f"{name} has {count.begun} distinct configurations of {asked}: its space seems to have no more."
+        f"{name} has {counted(count.begun, 'distinct configuration')} of {asked}: its space seems to have no more."
         for name, count in counts.items()
         if count.is_all and count.begun < asked
     ]
