@@ -12,10 +12,10 @@ from sweeps.analysis.intervals import Estimate
 from sweeps.analysis.ranges import place_in_range
 from sweeps.analysis.summary import Summary
 from sweeps.analysis.verdict import UNDECIDED, PairedDifference, versus
-from sweeps.core.formatting import readable
+from sweeps.core.formatting import counted, readable
 from sweeps.stages.ranking import fresh_scores
 from sweeps.store.trials import CONFIRM, DECIDE, TrialRecord, searched
-from sweeps.views import outcome_figures, robustness_figures, search_figures, shot_figures
+from sweeps.views import outcome_figures, robustness_figures, search_figures, shot_figures, text_table
 from sweeps.views.figure_style import Interval, Plot, rendered
 from sweeps.views.outcome_figures import Difference, MeanAndSd, SeedsRow, StudyRow
 
@@ -79,7 +79,7 @@ def _seeds(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:
         fresh = fresh_scores(trials, row.approach, row.best_trial, DECIDE if row.decided else CONFIRM)
         rows.append(
             SeedsRow(
-                approach=row.approach,
+                approach=row.approach + text_table.not_ranked(summary, row),
                 scores_percent={seed: 100 * score for seed, score in fresh.items()},
                 confirmed_percent=_in_percent(row.quoted),
             )
@@ -184,13 +184,15 @@ def _importances(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Pl
 
 
 def _parallels(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot]:
-    for at, name in enumerate(_names(summary)[:PARALLEL]):
+    for at, row in enumerate(summary.approaches[:PARALLEL]):
+        name = row.approach
         complete = [trial for trial in searched(trials, name) if trial.state == "COMPLETE"]
         params = list(dict.fromkeys(param for trial in complete for param in trial.params))
         axes = [axis for param in params if (axis := _axis(param, complete)) is not None]
         if not axes:
             continue
-        shown = f"the best {MOST_LINES} of {len(complete)}" if len(complete) > MOST_LINES else str(len(complete))
+        shown = f"{f'the best {MOST_LINES} of ' if len(complete) > MOST_LINES else ''}"
+        shown += counted(len(complete), "complete configuration")
         title = f"{'Best' if len(complete) > MOST_LINES else 'Complete'} configurations of {name}"
         figure = search_figures.parallel(
             title,
@@ -199,8 +201,12 @@ def _parallels(summary: Summary, trials: Sequence[TrialRecord]) -> Iterator[Plot
             summary.warnings,
             summary.spec.measured,
             MOST_LINES,
+            row.best_trial,
         )
-        alt = f"Parallel coordinates of {shown} complete configurations of {name} over {', '.join(params)}."
+        alt = (
+            f"Parallel coordinates of {shown} of {name} over {', '.join(params)}; the thick line is configuration "
+            f"{row.best_trial}."
+        )
         yield rendered(f"parallel_{at + 1}", alt, figure)
 
 
@@ -243,7 +249,7 @@ def _study(summary: Summary) -> Iterator[Plot]:
             approach=row.approach,
             published=MeanAndSd(mean_percent=published.mean_percent, sd_percent=published.sd_percent),
             at_published_setting=_mean_and_sd(row.at_published_setting),
-            confirmed=_mean_and_sd(row.quoted),
+            confirmed=_mean_and_sd(row.quoted) if row.is_confirmed else None,
         )
         for row in summary.approaches
         if (published := row.published) and published.mean_percent is not None and published.is_class_accuracy

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SERIES = (BLUE, VERMILLION, GREEN, PURPLE, BLACK, ORANGE, SKY)
+# What chose it, all search seeds, may have chosen another than the search's first seeds alone.
+CONFIRMED_MEAN = "mean of the confirmed one on fresh seeds"
 LINES = ("-", "--", "-.", (0, (1, 1)))
 SYMBOLS = "os^vDPX<>ph*"
 
@@ -116,8 +118,8 @@ def _explain_history(titled: TitledFigure, states: Iterable[str]) -> None:
         legend_key(color=BLACK, linewidth=1.2),
         legend_key(color=GREEN, linestyle="--", linewidth=1.2),
     ]
-    labels = [*(label for *_, label in used), "best so far (incumbent)", "its confirmed mean"]
-    titled.legend(handles, labels, 3)
+    labels = [*(label for *_, label in used), "best so far by the search's first seeds", CONFIRMED_MEAN]
+    titled.legend(handles, labels, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +162,7 @@ def cost_curves(
     titled.place_axes(0.5, room_for(list(points)) + 0.1, 0.66)
     titled.legend(
         [legend_key(color=BLACK, linewidth=1.3), legend_key(color=BLACK, marker="o", linestyle=":", markersize=5)],
-        ["best so far, in the search (optimistic)", "its mean on fresh seeds"],
+        ["best so far by the search's first seeds", CONFIRMED_MEAN],
         2,
     )
     label_ends(axes, ends, titled)
@@ -293,17 +295,24 @@ class Axis:
 
 
 def parallel(
-    title: str, axes_of: Sequence[Axis], by_number: Mapping[int, float], warnings: Sequence[str], what: str, most: int
+    title: str,
+    axes_of: Sequence[Axis],
+    by_number: Mapping[int, float],
+    warnings: Sequence[str],
+    what: str,
+    most: int,
+    best: int | None,
 ) -> Figure:
     """Parallel coordinates, lying: each parameter is a row, each configuration a line, darker if better.
 
     Args:
         title: Of the figure.
         axes_of: The parameters.
-        by_number: What each configuration scored, in per cent, by its number; the best is drawn thick.
+        by_number: What each configuration scored, in per cent, by its number.
         warnings: The sweep's.
         what: The metric that ranks.
         most: How many are drawn, the best ones.
+        best: The number of the one that is drawn thick, in any case.
     """
     import matplotlib
     from matplotlib.cm import ScalarMappable
@@ -312,15 +321,15 @@ def parallel(
     numbers, scores_percent = list(by_number), list(by_number.values())
     titled = titled_figure(title, warnings, 0.95 + 0.36 * len(axes_of), 0.1)
     axes = titled.figure.add_subplot()
-    drawn = np.argsort(scores_percent, kind="stable")[-most:]
-    least = scores_percent[drawn[0]]
+    drawn = np.lexsort((np.array(scores_percent), np.array(numbers) == best))[-most:]
+    least = min(scores_percent[at] for at in drawn)
     norm = Normalize(least, max(max(scores_percent), least + 0.1))
     colors = ScalarMappable(norm=norm, cmap=matplotlib.colormaps["cividis_r"])
-    best, down = int(np.argmax(scores_percent)), range(len(axes_of))
+    down = range(len(axes_of))
     for at in drawn:
         # A parameter that this configuration does not have interrupts its line.
         across = [np.nan if (place := axis.places[at]) is None else place for axis in axes_of]
-        if at == best:
+        if numbers[at] == best:
             (line,) = axes.plot(across, down, "-D", color=VERMILLION, linewidth=2.4, markersize=4.5, zorder=5)
         else:
             (line,) = axes.plot(
@@ -370,11 +379,11 @@ def _explain_colors(titled: TitledFigure, colors: ScalarMappable, left: float, w
     """The scale of colours, and the look of the best, below everything."""
     scale = titled.figure.add_axes((left / WIDTH, 0.44 / titled.height, 0.45, 0.1 / titled.height))
     bar = titled.figure.colorbar(colors, cax=scale, orientation="horizontal")
-    bar.set_label(f"{what} in the search, %", labelpad=1)
+    bar.set_label(f"{what} on the search's first seeds, %", labelpad=1)
     bar.outline.set_linewidth(0.5)
     titled.figure.legend(
         [legend_key(color=VERMILLION, marker="D", linewidth=2.4, markersize=4.5)],
-        ["the best"],
+        ["the best on all search seeds"],
         loc="lower right",
         bbox_to_anchor=(1.0, 0.3 / titled.height),
     )
