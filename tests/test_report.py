@@ -11,6 +11,7 @@ import pytest
 
 import pretended
 from made_up import SPEC, START, approaches, changed, finished, found, source, trial
+from sweeps.analysis.approach_summary import PublishedNumber
 from sweeps.analysis.summary import summarise
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.store.journal import Journal
@@ -54,6 +55,10 @@ def written(journal, made):
     page, markdown = (journal.folder / name for name in ("report.html", "report.md"))
     assert paths[:2] == [page, markdown]
     return page.read_text(), markdown.read_text(), {path.stem for path in paths[2:]}
+
+
+def a_confirmation(seeds):
+    return trial(0, 0.8, stage="confirm", seeds=seeds, of_trial=0)
 
 
 @pytest.fixture
@@ -270,6 +275,29 @@ def test_columns_have_the_names_that_are_printed(whole):
         assert f">{name.replace('/', '/' + chr(0x200B))}</th>" in page
     for text in (page, markdown):
         assert not re.search(r"reported|the record|finding|s a seed", text, re.IGNORECASE)
+
+
+def test_one_seed_is_no_range():
+    facts = {fact.name: fact.text for fact in report_page._seeds(found([trial(0), a_confirmation(1)], names=("a",)))}
+    assert facts["Fresh seeds"].startswith("2000, for")
+    assert facts["Seeds of the search"].startswith("1000000 to 1000009, ")
+
+
+def test_an_incomplete_confirmation_is_not_taken_for_a_mean(without_pictures):
+    trials = [trial(0), a_confirmation(3)]
+    summary = found(trials, names=("a",), spec={"dataset": source("phantom")})
+    assert report_tables.equal_cost(summary, trials).rows[0][-1] == ""
+    assert report_tables.recalls(summary).rows[0][0] == "a (3 of 8 seeds)"
+    (plot,) = report_figures.figures(summary, trials)["seeds"]
+    assert plot.alt.endswith("a (3 of 8 seeds) 80.0 %")
+    published = PublishedNumber(
+        mean_percent=70.0, sd_percent=None, seeds=None, params={}, note="", is_class_accuracy=True, is_of_the_study=True
+    )
+    row = changed(summary.approaches[0], {"published": published})
+    summary = changed(summary, {"approaches": (row,)})
+    assert report_tables.study(summary).rows[0][-1] == ""
+    (plot,) = report_figures.figures(summary, trials)["study"]
+    assert plot.alt == "Published numbers and ours: a 70.0 %"
 
 
 def test_an_unconfirmed_journal(journal):

@@ -271,19 +271,21 @@ def _seeds(summary: Summary) -> list[Named]:
     """Which seeds there were, and how many configurations."""
     spec = summary.spec
     block = search_seeds(spec.search_seed or 0, spec.seeds or 1)
-    searched = f"{block[0]} to {block[-1]}, the same for every configuration; another --search-seed has others"
+    searched = (
+        f"{_first_to_last(block[0], len(block))}, the same for every configuration; another --search-seed has others"
+    )
     again = max((row.intensified.n for row in summary.approaches if row.intensified), default=0)
-    finalists = f"{block[-1] + 1} to {block[-1] + again}, for the best few configurations of each approach"
+    finalists = f"{_first_to_last(block[-1] + 1, again)}, for the best few configurations of each approach"
     fresh = max((row.confirmed.n for row in summary.approaches if row.confirmed), default=0)
     confirmed = (
-        f"{CONFIRM_SEEDS_FROM} to {CONFIRM_SEEDS_FROM + fresh - 1}, for the best configuration of each approach, on "
-        "validation images and on the test split"
+        f"{_first_to_last(CONFIRM_SEEDS_FROM, fresh)}, for the best configuration of each approach, on validation "
+        "images and on the test split"
     )
     asked = summary.starts[-1].num_samples
     more = max((row.decided.n for row in summary.approaches if row.decided), default=0)
     decided = (
-        f"{DECISION_SEEDS_FROM} to {DECISION_SEEDS_FROM + more - 1}, for those that the others cannot tell from the "
-        "best, and the plain baseline"
+        f"{_first_to_last(DECISION_SEEDS_FROM, more)}, for those that the others cannot tell from the best, and the "
+        "plain baseline"
     )
     return [
         *([Named(name="Seeds of the search", text=searched)] if spec.seeds else []),
@@ -295,6 +297,11 @@ def _seeds(summary: Summary) -> list[Named]:
         *(Named(name="Given fewer", text=sentence) for sentence in text_table.smaller_searches(summary)),
         *_repeats(summary),
     ]
+
+
+def _first_to_last(first: int, count: int) -> str:
+    """So many seeds in a row: "2000 to 2049", "2000"."""
+    return str(first) if count == 1 else f"{first} to {first + count - 1}"
 
 
 def _sampler(summary: Summary) -> str:

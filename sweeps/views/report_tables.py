@@ -57,7 +57,10 @@ def recalls(summary: Summary) -> Table:
     return Table(
         head=["approach", *classes],
         rows=[
-            [row.approach, *(typeset(mean_sd(row.quoted_validation.get(name))) for name in recall_names(classes))]
+            [
+                row.approach + text_table.not_ranked(summary, row),
+                *(typeset(mean_sd(row.quoted_validation.get(name))) for name in recall_names(classes)),
+            ]
             for row in summary.approaches
         ],
         caption="Recall of each class on fresh seeds' validation images in per cent, mean ± standard deviation"
@@ -134,7 +137,7 @@ def _equal_cost_row(row: ApproachSummary, points: Sequence[curves.Point], budget
         *(_incumbent(points, budget) for budget in budgets),
         _seconds(spent),
         f"{row.seconds_per_seed:.2f}" if row.seconds_per_seed is not None else "",
-        percent(row.quoted.mean) if row.quoted else "",
+        percent(row.quoted.mean) if row.quoted and row.is_confirmed else "",
     ]
 
 
@@ -209,7 +212,7 @@ def study(summary: Summary) -> Table:
             + ("" if published.is_class_accuracy else " (not an accuracy of the class)"),
             str(published.seeds or ""),
             typeset(mean_sd(row.at_published_setting)),
-            typeset(mean_sd(row.quoted)),
+            typeset(mean_sd(row.quoted)) if row.is_confirmed else "",
         ]
         for row in summary.approaches
         if (published := row.published) and published.is_of_the_study
