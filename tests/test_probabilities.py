@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +14,14 @@ import pytest
 from scipy.special import expit
 
 import small_sweep
-from made_up import SPEC, MadeUp, approaches, trial
+from made_up import SPEC, MadeUp, approaches, found, trial
 from sweeps.analysis.summary import read_summary, summarise
 from sweeps.challenge1 import CHALLENGE
 from sweeps.core.errors import BadInput
 from sweeps.inputs.image_files import as_bytes, decoded
 from sweeps.inputs.images import find_dataset
 from sweeps.store.journal import JOURNAL, Journal
+from sweeps.views import report, report_page, report_tables
 from sweeps.views.files import PROBABILITIES, write_files
 from sweeps.views.probabilities import probabilities_frame
 from trainables.parts.image_sets import POOL
@@ -157,3 +159,44 @@ def test_another_number_of_images_is_refused():
     summary = summarise(journal, approaches("a", "b"))
     with pytest.raises(BadInput, match=r"those of seed 2000 are not \(Expected the probabilities of 624 images"):
         probabilities_frame(journal, summary, NAMES)
+
+
+THREE = {
+    "protocol": replace(SPEC.protocol, classes=("x", "y <b>", "z"), shots=(5, 5, 5), pool=(600, 600, 600)),
+    "test_counts": (2, 1, 1),
+}
+
+
+def of_three(p_NK, hits_N, seeds=8):
+    """Fresh seeds whose models say this of four test images, and were right about these."""
+    own = {"sensitivity": None, "specificity": None, "recalls": (0.5, 0.5, 1.0), "hits": None}
+    said = {"probabilities": packed_probabilities(np.array(p_NK)), "hits": packed(np.array(hits_N, bool))}
+    made = trial(approach="a", stage="confirm", seeds=seeds, of_trial=0)
+    results = [replace(each, **own | (said if each.split == TEST else {})) for each in made.results]
+    before = trial(approach="a")
+    return [
+        replace(before, results=tuple(replace(each, **own) for each in before.results)),
+        replace(made, results=tuple(results)),
+    ]
+
+
+def test_which_class_is_taken_for_which():
+    # The second x is taken for z; the y for x, though it is a tie in three digits.
+    p = [[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.5, 0.5, 0.0], [0.0, 0.25, 0.75]]
+    trials = of_three(p, [1, 0, 0, 1])
+    summary = found(trials, names=("a",), spec=THREE)
+    table = report_tables.confused(summary, trials)
+    assert table.head == ["class", "x", "y <b>", "z"]
+    assert table.rows == [["x", "50.0", "0.0", "50.0"], ["y <b>", "100.0", "0.0", "0.0"], ["z", "0.0", "0.0", "100.0"]]
+    page = report_page.page(Path("results/made-up"), summary, trials, defaultdict(list))
+    in_html, in_markdown = (report._template(name).render(page=page) for name in ("report.html", "report.md"))
+    assert 'id="confused-table"' in in_html
+    assert "| y &lt;b&gt; | 100.0 | 0.0 | 0.0 |" in in_markdown
+    assert "<b> |" not in in_markdown
+
+
+def test_it_is_not_said_of_two_classes_or_where_it_is_not_known():
+    journal = journal_of(fresh("a", 0.75), fresh("b", 0.75))
+    assert report_tables.confused(summarise(journal, approaches("a", "b")), journal.trials()) is None
+    trials = of_three([[1, 0, 0]] * 4, [1, 1, 0, 0], seeds=3)
+    assert report_tables.confused(found(trials, names=("a",), spec=THREE), trials) is None

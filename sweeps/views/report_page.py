@@ -76,6 +76,7 @@ class Page:
         approaches: The table that is printed, too.
         legend: What its columns are.
         recalls: The recall of each class.
+        confused: Which class is taken for which, of three or more; None where that is not known.
         measured: What ranks, as a person calls it.
         intervals: What the intervals are made of.
         pairs: All comparisons of two approaches.
@@ -106,6 +107,7 @@ class Page:
     approaches: Table
     legend: Sequence[str]
     recalls: Table
+    confused: Table | None
     measured: str
     intervals: str
     pairs: Table
@@ -156,6 +158,7 @@ def page(folder: Path, summary: Summary, trials: Sequence[TrialRecord], plots: M
         approaches=report_tables.approaches(summary),
         legend=text_table.legend(summary),
         recalls=report_tables.recalls(summary),
+        confused=report_tables.confused(summary, trials),
         measured=summary.spec.measured,
         intervals=_intervals(summary),
         pairs=report_tables.pairs(summary),

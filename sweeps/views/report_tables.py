@@ -11,6 +11,7 @@ from sweeps.analysis.summary import Summary
 from sweeps.core.formatting import capital, mean_sd, percent, points
 from sweeps.store.trials import TrialRecord
 from sweeps.views import text_table
+from sweeps.views.probabilities import taken_for
 from trainables.parts.metrics import recall_names
 
 
@@ -87,6 +88,23 @@ def metric_titles(classes: Sequence[str]) -> dict[str, str]:
         **{name: f"{name} (recall of {own})" if two else f"recall of {own}" for name, own in recalls},
         "brier": "Brier score",
     }
+
+
+def confused(summary: Summary, trials: Sequence[TrialRecord]) -> Table | None:
+    """Of three or more classes, which one the best approach takes for which; None where that is not known."""
+    classes = summary.spec.protocol.classes
+    if len(classes) < 3 or not summary.approaches:
+        return None
+    best = summary.approaches[0]
+    shares = taken_for(best, trials, summary.spec)
+    if shares is None:
+        return None
+    return Table(
+        head=["class", *classes],
+        rows=[[name, *map(percent, own)] for name, own in zip(classes, shares, strict=True)],
+        caption=f"What {best.approach} takes the test images of each class for, in per cent of the row's class, mean "
+        "over fresh seeds",
+    )
 
 
 def typeset(text: str) -> str:
