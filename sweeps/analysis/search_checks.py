@@ -14,7 +14,7 @@ from sweeps.analysis.comparisons import ERROR
 from sweeps.analysis.curves import history
 from sweeps.analysis.ranges import place_in_range
 from sweeps.core.errors import first_line
-from sweeps.core.formatting import many, percent, points, readable
+from sweeps.core.formatting import counted, percent, points, readable
 from sweeps.store.trials import CONFIRM, CURVE, DECIDE, INTENSIFY, ROBUSTNESS, SEARCH, TrialRecord
 
 # Of a searched range, counted from either end: values there may want to lie beyond it.
@@ -166,8 +166,8 @@ def failures(sweep: CheckedSweep) -> Check:
     if reasons:
         (reason, count), *_ = Counter(reasons).most_common(1)
         by = [f"{row.approach} {row.configurations.failed}" for row in sweep.rows if row.configurations.failed]
-        how_often = f"{many(len(reasons), 'configurations')} failed ({', '.join(by)})"
-        trouble = f"{how_often}. Most frequent reason, {many(count, 'times')}: {reason}"
+        how_often = f"{counted(len(reasons), 'configuration')} failed ({', '.join(by)})"
+        trouble = f"{how_often}. Most frequent reason, {counted(count, 'time')}: {reason}"
     stopped = [f"{row.approach} was {row.stopped}" for row in sweep.rows if row.stopped]
     return look_or_fine("Failures", trouble, "No configuration failed.", stopped)
 
@@ -180,12 +180,12 @@ def _without_seed(reason: str | None) -> str:
 
 
 UNFINISHED = {
-    SEARCH: "configurations",
-    INTENSIFY: "finalists",
-    CONFIRM: "confirmations",
-    DECIDE: "decisions",
-    CURVE: "shot-curve points",
-    ROBUSTNESS: "changed-image runs",
+    SEARCH: "configuration",
+    INTENSIFY: "finalist",
+    CONFIRM: "confirmation",
+    DECIDE: "decision",
+    CURVE: "shot-curve point",
+    ROBUSTNESS: "changed-image run",
 }
 
 
@@ -195,6 +195,6 @@ def unfinished(sweep: CheckedSweep) -> Check:
     if sweep.summary.starts[-1].options.get("robustness") == "off":
         # It would not go on.
         del running[ROBUSTNESS]
-    texts = [many(running[stage], what) for stage, what in UNFINISHED.items() if running[stage]]
+    texts = [counted(running[stage], what) for stage, what in UNFINISHED.items() if running[stage]]
     trouble = f"Begun and not finished, so not ranked: {' and '.join(texts)}. Go on with --resume." if texts else ""
     return look_or_fine("Unfinished", trouble, "Everything that was begun has ended.")

@@ -20,11 +20,6 @@ class Spread(Protocol):
         """Between the seeds."""
 
 
-def many(count: int, things: str) -> str:
-    """So many things, of which one has no s at its end: "1 seed", "3 seeds"."""
-    return f"{count} {things.removesuffix('s') if count == 1 else things}"
-
-
 def percent(fraction: float) -> str:
     """A fraction in per cent, with one digit after the point: "87.1"."""
     return f"{100 * fraction:.1f}"
