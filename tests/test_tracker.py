@@ -9,10 +9,12 @@ import shutil
 import signal
 import sqlite3
 import zlib
+from dataclasses import replace
 
 import pytest
 from mlflow import MlflowClient
 
+from made_up import SPEC
 from sweeps.tracking import tracker as tracker_module
 from sweeps.tracking import trial_runs, ui_view
 from sweeps.tracking.writer import Writer
@@ -107,7 +109,7 @@ def test_the_run_that_has_the_trials_stays_when_its_double_comes_late(here, monk
             raise OSError("no answer")
         return create(self, *arguments, tags=tags, **more)
 
-    def cut(self, trial):
+    def cut(self, trial, earlier):
         if trial.number == 1 and len(late) == 1:
             # Now it is there after all, and the writer must look anew.
             arguments, more = late[0]
@@ -115,7 +117,7 @@ def test_the_run_that_has_the_trials_stays_when_its_double_comes_late(here, monk
             more["start_time"] += 1
             late.append(create(self.client, *arguments, **more))
             raise OSError("no answer again")
-        return write(self, trial)
+        return write(self, trial, earlier)
 
     monkeypatch.setattr(MlflowClient, "create_run", too_late)
     monkeypatch.setattr(Writer, "write", cut)
@@ -148,10 +150,10 @@ def test_what_mlflow_did_not_take_is_offered_again_and_said_once(here, monkeypat
     monkeypatch.setattr(tracker_module, "RETRY_SECONDS", 0.0)
     write, failures = Writer.write, [OSError("away"), OSError("still away")]
 
-    def unreliable(self, trial):
+    def unreliable(self, trial, earlier):
         if failures:
             raise failures.pop()
-        return write(self, trial)
+        return write(self, trial, earlier)
 
     monkeypatch.setattr(Writer, "write", unreliable)
     tracker = track(here, trial(0), trial(1), trial(2))
@@ -243,6 +245,23 @@ def test_the_link_orders_by_the_confirmed_mean_and_puts_runs_without_one_after(h
     assert rows(here) == before
 
 
+@pytest.mark.parametrize(("state", "most_by_thread"), [("COMPLETE", 500), ("FAIL", 500), ("COMPLETE", -1)])
+def test_the_confirmed_mean_is_of_all_confirmations_of_a_configuration(here, monkeypatch, state, most_by_thread):
+    """As when a sweep goes on with more fresh seeds, or after a confirmation lost its workers."""
+    monkeypatch.setattr(tracker_module, "MOST_BY_THREAD", most_by_thread)
+    whole = trial(seeds=4, stage="confirm", of_trial=0)
+    first = replace(whole, state=state, results=whole.results[:3])
+    second = replace(whole, number=1, results=whole.results[3:], ended_ms=whole.ended_ms + 1)
+    other = replace(first, approach="b")
+    track(here, trial(), first)
+    tracker = track(here, trial(), first, other, second)
+    assert (tracker.trouble, tracker.written) == (None, 2)
+    (run,) = runs(here)
+    wanted = {name: value for name, value, *_ in trial_runs.of_confirmation(whole, (), SPEC)}
+    assert wanted["confirmed_accuracy_mean"] == 0.85
+    assert {name: run.data.metrics[name] for name in wanted} == wanted
+
+
 def test_the_plain_link_orders_so_too(here, monkeypatch):
     monkeypatch.setattr(ui_view, "saved_view", lambda *arguments, **more: None)
     _, table = track(here, *lucky_and_confirmed()).where_to_look()
@@ -279,11 +298,11 @@ def test_a_process_that_writes_a_long_sweep_and_dies_is_started_anew(here, monke
     monkeypatch.setattr(tracker_module, "RETRY_SECONDS", 0.0)
     write, killed = WriterProcess.write, []
 
-    def dying(self, each):
+    def dying(self, each, earlier):
         if each.number == 1 and not killed:
             killed.append(self._process.pid)
             os.kill(self._process.pid, signal.SIGKILL)
-        return write(self, each)
+        return write(self, each, earlier)
 
     monkeypatch.setattr(WriterProcess, "write", dying)
     tracker = track(here, trial(0), trial(1), trial(2))

@@ -7,6 +7,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from made_up import SPEC
 from sweeps.tracking import trial_runs
 from tracked import trial
@@ -30,6 +32,26 @@ def test_confirmation_has_test_metrics_under_their_own_names():
     assert "seed/test_seconds" not in found
     assert trial_runs.tags(both)["mlflow.runName"] == "t007-a-confirmed"
     assert trial_runs.tags(both)["role"] == "confirmation"
+
+
+def in_two_parts(state="COMPLETE"):
+    """A confirmation, and the same as two of which the first ended so and the second has run what was missing."""
+    whole = trial(seeds=4, stage="confirm", of_trial=7)
+    first = replace(whole, state=state, results=whole.results[:3])
+    return whole, first, replace(whole, number=1, results=whole.results[3:])
+
+
+@pytest.mark.parametrize("state", ["COMPLETE", "FAIL"])
+def test_the_confirmed_mean_is_of_all_fresh_seeds(state):
+    whole, first, second = in_two_parts(state)
+    found = trial_runs.of_confirmation(second, first.results, SPEC)
+    assert found == trial_runs.of_confirmation(whole, (), SPEC)
+    mean, low, high = found
+    assert mean[:2] == ("confirmed_accuracy_mean", 0.85)
+    assert (low[0], high[0]) == ("confirmed_accuracy_ci_low", "confirmed_accuracy_ci_high")
+    assert low[1] < 0.85 < high[1]
+    # One that is not complete has none of its own.
+    assert bool(trial_runs.of_confirmation(first, (), SPEC)) == (state == "COMPLETE")
 
 
 def test_logarithms_of_what_is_searched_over_decades():

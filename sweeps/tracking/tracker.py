@@ -21,6 +21,7 @@ from sweeps.tracking import links
 from sweeps.tracking.environment import VARIABLES
 from sweeps.tracking.sweep_run import SweepEnd, SweepRun
 from sweeps.tracking.writer_process import WriterProcess
+from trainables.parts.results import SeedResult
 
 if TYPE_CHECKING:
     from sweeps.tracking.ui_view import SavedView
@@ -69,6 +70,9 @@ class Tracker:
         self._writer: Writer | WriterProcess | None = None
         # It outlives a writer that failed, and tells the next one which of two equal runs is ours.
         self._known: dict[str, KnownRun] = {}
+        # So do the fresh seeds that are written, by approach and configuration: of several confirmations of one, each
+        # has only the seeds that those before it lack.
+        self._confirmed: dict[tuple[str, int | None], tuple[SeedResult, ...]] = {}
         self._queue: queue.Queue[TrialRecord | SweepEnd] = queue.Queue()
         self._waiting: deque[TrialRecord] = deque()
         self._not_before = 0.0
@@ -146,9 +150,14 @@ class Tracker:
             if self._writer.notice:
                 say(self._writer.notice)
         while self._waiting:
-            self.written += self._writer.write(self._waiting[0])
-            written = self._waiting.popleft()
-            self._has_confirmed |= (written.stage, written.state) == (CONFIRM, "COMPLETE")
+            trial = self._waiting[0]
+            configuration = (trial.approach, trial.of_trial)
+            earlier = self._confirmed.get(configuration, ()) if trial.stage == CONFIRM else ()
+            self.written += self._writer.write(trial, earlier)
+            self._waiting.popleft()
+            if trial.stage == CONFIRM:
+                self._confirmed[configuration] = (*earlier, *trial.results)
+                self._has_confirmed |= trial.state == "COMPLETE"
         if end is not None:
             self._writer.finish(end)
 

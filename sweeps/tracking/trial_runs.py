@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sweeps.analysis.intervals import estimates
+from sweeps.analysis.intervals import estimates, score
 from sweeps.core.commands import rerun_command
 from sweeps.core.formatting import percent, readable
 from sweeps.store.spec import Spec
 from sweeps.store.trials import CONFIRM, CURVE, DECIDE, INTENSIFY, ROBUSTNESS, TrialRecord
 from trainables.parts.metrics import metric_names, metrics_of
 from trainables.parts.protocol import TEST, VALIDATION
+from trainables.parts.results import SeedResult
 
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 # A seed's own metrics stand apart from the aggregates, of which a run's page shows the last value as the run's own.
@@ -139,11 +140,18 @@ def aggregates(trial: TrialRecord, spec: Spec) -> dict[str, float]:
     return found
 
 
-def of_confirmation(trial: TrialRecord, spec: Spec) -> list[tuple[str, float, int, int]]:
-    """What a confirmation adds to the configuration's run of the search: mean and interval of what ranks."""
-    found = aggregates(trial, spec) if trial.state == "COMPLETE" else {}
-    names = [f"{spec.ranked_by}_{end}" for end in ("mean", "ci_low", "ci_high")]
-    return [(f"{CONFIRMED_PREFIX}{name}", round(found[name], 4), ended_ms(trial), 0) for name in names if name in found]
+def of_confirmation(trial: TrialRecord, earlier: Sequence[SeedResult], spec: Spec) -> list[tuple[str, float, int, int]]:
+    """What a confirmation adds to the configuration's run of the search: mean and interval of what ranks.
+
+    Both are over all its fresh seeds, those included that earlier confirmations of it ran.
+    """
+    found = score((*earlier, *trial.results), trial.stage, spec) if trial.state == "COMPLETE" else None
+    ends = {"mean": found.mean, "ci_low": found.low, "ci_high": found.high} if found else {}
+    return [
+        (f"{CONFIRMED_PREFIX}{spec.ranked_by}_{end}", round(value, 4), ended_ms(trial), 0)
+        for end, value in ends.items()
+        if value is not None
+    ]
 
 
 def note(trial: TrialRecord, folder: Path, measured: str = "accuracy") -> str:

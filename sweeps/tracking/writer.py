@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from mlflow import MlflowClient
@@ -19,6 +19,7 @@ from sweeps.store.trials import CONFIRM, SEARCH, TrialRecord
 from sweeps.tracking import trial_runs, ui_view
 from sweeps.tracking.location import as_opened, sqlite_path
 from sweeps.tracking.sweep_run import OWN, SweepEnd, SweepRun, key_of
+from trainables.parts.results import SeedResult
 
 # Of one request; MLflow refuses more than 1000.
 MOST_METRICS = 900
@@ -153,10 +154,15 @@ class Writer:
         if new:
             self.client.log_batch(self.parent, params=new)
 
-    def write(self, trial: TrialRecord) -> int:
-        """Write one trial unless it is there already; how many were written."""
+    def write(self, trial: TrialRecord, earlier: Sequence[SeedResult] = ()) -> int:
+        """Write one trial unless it is there already; how many were written.
+
+        Args:
+            trial: What is written.
+            earlier: Of a confirmation, the seeds that earlier ones of the same configuration ran.
+        """
         if trial.stage == CONFIRM:
-            self._write_confirmed_mean(trial)
+            self._write_confirmed_mean(trial, earlier)
         own = self.sweep.approach_tags.get(trial.approach, {})
         tags = {PARENT: self.parent, **own, **trial_runs.tags(trial)}
         run_id, status, _ = self._run(f"{trial.approach}:{trial.stage}:{trial.number}", tags, trial.started_ms)
@@ -172,10 +178,10 @@ class Writer:
         self.client.set_terminated(run_id, status=trial_runs.STATUS[trial.state], end_time=trial_runs.ended_ms(trial))
         return 1
 
-    def _write_confirmed_mean(self, trial: TrialRecord) -> None:
+    def _write_confirmed_mean(self, trial: TrialRecord, earlier: Sequence[SeedResult]) -> None:
         """Give the configuration's run of the search its confirmed mean too; from the first on, they sort the view."""
         searched = self.known.get(key_of(self.sweep.journal_id, f"{trial.approach}:{SEARCH}:{trial.of_trial}"))
-        metrics = [Metric(*each) for each in trial_runs.of_confirmation(trial, self.sweep.spec)]
+        metrics = [Metric(*each) for each in trial_runs.of_confirmation(trial, earlier, self.sweep.spec)]
         if searched is None or not metrics:
             return
         self.client.log_batch(searched.run_id, metrics)

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from multiprocessing import Pipe
@@ -23,6 +24,7 @@ from sweeps.store.trials import TrialRecord
 from sweeps.tracking.environment import VARIABLES
 from sweeps.tracking.sweep_run import SweepEnd, SweepRun
 from trainables.parts.garbage import pause_collection, resume_collection
+from trainables.parts.results import SeedResult
 
 if TYPE_CHECKING:
     from sweeps.tracking.ui_view import SavedView
@@ -49,10 +51,10 @@ class WriterProcess:
         found: tuple[str, SavedView | None, str | None] = self._ask(uri, sweep, known)
         self.experiment_id, self.view, self.notice = found
 
-    def write(self, trial: TrialRecord) -> int:
+    def write(self, trial: TrialRecord, earlier: Sequence[SeedResult] = ()) -> int:
         """As `Writer.write`."""
         # What it does not look at.
-        written: int = self._ask(replace(trial, distributions={}))
+        written: int = self._ask(replace(trial, distributions={}), earlier)
         return written
 
     def finish(self, end: SweepEnd) -> None:
@@ -103,7 +105,7 @@ def serve(pipe: Connection) -> None:
             elif isinstance(what[0], SweepEnd):
                 writer.finish(what[0])
             else:
-                answer = writer.write(what[0])
+                answer = writer.write(*what)
         except Exception as error:
             trouble = in_one_line(error)
         pipe.send((answer, trouble, dict(islice(known.items(), min(told, len(known)), None))))
