@@ -101,6 +101,19 @@ def test_a_job_out_of_time_is_put_back_and_goes_on(submit, tmp_path):
     assert (trials["state"] != "REPEAT").sum() == 12
 
 
+@pytest.mark.parametrize("code", [0, 143])
+def test_a_job_ends_as_its_sweep_does_not_as_what_was_waiting_for_it(submit, tmp_path, code):
+    """The sweep may have been ready when the warning came; then there is nothing to put back."""
+    sweep = tmp_path / "bin/seedsweep"
+    sweep.write_text(f"#!/bin/bash\ntrap 'exit {code}' TERM\ntouch begun\nwhile :; do sleep 0.1; done\n")
+    job = submit(1)
+    wait_for(lambda: (tmp_path / "begun").exists())
+    job.send_signal(signal.SIGUSR1)
+    printed, _ = job.communicate(timeout=60)
+    assert job.returncode == code, printed
+    assert (tmp_path / "asked").exists() == bool(code)
+
+
 def test_the_header_asks_for_what_the_script_relies_on():
     header = {
         line.removeprefix("#SBATCH ")
