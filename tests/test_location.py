@@ -55,6 +55,21 @@ def test_mlflow_is_told_the_whole_path_of_a_database(tmp_path, monkeypatch):
     assert location.as_opened("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
 
 
+def test_a_database_in_a_folder_by_whose_name_mlflow_means_another_file_is_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "a %20?y"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for uri in (location.DEFAULT_URI, f"sqlite:///{folder}/mlflow.db"):
+        with pytest.raises(BadInput, match=r"got .*/a %20\?y/mlflow\.db, a name by which MLflow means another"):
+            location.check_uri(uri)
+
+
+def test_the_command_that_shows_a_database_can_be_typed_as_it_stands():
+    assert location.ui_command("sqlite:///mlflow.db") == "mlflow ui"
+    assert location.ui_command("sqlite:///a/b.db") == "mlflow ui --backend-store-uri sqlite:///a/b.db"
+    assert location.ui_command("sqlite:///a b.db") == "mlflow ui --backend-store-uri 'sqlite:///a b.db'"
+
+
 @pytest.mark.parametrize(
     ("connection", "uri", "wanted"),
     [

@@ -50,6 +50,8 @@ def test_an_older_database_is_to_be_brought_up_to_date(database):
     text = refused(uri)
     assert f"the database is older (version {known[newest]})" in text
     assert text.endswith(f"mlflow db upgrade {uri}")
+    named = database.rename(database.with_name("a b.db"))
+    assert refused(f"sqlite:///{named}").endswith(f"mlflow db upgrade 'sqlite:///{named}'")
 
 
 def test_a_database_of_an_unknown_version_is_newer_than_this_mlflow(database):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 
@@ -66,6 +67,13 @@ def test_a_sweep_goes_with_its_runs_and_nothing_else_does(tmp_path, sweep):
     assert "mlflow gc --backend-store-uri sqlite:///mlflow.db frees the space" in done.stdout
     assert contents(tmp_path / "results") == {"features", "other", "test-openings.jsonl"}
     assert {run.data.tags["sweep.id"] for run in runs(tmp_path)} == {"other"}
+
+
+def test_the_command_that_frees_the_space_can_be_typed_as_it_stands(tmp_path, sweep):
+    shutil.copy(tmp_path / "mlflow.db", tmp_path / "a b.db")
+    done = run_here(tmp_path, "remove", "results/sweep", "--yes", "--tracking-uri", "sqlite:///a b.db")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mlflow gc --backend-store-uri 'sqlite:///a b.db' frees the space" in done.stdout
 
 
 @pytest.mark.parametrize(("answer", "code"), [("", 1), ("n\n", 1), ("\n", 1), ("y\n", 0)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -54,7 +55,8 @@ def remove(given: str, *, tracking_uri: str | None, is_agreed: bool) -> int:
     print("Removed.")
     for uri, runs in stores.items():
         if runs is not None:
-            gc = f"mlflow gc --backend-store-uri {uri}" if uri.startswith("sqlite") else "mlflow gc, at the server,"
+            is_file = uri.startswith("sqlite")
+            gc = f"mlflow gc --backend-store-uri {shlex.quote(uri)}" if is_file else "mlflow gc, at the server,"
             print(f"{gc} frees the space that deleted runs take in MLflow.")
     return 0
 

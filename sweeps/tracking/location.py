@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+import shlex
 import socket
 import sqlite3
 import ssl
@@ -117,8 +118,8 @@ def _check_database(uri: str) -> None:
     path = sqlite_path(uri)
     versions: set[str] = set()
     try:
-        if "%" in uri or "?" in uri or uri.endswith(":memory:"):
-            raise OSError("a name by which MLflow means another file or none")
+        if "%" in str(path) or "?" in str(path) or uri.endswith(":memory:"):
+            raise OSError(f"{path}, a name by which MLflow means another file or none")
         if path.exists() and not path.is_file():
             raise OSError("a folder or a device")
         if path.exists():
@@ -158,7 +159,7 @@ def _check_version(uri: str, found: set[str]) -> None:
     if version in before:
         raise BadInput(
             f"{wanted}; the database is older (version {version}). Copy it, then bring it up to date: "
-            f"mlflow db upgrade {uri}"
+            f"mlflow db upgrade {shlex.quote(uri)}"
         )
     raise BadInput(
         f"{wanted}; this MLflow is older than the database (version {version}, which it does not know). Give another "
@@ -196,7 +197,7 @@ def ui_command(uri: str) -> str:
     """What shows a database in a browser; a server shows itself."""
     if uri.startswith("http"):
         return f"open {without_password(uri)}"
-    return "mlflow ui" if uri == DEFAULT_URI else f"mlflow ui --backend-store-uri {uri}"
+    return "mlflow ui" if uri == DEFAULT_URI else f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
 
 
 def ssh_tunnel(uri: str) -> str | None:
