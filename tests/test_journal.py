@@ -16,6 +16,7 @@ from sweeps.core.errors import BadInput
 from sweeps.store.journal import Journal
 from sweeps.store.journal_file import JournalGone
 from sweeps.store.trials import TrialRecord, write_seed
+from test_files import no_links
 from trainables.parts.protocol import TEST, VALIDATION
 from trainables.parts.results import SeedResult
 
@@ -133,7 +134,10 @@ def test_a_closed_journal_can_be_read_on(journal):
     assert [trial.number for trial in journal.trials()] == [0]
 
 
-def test_a_deleted_journal_is_noticed_and_put_back_as_it_was(journal):
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_deleted_journal_is_noticed_and_put_back_as_it_was(journal, monkeypatch, has_links):
+    if not has_links:
+        monkeypatch.setattr("os.link", no_links)
     asked = journal.study("a").ask()
     write_seed(asked, result(1000))
     before = journal.path.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,28 @@ def whole(path: Path) -> Iterator[Path]:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def put_in_place(complete: Path, path: Path) -> None:
+    """Give a complete file in the same folder the name `path`, unless a file has it by now.
+
+    Of two processes that do so at the same time, the file of one stays.
+
+    Raises:
+        FileExistsError: One has it; the complete file is still where it was.
+        OSError: It cannot be put there.
+    """
+    try:
+        os.link(complete, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Some file systems, such as exFAT, have no links.
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        complete.replace(path)
+    else:
+        complete.unlink()
 
 
 def write_whole(path: Path, content: bytes | str) -> None:

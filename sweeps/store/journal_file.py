@@ -13,6 +13,7 @@ from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend
 
+from sweeps.core.files import put_in_place
 from sweeps.store.trials import with_results
 
 
@@ -107,10 +108,9 @@ class JournalFile(BaseJournalBackend):
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.link(copy, self.path)
+            put_in_place(copy, self.path)
         except FileExistsError:
             raise FileExistsError(f"{self.path} is another one by now; this sweep's is in {copy}") from None
-        copy.unlink()
         self.opened.close()
         self._open()
 

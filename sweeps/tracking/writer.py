@@ -15,6 +15,7 @@ from typing import NamedTuple
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Metric, Param, RunTag
 
+from sweeps.core.files import put_in_place
 from sweeps.store.trials import CONFIRM, SEARCH, TrialRecord
 from sweeps.tracking import trial_runs, ui_view
 from sweeps.tracking.location import as_opened, sqlite_path
@@ -219,8 +220,7 @@ def _create_database(uri: str) -> None:
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         SqlAlchemyStore(f"sqlite:///{unfinished}", "mlruns")
-        # A link instead of a move, so that of two that begin at the same time one database stays.
         with contextlib.suppress(FileExistsError):
-            os.link(unfinished, path)
+            put_in_place(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
