@@ -14,6 +14,7 @@ import time
 import types
 import urllib.request
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from sweeps.core.errors import BadInput
 from sweeps.inputs.image_files import decoded
 from sweeps.run import exporting, predicting, standalone
 from sweeps.store.journal import Journal
+from sweeps.tracking import location, model_files
 from sweeps.tracking.model_files import log
 from sweeps.views import model_card
 from trainables.parts import exported
@@ -242,6 +244,18 @@ def test_mlflow_gets_it_beside_the_sweep_s_own_artifacts(home, tmp_path):
         "model-x/MLmodel",
         "model-x/MODEL_CARD.md",
     }
+
+
+def test_a_model_in_another_folder_is_another_artifact(home, tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(location, "check_uri", lambda uri: None)
+    monkeypatch.setattr(model_files, "log", lambda *arguments: given.append(arguments[-1]))
+    monkeypatch.chdir(tmp_path)
+    journal = Journal(home / "results/small", write=False)
+    for folder, name in ((MODEL, "model-starter_cnn"), ("a/whole", "whole"), (".", tmp_path.name)):
+        said = exporting._logged(Path(folder), journal, CHALLENGE)
+        assert said.startswith(f"{name} is an artifact of the sweep's run: mlflow ui")
+        assert given.pop() == name
 
 
 def test_on_all_images_nothing_is_left_to_measure(home):

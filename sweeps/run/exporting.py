@@ -148,8 +148,7 @@ def export(asked: argparse.Namespace, challenges: Mapping[str, Challenge]) -> in
     challenge = challenge_of(journal, challenges)
     summary = read_summary(journal.folder)
     row = _winner(summary, asked.approach)
-    name = f"model-{row.approach}"
-    target = path_of(asked.to) if asked.to else journal.folder / name
+    target = path_of(asked.to) if asked.to else journal.folder / f"model-{row.approach}"
     _check_free(target)
     trials = journal.trials()
     assert row.best_trial is not None
@@ -181,7 +180,7 @@ def export(asked: argparse.Namespace, challenges: Mapping[str, Challenge]) -> in
     images = inputs.dataset.pool_images[:: max(1, pool // 4)][:4]
     if not _keep(model, images, target, text):
         return 1
-    print(f"MLflow  {_logged(target, name, journal, challenge)}")
+    print(f"MLflow  {_logged(target, journal, challenge)}")
     return 0
 
 
@@ -330,8 +329,9 @@ def _unfinished(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _logged(target: Path, name: str, journal: Journal, challenge: Challenge) -> str:
-    """Give the folder to MLflow as an artifact of the sweep's run; how that went."""
+def _logged(target: Path, journal: Journal, challenge: Challenge) -> str:
+    """Give the folder to MLflow as an artifact of its name in the sweep's run; how that went."""
+    name = target.resolve().name
     had = complete(challenge, {}, journal.starts[-1].options, SweepOptions)
     uri = location.resolve_uri(had.tracking_uri)
     try:
