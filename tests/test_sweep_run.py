@@ -108,7 +108,8 @@ def test_what_is_not_known_is_no_metric():
 
 
 @pytest.mark.parametrize(
-    ("code", "status"), [(0, "FINISHED"), (1, "FAILED"), (2, "FAILED"), (130, "KILLED"), (143, "KILLED")]
+    ("code", "status"),
+    [(0, "FINISHED"), (1, "FAILED"), (2, "FAILED"), *((code, "KILLED") for code in (129, 130, 138, 143))],
 )
 def test_the_status_is_that_of_the_exit_code(code, status):
     assert SweepEnd(exit_code=code, metrics={}, note="", files=(), ended_ms=0).status == status

@@ -13,11 +13,12 @@ import optuna
 from sweeps.analysis import caveats
 from sweeps.analysis.summary import Summary
 from sweeps.core.challenge import Approach, Challenge
+from sweeps.core.signals import ENDED_BY
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec, Start
 
 # MLflow's status of the sweep's run, by the command's exit code; any other is a failure.
-STATUS = {0: "FINISHED", 130: "KILLED", 143: "KILLED"}
+STATUS = {0: "FINISHED", **dict.fromkeys(ENDED_BY.values(), "KILLED")}
 
 
 @dataclass(frozen=True, kw_only=True)
