@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 
 from sweeps.analysis import caveats
+from sweeps.analysis.image_error import FEW_SEEDS
 from sweeps.analysis.summary import Summary
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.signals import ENDED_BY
@@ -176,19 +177,23 @@ def _example(approach: Approach) -> Mapping[str, Any]:
 
 
 def metrics(summary: Summary) -> dict[str, float]:
-    """Metrics of the sweep's own run: by approach means with intervals, how often it comes first, and optimism."""
+    """Metrics of the sweep's own run: by approach means with intervals, how often it comes first, and optimism.
+
+    On fresh seeds they are of approaches that have them all, and how often one comes first is of as many as the verdict
+    says it of.
+    """
     found: dict[str, float] = {}
     for row in summary.approaches:
         estimates = {
-            f"confirmed_{summary.spec.ranked_by}": row.confirmed,
-            f"decided_{summary.spec.ranked_by}": row.decided,
+            f"confirmed_{summary.spec.ranked_by}": row.confirmed if row.is_confirmed else None,
+            f"decided_{summary.spec.ranked_by}": row.decided if row.is_confirmed else None,
             f"search_{summary.spec.ranked_by}": row.search,
-            "test_balanced_accuracy": row.test_accuracy,
+            "test_balanced_accuracy": row.test_accuracy if row.is_confirmed else None,
         }
         for name, estimate in estimates.items():
             values = {"mean": estimate.mean, "ci_low": estimate.low, "ci_high": estimate.high} if estimate else {}
             found |= {f"{row.approach}.{name}_{end}": value for end, value in values.items() if value is not None}
-        if row.first_share is not None:
+        if row.first_share is not None and row.quoted and row.quoted.n >= FEW_SEEDS:
             found[f"{row.approach}.first_share"] = row.first_share
         if row.adjusted:
             ends = {"mean": row.adjusted.mean, "ci_low": row.adjusted.low, "ci_high": row.adjusted.high}
