@@ -57,10 +57,11 @@ def test_bad_input_is_one_sentence_and_starts_nothing(tmp_path, arguments, monke
     labels = np.arange(24) % 2
     np.savez("few.npz", train_images=few, train_labels=labels, test_images=few, test_labels=labels)
     (tmp_path / "results" / "used").mkdir(parents=True)
+    (tmp_path / "results" / "used" / "mine.txt").write_text("Somebody's.\n")
     challenge = CHALLENGE2 if re.search("weights|also", arguments) else CHALLENGE1
     code = main(challenge, ["--dataset", "phantom", *shlex.split(arguments)])
     printed, complaint = capfd.readouterr()
     assert (code, printed) == (2, "")
     assert complaint.count("\n") == 1, complaint
     assert complaint.endswith(".\n")
-    assert list(tmp_path.glob("results/*/*")) == []
+    assert list(tmp_path.glob("results/*/*")) == [tmp_path / "results/used/mine.txt"]

@@ -60,9 +60,10 @@ def die_in_a_line(folder, writes):
 
 
 def test_kill_9_in_the_first_line_of_the_journal(tmp_path):
-    """Nothing had begun that could go on."""
+    """Nothing had begun that could go on, and its name is free again."""
     die_in_a_line(tmp_path, 1)
     assert "it had not begun" in run(tmp_path, "challenge1", "--resume", "sweep").stderr
+    assert run(tmp_path, "challenge1", "--name", "sweep", *TINY, "--dry-run").returncode == 0
 
 
 def test_kill_9_in_the_middle_of_a_line_of_the_journal(tmp_path, undisturbed):

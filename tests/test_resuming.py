@@ -276,3 +276,50 @@ def test_a_setting_need_not_fit_approaches_that_the_sweep_never_had(here, capfd,
     code, _, err = go_on(capfd, challenge, "--dry-run", "--approaches", "nonsense")
     assert code == 2
     assert "Expected --approaches from" in err
+
+
+def confirmed_on(sweep, approach, seeds):
+    """The journal of a sweep, with a winner that has so many fresh seeds."""
+    journal = Journal(sweep.folder, write=True)
+    pretended.finish(pretended.search(journal, [pretended.approach(approach)], num_samples=1, seeds=4))
+    pretended.finish(pretended.confirm(journal, [pretended.approach(approach)], seeds=seeds))
+    journal.close()
+
+
+def test_not_on_fewer_fresh_seeds_than_a_winner_has(here, capfd):
+    sweep = begin(here, challenge1.CHALLENGE, *PIXELS, ("confirm_seeds", 6))
+    # Nobody has any yet.
+    assert go_on(capfd, challenge1.CHALLENGE, "--dry-run", "--confirm-seeds", "2")[0] == 0
+    confirmed_on(sweep, "other", 6)
+    code, printed, complaint = go_on(capfd, challenge1.CHALLENGE, "--confirm-seeds", "5")
+    assert (code, printed) == (2, "")
+    assert "Expected at least 6 --confirm-seeds, which sweep sweep has been confirmed on; got 5." in complaint
+    resuming.check_confirmation(resuming.find(challenge1.CHALLENGE, {"resume": "sweep"}, here / "results"), 6)
+
+
+def test_of_two_starts_with_one_name_the_slower_one_is_refused(here):
+    given = {"name": "sweep", "results_dir": str(here / "results")} | dict(PIXELS)
+    slower = prepare(sweep_command(), check(challenge1.CHALLENGE, given, SweepOptions))
+    faster = begin(here, challenge1.CHALLENGE, *PIXELS, ("seeds", 5))
+    said = refused(Pipeline(command=sweep_command(), prepared=slower).run)
+    assert said == f"Expected a new --name; {slower.folder} exists. Use --resume sweep to go on with it."
+    journal = Journal(faster.folder, write=True)
+    assert (journal.spec.seeds, len(journal.starts)) == (5, 1)
+    journal.close()
+
+
+@pytest.mark.parametrize("left", [(), ("lock",), ("lock", "study.journal"), "all"], ids=str)
+def test_what_a_start_leaves_that_died_before_its_sweep_began_keeps_no_name_from_a_new_one(here, left):
+    folder = here / "results" / "sweep"
+    folder.mkdir(parents=True)
+    if left == "all":
+        Journal(folder, write=True).close()
+    for name in left if left != "all" else ():
+        (folder / name).touch()
+    assert resuming.find(challenge1.CHALLENGE, {"name": "sweep"}, folder.parent).given == {"name": "sweep"}
+    if left == "all":
+        said = refused(resuming.find, challenge1.CHALLENGE, {"resume": "sweep"}, folder.parent)
+        assert said.endswith("it had not begun. Begin it with --name sweep.")
+    begin(here, challenge1.CHALLENGE, *PIXELS)
+    said = refused(resuming.find, challenge1.CHALLENGE, {"name": "sweep"}, folder.parent)
+    assert said.endswith("Use --resume sweep to go on with it.")

@@ -57,6 +57,8 @@ def check(challenge: Challenge, given: Mapping[str, OptionValue], kind: type[Any
     if not cluster_address(options.address):
         check_temp_folder()
     check_there(options.dataset)
+    if hasattr(options, "confirm_seeds"):
+        resuming.check_confirmation(earlier, options.confirm_seeds)
     settings = getattr(options, "set", ())
     if settings:
         # A resumed sweep may have some of approaches that this start leaves out.

@@ -14,7 +14,7 @@ from sweeps.core.challenge import Challenge
 from sweeps.core.errors import BadInput, in_one_line
 from sweeps.core.signals import ENDED_BY, Signals
 from sweeps.engine import cluster
-from sweeps.run import command_line, plan
+from sweeps.run import command_line, plan, resuming
 from sweeps.run.checks import Checked, check
 from sweeps.run.command import Command, Prepared
 from sweeps.run.end import End
@@ -70,6 +70,9 @@ class Pipeline(Generic[AnyOptions]):
             # Before anything is written.
             workers.start_if_on_a_cluster()
             journal = Journal(prepared.folder, write=True)
+            if prepared.before is None and journal.has_begun:
+                # Another start of this name, which looked for the folder when this one did, was faster.
+                raise resuming.taken(prepared.folder)
             self._announce(journal, workers)
             journal.begin(prepared.whole_spec, self._start())
             self.signals.last_words = self._how_to_go_on

@@ -14,19 +14,28 @@ from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.errors import BadInput, first_line, path_of
 from sweeps.run.command_line import Given
 from sweeps.stages.sampling import replayed
-from sweeps.store.journal import JOURNAL, Journal
+from sweeps.store.journal import JOURNAL, LOCK, Journal, NotBegun
 from sweeps.store.spec import OptionValue, Source, Spec, differences
-from sweeps.store.trials import SEARCH, TrialRecord
+from sweeps.store.trials import CONFIRM, DECIDE, SEARCH, TrialRecord
 
 
 @dataclass(frozen=True, kw_only=True)
 class Earlier:
-    """What is known before a start: what was given, and of a resumed sweep its last options, spec and approaches."""
+    """What is known before a start: what was given, and of a resumed sweep what it has.
+
+    Attributes:
+        given: The options that were given, and the name of a new sweep.
+        options: Those of the last start.
+        spec: What the sweep is; None for a new one.
+        approaches: Those that it has begun.
+        confirmed_on: The most fresh seeds that it has of any winner.
+    """
 
     given: Given
     options: Mapping[str, OptionValue]
     spec: Spec | None
     approaches: Sequence[str] = ()
+    confirmed_on: int = 0
 
 
 def find(challenge: Challenge, given: Mapping[str, OptionValue], results: Path) -> Earlier:
@@ -38,8 +47,8 @@ def find(challenge: Challenge, given: Mapping[str, OptionValue], results: Path) 
     if "resume" not in given:
         name = str(given.get("name") or time.strftime(f"{challenge.name}-%Y%m%d-%H%M%S"))
         folder = path_of(str(results / name))
-        if folder.exists():
-            raise BadInput(f"Expected a new --name; {folder} exists. Use --resume {name} to go on with it.")
+        if _is_taken(folder):
+            raise taken(folder)
         return Earlier(given={**given, "name": name}, options={}, spec=None)
     name = str(given["resume"])
     folder = results / name
@@ -48,16 +57,64 @@ def find(challenge: Challenge, given: Mapping[str, OptionValue], results: Path) 
             f"Expected a sweep to resume at {folder}; there is none. Check --resume and --results-dir, or begin one "
             f"with --name {name}."
         )
-    journal = Journal(folder, write=False)
-    if not journal.has_begun:
-        raise BadInput(f"Expected a sweep to resume at {folder}; it had not begun. Delete it and begin anew.")
+    journal = _begun(folder)
+    if journal is None:
+        raise BadInput(f"Expected a sweep to resume at {folder}; it had not begun. Begin it with --name {name}.")
     spec = journal.spec
     if spec.challenge != challenge.name:
         raise BadInput(
             f"Expected a sweep of {challenge.name} at {folder}; it is one of {spec.challenge}. "
             f"Use sweeps/{spec.challenge}.py."
         )
-    return Earlier(given=dict(given), options=journal.starts[-1].remembered, spec=spec, approaches=journal.approaches())
+    fresh = [trial for trial in journal.trials() if trial.stage in (CONFIRM, DECIDE)]
+    return Earlier(
+        given=dict(given),
+        options=journal.starts[-1].remembered,
+        spec=spec,
+        approaches=journal.approaches(),
+        confirmed_on=max((len({result.seed for result in trial.results}) for trial in fresh), default=0),
+    )
+
+
+def taken(folder: Path) -> BadInput:
+    """What is said where a new sweep would lie in the folder of another."""
+    return BadInput(f"Expected a new --name; {folder} exists. Use --resume {folder.name} to go on with it.")
+
+
+def _is_taken(folder: Path) -> bool:
+    """Whether something is there, but for what a start leaves that was killed before its sweep began."""
+    if not folder.exists():
+        return False
+    try:
+        names = {each.name for each in folder.iterdir()}
+    except OSError:
+        return True
+    if names - {JOURNAL, LOCK}:
+        return True
+    return JOURNAL in names and _begun(folder) is not None
+
+
+def _begun(folder: Path) -> Journal | None:
+    """The journal in a folder; None if its sweep has not begun."""
+    try:
+        journal = Journal(folder, write=False)
+    except NotBegun:
+        return None
+    return journal if journal.has_begun else None
+
+
+def check_confirmation(earlier: Earlier, confirm_seeds: int) -> None:
+    """Refuse fewer fresh seeds than a winner has: approaches would be ranked by means over different seeds.
+
+    Raises:
+        BadInput: They are fewer.
+    """
+    if confirm_seeds < earlier.confirmed_on:
+        raise BadInput(
+            f"Expected at least {earlier.confirmed_on} --confirm-seeds, which sweep {earlier.given['resume']} has been "
+            f"confirmed on; got {confirm_seeds}. With fewer, approaches would be ranked on different seeds: give "
+            f"{earlier.confirmed_on} or more, or begin a new sweep."
+        )
 
 
 def check_same(before: Spec, now: Spec) -> None:

@@ -60,6 +60,10 @@ _STOPPED = "stopped"
 _BEHIND = "behind_after"
 
 
+class NotBegun(BadInput):
+    """A journal of which a start that was killed wrote no more than its beginning."""
+
+
 class Journal:
     """The journal of one sweep, opened for writing by one process at a time or for reading by any."""
 
@@ -142,8 +146,8 @@ class Journal:
         return bool(self._sweep.user_attrs.get(_SPEC)) and bool(self._sweep.user_attrs.get(_STARTS))
 
     @property
-    def _not_begun(self) -> BadInput:
-        return BadInput(f"Expected the journal of a sweep at {self.path}; got one that has not begun.")
+    def _not_begun(self) -> NotBegun:
+        return NotBegun(f"Expected the journal of a sweep at {self.path}; got one that has not begun.")
 
     @property
     def spec(self) -> Spec:
