@@ -46,6 +46,7 @@ with lazily():
 CHALLENGE = Challenge(
     name="challenge1",
     title="Challenge 1: from scratch, few labelled images",
+    is_from_scratch=True,
     approaches=with_published(
         PUBLISHED,
         Approach(

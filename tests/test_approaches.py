@@ -38,6 +38,13 @@ def approach(request):
     return request.param
 
 
+def test_challenge_1_takes_no_weights_and_no_other_images():
+    """What it refuses to be given options about."""
+    assert CHALLENGE1.is_from_scratch
+    needs = [each.learner.may_need for each in CHALLENGE1.approaches]
+    assert not any([*need.features, *need.other_datasets, *need.trained_backbones] for need in needs)
+
+
 @pytest.fixture(scope="module")
 def image_sets(phantom):
     """The phantom; of its test images every tenth, since all that is asked of them is the same numbers again."""

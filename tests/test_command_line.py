@@ -115,6 +115,8 @@ BAD = [
     (["--workers", "auto"], "got 'auto'"),
     (["--workers", "100001"], "from 1 to 100000"),
     (["--name", "features"], "features are kept under 'features'"),
+    (["--name", "test-openings.jsonl"], "what was tested on is kept under 'test-openings.jsonl'"),
+    (["--name", "test-openings.jsonl.lock"], "under 'test-openings.jsonl.lock'"),
     (["--time-budget", "0"], "got '0'"),
     (["--time-budget", "0.0h"], "got '0.0h'"),
     (["--time-budget", "-5"], "got '-5'"),

@@ -140,9 +140,8 @@ def arguments(command):
         pairs(VALUES).map(list) | TEXTS.map(lambda text: [text]),
     )
     # None would come far if all had to be usable by chance.
-    plain = st.sampled_from(
-        [[], ["--dataset", "phantom"], ["--dataset", "phantom", "--weights", "random", "--dry-run"]]
-    )
+    weights = [] if command == "challenge1" else ["--weights", "random"]
+    plain = st.sampled_from([[], ["--dataset", "phantom"], ["--dataset", "phantom", *weights, "--dry-run"]])
     return st.builds(lambda plain, words: sum(words, plain), plain, st.lists(words, max_size=3))
 
 

@@ -332,7 +332,7 @@ def test_a_resumed_sweep_keeps_its_backbone_and_may_leave_out_what_is_on_it():
     ("challenge", "arguments", "says"),
     [
         (ANY, ["--approaches", "d"], "Expected a network of timm with d; got none."),
-        (CHALLENGE, ["--backbone", "x"], "Expected no --backbone, since no approach of challenge1 takes one"),
+        (CHALLENGE, ["--backbone", "x"], "Expected no --backbone, since no approach of challenge1 takes any"),
     ],
 )
 def test_a_backbone_and_the_approach_on_it_go_together(challenge, arguments, says):
@@ -391,6 +391,8 @@ def test_the_resume_command_repeats_what_is_not_remembered_and_not_the_default()
     beside = ReproduceOptions(sweep=("results/a b", "results/c"))
     assert resume_command(CHALLENGE, beside, "x").endswith("--sweep 'results/a b' results/c --resume x")
     again = parse(CHALLENGE, shlex.split(resume_command(CHALLENGE, options, "a"))[2:])
+    # The parser of times knows no exponent.
+    assert "--seed-timeout 0.00001s --resume" in resume_command(CHALLENGE, SweepOptions(seed_timeout=1e-5), "a")
     assert again == {
         "results_dir": "my results",
         "address": "head:6379",

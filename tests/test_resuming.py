@@ -72,7 +72,6 @@ PIXELS = (("approaches", ("pixel_baseline",)), ("dataset", "phantom"), ("seeds",
         (["--seed-timeout", "1h"], "pixel_baseline"),
         (["--approaches", "cnn"], "cnn"),
         (["--tracking-uri", "sqlite:///other.db"], "pixel_baseline"),
-        (["--also", "breastmnist=phantom", "--weights", "random"], "pixel_baseline"),
         (["--seeds", "4", "--search-seed", "0", "--dataset", "phantom"], "pixel_baseline"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else "",
@@ -107,7 +106,9 @@ def test_a_sweep_from_before_there_was_a_choice_of_samplers_goes_on_with_tpe(her
         (["--seeds", "5"], "Expected the --seeds that this sweep began with (4); got 5."),
         (["--search-seed", "1"], "Expected the --search-seed that this sweep began with (0); got 1."),
         (["--smoke"], "Expected the --smoke that this sweep began with (False); got True."),
-        (["--precision", "other"], "Expected the --precision that this sweep began with"),
+        (["--precision", "float32"], "Expected no --precision, since no approach of challenge1 takes any; omit it."),
+        (["--weights", "random"], "Expected no --weights, since no approach of challenge1 takes any; omit it."),
+        (["--also", "breastmnist=phantom"], "Expected no --also, since no approach of challenge1 takes any; omit it."),
         (["--dataset", "other.npz"], "Expected the images that this sweep began with"),
         (["--shots", "4"], "Expected the --shots that this sweep began with (5, 5); got 4, 4."),
         (["--validation", "9"], "Expected the validation images of each class (--validation) that this sweep began"),
@@ -116,14 +117,11 @@ def test_a_sweep_from_before_there_was_a_choice_of_samplers_goes_on_with_tpe(her
     ids=lambda part: " ".join(part) if isinstance(part, list) else "",
 )
 def test_what_may_not(here, capfd, arguments, says):
-    sweep = begin(here, challenge1.CHALLENGE, *PIXELS)
-    other = {"float32": "bfloat16", "bfloat16": "float32"}[sweep.inputs.precision]
+    begin(here, challenge1.CHALLENGE, *PIXELS)
     arrays = phantom_arrays()
     arrays["train_images"] = 255 - arrays["train_images"]
     np.savez(here / "other.npz", **arrays)
-    code, printed, complaint = go_on(
-        capfd, challenge1.CHALLENGE, *[other if word == "other" else word for word in arguments]
-    )
+    code, printed, complaint = go_on(capfd, challenge1.CHALLENGE, *arguments)
     assert (code, printed) == (2, "")
     assert says in complaint
     assert complaint.count("\n") == 1
@@ -170,7 +168,8 @@ def test_not_with_weights_that_were_changed_meanwhile_or_of_another_kind(here, c
     state = random_backbone("alexnet").state_dict()
     torch.save(state, here / "mine.pth")
     options = (("approaches", ("alexnet_focal",)), ("dataset", "phantom"), ("weights", "mine.pth"))
-    begin(here, challenge2.CHALLENGE, *options)
+    sweep = begin(here, challenge2.CHALLENGE, *options)
+    other = {"float32": "bfloat16", "bfloat16": "float32"}[sweep.inputs.precision]
     assert go_on(capfd, challenge2.CHALLENGE, "--dry-run")[0] == 0
     name = next(iter(state))
     state[name] = state[name].clone()
@@ -182,6 +181,9 @@ def test_not_with_weights_that_were_changed_meanwhile_or_of_another_kind(here, c
     code, _, complaint = go_on(capfd, challenge2.CHALLENGE, "--weights", "random")
     assert code == 2
     assert "weights" in complaint
+    code, _, complaint = go_on(capfd, challenge2.CHALLENGE, "--precision", other, "--weights", "random")
+    assert code == 2
+    assert "Expected the --precision that this sweep began with" in complaint
 
 
 def other_space(suggest):
@@ -268,7 +270,7 @@ def test_from_every_line_of_the_journal_a_sweep_goes_on_to_the_same_end(tmp_path
     [(challenge2.CHALLENGE, "vgg11", "tap=4@128"), (challenge1.CHALLENGE, "cnn", "steps=90")],
 )
 def test_a_setting_need_not_fit_approaches_that_the_sweep_never_had(here, capfd, challenge, approach, setting):
-    common = (("dataset", "phantom"), ("weights", "random"))
+    common = [("dataset", "phantom"), *([("weights", "random")] if challenge is challenge2.CHALLENGE else [])]
     begin(here, challenge, ("approaches", (approach,)), ("set", (setting,)), *common)
     code, out, err = go_on(capfd, challenge, "--dry-run")
     assert code == 0, err

@@ -93,6 +93,12 @@ def test_a_backbone_counts_only_where_both_have_one_and_stays_when_a_start_leave
     assert SPEC.with_what_earlier_starts_had(chosen).backbone == "resnet18"
 
 
+def test_settings_count_in_whatever_order_they_were_given():
+    one, same, other = (SPEC.model_copy(update={"settings": each}) for each in (("a=1", "b=2"), ("b=2", "a=1"), ()))
+    assert parts(one, same) == []
+    assert parts(one, other) == [("settings", "--set", "a=1, b=2", "none")]
+
+
 @pytest.mark.parametrize(("part", "what"), [("weights", "weights of x"), ("other_datasets", "images of x")])
 def test_weights_and_other_data_sets_count_where_the_later_one_has_them(part, what):
     with_one, with_another = (SPEC.model_copy(update={part: {"x": source("x", print_)}}) for print_ in ("1", "2"))

@@ -179,11 +179,20 @@ def with_published(published: Mapping[str, Published], *approaches: Approach) ->
 
 @dataclass(frozen=True, kw_only=True)
 class Challenge:
-    """Approaches that are compared with each other on the same seeds."""
+    """Approaches that are compared with each other on the same seeds.
+
+    Attributes:
+        name: Its command's.
+        title: What heads its plan and tables.
+        approaches: All that can be asked for.
+        is_from_scratch: Whether no approach takes a backbone's weights or other images, so that options about them
+            would do nothing.
+    """
 
     name: str
     title: str
     approaches: tuple[Approach, ...]
+    is_from_scratch: bool = False
 
     def with_times_for(self, learned: int, scored: int) -> Challenge:
         """The challenge whose seeds take as long as with so many images to learn from and to be scored on."""

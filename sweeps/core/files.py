@@ -10,6 +10,9 @@ from pathlib import Path
 
 # The folder of the backbones' features, beside those of sweeps.
 FEATURES = "features"
+# The ledger of what was tested on, and the file that its writer holds.
+LEDGER = "test-openings.jsonl"
+LEDGER_LOCK = f"{LEDGER}.lock"
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from sweeps.core.challenge import Challenge
@@ -16,6 +17,8 @@ from sweeps.store.spec import OptionValue
 Given = dict[str, OptionValue]
 # The approaches that `--approaches all` stands for are known when it is known whether there is a backbone.
 ALL = "all"
+# What does nothing where no approach takes weights or other images.
+NOT_FROM_SCRATCH = ("weights", "also", "precision")
 
 
 class OneSentenceParser(argparse.ArgumentParser):
@@ -97,9 +100,12 @@ def complete(
     a backbone is given, and only if there is one.
 
     Raises:
-        BadInput: What is remembered is no value of its option, or there is a backbone without an approach for it or the
-            other way round.
+        BadInput: What is remembered is no value of its option, something was given that no approach takes, or there is
+            a backbone without an approach for it or the other way round.
     """
+    for name in NOT_FROM_SCRATCH:
+        if name in given and challenge.is_from_scratch:
+            raise _untaken(challenge, name)
     declared = declarations(kind)
     kept = {
         name: _checked(name, value, declared[name]) for name, value in remembered.items() if _is_kept(name, declared)
@@ -127,7 +133,7 @@ def _with_backbone(challenge: Challenge, given: Mapping[str, OptionValue], optio
         asked = {each.name for each in challenge.approaches} - (set() if has_one else for_it)
     if "backbone" in given:
         if not for_it:
-            raise BadInput(f"Expected no --backbone, since no approach of {challenge.name} takes one; omit it.")
+            raise _untaken(challenge, "backbone")
         asked |= for_it
     lacking = sorted(asked & for_it)
     if lacking and not has_one:
@@ -136,6 +142,10 @@ def _with_backbone(challenge: Challenge, given: Mapping[str, OptionValue], optio
             "--backbone resnet18."
         )
     return asked
+
+
+def _untaken(challenge: Challenge, name: str) -> BadInput:
+    return BadInput(f"Expected no {flag(name)}, since no approach of {challenge.name} takes any; omit it.")
 
 
 def _is_kept(name: str, declared: Mapping[str, Declaration]) -> bool:
@@ -196,7 +206,8 @@ def resume_command(challenge: Challenge, options: Options, folder_name: str) -> 
         value = getattr(options, name)
         if not declared.is_repeated or value == getattr(defaults, name):
             continue
-        text = f"{value}s" if isinstance(value, float) else str(value)
+        # The parser of times takes no exponent.
+        text = f"{Decimal(str(value)):f}s" if isinstance(value, float) else str(value)
         values = map(str, value) if isinstance(value, tuple) else [text]
         words += [flag(name), *map(shlex.quote, values)]
     return " ".join([*words, "--resume", folder_name])

@@ -6,7 +6,7 @@ import argparse
 import re
 from collections.abc import Callable
 
-from sweeps.core.files import FEATURES
+from sweeps.core.files import FEATURES, LEDGER, LEDGER_LOCK
 from sweeps.core.narrowing import Setting
 
 # More than anybody has time for.
@@ -36,9 +36,11 @@ def seconds(text: str) -> float:
 
 
 def sweep_name(text: str) -> str:
-    """A name that can be a folder's, and is not the one that features are kept under."""
+    """A name that can be a folder's, and is not one that something else is kept under."""
     if text == FEATURES:
         raise argparse.ArgumentTypeError(f"expected another name, since features are kept under {text!r}")
+    if text in (LEDGER, LEDGER_LOCK):
+        raise argparse.ArgumentTypeError(f"expected another name, since what was tested on is kept under {text!r}")
     if "/" in text:
         raise argparse.ArgumentTypeError(f"expected the name of a sweep, such as t1, not a path; got {text!r}")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", text):

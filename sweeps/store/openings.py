@@ -17,6 +17,8 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from sweeps.core.errors import in_one_line
+from sweeps.core.files import LEDGER as LEDGER
+from sweeps.core.files import LEDGER_LOCK
 from sweeps.core.progress import say
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec, Stored
@@ -24,7 +26,6 @@ from sweeps.store.trials import TrialRecord
 from trainables.parts.datasets import PHANTOM
 from trainables.parts.protocol import TEST
 
-LEDGER = "test-openings.jsonl"
 # Each writer has it for a moment.
 LOCK_SECONDS = 10.0
 
@@ -131,7 +132,7 @@ def searched_number(trial: TrialRecord) -> int:
 def _write(results: Path, opening: Opening) -> None:
     """Append one line, whole, unless the opening is there already."""
     path = results / LEDGER
-    with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
+    with FileLock(results / LEDGER_LOCK, timeout=LOCK_SECONDS):
         if any(each.key == opening.key for each in read_openings(results, opening.images)):
             return
         line = f"{json.dumps(opening.model_dump(mode='json'))}\n".encode()

@@ -310,6 +310,11 @@ def _told(value: Any) -> str:
     return ", ".join(value) or "none" if isinstance(value, tuple) else str(value)
 
 
+def _in_order(value: Any) -> Any:
+    # Settings mean the same in whatever order they were given.
+    return tuple(sorted(value)) if isinstance(value, tuple) else value
+
+
 def differences(before: Spec, now: Spec) -> Iterator[Difference]:
     """What makes numbers of two specs incomparable, one by one.
 
@@ -323,7 +328,7 @@ def differences(before: Spec, now: Spec) -> Iterator[Difference]:
     if before.protocol != now.protocol:
         yield _of_protocols(before.protocol, now.protocol)
     for part, what in PLAIN_PARTS.items():
-        old, new = getattr(before, part), getattr(now, part)
+        old, new = (_in_order(getattr(each, part)) for each in (before, now))
         if None not in (old, new) and old != new:
             yield Difference(part=part, what=what, before=_told(old), now=_told(new))
     for part, what in (("weights", "weights of"), ("other_datasets", "images of")):
