@@ -7,7 +7,7 @@ import pytest
 from sweeps.challenge1 import CHALLENGE
 from sweeps.core.errors import BadInput
 from sweeps.core.seeds import MOST_SEEDS
-from sweeps.run.command_line import parse
+from sweeps.run.command_line import parse, resume_command
 from sweeps.run.options import SweepOptions
 
 NAMES = tuple(approach.name for approach in CHALLENGE.approaches)
@@ -189,6 +189,13 @@ def test_bad_input_is_answered_in_one_sentence(arguments, says):
     assert "\n" not in text
     assert text[0].isupper()
     assert text.endswith(".")
+
+
+def test_the_command_that_goes_on_repeats_a_time_as_it_can_be_read():
+    given = parse(CHALLENGE, ["--seed-timeout", "0.00001"])
+    words = resume_command(CHALLENGE, SweepOptions(**given), "a").split()
+    assert "0.00001s" in words
+    assert parse(CHALLENGE, words[2:]) == {**given, "resume": "a"}
 
 
 def test_all_and_a_name_are_not_refused_as_an_unknown_all():

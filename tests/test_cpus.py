@@ -115,7 +115,7 @@ def bound_to_one():
 @pytest.mark.usefixtures("bound_to_one")
 @pytest.mark.parametrize(
     ("options", "slots", "is_said"),
-    [((), 1, True), (("--workers", "1"), 1, False), (("--workers", "3"), 3, True)],
+    [((), 1, True), (("--workers", "1"), 1, False), (("--workers", "2"), 2, True)],
 )
 def test_the_plan_counts_what_is_allowed_and_says_what_limits_it(options, slots, is_said, tmp_path):
     planned = run_here(tmp_path, "challenge1", "--dataset", "phantom", "--dry-run", *options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import types
 
@@ -12,7 +13,8 @@ import torch
 import pretended
 from refusals import refused
 from sweeps import challenge1, challenge2
-from sweeps.run import resuming
+from sweeps.inputs.images import where_now
+from sweeps.run import one_seed, resuming
 from sweeps.run.checks import check
 from sweeps.run.options import SweepOptions
 from sweeps.run.pipeline import Pipeline
@@ -67,7 +69,7 @@ PIXELS = (("approaches", ("pixel_baseline",)), ("dataset", "phantom"), ("seeds",
         (["--num-samples", "40"], " 40 "),
         (["--num-samples", "1"], " 1 "),
         (["--confirm-seeds", "60"], "60"),
-        (["--workers", "7"], "7 trials at the same time"),
+        (["--workers", "1"], "1 trials at the same time"),
         (["--time-budget", "10m"], "or what starts within 10 min"),
         (["--seed-timeout", "1h"], "pixel_baseline"),
         (["--approaches", "cnn"], "cnn"),
@@ -325,3 +327,50 @@ def test_what_a_start_leaves_that_died_before_its_sweep_began_keeps_no_name_from
     begin(here, challenge1.CHALLENGE, *PIXELS)
     said = refused(resuming.find, challenge1.CHALLENGE, {"name": "sweep"}, folder.parent)
     assert said.endswith("Use --resume sweep to go on with it.")
+
+
+def test_a_database_that_was_given_is_the_same_from_any_folder(here, monkeypatch):
+    sweep = begin(here, challenge1.CHALLENGE, *PIXELS, ("tracking_uri", "sqlite:///mine.db"))
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir(here / "elsewhere")
+    given = {"resume": "sweep", "results_dir": str(here / "results")}
+    assert check(challenge1.CHALLENGE, given, SweepOptions).tracking_uri == f"sqlite:///{here}/mine.db"
+    # The default is the database of the folder that one is in.
+    assert sweep.options.tracking_uri == "sqlite:///mine.db"
+    begin(here, challenge1.CHALLENGE, *PIXELS, ("name", "other"))
+    other = Journal(here / "results" / "other", write=False)
+    assert other.starts[-1].options["tracking_uri"] is None
+
+
+def test_a_set_of_medmnist_is_found_again_on_another_machine(here, capfd, monkeypatch):
+    for root in ("one", "two"):
+        (here / root).mkdir()
+        np.savez(here / root / "pneumoniamnist.npz", **phantom_arrays())
+    monkeypatch.setenv("MEDMNIST_ROOT", str(here / "one"))
+    sweep = begin(here, challenge1.CHALLENGE, *PIXELS, ("dataset", "pneumoniamnist"), ("size", 28))
+    (here / "one" / "pneumoniamnist.npz").unlink()
+    monkeypatch.setenv("MEDMNIST_ROOT", str(here / "two"))
+    code, printed, complaint = go_on(capfd, challenge1.CHALLENGE, "--dry-run")
+    assert (code, complaint) == (0, "")
+    assert f"Images    {here / 'two' / 'pneumoniamnist.npz'}" in printed
+    (approach,) = sweep.approaches
+    asked = argparse.Namespace(dataset=None, group_by=None, also=None, weights=None)
+    found = one_seed.inputs_of(Journal(sweep.folder, write=False), challenge1.CHALLENGE, approach, asked)
+    assert found.dataset.source == str(here / "two" / "pneumoniamnist.npz")
+
+
+@pytest.mark.parametrize(
+    ("source", "now"),
+    [
+        ("/gone/breastmnist.npz", "breastmnist"),
+        ("/gone/breastmnist_64.npz", "breastmnist"),
+        ("/gone/breastmnist_mine.npz", None),
+        ("/gone/chestmnist.npz", None),
+        ("/gone/mine.npz", None),
+        ("phantom", None),
+        ("breastmnist", None),
+    ],
+)
+def test_only_the_file_of_a_known_set_is_looked_for_by_its_name(source, now):
+    assert where_now(source) == (now or source)
+    assert resuming._as_found_now({"also": (f"x={source}",)}) == {"also": (f"x={now or source}",)}

@@ -12,7 +12,7 @@ from typing import TypeVar
 from sweeps.core.errors import BadInput, path_of
 from sweeps.inputs.downloads import AUTO, certificate_trouble, downloading
 from sweeps.inputs.groups import grouping_of_files
-from sweeps.inputs.image_folders import read_folder
+from sweeps.inputs.image_folders import SIZES_PX, read_folder
 from sweeps.inputs.medmnist_sets import INFO, MEDMNIST
 from sweeps.inputs.npz_files import read_npz
 from trainables.parts.datasets import (
@@ -157,6 +157,18 @@ def check_also(options: Sequence[str], needed: Collection[str]) -> dict[str, str
             raise BadInput(f"Expected --also {name}= with {name}, phantom, auto or a path; there is no {what}.")
         found[name] = what
     return {name: found.get(name, AUTO) for name in OTHER_PHANTOMS}
+
+
+def where_now(source: str) -> str:
+    """Where images are found again that a sweep had from `source`, perhaps on another machine.
+
+    What its own copy of a MedMNIST set was, is that set, which is then looked for by its name; whoever goes on compares
+    fingerprints.
+    """
+    path = Path(source)
+    name = path.stem.partition("_")[0]
+    is_of_set = name in MEDMNIST and path.name in [_file_of(name, size_px) for size_px in SIZES_PX]
+    return name if is_of_set and not path_of(source).exists() else source
 
 
 def _check_kind(option: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Generic
 
 from sweeps.core.challenge import Challenge
+from sweeps.core.cpus import usable_cpus
 from sweeps.core.errors import BadInput, path_of
 from sweeps.engine.addresses import check_address, cluster_address
 from sweeps.engine.temp_folder import check_temp_folder
@@ -56,6 +57,7 @@ def check(challenge: Challenge, given: Mapping[str, OptionValue], kind: type[Any
         check_address(options.address)
     if not cluster_address(options.address):
         check_temp_folder()
+        check_workers(options.workers)
     check_there(options.dataset)
     if hasattr(options, "confirm_seeds"):
         resuming.check_confirmation(earlier, options.confirm_seeds)
@@ -67,11 +69,26 @@ def check(challenge: Challenge, given: Mapping[str, OptionValue], kind: type[Any
     return Checked(challenge=challenge, options=options, earlier=earlier, tracking_uri=uri)
 
 
+def check_workers(workers: int | None) -> None:
+    """Refuse more trials at the same time than this machine has CPUs: they would take longer, and no plan be true.
+
+    Raises:
+        BadInput: They are more.
+    """
+    there = usable_cpus().there
+    if workers is not None and workers > there:
+        raise BadInput(
+            f"Expected at most {there} --workers, as many as this machine has CPUs; got {workers}. Omit it to use all, "
+            "or give a cluster's --address."
+        )
+
+
 def check_place(results: Path) -> None:
     """Refuse to begin where results have no room, or would be deleted.
 
     Raises:
-        BadInput: There is hardly any room where results go, or it is a folder that Ray made for a job's code.
+        BadInput: There is hardly any room where results go, they cannot be written there, or it is a folder that Ray
+            made for a job's code.
     """
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not results.is_absolute():
         raise BadInput(
@@ -79,6 +96,12 @@ def check_place(results: Path) -> None:
             f"Give one with --results-dir, or set {RESULTS_VARIABLE} before `ray start` on the head."
         )
     there = next(folder for folder in (results.absolute(), *results.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "may not be written" if there.is_dir() else "is no folder"
+        raise BadInput(
+            f"Expected a folder that can be written for results in {results}; {there} {why}. Give another folder with "
+            "--results-dir."
+        )
     free = shutil.disk_usage(there).free
     if free < LEAST_FREE_BYTES:
         raise BadInput(

@@ -14,6 +14,7 @@ from sweeps.core.seeds import CONFIRM_SEEDS_FROM, is_of_a_search
 from sweeps.engine import cluster
 from sweeps.inputs import changed_images
 from sweeps.inputs.downloads import AUTO
+from sweeps.inputs.images import where_now
 from sweeps.inputs.inputs import Inputs
 from sweeps.inputs.weights import is_file
 from sweeps.run import shot_curve
@@ -119,12 +120,12 @@ def inputs_of(journal: Journal, challenge: Challenge, approach: Approach, asked:
     inputs = Inputs.find(
         [approach],
         journal.folder.parent,
-        dataset=asked.dataset or spec.dataset.source,
+        dataset=asked.dataset or where_now(spec.dataset.source),
         size=had.size,
         shots=had.shots,
         validation=had.validation,
         group_by=asked.group_by or had.group_by,
-        also=asked.also or [f"{name}={each.source}" for name, each in spec.other_datasets.items()],
+        also=asked.also or [f"{name}={where_now(each.source)}" for name, each in spec.other_datasets.items()],
         weights=asked.weights or _one_option(weights),
         precision=spec.precision,
         smoke=spec.smoke,

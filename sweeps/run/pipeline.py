@@ -121,11 +121,14 @@ class Pipeline(Generic[AnyOptions]):
 
     def _start(self) -> Start:
         prepared = self.prepared
+        # Of a database that was asked for by name, the one that is meant, from whatever folder the sweep goes on.
+        asked = prepared.options.tracking_uri
+        given_uri = {"tracking_uri": location.as_opened(asked)} if asked else {}
         return Start(
             **asdict(provenance.of_this_start()),
             resume=prepared.resume_command,
             tracking_uri=provenance.without_password(prepared.tracking_uri),
-            options=command_line.as_remembered(prepared.options, prepared.inputs.found()),
+            options=command_line.as_remembered(prepared.options, {**prepared.inputs.found(), **given_uri}),
             caveats=caveats.of_sweep(prepared.whole_spec),
             notices=(*prepared.inputs.notices, *prepared.inputs.notes),
         )

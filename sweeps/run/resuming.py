@@ -12,6 +12,7 @@ from optuna.distributions import check_distribution_compatibility
 
 from sweeps.core.challenge import Approach, Challenge
 from sweeps.core.errors import BadInput, first_line, path_of
+from sweeps.inputs.images import where_now
 from sweeps.run.command_line import Given
 from sweeps.stages.sampling import replayed
 from sweeps.store.journal import JOURNAL, LOCK, Journal, NotBegun
@@ -69,11 +70,22 @@ def find(challenge: Challenge, given: Mapping[str, OptionValue], results: Path) 
     fresh = [trial for trial in journal.trials() if trial.stage in (CONFIRM, DECIDE)]
     return Earlier(
         given=dict(given),
-        options=journal.starts[-1].remembered,
+        options=_as_found_now(journal.starts[-1].remembered),
         spec=spec,
         approaches=journal.approaches(),
         confirmed_on=max((len({result.seed for result in trial.results}) for trial in fresh), default=0),
     )
+
+
+def _as_found_now(remembered: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+    """The options of a start, with where its images are on this machine."""
+    found, dataset, also = dict(remembered), remembered.get("dataset"), remembered.get("also")
+    if isinstance(dataset, str):
+        found["dataset"] = where_now(dataset)
+    if isinstance(also, tuple):
+        sources = [str(each).partition("=") for each in also]
+        found["also"] = tuple(f"{name}{equals}{where_now(source)}" for name, equals, source in sources)
+    return found
 
 
 def taken(folder: Path) -> BadInput:

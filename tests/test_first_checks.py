@@ -1,0 +1,38 @@
+"""What is refused before any image is read: where results go, and how many trials run at the same time."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from refusals import refused
+from sweeps.core.cpus import Cpus
+from sweeps.run import checks
+
+
+def test_results_go_to_a_folder_that_need_not_be_there_yet(tmp_path):
+    checks.check_place(tmp_path / "not/yet")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("below", ["", "results"])
+def test_results_do_not_go_to_a_file(tmp_path, below):
+    file = tmp_path / "notes.txt"
+    file.touch()
+    said = refused(checks.check_place, file / below)
+    assert said.startswith(f"Expected a folder that can be written for results in {file / below}; {file} is no folder.")
+
+
+def test_results_do_not_go_where_nothing_may_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    said = refused(checks.check_place, tmp_path / "results")
+    assert f"; {tmp_path} may not be written. Give another folder with --results-dir." in said
+
+
+def test_no_more_workers_than_the_machine_has_cpus(monkeypatch):
+    monkeypatch.setattr(checks, "usable_cpus", lambda: Cpus(allowed=1, there=2, limit="NCPUS"))
+    for workers in (None, 1, 2):
+        checks.check_workers(workers)
+    said = refused(checks.check_workers, 3)
+    assert said.startswith("Expected at most 2 --workers, as many as this machine has CPUs; got 3.")
