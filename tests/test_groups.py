@@ -201,5 +201,17 @@ def test_the_plan_says_on_how_many_images_seeds_are_really_scored(folder):
     planned = "\n".join(lines(find_dataset(str(folder), shots=(2,), group_by=PATTERN)[0], []))
     assert f"is scored on {said} others of each class; fresh seeds on {said}" in planned
     assert f"and others of their groups drop out, so {said} of each class are left" in " ".join(planned.split())
+    assert "Groups    16 to draw from, 4 to test on; none stands on two sides of a split" in planned
     curve = shot_curve.plan_line((3,), protocol)
     assert f"; {scored(protocol.with_shots(3).for_confirmation())} of a class validate after 3" in curve
+
+
+def test_the_plan_does_not_say_of_test_images_whose_they_are_if_nobody_did(tmp_path):
+    """A table has the training images of an .npz file alone."""
+    labels = np.arange(120) % 2
+    arrays = {f"{name}_images": np.array([noise(28, 28) for _ in labels]) for name in ("train", "test")}
+    np.savez(tmp_path / "own.npz", **arrays, train_labels=labels, test_labels=labels)
+    (tmp_path / "rows.csv").write_text("row,group\n" + "".join(f"{row},{row // 6}\n" for row in range(120)))
+    found, _ = find_dataset(str(tmp_path / "own.npz"), shots=(2,), group_by=str(tmp_path / "rows.csv"))
+    planned = "\n".join(lines(found, []))
+    assert "Groups    20 to draw from; none stands on two sides of a draw, and whose the test images are" in planned

@@ -33,6 +33,20 @@ def test_a_class_of_one_image_that_can_be_read(tmp_path):
     assert "since they cannot be read (1): a/torn.png (it is none of" in text
 
 
+def test_what_cannot_be_read_takes_no_place_in_the_test_split(tmp_path):
+    fill(tmp_path, {"a": 8, "b": 9})
+    before = read_folder(tmp_path)
+    whole = (tmp_path / "a" / "000.png").read_bytes()
+    for number in range(20):
+        # Their headers are whole.
+        (tmp_path / "a" / f"torn {number}.png").write_bytes(whole[: 200 + number])
+    found = read_folder(tmp_path)
+    assert (found.fingerprint, found.of_train) == (before.fingerprint, before.of_train) == (found.fingerprint, (7, 8))
+    assert found.test.names == before.test.names
+    assert "(2 of 17 images) is locked as one" in found.notices[0]
+    assert "since they cannot be read (20)" in found.notices[-1]
+
+
 def test_a_class_of_one_group(tmp_path):
     for number in range(8):
         save(tmp_path / "a" / f"p1_{number}.png", noise(28, 28))

@@ -7,7 +7,7 @@ import pytest
 
 from refusals import no_network, refused
 from sweeps.inputs import downloads, images
-from sweeps.inputs.images import MEDMNIST, check_also, find_dataset, find_other
+from sweeps.inputs.images import MEDMNIST, check_also, check_there, find_dataset, find_other
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +85,16 @@ def test_a_file_by_its_path(good_npz, monkeypatch, tmp_path):
 @pytest.mark.parametrize("option", ["nowhere.npz", "pneumonia-mnist", "PHANTOM"])
 def test_a_path_where_nothing_is(option):
     assert "there is none" in refused(find_dataset, option)
+
+
+@pytest.mark.parametrize(
+    ("option", "near"),
+    [("bloodmnst", "; near it are bloodmnist"), ("phantm", "; near it are phantom"), ("my/x-rays", ".")],
+)
+def test_a_name_of_no_set_is_told_what_is_near_it(option, near):
+    text = refused(check_there, option)
+    assert f" at {option}; there is none{near}" in text
+    assert text.endswith(".")
 
 
 def test_the_home_of_an_unknown_user_is_bad_input_for_images():

@@ -68,33 +68,43 @@ def read_folder(
         every = [each.name for each in [*listing.train, *(listing.test or [])]]
         train, test = (_grouped(found, grouping, every, folder) for found in (train, test))
         check_apart([str(each.group) for each in train], [str(each.group) for each in test], folder)
+    is_locked = listing.test is None and not train_only
+    found, of_size = [*train, *test], list[str]()
+    if size_px is None:
+        size_px, of_size = _size_for(found)
+    pixels: dict[str, Decoded] = {}
+    while True:
+        known = len(unread)
+        if is_locked:
+            # A fifth of what can be read, which is seen only when its pixels are.
+            left = [each for each in found if each.entry.name not in unread]
+            try:
+                train, test = _locked(left, listing.classes, folder)
+            except BadInput as error:
+                # What was left out may be why there are too few.
+                raise BadInput(" ".join([str(error), *listing.notices, *_of_unread(folder, unread)])) from None
+        of_class = Counter(each.entry.label for each in train)
+        count = sum(min(own, MOST_POOL) for own in of_class.values()) + len(test)
+        most_bytes = max((each.pixel_bytes for each in [*train, *test]), default=1)
+        check_fits(folder, count * size_px**2 * most_bytes, f"{count} of {size_px} x {size_px} pixels")
+        read_train = list(_read(train, size_px, unread, pixels, most=MOST_POOL))
+        read_test = list(_read(test, size_px, unread, pixels))
+        if not is_locked or len(unread) == known:
+            break
     notices = list(listing.notices)
-    if listing.test is None and not train_only:
-        try:
-            train, test = _locked(train, listing.classes, folder)
-        except BadInput as error:
-            # What was left out may be why there are too few.
-            raise BadInput(" ".join([str(error), *notices, *_of_unread(folder, unread)])) from None
+    if is_locked:
         notices.append(
             f"{folder} has no test split: a fifth of the {'groups' if grouping else 'images'} of each class "
             f"({len(test)} of {len(train) + len(test)} images) is locked as one, chosen by a hash of the files' "
             "content."
         )
-    if size_px is None:
-        size_px, more = _size_for([*train, *test])
-        notices += more
+    notices += of_size
     smaller = [each for each in [*train, *test] if each.side < size_px]
     if smaller:
         notices.append(
             f"Smaller than {size_px} pixels, and enlarged to them ({len(smaller)} of {len(train) + len(test)}): "
             f"{some([each.entry.name for each in smaller])}."
         )
-    of_class = Counter(each.entry.label for each in train)
-    count = sum(min(own, MOST_POOL) for own in of_class.values()) + len(test)
-    most_bytes = max((each.pixel_bytes for each in [*train, *test]), default=1)
-    check_fits(folder, count * size_px**2 * most_bytes, f"{count} of {size_px} x {size_px} pixels")
-    read_train = list(_read(train, size_px, unread, most=MOST_POOL))
-    read_test = list(_read(test, size_px, unread))
     notices += _of_unread(folder, unread)
     left = [each for each in train if each.entry.name not in unread]
     of_train = np.bincount([each.entry.label for each in left], minlength=len(listing.classes))
@@ -156,19 +166,27 @@ def _size_for(found: Sequence[_Found]) -> tuple[int, list[str]]:
 
 
 def _read(
-    found: Sequence[_Found], size_px: int, unread: dict[str, str], most: int | None = None
+    found: Sequence[_Found],
+    size_px: int,
+    unread: dict[str, str],
+    known: dict[str, Decoded],
+    most: int | None = None,
 ) -> Iterator[tuple[_Found, Decoded]]:
-    """The images that can be read, of each class the first `most`."""
+    """The images that can be read, of each class the first `most`; `known` has those that were read before."""
+
+    def pixels(each: _Found) -> Decoded:
+        if each.entry.name not in known:
+            known[each.entry.name] = decoded(each.entry.path, size_px)
+        return known[each.entry.name]
+
     for label in sorted({each.entry.label for each in found}):
         waiting = [each for each in found if each.entry.label == label]
         lacking = len(waiting) if most is None else most
         while waiting and lacking:
             batch, waiting = waiting[:lacking], waiting[lacking:]
-            for each, pixels in _of_each(
-                lambda each: decoded(each.entry.path, size_px), batch, lambda each: each.entry.name, unread
-            ):
+            for each, image in _of_each(pixels, batch, lambda each: each.entry.name, unread):
                 lacking -= 1
-                yield each, pixels
+                yield each, image
 
 
 def _of_each(

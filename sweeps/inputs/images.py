@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import tempfile
 from collections.abc import Callable, Collection, Sequence
@@ -139,7 +140,9 @@ def check_there(option: str) -> None:
     """
     _check_kind(option)
     if option not in (AUTO, PHANTOM, *MEDMNIST) and not path_of(option).exists():
-        read_images(path_of(option))
+        close = difflib.get_close_matches(option, (AUTO, PHANTOM, *MEDMNIST), 4, 0.7)
+        hint = f"; near it are {', '.join(close)}" if close else ""
+        raise BadInput(f"Expected an .npz file or a folder of images at {path_of(option)}; there is none{hint}.")
 
 
 def check_also(options: Sequence[str], needed: Collection[str]) -> dict[str, str]:

@@ -288,6 +288,12 @@ def _as_bytes(path: Path, of_split: dict[str, np.ndarray]) -> tuple[dict[str, np
     if wrong is not None:
         raise BadInput(f"Expected images of grey values from 0 to 255, uint8, in {path}; got {wrong}.")
     filled = [images for images in of_split.values() if len(images)]
+    odd = sum(int(np.count_nonzero(~np.isfinite(images))) for images in filled)
+    if odd:
+        raise BadInput(
+            f"Expected grey values in {path}; got {odd} that are NaN or infinite. Replace them, or leave their images "
+            "out, and save all as uint8."
+        )
     low, high = min(images.min() for images in filled), max(images.max() for images in filled)
     is_float = any(kind.kind == "f" for kind in kinds)
     if is_float and low >= 0 and high <= 1:

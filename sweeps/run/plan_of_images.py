@@ -54,8 +54,10 @@ def _groups(dataset: Dataset) -> str:
     groups = dataset.protocol.groups
     if not groups:
         return "Groups    none given (--group-by): every image counts as a person of its own"
-    tested = f", {len(set(dataset.test_groups))} to test on" if dataset.test_groups else ""
-    return f"Groups    {len(set(groups))} to draw from{tested}; none stands on two sides of a split"
+    drawn = f"Groups    {len(set(groups))} to draw from"
+    if not dataset.test_groups:
+        return f"{drawn}; none stands on two sides of a draw, and whose the test images are is not known"
+    return f"{drawn}, {len(set(dataset.test_groups))} to test on; none stands on two sides of a split"
 
 
 def _rows(dataset: Dataset) -> list[dict[str, str]]:
