@@ -1,14 +1,20 @@
-"""What is refused before any image is read: where results go, and how many trials run at the same time."""
+"""What is refused first: where results go and how many trials run, and what the images do not allow."""
 
 from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 
 from refusals import refused
+from sweeps.challenge2 import CHALLENGE
 from sweeps.core.cpus import Cpus
+from sweeps.inputs import inputs
 from sweeps.run import checks
+from sweeps.run.prepare import prepare
+from sweeps.run.reproduction import reproduction_command
+from sweeps.run.sweep import sweep_command
 
 
 def test_results_go_to_a_folder_that_need_not_be_there_yet(tmp_path):
@@ -28,6 +34,26 @@ def test_results_do_not_go_where_nothing_may_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
     said = refused(checks.check_place, tmp_path / "results")
     assert f"; {tmp_path} may not be written. Give another folder with --results-dir." in said
+
+
+@pytest.mark.parametrize(
+    ("command", "asked", "says"),
+    [
+        (sweep_command(), {"shot_curve": (1, 999)}, "Expected --shot-curve with numbers up to"),
+        (reproduction_command([CHALLENGE]), {"shots": (4,)}, "Expected the study's images"),
+    ],
+    ids=["sweep", "reproduce"],
+)
+def test_what_the_images_do_not_allow_is_refused_before_weights_are_fetched(
+    tmp_path, monkeypatch, good_npz, command, asked, says
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(inputs, "find_weights", None)
+    arrays = np.load(good_npz)
+    np.savez("few.npz", **{name: array[:40] for name, array in arrays.items()})
+    given = {"approaches": ("alexnet",), "dataset": "few.npz", **asked}
+    checked = checks.check(CHALLENGE, given, command.options)
+    assert says in refused(prepare, command, checked)
 
 
 def test_no_more_workers_than_the_machine_has_cpus(monkeypatch):

@@ -67,6 +67,7 @@ def test_bad_input_is_one_sentence_and_starts_nothing(tmp_path, arguments, monke
     monkeypatch.setattr("ray.init", None)
     (tmp_path / "notes.txt").write_text("Only words.\n" * 100)
     (tmp_path / "results" / "used").mkdir(parents=True)
+    (tmp_path / "results" / "used" / "mine.txt").write_text("Somebody's.\n")
     given = ["--dataset", "phantom", "--approaches", "pixel_baseline", *shlex.split(arguments)]
     code = reproduce.main(given)
     printed, complaint = capfd.readouterr()
@@ -74,7 +75,7 @@ def test_bad_input_is_one_sentence_and_starts_nothing(tmp_path, arguments, monke
     assert complaint.count("\n") == 1, complaint
     assert complaint.startswith("reproduce: ")
     assert complaint.endswith(".\n")
-    assert list(tmp_path.glob("results/*/*")) == []
+    assert list(tmp_path.glob("results/*/*")) == [tmp_path / "results/used/mine.txt"]
 
 
 def seeds(folder):

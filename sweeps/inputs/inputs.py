@@ -62,8 +62,11 @@ class Inputs:
         precision: str,
         smoke: bool,
         before: Spec | None = None,
+        check_images: Callable[[Inputs], None] = lambda inputs: None,
     ) -> Inputs:
         """Find what the options of the same names ask for; with `before` the weights that it says, see `find_weights`.
+
+        `check_images` is called with all but the weights, before any of these is fetched; what it raises ends it.
 
         Raises:
             BadInput: It cannot be had, or cannot be used.
@@ -81,14 +84,10 @@ class Inputs:
             content_checks.check_apart(found, others[name])
         of_others = [note for each in others.values() for note in each.notices]
         notes = [*found.notices, *of_others, content_checks.note(content)]
-        # Last, because it may download more than a gigabyte.
-        had = {name: each.source for name, each in before.weights.items()} if before else None
-        of_backbone, notice = find_weights(weights, sorted({spec.backbone for spec in _specs(approaches)}), had)
-        notices.append(notice)
-        return cls(
+        inputs = cls(
             dataset=found,
             content=content,
-            weights=of_backbone,
+            weights={},
             other_datasets=others,
             group_by=str(path_of(group_by).resolve()) if group_by is not None and is_table(group_by) else group_by,
             features_folder=results / FEATURES,
@@ -97,6 +96,11 @@ class Inputs:
             notices=tuple(notice for notice in notices if notice),
             notes=tuple(note for note in notes if note),
         )
+        check_images(inputs)
+        # Last, because it may download more than a gigabyte.
+        had = {name: each.source for name, each in before.weights.items()} if before else None
+        of_backbone, notice = find_weights(weights, sorted({spec.backbone for spec in _specs(approaches)}), had)
+        return replace(inputs, weights=of_backbone, notices=(*inputs.notices, *([notice] if notice else [])))
 
     def found(self) -> dict[str, OptionValue]:
         """The options that find the same inputs again; on weights see `find_weights`."""

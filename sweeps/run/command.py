@@ -111,6 +111,8 @@ class Command(Generic[AnyOptions]):
         options: The class of its options.
         spec: The spec of a start, from its options and inputs.
         as_run: The challenge as the command runs it, given the spec of all starts.
+        check_images: Checks the options and the spec, which has no weights yet, before these are fetched; raises
+            BadInput.
         check: Checks more of what was asked for, before anything starts; raises BadInput.
         work: What is to be done, or what of it the journal lacks.
         tags: More about a start, for its run in MLflow.
@@ -122,6 +124,7 @@ class Command(Generic[AnyOptions]):
     options: type[AnyOptions]
     spec: Callable[[Challenge, AnyOptions, Inputs], Spec]
     as_run: Callable[[Challenge, Spec], Challenge] = lambda challenge, spec: challenge
+    check_images: Callable[[AnyOptions, Spec], None] = lambda options, spec: None
     check: Callable[[Prepared[AnyOptions]], None] = lambda prepared: None
     work: Callable[[Prepared[AnyOptions], Journal | None], Work]
     tags: Callable[[AnyOptions], Mapping[str, str]] = lambda options: {}

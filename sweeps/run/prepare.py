@@ -20,6 +20,13 @@ def prepare(command: Command[AnyOptions], checked: Checked[AnyOptions]) -> Prepa
     options, earlier = checked.options, checked.earlier
     challenge = checked.challenge.with_backbone(getattr(options, "backbone", None))
     approaches = challenge.named(list(options.approaches))
+
+    def check_images(found: Inputs) -> None:
+        without_weights = command.spec(challenge, options, found)
+        if earlier.spec:
+            resuming.check_same(earlier.spec, without_weights)
+        command.check_images(options, without_weights)
+
     inputs = Inputs.find(
         approaches,
         path_of(options.results_dir),
@@ -33,6 +40,7 @@ def prepare(command: Command[AnyOptions], checked: Checked[AnyOptions]) -> Prepa
         precision=options.precision,
         smoke=options.smoke,
         before=earlier.spec,
+        check_images=check_images,
     )
     spec = command.spec(challenge, options, inputs)
     as_run = command.as_run(challenge, spec.with_what_earlier_starts_had(earlier.spec))

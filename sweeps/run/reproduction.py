@@ -31,19 +31,22 @@ def reproduction_command(tables: Sequence[Challenge]) -> Command[ReproduceOption
     # What the sweeps that were named have confirmed, by approach: read before anything starts, shown at the end.
     confirmed: dict[str, Estimate] = {}
 
-    def check(prepared: Prepared[ReproduceOptions]) -> None:
-        if not prepared.spec.is_of_the_study:
+    def check_images(options: ReproduceOptions, spec: Spec) -> None:
+        if not spec.is_of_the_study:
             raise BadInput(
                 "Expected the study's images, PneumoniaMNIST of 28 pixels or the phantom, and as many of each class to "
                 "learn from and to be scored on as it had, since its numbers are about them; got others "
-                f"({prepared.spec.dataset.source}). Omit --dataset, --size, --shots and --validation, or sweep your "
+                f"({spec.dataset.source}). Omit --dataset, --size, --shots and --validation, or sweep your "
                 "own images with challenge1 or challenge2."
             )
+
+    def check(prepared: Prepared[ReproduceOptions]) -> None:
         confirmed.update(confirmed_elsewhere(prepared.options.sweep, tables, prepared.spec))
 
     return Command(
         options=ReproduceOptions,
         spec=_spec,
+        check_images=check_images,
         check=check,
         work=_work,
         stages=_stages,

@@ -42,7 +42,7 @@ def sweep_command(racing: Racing | None = Racing()) -> Command[SweepOptions]:  #
         options=SweepOptions,
         spec=_spec,
         as_run=_as_run,
-        check=_check,
+        check_images=_check_images,
         work=partial(_work, racing),
         tags=_tags,
         stages=partial(_stages, racing),
@@ -69,9 +69,8 @@ def _as_run(challenge: Challenge, spec: Spec) -> Challenge:
     return cheaper.with_times_for(spec.protocol.support, classes * spec.protocol.validation)
 
 
-def _check(prepared: Prepared[SweepOptions]) -> None:
-    options = prepared.options
-    shot_curve.check(options.shot_curve, prepared.spec.protocol, options.confirm_seeds)
+def _check_images(options: SweepOptions, spec: Spec) -> None:
+    shot_curve.check(options.shot_curve, spec.protocol, options.confirm_seeds)
 
 
 def _work(racing: Racing | None, prepared: Prepared[SweepOptions], journal: Journal | None) -> plan.Work:
