@@ -17,6 +17,7 @@ BAD = {
     "no configurations": "--num-samples 0",
     "negative seeds": "--seeds -3",
     "not a number": "--workers two",
+    "more workers than CPUs": "--workers 99999",
     "too many seeds": "--confirm-seeds 1001",
     "nothing to resume": "--resume nothing",
     "a name with a slash": "--name a/b",

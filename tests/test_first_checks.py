@@ -12,6 +12,7 @@ from sweeps.challenge2 import CHALLENGE
 from sweeps.core.cpus import Cpus
 from sweeps.inputs import inputs
 from sweeps.run import checks
+from sweeps.run.options import SweepOptions
 from sweeps.run.prepare import prepare
 from sweeps.run.reproduction import reproduction_command
 from sweeps.run.sweep import sweep_command
@@ -58,7 +59,9 @@ def test_what_the_images_do_not_allow_is_refused_before_weights_are_fetched(
 
 def test_no_more_workers_than_the_machine_has_cpus(monkeypatch):
     monkeypatch.setattr(checks, "usable_cpus", lambda: Cpus(allowed=1, there=2, limit="NCPUS"))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     for workers in (None, 1, 2):
-        checks.check_workers(workers)
-    said = refused(checks.check_workers, 3)
+        checks.check_workers(SweepOptions(workers=workers))
+    checks.check_workers(SweepOptions(workers=3, address="head:6379"))
+    said = refused(checks.check_workers, SweepOptions(workers=3))
     assert said.startswith("Expected at most 2 --workers, as many as this machine has CPUs; got 3.")

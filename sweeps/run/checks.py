@@ -57,7 +57,6 @@ def check(challenge: Challenge, given: Mapping[str, OptionValue], kind: type[Any
         check_address(options.address)
     if not cluster_address(options.address):
         check_temp_folder()
-        check_workers(options.workers)
     check_there(options.dataset)
     if hasattr(options, "confirm_seeds"):
         resuming.check_confirmation(earlier, options.confirm_seeds)
@@ -69,17 +68,17 @@ def check(challenge: Challenge, given: Mapping[str, OptionValue], kind: type[Any
     return Checked(challenge=challenge, options=options, earlier=earlier, tracking_uri=uri)
 
 
-def check_workers(workers: int | None) -> None:
-    """Refuse more trials at the same time than this machine has CPUs: they would take longer, and no plan be true.
+def check_workers(options: Options) -> None:
+    """Refuse more trials at the same time than there are CPUs: they would take longer, and no plan be true.
 
     Raises:
-        BadInput: They are more.
+        BadInput: They are more, and there is no cluster.
     """
     there = usable_cpus().there
-    if workers is not None and workers > there:
+    if options.workers is not None and options.workers > there and not cluster_address(options.address):
         raise BadInput(
-            f"Expected at most {there} --workers, as many as this machine has CPUs; got {workers}. Omit it to use all, "
-            "or give a cluster's --address."
+            f"Expected at most {there} --workers, as many as this machine has CPUs; got {options.workers}. Omit it to "
+            "use all, or give a cluster's --address."
         )
 
 

@@ -12,7 +12,7 @@ from sweeps.core.challenge import Challenge
 from sweeps.core.interrupts import importing
 from sweeps.core.signals import exit_code
 from sweeps.run import command_line
-from sweeps.run.checks import Checked, check
+from sweeps.run.checks import Checked, check, check_workers
 from sweeps.run.options import AnyOptions, SweepOptions
 from sweeps.views.listing import listing
 
@@ -42,6 +42,9 @@ def start(
         if given.get("list"):
             print(listing(challenge))
             return 0
-        return go(check(challenge, given, options))
+        checked = check(challenge, given, options)
+        # Asked of what was typed alone: trials of a benchmark may sleep, many on one CPU.
+        check_workers(checked.options)
+        return go(checked)
 
     return exit_code(challenge.name, run)
