@@ -282,11 +282,12 @@ def test_a_setting_need_not_fit_approaches_that_the_sweep_never_had(here, capfd,
     assert "Expected --approaches from" in err
 
 
-def confirmed_on(sweep, approach, seeds):
-    """The journal of a sweep, with a winner that has so many fresh seeds."""
+def confirmed_on(sweep, approach, *seeds):
+    """The journal of a sweep, with a winner whose fresh seeds became so many, start after start."""
     journal = Journal(sweep.folder, write=True)
     pretended.finish(pretended.search(journal, [pretended.approach(approach)], num_samples=1, seeds=4))
-    pretended.finish(pretended.confirm(journal, [pretended.approach(approach)], seeds=seeds))
+    for each in seeds:
+        pretended.finish(pretended.confirm(journal, [pretended.approach(approach)], seeds=each))
     journal.close()
 
 
@@ -294,7 +295,7 @@ def test_not_on_fewer_fresh_seeds_than_a_winner_has(here, capfd):
     sweep = begin(here, challenge1.CHALLENGE, *PIXELS, ("confirm_seeds", 6))
     # Nobody has any yet.
     assert go_on(capfd, challenge1.CHALLENGE, "--dry-run", "--confirm-seeds", "2")[0] == 0
-    confirmed_on(sweep, "other", 6)
+    confirmed_on(sweep, "other", 4, 6)
     code, printed, complaint = go_on(capfd, challenge1.CHALLENGE, "--confirm-seeds", "5")
     assert (code, printed) == (2, "")
     assert "Expected at least 6 --confirm-seeds, which sweep sweep has been confirmed on; got 5." in complaint

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from optuna.distributions import check_distribution_compatibility
 
@@ -67,13 +68,17 @@ def find(challenge: Challenge, given: Mapping[str, OptionValue], results: Path) 
             f"Expected a sweep of {challenge.name} at {folder}; it is one of {spec.challenge}. "
             f"Use sweeps/{spec.challenge}.py."
         )
-    fresh = [trial for trial in journal.trials() if trial.stage in (CONFIRM, DECIDE)]
+    # More than one trial may have run a winner's.
+    fresh = defaultdict[tuple[Any, ...], set[int]](set)
+    for trial in journal.trials():
+        if trial.stage in (CONFIRM, DECIDE):
+            fresh[trial.approach, trial.of_trial, trial.stage].update(result.seed for result in trial.results)
     return Earlier(
         given=dict(given),
         options=_as_found_now(journal.starts[-1].remembered),
         spec=spec,
         approaches=journal.approaches(),
-        confirmed_on=max((len({result.seed for result in trial.results}) for trial in fresh), default=0),
+        confirmed_on=max(map(len, fresh.values()), default=0),
     )
 
 
