@@ -50,7 +50,7 @@ def test_the_thick_line_is_the_configuration_that_is_confirmed(figures):
     assert plot.alt.endswith("the thick line is configuration 0.")
     assert "2 complete configurations of a" in plot.alt
     assert thick(figures["parallel_1"]) == [0.0]
-    assert words(figures["parallel_1"]) == ["the best on all search seeds"]
+    assert words(figures["parallel_1"]) == ["the chosen one"]
 
 
 def test_it_is_drawn_even_where_others_were_better_at_first():

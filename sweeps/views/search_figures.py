@@ -383,7 +383,7 @@ def _explain_colors(titled: TitledFigure, colors: ScalarMappable, left: float, w
     bar.outline.set_linewidth(0.5)
     titled.figure.legend(
         [legend_key(color=VERMILLION, marker="D", linewidth=2.4, markersize=4.5)],
-        ["the best on all search seeds"],
+        ["the chosen one"],
         loc="lower right",
         bbox_to_anchor=(1.0, 0.3 / titled.height),
     )
