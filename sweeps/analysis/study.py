@@ -44,8 +44,7 @@ class StudyRow(Stored):
             correlated as is plausible, and if they are not.
         p: Of the t tests of both means with these errors, in the same order; the second is Welch's.
         p_holm: The same, corrected for the table's rows.
-        noise_explains_it: Whether the two means may be the same, whatever the correlation; None where that was not
-            tested.
+        noise_explains_it: Whether the two means may be the same, by both tests; None where that was not tested.
         after_the_sweep: What a sweep confirmed for the approach; it stands in the row of the main setting only.
     """
 

@@ -22,7 +22,7 @@ LEGEND = (
     "are correlated; as it publishes no single seeds, the error is given for a correlation of "
     f"{MOST_CORRELATION} and of {LEAST_CORRELATION:.0f}, which is Welch's",
     "noise explains it: by t tests of both means with these two errors, Holm's correction over the table's rows, at "
-    'p < .05: "yes" or "no" whatever the correlation; "depends" on it where only one of the two tests shows a '
+    'p < .05: "yes" or "no" where both tests say so; "depends" on the correlation where only one of them shows a '
     'difference; "-" where the study has no number or one that is no accuracy of the class. Where it does not give its '
     f"number of seeds, {FEWEST_SEEDS} are assumed, the fewest it states",
     f"Images of the fingerprint {STUDY_FINGERPRINT} are the study's: MedMNIST's file is the same as then. "
