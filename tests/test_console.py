@@ -6,6 +6,8 @@ import textwrap
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 import pretended
 from made_up import approaches, changed, found, source, trial
 from sweeps.analysis.comparisons import Comparison
@@ -152,3 +154,9 @@ def test_the_listing_says_what_is_published_and_where_a_search_starts():
 
 def test_a_folder_with_blanks_is_quoted():
     assert rerun_command(Path("a b"), "x", 1, 2) == "python sweeps/rerun.py 'a b' --approach x --trial 1 --seed 2"
+
+
+@pytest.mark.parametrize("program", ["seedsweep", "/home/a/.venv/bin/seedsweep", r"/bin/seedsweep.exe"])
+def test_the_installed_command_tells_of_commands_that_work_where_it_does(monkeypatch, program):
+    monkeypatch.setattr("sys.argv", [program, "challenge1"])
+    assert rerun_command(Path("a"), "x", 1, 2) == "seedsweep rerun a --approach x --trial 1 --seed 2"

@@ -133,7 +133,7 @@ def test_not_by_another_challenge_s_command(here, capfd):
     begin(here, challenge1.CHALLENGE, *PIXELS)
     code, _, complaint = go_on(capfd, challenge2.CHALLENGE)
     assert code == 2
-    assert complaint.endswith("Use sweeps/challenge1.py.\n")
+    assert complaint.endswith("Use python sweeps/challenge1.py.\n")
 
 
 def test_not_with_training_code_of_other_numbers(here, capfd, monkeypatch):

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from sweeps.core.challenge import Challenge
+from sweeps.core.commands import command
 from sweeps.core.errors import BadInput, path_of
 from sweeps.run.options import AnyOptions, Declaration, Options, SweepOptions, declarations, flag
 from sweeps.store.spec import OptionValue
@@ -200,7 +201,7 @@ def _absolute(value: str, declared: Declaration) -> str:
 
 def resume_command(challenge: Challenge, options: Options, folder_name: str) -> str:
     """The command that goes on with this sweep, with the options that it would not remember."""
-    words = ["python", f"sweeps/{challenge.name}.py"]
+    words = [command(challenge.name)]
     defaults = type(options)()
     for name, declared in declarations(type(options)).items():
         value = getattr(options, name)

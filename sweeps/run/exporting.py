@@ -19,6 +19,7 @@ from sweeps.analysis.approach_summary import ApproachSummary
 from sweeps.analysis.model_quality import Measured, measured
 from sweeps.analysis.summary import Summary, read_summary
 from sweeps.core.challenge import Approach, Challenge
+from sweeps.core.commands import command
 from sweeps.core.errors import BadInput, in_one_line, path_of
 from sweeps.core.formatting import capital, megabytes
 from sweeps.core.progress import duration
@@ -306,7 +307,7 @@ def _keep(model: ExportedModel, images: np.ndarray, target: Path, card: str) -> 
         ready.rename(target)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     print(f"\nModel   {target} ({megabytes(size)}); what it is and how good: {model_card.FILE} in it")
-    print(f"Use it  python sweeps/predict.py {shlex.quote(str(target))} FOLDER")
+    print(f"Use it  {command('predict')} {shlex.quote(str(target))} FOLDER")
     return True
 
 

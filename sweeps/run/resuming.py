@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from optuna.distributions import check_distribution_compatibility
 
 from sweeps.core.challenge import Approach, Challenge
+from sweeps.core.commands import command
 from sweeps.core.errors import BadInput, first_line, path_of
 from sweeps.inputs.images import where_now
 from sweeps.run.command_line import Given
@@ -66,7 +67,7 @@ def find(challenge: Challenge, given: Mapping[str, OptionValue], results: Path) 
     if spec.challenge != challenge.name:
         raise BadInput(
             f"Expected a sweep of {challenge.name} at {folder}; it is one of {spec.challenge}. "
-            f"Use sweeps/{spec.challenge}.py."
+            f"Use {command(spec.challenge)}."
         )
     # More than one trial may have run a winner's.
     fresh = defaultdict[tuple[Any, ...], set[int]](set)
