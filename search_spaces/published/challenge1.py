@@ -100,8 +100,8 @@ PUBLISHED = {
         "positions' encoding added to pixels, and each seed went on training the network of the seed before; here "
         "positions attend to positions. It had neither a residual path nor LayerNorm, as the variant `residual` has "
         "them. Chosen here: training, that of `starter_cnn`",
-        fault="the images of a batch attended to each other (scored one at a time they are at chance), channels were "
-        "its tokens, and one network was trained on through five seeds",
+        fault="the images of a batch attended to each other (scored alone they are at chance), channels were tokens, "
+        "one network was trained on through five seeds",
         variants={
             "residual": Variant(
                 params={"residual": True, "layer_norm": True}, mean_percent=None, sd_percent=None, seeds=None
