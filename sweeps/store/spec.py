@@ -328,8 +328,8 @@ def differences(before: Spec, now: Spec) -> Iterator[Difference]:
     if before.protocol != now.protocol:
         yield _of_protocols(before.protocol, now.protocol)
     for part, what in PLAIN_PARTS.items():
-        old, new = (_in_order(getattr(each, part)) for each in (before, now))
-        if None not in (old, new) and old != new:
+        old, new = getattr(before, part), getattr(now, part)
+        if None not in (old, new) and _in_order(old) != _in_order(new):
             yield Difference(part=part, what=what, before=_told(old), now=_told(new))
     for part, what in (("weights", "weights of"), ("other_datasets", "images of")):
         known: Mapping[str, Source] = getattr(before, part)
