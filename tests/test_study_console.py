@@ -45,7 +45,7 @@ def test_the_printed_tables(journal):
     for words in (
         "which is Welch's",
         "10 are assumed",
-        "only one of the two tests shows",
+        "only one of them shows",
         "at a logit of .5 or more",
         "after the sweep: ours",
     ):
