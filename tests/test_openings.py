@@ -13,9 +13,10 @@ from pretended import finish, outcome, search
 from sweeps.analysis.checks import checks
 from sweeps.analysis.openings import OtherSweep, SplitOpenings, in_words
 from sweeps.analysis.summary import summarise
+from sweeps.core.files import LEDGER
 from sweeps.stages.confirmation import ConfirmationStage
 from sweeps.store.journal import Journal
-from sweeps.store.openings import LEDGER, Openings, read_openings
+from sweeps.store.openings import Openings, read_openings
 from sweeps.views import console
 from trainables.parts.protocol import TEST, VALIDATION
 

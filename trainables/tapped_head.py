@@ -115,17 +115,6 @@ def lda(points_NR: np.ndarray, labels_N: np.ndarray, shrinkage: float | None) ->
     return linear_of(model)
 
 
-def weights_of(labels_N: np.ndarray) -> np.ndarray:
-    """What an image counts, so that every class counts the same; 1 where classes have as many images.
-
-    How many images of a class are learned from is a person's choice, and says nothing of how frequent it is in those
-    that are scored. With two and eight images, and none of these weights, heads may call everything the larger class.
-    """
-    counts_K = np.bincount(labels_N)
-    weights_N: np.ndarray = (len(labels_N) / (len(counts_K) * counts_K))[labels_N]
-    return weights_N
-
-
 def linear_of(model: Any) -> Linear:
     """What a fitted linear model of sklearn's has learned."""
     weights, bias = np.asarray(model.coef_), np.ravel(model.intercept_)
@@ -139,11 +128,14 @@ def svm(points_NR: np.ndarray, labels_N: np.ndarray, price: float | None) -> Lin
     """
     # Here and below not at the top: scikit-learn takes a second to import, and the driver never fits.
     from sklearn.svm import SVC
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    weights_N = compute_sample_weight("balanced", labels_N)
 
     def machine(targets_N: np.ndarray) -> Linear:
         # It draws nothing, but without a state of its own it would move numpy's.
         model = SVC(C=price, kernel="linear", random_state=0)
-        return linear_of(model.fit(points_NR, targets_N, sample_weight=weights_of(labels_N)))
+        return linear_of(model.fit(points_NR, targets_N, sample_weight=weights_N))
 
     classes = labels_N.max() + 1
     if classes == 2:
@@ -154,6 +146,8 @@ def svm(points_NR: np.ndarray, labels_N: np.ndarray, price: float | None) -> Lin
 
 def head(config: TappedHeadConfig, points_NR: np.ndarray, labels_N: np.ndarray) -> Linear:
     """Weights and bias of the configuration's head. Every class counts the same, however many images it has.
+
+    With two and eight images, and classes weighted by these numbers, heads may call everything the larger class.
 
     Of more than two classes ridge regression, as the machines, asks for each class against all others; logistic
     regression and LDA are of all classes together.
@@ -167,13 +161,13 @@ def head(config: TappedHeadConfig, points_NR: np.ndarray, labels_N: np.ndarray) 
         case "centroid":
             return centroid(points_NR, labels_N)
         case "ridge":
-            ridge = RidgeClassifier(alpha=config.ridge_alpha)
-            return linear_of(ridge.fit(points_NR, labels_N, sample_weight=weights_of(labels_N)))
+            ridge = RidgeClassifier(alpha=config.ridge_alpha, class_weight="balanced")
+            return linear_of(ridge.fit(points_NR, labels_N))
         case "svm":
             return svm(points_NR, labels_N, config.svm_c)
         case "logistic":
-            logistic = LogisticRegression(C=config.logistic_c, max_iter=1000)
-            return linear_of(logistic.fit(points_NR, labels_N, sample_weight=weights_of(labels_N)))
+            logistic = LogisticRegression(C=config.logistic_c, max_iter=1000, class_weight="balanced")
+            return linear_of(logistic.fit(points_NR, labels_N))
         case "lda":
             return lda(points_NR, labels_N, config.lda_shrinkage)
         case unknown:

@@ -81,9 +81,12 @@ def quoted(first: Sequence[Comparison], second: Sequence[Comparison]) -> list[Co
     )
 
 
-def as_quoted(first: Sequence[Comparison], quoted: Sequence[Comparison]) -> list[Comparison]:
-    """The first block's comparisons, each as surely shown as what is quoted of its pair; the other way round, not."""
-    p_holm = {(pair.better, pair.worse): pair.p_holm for pair in quoted}
+def as_quoted(first: Sequence[Comparison], of_both: Sequence[Comparison]) -> list[Comparison]:
+    """The first block's comparisons, each shown where what is quoted of its pair, `of_both` blocks, is shown.
+
+    A pair whose quoted difference has the other sign is not.
+    """
+    p_holm = {(pair.better, pair.worse): pair.p_holm for pair in of_both}
     return [replace(pair, p_holm=p_holm.get((pair.better, pair.worse), 1.0)) for pair in first]
 
 

@@ -15,7 +15,7 @@ from sweeps.analysis.intervals import Estimate
 from sweeps.analysis.lucky_seeds import Adjusted
 from sweeps.analysis.other_searches import in_words
 from sweeps.analysis.summary import Summary
-from sweeps.core.formatting import interval_percent, percent, points
+from sweeps.core.formatting import counted, interval_percent, percent, points
 
 # What such a sweep is advised to take: the default of --confirm-seeds.
 ENOUGH_SEEDS = 50
@@ -286,7 +286,7 @@ def _flattered(best: ApproachSummary) -> str:
 
 def fresh_seeds(count: int, more: str = "") -> str:
     """So many fresh seeds: "1 fresh seed", "50 more fresh seeds"."""
-    return f"{count} {more}fresh {'seed' if count == 1 else 'seeds'}"
+    return counted(count, f"{more}fresh seed")
 
 
 def too_few(count: int, what: str) -> str:

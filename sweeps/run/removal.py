@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from sweeps.core.errors import BadInput, in_one_line, path_of
+from sweeps.core.files import LEDGER
 from sweeps.core.formatting import megabytes
 from sweeps.core.provenance import without_password
 from sweeps.store.journal import JOURNAL, LOCK, Journal
-from sweeps.store.openings import LEDGER
 from sweeps.tracking import location, sweep_run
 from sweeps.tracking.removal import RunsOfSweep
 from sweeps.views.files import FILES

@@ -17,8 +17,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from sweeps.core.errors import in_one_line
-from sweeps.core.files import LEDGER as LEDGER
-from sweeps.core.files import LEDGER_LOCK
+from sweeps.core.files import LEDGER, LEDGER_LOCK
 from sweeps.core.progress import say
 from sweeps.store.journal import Journal
 from sweeps.store.spec import Spec, Stored
