@@ -13,6 +13,7 @@ no AutoSampler (OptunaHub has it, which this project does not install). The meth
   less what makes those seeds easy or hard (for complete ones). Otherwise TPE ranks all that were stopped below all that
   are complete, by how far they came and then by their last seed; a Gaussian process does not see them.
 - GP: Optuna's GPSampler for an objective with noise. It is slow, so fewer searches.
+- before: sweeps as they were once: TPE, raced by Wilcoxon's test, and the best by its ten seeds alone is handed on.
 - portfolio: after the start come settings of the table, chosen greedily on half of its seeds: each next one adds most
   to the mean, over blocks of ten seeds, of the best of those chosen. Everything else is of the other half.
 
@@ -54,6 +55,7 @@ SEEDS = 10
 # As many of the best meet as many seeds more.
 FINALISTS = 3
 RULE = Rule(racing=Racing())
+RULE_BEFORE = Rule(racing=Racing(p=0.2, first=3), test="wilcoxon")
 PORTFOLIO = 6
 # Searches at random have so many times as many configurations, to be compared with methods that cost more.
 LONGER = 3
@@ -81,17 +83,22 @@ class Method:
         fair: Whether the sampler is told of stopped configurations as of complete ones.
         portfolio: Whether the portfolio comes after the start.
         is_slow: Whether there are fewer searches.
+        rule: By which configurations are stopped.
+        finalists: How many of the best meet ten seeds more; none for 0.
     """
 
     sampler: Callable[[int, str, int], BaseSampler]
     fair: bool = False
     portfolio: bool = False
     is_slow: bool = False
+    rule: Rule = RULE
+    finalists: int = FINALISTS
 
 
 RANDOM = "random"
 METHODS = {
     RANDOM: Method(sampler=at_random),
+    "before": Method(sampler=tpe, rule=RULE_BEFORE, finalists=0),
     "TPE": Method(sampler=tpe),
     "TPE, fair": Method(sampler=tpe, fair=True),
     "portfolio, random": Method(sampler=at_random, portfolio=True),
@@ -111,29 +118,34 @@ class Trajectory:
         params: Of each.
         truth: (C,), in points.
         said: (C,), the mean of its seeds, in points; minus infinity for one that was stopped.
-        with_more: (C,), the mean of these and of ten seeds more, in points.
+        ranked_by: (C,), what finalists are ranked by, in points: the mean of these and of ten seeds more; without
+            finalists, of these.
         ran: (C,), seeds of the search.
         seconds: (C,), CPU seconds of its seeds.
         sampler_seconds: (C,), CPU seconds of asking for it, repeats before it included.
+        most_finalists: How many of the best meet ten seeds more.
     """
 
     params: list[dict[str, Any]]
     truth: np.ndarray
     said: np.ndarray
-    with_more: np.ndarray
+    ranked_by: np.ndarray
     ran: np.ndarray
     seconds: np.ndarray
     sampler_seconds: np.ndarray
+    most_finalists: int
 
     def finalists(self, number: int) -> np.ndarray:
         """The numbers of the best few of the first so many."""
-        best = np.argsort(-self.said[:number], kind="stable")[:FINALISTS]
+        best = np.argsort(-self.said[:number], kind="stable")[: self.most_finalists]
         return best[np.isfinite(self.said[best])]
 
     def handed_on(self, number: int) -> int:
-        """The number of the best finalist of the first so many, by all its seeds."""
+        """The number of the best finalist of the first so many, by all its seeds; of the best one without finalists."""
         finalists = self.finalists(number)
-        return int(finalists[self.with_more[finalists].argmax()])
+        if not len(finalists):
+            return int(self.said[:number].argmax())
+        return int(finalists[self.ranked_by[finalists].argmax()])
 
     def spent(self, number: int) -> float:
         """CPU seconds of the first so many, and of their finalists' further seeds."""
@@ -192,7 +204,7 @@ def searched(
         repeats = 0
         truth, all_scores, seconds = answer(trial.params, search_seed)
         scores = all_scores[:SEEDS]
-        ran = _seeds_run(scores, complete[best]) if complete else len(scores)
+        ran = _seeds_run(scores, complete[best], method.rule) if complete else len(scores)
         for at, score in enumerate(scores[:ran]):
             trial.report(score, step=at)
         said = -np.inf
@@ -205,16 +217,18 @@ def searched(
             study.tell(trial, float(scores[:ran].mean() - _difficulty(complete, ran)))
         else:
             study.tell(trial, state=TrialState.PRUNED)
-        found.append((trial.params, truth, said, float(all_scores.mean()), ran, seconds * ran, sampler_seconds))
+        ranked_by = float((all_scores if method.finalists else scores).mean())
+        found.append((trial.params, truth, said, ranked_by, ran, seconds * ran, sampler_seconds))
         sampler_seconds = 0.0
     params, *columns = zip(*found, strict=True)
-    names = ("truth", "said", "with_more", "ran", "seconds", "sampler_seconds")
-    return Trajectory(params=list(params), **dict(zip(names, map(np.array, columns), strict=True)))
+    names = ("truth", "said", "ranked_by", "ran", "seconds", "sampler_seconds")
+    arrays = dict(zip(names, map(np.array, columns), strict=True))
+    return Trajectory(params=list(params), most_finalists=method.finalists, **arrays)
 
 
-def _seeds_run(scores_N: np.ndarray, rival_N: np.ndarray) -> int:
-    looks = RULE.racing.looks(len(scores_N))
-    return next((look for look in looks if is_losing(scores_N[None, :look], rival_N[None], RULE)[0]), len(scores_N))
+def _seeds_run(scores_N: np.ndarray, rival_N: np.ndarray, rule: Rule) -> int:
+    looks = rule.racing.looks(len(scores_N))
+    return next((look for look in looks if is_losing(scores_N[None, :look], rival_N[None], rule)[0]), len(scores_N))
 
 
 def _difficulty(complete: Sequence[np.ndarray], seeds: int) -> float:
@@ -265,13 +279,13 @@ def _row(
 ) -> dict[str, str]:
     ends = [(each, each.handed_on(number)) for each in searches]
     truth = np.array([each.truth[end] for each, end in ends])
-    said = np.array([each.with_more[end] for each, end in ends])
+    said = np.array([each.ranked_by[end] for each, end in ends])
     spent = np.array([each.spent(number) for each in searches])
     runs = [each.ran[:number].sum() / SEEDS + len(each.finalists(number)) for each in searches]
     rivals = [(each, each.handed_on(each.within(seconds))) for each, seconds in zip(random_ones, spent, strict=False)]
     rival_truth = np.array([each.truth[end] for each, end in rivals])
     optimism = said - truth
-    rival_optimism = np.array([each.with_more[end] for each, end in rivals]) - rival_truth
+    rival_optimism = np.array([each.ranked_by[end] for each, end in rivals]) - rival_truth
     return {
         "method": name,
         "searches": str(len(searches)),

@@ -155,7 +155,9 @@ def sweep(first, second, made=(), seeds=10, spec=None, **more):
 def first_sentence(summary):
     """Without the advice on the number of seeds, and without the intervals' ends."""
     return re.sub(
-        r": how wide .* to either side if they spread as these do|[-+]?\d+\.\d to [-+]?\d+\.\d", "", verdict(summary)[0]
+        r": with so few, .* to either side if they spread as these do|[-+]?\d+\.\d to [-+]?\d+\.\d",
+        "",
+        verdict(summary)[0],
     )
 
 
@@ -166,7 +168,7 @@ def test_the_whole_answer_of_a_decision():
     """The last sentence quotes the block that the first one quotes."""
     summary = sweep(FIRST, {"plain": 0.71, "good": 0.8, "rival": 0.8005}, seeds=12)
     which, apart, held = verdict(summary)
-    assert which.startswith("good is best with 80.0 % (95 % interval ")
+    assert which.startswith("good comes first with 80.0 % (95 % interval ")
     assert "on 12 more fresh seeds, which had no part in naming it; it is better than the plain baseline plain" in which
     assert "(at a level of 5 %, corrected for all 3 pairs and both blocks of seeds)" in apart
     assert held.startswith(
@@ -227,7 +229,7 @@ def test_equals_of_the_first_block_are_named_and_none_of_them_is_called_the_best
 def test_equals_of_the_second_block_do_not_have_the_greatest_mean_where_a_third_is_ahead():
     first = {"plain": 0.7, "good": 0.81, "rival": 0.809, "third": 0.808}
     made = sweep(first, {"plain": 0.7, "good": 0.78, "rival": 0.78, "third": 0.7803}, seeds=12)
-    assert verdict(made)[0].startswith("good is best with 78.0 %")
+    assert verdict(made)[0].startswith("good comes first with 78.0 %")
     assert "on 12 more fresh seeds, which had no part in naming it, the same as rival; it is" in verdict(made)[0]
     made = sweep(first, {"plain": 0.7, "good": 0.78, "rival": 0.78, "third": 0.7}, seeds=12)
     assert verdict(made)[0].startswith("good has the greatest mean, 78.0 %")

@@ -27,6 +27,7 @@ from sweeps.analysis.summary import read_summary
 from sweeps.challenge1 import CHALLENGE
 from sweeps.core.errors import BadInput
 from sweeps.inputs.image_files import decoded
+from sweeps.inputs.images import find_dataset
 from sweeps.run import exporting, predicting, standalone
 from sweeps.store.journal import Journal
 from sweeps.tracking import location, model_files
@@ -101,6 +102,14 @@ def test_it_is_loaded_anywhere_by_mlflow_without_this_project(home, tmp_path):
     assert tuple(columns) == small_sweep.CLASSES
     assert where == [str(home / MODEL / "code/trainables")]
     assert not has_project
+
+
+def test_no_image_of_the_pool_is_in_the_folder(home):
+    images, _ = example(home)
+    own = {path.read_bytes() for path in (home / "images").rglob("*") if path.is_file()}
+    assert not own & {path.read_bytes() for path in (home / MODEL).rglob("*") if path.is_file()}
+    pool = find_dataset(str(home / "images"))[0].pool_images
+    assert not any(np.array_equal(image, other) for image in images for other in pool)
 
 
 def test_mlflow_s_own_command_predicts(home):

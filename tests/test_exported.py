@@ -221,9 +221,11 @@ def test_fractions_are_stretched():
         ([np.zeros((2, 2, 2))], r"shape \(H, W\) or, in colour, \(H, W, 3\).* \(2, 2, 2\)"),
         ([np.zeros((0, 2))], "shape"),
         ([np.array([["a"]])], "of numbers"),
-        ([np.array([[300]])], "from 0 to 255, or fractions from 0 to 1; got numbers from 300 to 300"),
+        ([np.array([[300]])], "from 0 to 255, or all of fractions from 0 to 1; got numbers from 300 to 300"),
         ([np.array([[-1]])], "got numbers from -1"),
-        ([np.array([[0.5, 7.0]])], "from 0.5 to 7"),
+        ([np.array([[0.5, 7.0]])], "from 0.5 to 7, not all of them whole"),
+        # One of whole numbers, one of fractions.
+        ([np.array([[200]]), np.array([[0.5]])], "from 0.5 to 200, not all of them whole"),
     ],
 )
 def test_what_is_no_image_is_refused(wrong, complaint):

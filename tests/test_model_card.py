@@ -25,7 +25,11 @@ def confirmed(seeds=8, **spec):
 
 
 def lines(summary):
-    return list(model_card._sweep_s_numbers(summary, summary.approaches[0], SimpleNamespace(members=[None])))
+    return list(
+        model_card._sweep_s_numbers(
+            summary, summary.approaches[0], SimpleNamespace(members=[None], temperature=1.0), is_on_all=False
+        )
+    )
 
 
 def beginning(texts):

@@ -142,3 +142,11 @@ def test_raced_out_configurations_with_two_seeds_do_not_count():
     trials = [noisy(number, 0.8 - number / 100) for number in range(4)]
     few = [noisy(number, 0.85, "PRUNED", seeds=1 + number % 2) for number in range(4, 8)]
     assert optimism([*trials, *few]) == optimism(trials)
+
+
+def test_too_few_that_are_left_by_racing_do_not_stand_for_those_that_were_stopped_before():
+    complete = [noisy(number, 0.8 - number / 100) for number in range(2)]
+    few = [noisy(number, 0.7, "PRUNED", seeds=1) for number in range(2, 6)]
+    assert optimism(complete) is not None
+    assert optimism([*complete, *few]) is None
+    assert optimism([*complete, noisy(6, 0.75, "PRUNED", seeds=3), *few]) is not None

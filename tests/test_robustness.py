@@ -219,19 +219,9 @@ def test_console_report_summary_files_and_mlflow_have_it(whole):
     assert "changed" in trial_runs.note(own, journal.folder)
 
 
-def test_the_least_loss_is_named_only_of_one_and_a_gain_is_called_one():
-    alike = summary(*(scored(name, lambda change, seed: 0) for name in "ab"))
-    assert len(robustness_tables.sentences(alike)) == 1
-    best = alike.robustness.approaches[0].approach
-    (other,) = {"a", "b"} - {best}
+def test_a_gain_is_called_one():
     # As they are it errs on 2 of 25 images of each class, changed on none.
     bad = np.tile(np.arange(25) >= 2, 2)
-    gaining = summary(
-        *(scored(name, lambda change, seed: 0, unchanged=bad if name == other else None) for name in "ab")
-    )
-    first, second = robustness_tables.sentences(gaining)
-    assert first.startswith(f"On changed test images {best} loses 0.0 points")
-    assert second == f"{other} gains most: 8.0 points."
     alone = summary(scored("a", lambda change, seed: 0, unchanged=bad))
     assert "balanced accuracy gains 8.0 points (" in next(model_card._lost(alone, "a"))
     assert re.match(

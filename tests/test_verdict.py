@@ -210,13 +210,13 @@ def confirmed(means, *, seeds, spreads):
 def test_few_seeds_that_show_which_is_best_are_not_said_to_be_too_few_to_tell():
     which, compared, *_ = verdict(confirmed({"plain": 0.6, "good": 0.9}, seeds=5, spreads=(0.01, 0.02)))
     assert "cannot tell" not in which
-    assert "; how wide intervals of so few come out is luck itself; --confirm-seeds 50 gives better ones" in which
+    assert "; with so few, an interval's width is itself luck; --confirm-seeds 50 gives better ones" in which
     assert "It is shown to be better than every other" in compared
 
 
 def test_few_seeds_that_do_not_show_it_promise_no_more_of_more_seeds_than_they_know():
     which, *_ = verdict(confirmed({"plain": 0.8, "good": 0.801}, seeds=5, spreads=(0.03, 0.01)))
-    assert ", but so few cannot tell which is best: how wide" in which
+    assert ", but so few cannot tell which is best: with so few" in which
     assert "points to either side if they spread as these do; it is not shown" in which
     # Scores that are all alike say nothing of others.
     alike, *_ = verdict(confirmed({"plain": 0.8, "good": 0.9}, seeds=3, spreads=(0.0, 0.0)))

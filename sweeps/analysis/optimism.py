@@ -45,6 +45,8 @@ from trainables.parts.results import SeedResult
 
 # Seeds below which the noise's covariance says nothing.
 LEAST_SEEDS = 3
+# Fewer configurations with so many seeds do not stand for those that were stopped before.
+LEAST_CHOSEN_AMONG = 3
 # Of the search's variance, how much noise is added.
 ADDED = 1.0
 DRAWS = 2000
@@ -79,8 +81,8 @@ class Finalists:
 def optimism(in_search: Sequence[TrialRecord], finalists: Finalists | None = None) -> Optimism | None:
     """Of the winner of one approach's search; None if it was not chosen among others.
 
-    That needs two different configurations that are complete, on three seeds that are not all alike. Exact repeats of a
-    configuration count once.
+    That needs two different configurations that are complete, on three seeds that are not all alike; and three with so
+    many seeds where others, which were chosen among too, have fewer. Exact repeats of a configuration count once.
 
     Args:
         in_search: Its search trials.
@@ -88,6 +90,9 @@ def optimism(in_search: Sequence[TrialRecord], finalists: Finalists | None = Non
     """
     scores_CS = scores(in_search)
     if (~np.isnan(scores_CS)).all(1).sum() < 2 or scores_CS.shape[1] < LEAST_SEEDS:
+        return None
+    has_enough_C = (~np.isnan(scores_CS)).sum(1) >= LEAST_SEEDS
+    if has_enough_C.sum() < LEAST_CHOSEN_AMONG and not has_enough_C.all():
         return None
     # Seeds that are all alike, as where all scores are 100 %, show no noise.
     if np.nanmax(scores_CS.max(1) - scores_CS.min(1)) < 1e-12:

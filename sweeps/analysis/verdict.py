@@ -101,7 +101,8 @@ def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:
     # The first block orders the rows, whatever the means on the second one are.
     is_greatest = not best.decided or all(pair.mean < LEVEL for pair in others.values())
     of_first = _level_on_the_first_block(summary, best) if best.decided and is_named else []
-    word = "is best with"
+    is_shown = all(pair.verdict == WORSE for pair in others.values())
+    word = "has" if not others else "is best with" if is_shown else "comes first with"
     if of_first:
         word = f"comes first by the first block, as {', '.join(of_first)} does; it has"
     elif is_few and best.decided:
@@ -121,9 +122,8 @@ def _which(summary: Summary, best: ApproachSummary, quoted: Estimate) -> str:
     if level:
         text += f", the same as {', '.join(level)}"
     if is_few:
-        is_shown = others and all(pair.verdict == WORSE for pair in others.values())
         untold = f", but {'one' if quoted.n == 1 else 'so few'} cannot tell which is best: "
-        text += f"{'; ' if is_shown else untold}{_what_more_would_give(summary, quoted)}"
+        text += f"{'; ' if others and is_shown else untold}{_what_more_would_give(summary, quoted)}"
     against = versus(summary, summary.baseline).get(name)
     if against is None:
         if name != summary.baseline:
@@ -207,7 +207,7 @@ def _what_more_would_give(summary: Summary, quoted: Estimate) -> str:
     """What so few seeds lack, and what more would give if they spread as those of all approaches together do."""
     if quoted.n == 1:
         return f"it gives no interval; --confirm-seeds {ENOUGH_SEEDS} gives one"
-    luck = f"how wide intervals of so few come out is luck itself; --confirm-seeds {ENOUGH_SEEDS} gives better ones"
+    luck = f"with so few, an interval's width is itself luck; --confirm-seeds {ENOUGH_SEEDS} gives better ones"
     # Those that are all alike say nothing of others.
     if not quoted.sd or quoted.sd < LEVEL:
         return luck

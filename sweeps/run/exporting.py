@@ -42,6 +42,7 @@ from trainables.parts.exported import ExportedModel, Form
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
 from trainables.parts.learner import Classifier, Needs
 from trainables.parts.metrics import decided
+from trainables.parts.phantom import phantom_arrays
 from trainables.parts.protocol import VALIDATION
 from trainables.parts.run_seed import classify, prepare_worker, protocol_of, support_of
 from trainables.parts.streams import Streams
@@ -105,12 +106,14 @@ class Training:
         """What a member says of these rows of the pool."""
         return classify(member, self.views, rows, self.classes)
 
-    def keep_different(self) -> None:
-        """Of members that all say the same, as where nothing is random, keep the first and its seed."""
+    def keep_different(self) -> bool:
+        """Of members that all say the same, as where nothing is random, keep the first and its seed; whether so."""
         sample = np.arange(0, len(self.pool.labels), max(1, len(self.pool.labels) // 50))
         said = [self.logits(member, sample) for member in self.members]
-        if all(np.array_equal(each, said[0]) for each in said):
+        are_alike = all(np.array_equal(each, said[0]) for each in said)
+        if are_alike:
             self.members, self.rows, self.seeds = self.members[:1], self.rows[:1], self.seeds[:1]
+        return are_alike
 
     def temperature(self) -> float | None:
         """What all logits are divided by; None where they are log-odds already, or too few images are learned from.
@@ -172,13 +175,14 @@ def export(asked: argparse.Namespace, challenges: Mapping[str, Challenge]) -> in
     weights = inputs.weights_to_train([approach])
     training = Training(approach, trial, seeds, image_sets, weights, recorded, is_on_all=asked.all_images)
     print(_compared(training, [seed for seed in seeds if seed in recorded], is_on_all=asked.all_images))
-    training.keep_different()
+    if training.keep_different() and len(seeds) > 1:
+        print("All of them are the same, since nothing in this configuration is random: one is kept.")
     temperature = training.temperature()
     model = _model(training, inputs, temperature or 1.0)
     quality = _quality(training, model.temperature)
     before = _quality(training, 1.0) if temperature else None
     text = model_card.text(summary, row, model, quality, before, seeds=training.seeds, is_on_all=asked.all_images)
-    images = inputs.dataset.pool_images[:: max(1, pool // 4)][:4]
+    images = inputs.dataset.pool_images[:: max(1, pool // 4)]
     if not _keep(model, images, target, text):
         return 1
     print(f"MLflow  {_logged(target, journal, challenge)}")
@@ -283,8 +287,21 @@ def _quality(training: Training, temperature: float) -> Measured | None:
     return measured(exported.mean_probabilities(logits, temperature), labels)
 
 
+def _example(colours: int) -> np.ndarray:
+    """Images that go with the model, uint8 (N, 28, 28) or (N, 28, 28, 3): synthetic, since a pool's may be private."""
+    images_NHW = phantom_arrays()["test_images"][:2]
+    return images_NHW if colours == 1 else np.repeat(images_NHW[..., None], 3, axis=-1)
+
+
 def _keep(model: ExportedModel, images: np.ndarray, target: Path, card: str) -> bool:
-    """Write the model's folder whole or not at all; whether another process finds the same probabilities."""
+    """Write the model's folder whole or not at all; whether another process finds the same probabilities.
+
+    Args:
+        model: It.
+        images: Of the pool, which both processes classify; none of them is kept.
+        target: The folder.
+        card: What MODEL_CARD.md says.
+    """
     with _unfinished(target) as folder:
         staged = folder / "staged"
         exported.save(model, staged / standalone.DATA)
@@ -299,7 +316,7 @@ def _keep(model: ExportedModel, images: np.ndarray, target: Path, card: str) -> 
             return False
         print("Another process, without this project, gives the same probabilities.")
         ready = folder / "ready"
-        model_files.save(ready, staged, found.requirements, images, found.probabilities, model.classes)
+        model_files.save(ready, staged, found.requirements, _example(model.form.colours), model)
         (ready / model_card.FILE).write_text(card, encoding="utf-8")
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():

@@ -279,8 +279,8 @@ def _decision(options: SweepOptions, approaches: Sequence[Approach], of_fresh: f
         return []
     seconds = of_fresh * sum(approach.seconds_per_seed for approach in approaches)
     return [
-        f"Decision  what {options.confirm_seeds} fresh seeds cannot tell from the best meets as many again: at most "
-        f"{duration(seconds)} more on one CPU"
+        f"Decision  approaches that {options.confirm_seeds} fresh seeds cannot tell from the best run on as many more: "
+        f"at most {duration(seconds)} on one CPU"
     ]
 
 

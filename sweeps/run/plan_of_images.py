@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from sweeps.core.formatting import percent
 from sweeps.core.seeds import scored
 from sweeps.views.text_table import aligned
 from trainables.parts.datasets import Dataset
@@ -24,12 +25,15 @@ def lines(dataset: Dataset, notes: Sequence[str]) -> Iterator[str]:
         f"Seeds     each learns from {protocol.support} images and is scored on {scored(protocol)} others of each "
         f"class; fresh seeds on {scored(protocol.for_confirmation())}"
     )
+    classes = len(protocol.classes)
+    if classes > 2:
+        yield f"Chance    guessing one of {classes} classes is right in {percent(1 / classes)} % of these images"
     yield from _limit(dataset)
     yield _groups(dataset)
     for note in notes:
         yield textwrap.fill(note, WIDTH, initial_indent="Note      ", subsequent_indent=" " * 10)
     yield ""
-    yield aligned(_rows(dataset), left=("class",))
+    yield aligned(_rows(dataset), left=("class",), gap="  ")
     yield ""
 
 
@@ -42,8 +46,8 @@ def _limit(dataset: Dataset) -> Iterator[str]:
         others = ", and others of their groups drop out" if protocol.groups else ""
         yield textwrap.fill(
             f"{protocol.pool[least]} images of class {protocol.classes[least]}: {protocol.shots[least]} learn{others}, "
-            f"so {scored(protocol.for_confirmation())} of each class are left to be scored on; intervals are as wide "
-            "as that makes them",
+            f"so {scored(protocol.for_confirmation())} of each class are left to be scored on; so few make "
+            "intervals wide",
             WIDTH,
             initial_indent="Limit     ",
             subsequent_indent=" " * 10,

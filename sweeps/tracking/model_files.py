@@ -14,6 +14,7 @@ from sweeps.core.environment import set_defaults
 from sweeps.tracking import sweep_run
 from sweeps.tracking.environment import VARIABLES
 from sweeps.tracking.location import as_opened, sqlite_path
+from trainables.parts.exported import ExportedModel
 
 LOADER = "trainables.parts.exported"
 
@@ -23,8 +24,7 @@ def save(
     staged: Path,
     requirements: Sequence[str],
     images: np.ndarray,
-    probabilities: np.ndarray,
-    classes: Sequence[str],
+    model: ExportedModel,
 ) -> None:
     """Write the folder that MLflow loads a model from.
 
@@ -32,9 +32,9 @@ def save(
         folder: It, which is made.
         staged: The folder of its code, `code`, beside that of its files.
         requirements: What it needs, as pip takes it.
-        images: An example, uint8 (N, S, S) or (N, S, S, 3); of the signature the size is free.
-        probabilities: What the model says of it, (N, K).
-        classes: Names of the columns.
+        images: An example, uint8 (N, S, S) or (N, S, S, 3), which is kept in the folder; of the signature the size is
+            free.
+        model: It.
     """
     set_defaults(VARIABLES)
     import mlflow.pyfunc
@@ -44,7 +44,8 @@ def save(
 
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)
     shape = (-1, -1, -1, *images.shape[3:])
-    outputs = infer_signature(model_output=pd.DataFrame(probabilities, columns=list(classes))).outputs
+    answers = pd.DataFrame(model.probabilities(images), columns=list(model.classes))
+    outputs = infer_signature(model_output=answers).outputs
     with warnings.catch_warnings(action="ignore"):
         mlflow.pyfunc.save_model(
             folder,

@@ -50,7 +50,7 @@ def text(
             *_head(summary, row),
             *_training(summary, row, model, seeds, is_on_all=is_on_all),
             *_images(summary, model),
-            *_sweep_s_numbers(summary, row, model),
+            *_sweep_s_numbers(summary, row, model, is_on_all=is_on_all),
             *_own_numbers(summary, quality, before, is_on_all=is_on_all),
             *_use(model),
         ]
@@ -120,14 +120,14 @@ def _images(summary: Summary, model: ExportedModel) -> Iterator[str]:
     yield ""
 
 
-def _sweep_s_numbers(summary: Summary, row: ApproachSummary, model: ExportedModel) -> Iterator[str]:
+def _sweep_s_numbers(summary: Summary, row: ApproachSummary, model: ExportedModel, *, is_on_all: bool) -> Iterator[str]:
     spec = summary.spec
+    this = "the average that is kept" if len(model.members) > 1 else "this one alone"
+    if is_on_all:
+        this = f"what is kept, which has learned from all {sum(spec.protocol.pool)}"
     yield "## What the sweep measured"
     yield ""
-    yield (
-        f"Of single models of this configuration, each trained on {spec.protocol.support} images, so not of "
-        f"{'the average that is kept' if len(model.members) > 1 else 'this one alone'}:"
-    )
+    yield (f"Of single models of this configuration, each trained on {spec.protocol.support} images, so not of {this}:")
     yield ""
     if row.quoted is None:
         yield "- Not confirmed on fresh seeds: its numbers in the search flatter it."
@@ -139,7 +139,10 @@ def _sweep_s_numbers(summary: Summary, row: ApproachSummary, model: ExportedMode
     for name, title in metric_titles(spec.protocol.classes).items():
         if name in row.quoted_validation and name != spec.ranked_by:
             found = row.quoted_validation[name]
-            value = f"{found.mean:.3f}" if name == "brier" else _estimate(found, name)
+            value = _estimate(found, name)
+            if name == "brier":
+                of_margins = " (of its margins, as if they were log-odds)" if model.temperature != 1 else ""
+                value = f"{found.mean:.3f}{of_margins}"
             yield f"- {capital(title)} on validation images of these seeds: {value}."
     if row.test_accuracy is None:
         yield "- The test split was not opened for it."

@@ -20,13 +20,14 @@ def heading(summary: Summary, found: Robustness) -> str:
     severities = ", ".join(map(str, found.severities))
     return (
         f"Balanced accuracy on {counted(found.images, 'test image')} of each class as they are, in per cent, and the "
-        f"points that are lost when they are changed (severity {severities} of 5), with 95 % intervals; "
+        f"points that are lost when they are changed (severity {severities} of 5; below 0 is a gain), with 95 % "
+        "intervals; "
         f"{fresh_seeds(found.seeds)}"
     )
 
 
 def sentences(summary: Summary) -> list[str]:
-    """What the best approach of the table loses, and who loses least, or that so few seeds cannot say it.
+    """What the best approach of the table loses, or that so few seeds cannot say it.
 
     Empty if nothing was changed.
     """
@@ -42,14 +43,7 @@ def sentences(summary: Summary) -> list[str]:
         if best.worst
         else "no kind of change costs it anything"
     )
-    texts = [f"On changed test images {best.approach} {in_words(best.mean)} on average; {most}."]
-    means = [(each.mean.mean, each.approach) for each in found.approaches if each.mean and each.mean.n >= FEW_SEEDS]
-    (least, name), *others = sorted(means)
-    # None of several that are alike as they are printed.
-    if name != best.approach and lost_points(least) != lost_points(others[0][0]):
-        is_gain = _is_gain(least)
-        texts.append(f"{name} {'gains most' if is_gain else 'loses least'}: {lost_points(abs(least))} points.")
-    return texts
+    return [f"On changed test images {best.approach} {in_words(best.mean)} on average; {most}."]
 
 
 def lost_points(loss: float) -> str:

@@ -144,6 +144,8 @@ def cost_curves(
         what: The metric that ranks.
     """
     titled = titled_figure("Best so far against what had been spent", warnings, max(3.6, 0.9 + 0.24 * len(points)))
+    from matplotlib.ticker import LogLocator
+
     axes = titled.figure.add_subplot()
     axes.set_xscale("log")
     ends = [
@@ -154,6 +156,8 @@ def cost_curves(
     last = [*(end.score_percent for end in ends), *(100 * (own[-1].incumbent or 0) for own in points.values())]
     room = max(max(last) - min(last), 2.0)
     axes.set_ylim(min(last) - 0.6 * room, max(last) + 0.1 * room)
+    # Also an axis of less than a decade has numbers.
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     # An axis of about one decade would label its minor ticks too, one over the other.
     axes.xaxis.set_minor_formatter(lambda value, _: "")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from sweeps.analysis.approach_summary import ApproachSummary, PublishedNumber
 from sweeps.analysis.summary import Summary
 from sweeps.core.formatting import counted, interval_percent, mean_sd, mean_sd_percent, percent, points
@@ -20,12 +18,12 @@ LEGEND = (
     "test bal. acc.: balanced accuracy of the same models on the test split, which has other images",
     "published: the study's number; our run of it: ours at the setting the search starts from, on the search's seeds",
 )
-ADJUSTED = "adjusted: the mean without the luck of its seeds, told by a control that runs on them and on many others"
+ADJUSTED = "adjusted: the mean corrected for easy or hard seeds, by a control that runs on them and on many others"
 # Before the mean of an approach that was measured on the second block.
 DECIDED = "*"
 OF_THE_DECISION = (
-    f"{DECIDED}: on a second block of fresh seeds, since the first, which orders the rows (but for one that the second "
-    "shows to be better), cannot tell these from the best (and the plain baseline beside them)"
+    f"{DECIDED}: measured on a second block of fresh seeds, since the first cannot tell these from the best; the plain "
+    "baseline joins them. Rows keep the first block's order, unless the second shows another one to be better"
 )
 # In the place of the first, where AUROC ranks: it is no share of hits that would tell what the images add.
 OF_AUROC = (
@@ -140,11 +138,12 @@ def published(number: PublishedNumber | None) -> str:
     return mean_sd_percent(number.mean_percent, number.sd_percent)
 
 
-def aligned(rows: Sequence[Mapping[str, str]], left: Sequence[str] = ("approach",)) -> str:
-    """Columns of text under their names: those in `left` to the left, the others to the right."""
-    frame = pd.DataFrame(rows)
-    for name in left:
-        width = max(len(name), *frame[name].map(len))
-        frame = frame.assign(**{name: frame[name].str.ljust(width)}).rename(columns={name: name.ljust(width)})
-    text: str = frame.to_string(index=False)
-    return "\n".join(line.rstrip() for line in text.splitlines())
+def aligned(rows: Sequence[Mapping[str, str]], left: Sequence[str] = ("approach",), gap: str = " ") -> str:
+    """Columns of text under their names, which all rows have: those in `left` to the left, the others to the right."""
+    columns = [[name, *(row[name] for row in rows)] for name in rows[0]]
+    widths = [max(map(len, column)) for column in columns]
+    padded = [
+        [cell.ljust(width) if column[0] in left else cell.rjust(width) for cell in column]
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    return "\n".join(gap.join(cells).rstrip() for cells in zip(*padded, strict=True))

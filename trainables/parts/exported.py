@@ -210,7 +210,8 @@ def _as_bytes(images: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
     are_whole = all(plane.dtype.kind != "f" or bool((plane == np.rint(plane)).all()) for plane in found)
     if not (are_whole and low >= 0 and high <= 255):
         raise ValueError(
-            f"Expected whole grey values from 0 to 255, or fractions from 0 to 1; got numbers from {low:g} to {high:g}."
+            "Expected images that are all of whole grey values from 0 to 255, or all of fractions from 0 to 1; got "
+            f"numbers from {low:g} to {high:g}{'' if are_whole else ', not all of them whole'}."
         )
     return [plane.astype(np.uint8) for plane in found]
 
