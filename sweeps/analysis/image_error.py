@@ -157,7 +157,10 @@ class ImageTable:
         pairs = float(self.weights.sum(0) @ self.shots.sum(0))
         both = 2 * _ratio(product, pairs) * float(self.share @ self.drawn)
         most = 2 * math.sqrt(scored * learned)
-        return Variances(scored=scored + self.bound, learned=learned, both=min(max(both, -most), most))
+        # Rough estimates of the parts may cancel all of it; what the scored images show by themselves is left of them.
+        seeds = len(off_S)
+        least = max(_of_two(self.parts), 0.0) / (seeds * (seeds - 1)) - scored - learned
+        return Variances(scored=scored + self.bound, learned=learned, both=max(min(max(both, -most), most), least))
 
     def _learned(self, off_S: np.ndarray) -> float:
         """The variance of the mean that comes from which units can be learned from.

@@ -74,8 +74,8 @@ class Finalists:
 
     @classmethod
     def of(cls, further: Sequence[Sequence[SeedResult]]) -> Finalists | None:
-        """By the further results of each that has them all; None if there was no choice among several."""
-        return cls(number=len(further), seeds=min(map(len, further))) if len(further) > 1 else None
+        """By the further results of each that has them all; None if nobody has."""
+        return cls(number=len(further), seeds=min(map(len, further))) if further else None
 
 
 def optimism(in_search: Sequence[TrialRecord], finalists: Finalists | None = None) -> Optimism | None:

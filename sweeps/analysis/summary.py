@@ -133,7 +133,7 @@ def undecided(journal: Journal, approaches: Sequence[Approach]) -> tuple[str, ..
     trials = journal.trials([approach.name for approach in approaches])
     spec, wanted = journal.spec, journal.starts[-1].confirm_seeds
     rows = ranked([summarise_approach(trials, approach, wanted, spec) for approach in approaches])
-    return _members(rows, decision.compared(trials, _best_of(rows), CONFIRM, spec), _baseline(approaches))[1]
+    return _members(trials, rows, decision.compared(trials, _best_of(rows), CONFIRM, spec), _baseline(approaches))[1]
 
 
 def _baseline(approaches: Sequence[Approach]) -> str | None:
@@ -141,11 +141,19 @@ def _baseline(approaches: Sequence[Approach]) -> str | None:
 
 
 def _members(
-    rows: Sequence[ApproachSummary], first: Sequence[Comparison], baseline: str | None
+    trials: Sequence[TrialRecord], rows: Sequence[ApproachSummary], first: Sequence[Comparison], baseline: str | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The candidates and all that meet the second block, by the first block's comparisons."""
+    """The candidates and all that meet the second block, by the first block's comparisons.
+
+    Where a candidate failed on the second block, those are candidates too that cannot be told from the best of the
+    others.
+    """
     confirmed = [row.approach for row in rows if row.is_confirmed]
+    lost = {name for name, number in _best_of(rows).items() if failure(trials, name, number, DECIDE)}
+    left = decision.candidates([name for name in confirmed if name not in lost], first)
     found = decision.candidates(confirmed, first)
+    if lost & {*found}:
+        found = tuple(name for name in confirmed if name in found or name in left)
     return found, decision.members(found, confirmed, baseline)
 
 
@@ -158,13 +166,13 @@ def _decided(
     spec: Spec,
 ) -> tuple[Decision | None, list[ApproachSummary], Sequence[Comparison]]:
     """The decision, the rows as it ranks them, best first, and the comparisons that are quoted."""
-    candidates, members = _members(rows, first, baseline)
+    candidates, members = _members(trials, rows, first, baseline)
     if not members:
         return None, _with_shares(trials, rows, spec), first
     measured = [_with_decision(trials, row, spec) if row.approach in members else row for row in rows]
     inside = [row for row in measured if row.approach in members and row.is_confirmed]
     is_complete = all(row.decided is not None and row.decided.n >= wanted for row in inside)
-    ranks = ranked(measured, candidates)
+    ranks = ranked(measured)
     named = ranks[0].approach if ranks[0].is_confirmed else candidates[0]
     found = Decision(named=named, candidates=candidates, members=members, is_complete=is_complete)
     lost = {row.approach for row in measured if not row.is_confirmed}
@@ -172,7 +180,8 @@ def _decided(
     if not is_complete:
         nothing: dict[str, Any] = {"decided": None, "decided_validation": {}, "decided_test": {}}
         rows = [row.model_copy(update=nothing) for row in ranks]
-        return found, _with_shares(trials, rows, spec), kept
+        # The second chance that pairs are to have counts already.
+        return found, _with_shares(trials, rows, spec), decision.quoted(kept, [])
     comparisons = decision.quoted(kept, decision.compared(trials, _best_of(inside), DECIDE, spec))
     means = {row.approach: row.decided.mean for row in inside if row.decided}
     best = decision.overtaker(named, comparisons, means)
@@ -214,15 +223,14 @@ def _adjusted(
     return [with_it(row) for row in rows]
 
 
-def ranked(rows: Sequence[ApproachSummary], candidates: Sequence[str] = ()) -> list[ApproachSummary]:
+def ranked(rows: Sequence[ApproachSummary]) -> list[ApproachSummary]:
     """The approaches, best first.
 
-    Confirmed ones come before the others, candidates of the decision before those, and then the greatest mean score on
-    the first block of fresh seeds comes first, whatever the second one says: what is quoted of an approach must not be
-    what it was chosen for. Equals, and those without a fresh seed, stay in the order of the rows, which is the
-    challenge's.
+    Confirmed ones come before the others, and then the greatest mean score on the first block of fresh seeds comes
+    first, whatever the second one says: what is quoted of an approach must not be what it was chosen for. Equals, and
+    those without a fresh seed, stay in the order of the rows, which is the challenge's.
     """
-    return sorted(rows, key=lambda row: (not row.is_confirmed, row.approach not in candidates, _rank(row)))
+    return sorted(rows, key=lambda row: (not row.is_confirmed, _rank(row)))
 
 
 def _rank(row: ApproachSummary) -> float:

@@ -199,8 +199,7 @@ def corrected_for(summary: Summary, every: str = "all ") -> str:
 def _correction(summary: Summary, every: str = "") -> str:
     pairs = len(summary.comparisons)
     of_pairs = f"{every}{pairs} pairs" if pairs > 1 else ""
-    is_of_two = summary.decision is not None and summary.decision.is_complete
-    return " and ".join(filter(None, (of_pairs, "both blocks of seeds" if is_of_two else "")))
+    return " and ".join(filter(None, (of_pairs, "both blocks of seeds" if summary.decision else "")))
 
 
 def _what_more_would_give(summary: Summary, quoted: Estimate) -> str:
@@ -220,8 +219,10 @@ def _what_more_would_give(summary: Summary, quoted: Estimate) -> str:
 def _how_sure(summary: Summary) -> str:
     """How sure the rank is, and what is missing to know."""
     decision = summary.decision
+    confirmed = {row.approach for row in summary.approaches if row.is_confirmed}
+    meeting = [name for name in decision.candidates if name in confirmed] if decision else []
     unfinished = (
-        f"{' and '.join(decision.candidates[:2])}{' and others' if decision.candidates[2:] else ''} are to meet more "
+        f"{' and '.join(meeting[:2])}{' and others' if meeting[2:] else ''} are to meet more "
         "fresh seeds, since the best of several on one block is flattered by it; that is not finished, so go on with "
         f"--resume{_of_others(summary, decision.members)}."
         if decision and not decision.is_complete

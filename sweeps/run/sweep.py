@@ -112,9 +112,12 @@ def _stages(
     confirmation = ConfirmationStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds)
     yield PlannedStage(stage=confirmation, title="Confirm")
     # Approaches that only earlier starts had may be among those that cannot be told apart; they are run when asked for.
-    members = undecided(journal, prepared.all_approaches(journal))
-    decision = DecisionStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds, members=members)
-    yield PlannedStage(stage=decision, title="Decide")
+    members, before = undecided(journal, prepared.all_approaches(journal)), None
+    while members != before:
+        decision = DecisionStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds, members=members)
+        yield PlannedStage(stage=decision, title="Decide")
+        # Where one fails on them, others may have to meet them too.
+        members, before = undecided(journal, prepared.all_approaches(journal)), members
     if options.confirm_seeds >= LEAST_SEEDS:
         seeds = seeds_of_stage(options.confirm_seeds, is_decided=bool(members))
         yield PlannedStage(stage=ControlStage(journal, seeds=seeds), title="Control")

@@ -207,8 +207,8 @@ def _use(model: ExportedModel) -> Iterator[str]:
     yield ""
     yield (
         f"It knows {', '.join(model.classes)} and nothing else: to any image, of whatever it may be, it gives "
-        "probabilities of these that sum to 1. They hold for images as frequent in each class as above, from the same "
-        "kind of device and patients."
+        "probabilities of these that sum to 1. They hold where each class is as frequent as any other, and for images "
+        "from the same kind of device and patients."
     )
     yield ""
     yield "It is Python code and pickled functions: load it only if you trust where it comes from."
