@@ -287,6 +287,10 @@ def test_until_the_second_block_is_complete_the_first_is_quoted_and_the_answer_s
     assert {pair.block for pair in summary.comparisons} == {"confirmation"}
     assert "good and rival are to meet more fresh seeds" in verdict(summary)[1]
     assert verdict(summary)[1].endswith("so go on with --resume.")
+    # The chance that the second block gives counts before it is taken.
+    assert "corrected for all 3 pairs and both blocks of seeds" in verdict(summary)[1]
+    (pair,) = (each for each in summary.comparisons if {each.better, each.worse} == {"good", "rival"})
+    assert pair.p_holm == pytest.approx(min(2 * pair.p, 1.0))
 
 
 def test_where_the_last_start_was_of_others_the_way_on_names_those_that_are_to_be_decided():
@@ -305,6 +309,25 @@ def test_a_candidate_that_fails_on_the_second_block_is_not_ranked():
     assert summary.approaches[-1].confirmed_failure == "seed 6003: diverged"
     assert summary.decision.is_complete
     assert not [pair for pair in summary.comparisons if "good" in (pair.better, pair.worse)]
+
+
+def test_rows_keep_the_order_of_the_first_block_whoever_meets_the_second():
+    first = {"plain": 0.7, "good": 0.81, "steady": 0.803, "rival": 0.8}
+    summary = sweep(first, {"plain": 0.7, "good": 0.81, "rival": 0.8})
+    assert summary.decision.candidates == ("good", "rival")
+    assert [row.approach for row in summary.approaches] == ["good", "steady", "rival", "plain"]
+
+
+def test_where_a_candidate_fails_the_best_of_the_others_meets_the_second_block_too():
+    """It was told from the one that failed alone."""
+    first = {"plain": 0.7, "good": 0.81, "steady": 0.803, "rival": 0.8}
+    summary = sweep(first, {"plain": 0.7, "rival": 0.8}, [lost()])
+    assert set(summary.decision.members) == {"good", "steady", "rival", "plain"}
+    assert not summary.decision.is_complete
+    assert "steady and rival are to meet more fresh seeds" in verdict(summary)[1]
+    whole = sweep(first, {"plain": 0.7, "steady": 0.803, "rival": 0.8}, [lost()])
+    assert whole.decision.is_complete
+    assert [row.approach for row in whole.approaches] == ["steady", "rival", "plain", "good"]
 
 
 def test_a_candidate_that_was_given_up_on_the_second_block_and_completed_later_is_quoted():

@@ -135,7 +135,7 @@ def gain(sweep: CheckedSweep) -> Check:
         if names
         else ""
     )
-    fine = "Every search that starts from a given setting found one that looked better on the search's seeds."
+    fine = "Every search that began with a setting which completed found one that looked better on the search's seeds."
     return look_or_fine(title, trouble, fine)
 
 
