@@ -45,7 +45,8 @@ def suggest_cnn(trial: Trial, *, most_steps: int = 100) -> None:
 def suggest_cirillo(trial: Trial) -> None:
     """How far Cirillo's augmentation changes grey values and shapes.
 
-    Normalisation of each image by itself comes after it and takes any gain back.
+    Z-scores take any gain back. Contrast is stretched before it, and gain was no better there (on 40 seeds of
+    `cnn_cirillo` 83.4 % without, 82.6 with .2 and with .4), so neither has it.
     """
     if trial.params["normalisation"] in ("none", "fixed"):
         trial.suggest_float("gain_spread", 0.0, 0.6)  # Scientific.

@@ -233,10 +233,12 @@ def test_resnet18_trains_as_torchvision_s_does(both):
         torch.testing.assert_close(mine.running_var, other.running_var, rtol=1e-9, atol=1e-9)
 
 
-def test_resnet18_is_initialised_as_torchvision_s():
+def test_resnet18_s_blocks_are_initialised_as_torchvision_s():
     ours = layers_of(features(resnet18_stages("7x7-64")), nn.Conv2d)
     theirs = layers_of(torchvision.models.resnet18(), nn.Conv2d)
-    for mine, other in zip(ours, theirs, strict=True):
+    # The stem by the number of its inputs, He et al.'s forward rule.
+    assert ours[0].weight.detach().std() == pytest.approx((2 / 49) ** 0.5, rel=0.05)
+    for mine, other in zip(ours[1:], theirs[1:], strict=True):
         assert mine.weight.detach().std() == pytest.approx(float(other.weight.detach().std()), rel=0.05)
         assert mine.bias is None
 

@@ -125,7 +125,7 @@ PUBLISHED = {
         mean_percent=69.8,
         sd_percent=6.4,
         seeds=None,
-        note="read off its bar chart to about 0.1. Chosen here: training, that of `starter_cnn`",
+        note="read off its bar chart to about 0.1. Chosen here: training, that of `starter_cnn`; the stem's weights",
     ),
     "resnet18_attention": Published(
         params={

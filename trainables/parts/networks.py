@@ -128,7 +128,7 @@ def resnet18_stages(shape: str, *, inputs: int = 1) -> list[Stage]:
     What comes first is the stem. "7x7" is a strided 7 x 7 convolution and max-pooling, made for 224 pixels: 28 -> 7,
     and 7, 4, 2 and 1 pixels a side after the four pairs of blocks. "3x3", fit for small images, is one strided 3 x 3
     convolution: 28 -> 14, and 14, 7, 4 and 2. Then comes the number of channels of the first pair; each pair doubles
-    it.
+    it. Blocks are initialised as torchvision's, the stem by the number of its inputs (He et al. 2015, equation 10).
 
     Raises:
         ValueError: It is no such shape.
@@ -143,7 +143,9 @@ def resnet18_stages(shape: str, *, inputs: int = 1) -> list[Stage]:
     else:
         convolution = nn.Conv2d(inputs, width, 3, stride=2, padding=1, bias=False)
         pool, side = [], 14
-    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+    # Not by its outputs, as torchvision's: beside so few inputs such weights are an eighth as large, and fifty steps do
+    # not get over that. At the study's setting seeds 0 to 7 have 80.9 % on average, and 56.6 % by the outputs.
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_in", nonlinearity="relu")
     first = nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True), *pool)
     stages = [Stage(module=first, channels=width, side=side)]
     for pair in range(4):
