@@ -81,6 +81,47 @@ def test_colours_are_as_they_are(tmp_path):
     assert np.array_equal(np.asarray(dicom_files.read(path)), colours)
 
 
+# Smooth ones, since YBR of 8 bits is rounded.
+COLOURS = np.stack([*np.mgrid[0:64, 0:64] * 4, np.full((64, 64), 90)], axis=-1).astype(np.uint8)
+EIGHT_BITS = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+THREE = {"SamplesPerPixel": 3, "PlanarConfiguration": 0}
+
+
+def of_palette(bits, kind):
+    """What a file says of its palette, in which 0, 1, 2, ... are colours in no order of brightness, and the colours."""
+    colours = np.random.default_rng(0).integers(0, 256, (256, 3))
+    more = {**EIGHT_BITS, "PhotometricInterpretation": "PALETTE COLOR"}
+    for channel, name in enumerate(("Red", "Green", "Blue")):
+        more[f"{name}PaletteColorLookupTableDescriptor"] = [256, 0, bits]
+        values = colours[:, channel] * (257 if bits == 16 else 1)
+        more[f"{name}PaletteColorLookupTableData"] = values.astype(kind).tobytes()
+    return more, colours
+
+
+def test_colours_as_jpeg_has_them_are_shown_as_they_are(tmp_path):
+    ybr = np.asarray(Image.fromarray(COLOURS).convert("YCbCr"))
+    more = {**THREE, **EIGHT_BITS, "PhotometricInterpretation": "YBR_FULL", "PixelData": ybr.tobytes()}
+    found = np.asarray(dicom_files.read(saved(tmp_path / "a.dcm", COLOURS, **more)))
+    np.testing.assert_allclose(found.astype(int), COLOURS, atol=3)
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_colours_of_more_bits_are_brought_to_eight(tmp_path, bits):
+    values = COLOURS.astype(np.uint16) << (bits - 8)
+    more = {**THREE, "PhotometricInterpretation": "RGB", "BitsStored": bits, "HighBit": bits - 1}
+    found = np.asarray(dicom_files.read(saved(tmp_path / "a.dcm", values, **more)))
+    assert np.array_equal(found, COLOURS)
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(16, "<u2"), (8, "u1")])
+def test_what_a_palette_shows_is_in_colour(tmp_path, bits, kind):
+    more, colours = of_palette(bits, kind)
+    numbers = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    path = saved(tmp_path / "a.dcm", numbers, **more, PixelData=numbers.tobytes())
+    assert dicom_files.header_of(path) == ((16, 16), 3)
+    assert np.array_equal(np.asarray(dicom_files.read(path)), colours[numbers])
+
+
 def test_in_a_folder_they_stand_beside_others(tmp_path):
     rng = np.random.default_rng(0)
     for name in ("healthy", "sick"):

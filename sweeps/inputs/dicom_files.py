@@ -26,25 +26,30 @@ def header_of(path: Path) -> tuple[tuple[int, int], int]:
     import pydicom
 
     file = pydicom.dcmread(path, stop_before_pixels=True)
-    return _size(file), int(getattr(file, "SamplesPerPixel", 1) or 1)
+    return _size(file), 3 if _is_palette(file) else int(getattr(file, "SamplesPerPixel", 1) or 1)
 
 
 def read(path: Path) -> Image.Image:
     """The image as its window shows it, or over its own range if it has none; MONOCHROME1 is turned round.
 
+    Colours, of whatever kind, are RGB of 8 bits.
+
     Raises:
         Exception: It cannot be read, or has several frames.
     """
     import pydicom
-    from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut, convert_color_space
+    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 
     file = pydicom.dcmread(path)
     _size(file)
-    pixels = file.pixel_array
-    if file.SamplesPerPixel == 3:
-        if "YBR" in file.PhotometricInterpretation:
-            pixels = convert_color_space(pixels, file.PhotometricInterpretation, "RGB")
-        return Image.fromarray(np.ascontiguousarray(pixels, dtype=np.uint8))
+    # Of every kind of YBR pydicom 3 itself makes RGB here.
+    pixels, bits = file.pixel_array, int(file.BitsStored)
+    if _is_palette(file):
+        # Numbers of colours; the colours have the bits of the table. A fourth channel says what is transparent.
+        pixels = apply_color_lut(pixels, file)[..., :3]
+        bits = 8 * pixels.itemsize
+    if pixels.ndim == 3:
+        return Image.fromarray(np.ascontiguousarray(pixels >> max(bits - 8, 0), dtype=np.uint8))
     values = np.asarray(apply_voi_lut(apply_modality_lut(pixels, file), file), dtype=np.float64)
     # Black and white are the window's, and not the darkest and brightest of what this image shows.
     ends = _ends_of_window(file)
@@ -66,6 +71,10 @@ def _ends_of_window(file: Any) -> np.ndarray | None:
     # Of several windows the first one is taken, as pydicom does. A sigmoid comes close to its ends only far away.
     center, width = (float(np.atleast_1d(value)[0]) for value in (file.WindowCenter, file.WindowWidth))
     return np.array([center - 50 * width, center + 50 * width])
+
+
+def _is_palette(file: Any) -> bool:
+    return bool(getattr(file, "PhotometricInterpretation", None) == "PALETTE COLOR")
 
 
 def _size(file: Any) -> tuple[int, int]:
