@@ -8,6 +8,7 @@ import types
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 import pretended
@@ -186,6 +187,22 @@ def test_not_with_weights_that_were_changed_meanwhile_or_of_another_kind(here, c
     code, _, complaint = go_on(capfd, challenge2.CHALLENGE, "--precision", other, "--weights", "random")
     assert code == 2
     assert "Expected the --precision that this sweep began with" in complaint
+
+
+def test_files_behind_links_are_found_again_by_the_links_names(here, capfd):
+    # As caches of large files keep them: by checksums, without endings.
+    np.savez(here / "images.npz", **phantom_arrays())
+    (here / "images.npz").rename(here / "0a1b")
+    (here / "pneumoniamnist.npz").symlink_to("0a1b")
+    safetensors.torch.save_file(random_backbone("alexnet").state_dict(), here / "2c3d")
+    (here / "mine.safetensors").symlink_to("2c3d")
+    given = (("dataset", "pneumoniamnist.npz"), ("weights", "mine.safetensors"), ("approaches", ("alexnet_focal",)))
+    sweep = begin(here, challenge2.CHALLENGE, *given)
+    assert sweep.inputs.dataset.source == str(here / "pneumoniamnist.npz")
+    assert sweep.inputs.weights["alexnet"].source == str(here / "mine.safetensors")
+    code, said, complaint = go_on(capfd, challenge2.CHALLENGE, "--dry-run")
+    assert code == 0, complaint
+    assert str(here / "mine.safetensors") in said
 
 
 def other_space(suggest):

@@ -89,7 +89,7 @@ class Inputs:
             content=content,
             weights={},
             other_datasets=others,
-            group_by=str(path_of(group_by).resolve()) if group_by is not None and is_table(group_by) else group_by,
+            group_by=str(path_of(group_by).absolute()) if group_by is not None and is_table(group_by) else group_by,
             features_folder=results / FEATURES,
             precision=fastest_precision() if precision == "auto" else precision,
             smoke=smoke,

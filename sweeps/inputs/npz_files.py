@@ -92,7 +92,8 @@ def read_npz(
             "is locked as one, chosen by a hash of the images."
         )
     return ReadImages(
-        source=str(path.resolve()),
+        # A link keeps its name, which may say what the classes are called.
+        source=str(path.absolute()),
         fingerprint=found_print,
         classes=classes,
         train=train,

@@ -269,9 +269,9 @@ def _weights_from_file(path: Path, backbone: str, backbones: int) -> Weights:
         if not path.is_file():
             # Opening a pipe would wait for somebody who writes into it.
             raise FileNotFoundError
-        # Torch warns of what it then refuses.
+        # A link keeps its name, which says of what kind the file is. Torch warns of what it then refuses.
         with warnings.catch_warnings(action="ignore"):
-            return _weights(str(path.resolve()), _finite_state(path, backbone))
+            return _weights(str(path.absolute()), _finite_state(path, backbone))
     except BadInput:
         raise
     except FileNotFoundError:

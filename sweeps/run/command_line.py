@@ -196,7 +196,8 @@ def as_remembered(options: Options, found: Mapping[str, OptionValue]) -> Given:
 
 def _absolute(value: str, declared: Declaration) -> str:
     """The value, if it is a path as one that is the same from any folder."""
-    return value if value in declared.words else str(path_of(value).resolve())
+    # A link is not followed: endings and the names of classes are in its name, and what it leads to may have neither.
+    return value if value in declared.words else str(path_of(value).absolute())
 
 
 def resume_command(challenge: Challenge, options: Options, folder_name: str) -> str:
