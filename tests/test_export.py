@@ -300,12 +300,26 @@ REFUSED = [
     ("export", ["results/small", "--approach", "cnn"], "Expected --approach from "),
     ("export", ["results/small", "--approach", "starter_cnn"], "Expected no folder, or an empty one, at "),
     ("export", ["results/small", "--to", "images"], "Expected no folder, or an empty one, at "),
+    *(
+        ("export", ["results/small", "--to", to], f"Expected a folder for the model at {to}; got {why}. Give another")
+        for to, why in (
+            ("linked", "a link"),
+            ("dangling", "a link"),
+            (248 * "x", "a name that is too long"),
+        )
+    ),
+    ("export", ["results/small", "--to", "torn/a.png/sub"], "Expected a folder for the model at torn/a.png/sub; got "),
+    ("export", ["results/small", "--to", "dangling/sub"], "Expected a folder for the model at dangling/sub; got "),
     ("predict", ["results/small", "images"], "Expected the folder of a model that export.py made at "),
     ("predict", [MODEL, "results/nothing"], "Expected images (.png, "),
     ("predict", [MODEL, "empty"], "Expected images (.png, "),
     ("predict", [MODEL, "torn"], "Expected at least one image at torn that can be read. Left out, "),
     ("predict", [MODEL, "images", "--to", "missing/x.csv"], "Expected a file to write the table to, as --to; "),
     ("predict", [MODEL, "images", "--to", "torn/a.png"], "Expected a file for the table, as --to; torn/a.png is one"),
+    *(
+        ("predict", [MODEL, "images", "--to", to], f"Expected a file to write the table to, as --to; got {to}. ")
+        for to in ("pipe", "linked.csv", "dangling")
+    ),
     ("predict", ["damaged", "images"], "Expected a model that can be loaded in damaged; got "),
 ]
 
@@ -315,6 +329,11 @@ def test_what_cannot_be_is_refused_in_a_sentence(home, command, arguments, compl
     for name in ("empty", "torn"):
         (home / name).mkdir(exist_ok=True)
     (home / "torn/a.png").write_text("no")
+    if not (home / "pipe").exists():
+        os.mkfifo(home / "pipe")
+        (home / "table.csv").write_text("mine")
+        for name, to in (("linked", "empty"), ("linked.csv", "table.csv"), ("dangling", "nowhere")):
+            (home / name).symlink_to(to)
     if "damaged" in arguments and not (home / "damaged").exists():
         shutil.copytree(home / MODEL, home / "damaged")
         (home / "damaged/data" / standalone.DATA / exported.MEMBERS).write_bytes(b"no")
@@ -322,5 +341,16 @@ def test_what_cannot_be_is_refused_in_a_sentence(home, command, arguments, compl
     done = (run if "damaged" in arguments or "torn" in arguments else run_here)(home, command, *arguments)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith(f"{command}: {complaint}")
+    assert command != "export" or not done.stdout
     assert done.stderr.count("\n") == 1
     assert not (home / predicting.TABLE).exists()
+    assert not (home / "nowhere").exists()
+    assert (home / "table.csv").read_text() == "mine"
+
+
+def test_the_folder_that_one_is_in_is_refused_before_anything_is_trained(home):
+    (home / "alone").mkdir()
+    done = run_here(home / "alone", "export", home / "results/small", "--to", ".")
+    assert done.returncode == 2
+    assert done.stderr.startswith("export: Expected a folder for the model at .; got the folder that this command runs")
+    assert not done.stdout

@@ -49,6 +49,8 @@ from trainables.parts.streams import Streams
 
 # How many copies of a network's training images there are at the same time while they are augmented.
 COPIES = 4
+# Of a name, on every file system in use.
+MOST_BYTES = 255
 
 
 class Training:
@@ -203,9 +205,24 @@ def _winner(summary: Summary, name: str | None) -> ApproachSummary:
 
 
 def _check_free(target: Path) -> None:
+    """Refuse, before anything is trained, a place where the model's folder could not be put afterwards.
+
+    Raises:
+        BadInput: It could not.
+    """
     try:
         is_free = not target.exists() or (target.is_dir() and not any(target.iterdir()))
-        if is_free and not os.access(next(each for each in target.absolute().parents if each.exists()), os.W_OK):
+        there = next(each for each in target.absolute().parents if os.path.lexists(each))
+        # An empty folder is replaced, which a link, or the folder that one is in, cannot be.
+        if target.is_symlink():
+            raise OSError("a link")
+        if is_free and target.resolve() == Path.cwd():
+            raise OSError("the folder that this command runs in")
+        if not there.is_dir():
+            raise NotADirectoryError(f"{there} is no folder")
+        if len(os.fsencode(_name_of_unfinished(target))) > MOST_BYTES:
+            raise OSError("a name that is too long")
+        if is_free and not os.access(there, os.W_OK):
             raise PermissionError("no permission to write")
     except OSError as error:
         raise BadInput(f"Expected a folder for the model at {target}; got {error}. Give another with --to.") from None
@@ -334,10 +351,14 @@ def copy_code(folder: Path) -> None:
     shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
 
 
+def _name_of_unfinished(target: Path) -> str:
+    return f"{target.name}.{os.getpid()}.tmp"
+
+
 @contextmanager
 def _unfinished(target: Path) -> Iterator[Path]:
     """A folder beside the target that is gone afterwards."""
-    folder = target.absolute().with_name(f"{target.name}.{os.getpid()}.tmp")
+    folder = target.absolute().with_name(_name_of_unfinished(target))
     try:
         folder.mkdir(parents=True)
         yield folder

@@ -78,7 +78,8 @@ def predict(asked: argparse.Namespace) -> int:
     model_folder = path_of(asked.model)
     if not (model_folder / "MLmodel").is_file() or not (model_folder / "code" / CODE).is_dir():
         raise BadInput(f"Expected the folder of a model that export.py made at {model_folder}; there is none.")
-    if target.is_dir() or not target.absolute().parent.is_dir():
+    # The table takes the place of what is there, which must not be a device, a pipe or a link.
+    if (target.exists() and not target.is_file()) or target.is_symlink() or not target.absolute().parent.is_dir():
         raise BadInput(
             f"Expected a file to write the table to, as --to; got {target}. Give one in a folder that is there."
         )
