@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -215,3 +216,21 @@ def test_the_plan_says_what_it_costs_and_how_to_omit_it(inputs):
     assert robustness.seconds(SweepOptions(robustness="off"), frozen, inputs) == 0
     own = robustness.seconds(SweepOptions(), [approach()], inputs)
     assert own < robustness.seconds(SweepOptions(), frozen, inputs)
+
+
+def test_without_features_large_changed_images_are_never_there_all_at_once(inputs, monkeypatch):
+    of_set = 50 * 224 * 224
+
+    def large(dataset, split, *, smoke):
+        return np.full((50, 224, 224), SPLITS.index(split), np.uint8)
+
+    monkeypatch.setattr(changed_images, "images", large)
+    tracemalloc.start()
+    try:
+        sets = inputs.image_sets([], SPLITS, slots=lambda: 1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * of_set
+    for number, split in enumerate(SPLITS):
+        assert (sets[split].view(PIXELS) == number).all()

@@ -190,21 +190,29 @@ class Inputs:
         sets = {}
         for together in _together(names):
             specs = self._specs_on(together[0], approaches, views)
-            images = [self.images(name) for name in together]
-            tables = features.load_or_compute(
-                [self.as_computed(spec) for spec in specs],
-                _one_after_another(images),
-                self.weights,
-                self.features_folder,
-                f"{together[0] if len(together) == 1 else 'changed test'} images",
-                slots,
-                interrupt,
-            )
-            ends = np.cumsum([len(own) for own in images])
-            for name, own, end in zip(together, images, ends, strict=True):
-                of_set = {spec.name: tables[self.as_computed(spec)][end - len(own) : end] for spec in specs}
+            pixels, whole = {}, []
+            for name in together:
+                own = self.images(name)
+                pixels[name] = small(own)
+                # Changed ones together may be gigabytes, which only features need at once.
+                whole += [own] if specs else []
+            tables = {}
+            if specs:
+                tables = features.load_or_compute(
+                    [self.as_computed(spec) for spec in specs],
+                    _one_after_another(whole),
+                    self.weights,
+                    self.features_folder,
+                    f"{together[0] if len(together) == 1 else 'changed test'} images",
+                    slots,
+                    interrupt,
+                )
+            end = 0
+            for name in together:
+                begin, end = end, end + len(pixels[name])
+                of_set = {spec.name: tables[self.as_computed(spec)][begin:end] for spec in specs}
                 protocol = self.dataset.protocol if name == POOL else None
-                views_of_set = {PIXELS: small(own)} | of_set
+                views_of_set = {PIXELS: pixels[name]} | of_set
                 sets[name] = ImageSet(labels=self.labels(name), views=views_of_set, protocol=protocol)
         return sets
 
