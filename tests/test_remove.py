@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import shlex
 import shutil
 import subprocess
 import sys
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import ViewType
 
-from commands import ROOT, run_here
+from commands import ROOT, environment, run_here
 from made_up import SPEC, START, changed
 from sweeps.run import removal
 from sweeps.store.journal import Journal
@@ -64,7 +66,8 @@ def test_a_sweep_goes_with_its_runs_and_nothing_else_does(tmp_path, sweep):
     first, runs_there, *_ = done.stdout.splitlines()
     assert first.startswith(f"This removes the folder {sweep} (5 files, ")
     assert runs_there == "  and 4 runs in MLflow at sqlite:///mlflow.db"
-    assert "mlflow gc --backend-store-uri sqlite:///mlflow.db frees the space" in done.stdout
+    gc = "mlflow gc --backend-store-uri sqlite:///mlflow.db --tracking-uri sqlite:///mlflow.db"
+    assert f"{gc} frees the space" in done.stdout
     assert contents(tmp_path / "results") == {"features", "other", "test-openings.jsonl"}
     assert {run.data.tags["sweep.id"] for run in runs(tmp_path)} == {"other"}
 
@@ -73,7 +76,14 @@ def test_the_command_that_frees_the_space_can_be_typed_as_it_stands(tmp_path, sw
     shutil.copy(tmp_path / "mlflow.db", tmp_path / "a b.db")
     done = run_here(tmp_path, "remove", "results/sweep", "--yes", "--tracking-uri", "sqlite:///a b.db")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "mlflow gc --backend-store-uri 'sqlite:///a b.db' frees the space" in done.stdout
+    printed = done.stdout.splitlines()[-1].partition(" frees the space")[0]
+    assert printed == "mlflow gc --backend-store-uri 'sqlite:///a b.db' --tracking-uri 'sqlite:///a b.db'"
+    words = [sys.executable, "-m", *shlex.split(printed)]
+    subprocess.run(words, cwd=tmp_path, env=environment(tmp_path), check=True, capture_output=True, timeout=120)
+    client = MlflowClient(f"sqlite:///{tmp_path}/a b.db")
+    experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
+    left = client.search_runs([experiment], run_view_type=ViewType.ALL)
+    assert {run.data.tags["sweep.id"] for run in left} == {"other"}
 
 
 @pytest.mark.parametrize(("answer", "code"), [("", 1), ("n\n", 1), ("\n", 1), ("y\n", 0)])

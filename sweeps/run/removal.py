@@ -55,10 +55,17 @@ def remove(given: str, *, tracking_uri: str | None, is_agreed: bool) -> int:
     print("Removed.")
     for uri, runs in stores.items():
         if runs is not None:
-            is_file = uri.startswith("sqlite")
-            gc = f"mlflow gc --backend-store-uri {shlex.quote(uri)}" if is_file else "mlflow gc, at the server,"
-            print(f"{gc} frees the space that deleted runs take in MLflow.")
+            print(f"{_gc_command(uri)} frees the space that deleted runs take in MLflow.")
     return 0
+
+
+def _gc_command(uri: str) -> str:
+    """What frees the space of deleted runs."""
+    if not uri.startswith("sqlite"):
+        return "mlflow gc, at the server,"
+    store = shlex.quote(uri)
+    # Of the two MLflow takes neither from the other, and refuses to begin without a tracking URI.
+    return f"mlflow gc --backend-store-uri {store} --tracking-uri {store}"
 
 
 def _checked(given: str) -> Path:
