@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -358,6 +359,14 @@ def test_a_database_that_was_given_is_the_same_from_any_folder(here, monkeypatch
     begin(here, challenge1.CHALLENGE, *PIXELS, ("name", "other"))
     other = Journal(here / "results" / "other", write=False)
     assert other.starts[-1].options["tracking_uri"] is None
+
+
+def test_from_within_a_sweep_s_folder_features_are_those_of_all_sweeps(here, monkeypatch):
+    sweep = begin(here, challenge1.CHALLENGE, *PIXELS)
+    monkeypatch.chdir(sweep.folder)
+    asked = argparse.Namespace(dataset=None, group_by=None, also=None, weights=None)
+    found = one_seed.inputs_of(Journal(Path(), write=False), challenge1.CHALLENGE, sweep.approaches[0], asked)
+    assert found.features_folder == sweep.inputs.features_folder
 
 
 def test_a_set_of_medmnist_is_found_again_on_another_machine(here, capfd, monkeypatch):

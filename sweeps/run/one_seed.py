@@ -119,7 +119,8 @@ def inputs_of(journal: Journal, challenge: Challenge, approach: Approach, asked:
     had = complete(challenge, {}, journal.starts[-1].options, SweepOptions)
     inputs = Inputs.find(
         [approach],
-        journal.folder.parent,
+        # A folder that was given as "." has itself as its parent.
+        journal.folder.resolve().parent,
         dataset=asked.dataset or where_now(spec.dataset.source),
         size=had.size,
         shots=had.shots,
