@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socketserver
+import time
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -21,6 +25,26 @@ def test_an_address_without_a_cluster_is_refused_at_once(address):
 def test_a_url_is_no_address():
     with pytest.raises(BadInput, match="as host:port of a cluster that this machine belongs to; got 'ray://head:1'"):
         addresses.check_address("ray://head:1")
+
+
+class Silent(socketserver.BaseRequestHandler):
+    """Takes a connection and closes it."""
+
+
+@pytest.mark.parametrize("handler", [BaseHTTPRequestHandler, Silent])
+def test_what_is_no_head_of_a_cluster_is_refused_at_once(monkeypatch, handler):
+    monkeypatch.delenv("RAY_USE_TLS", raising=False)
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{server.server_address[1]}"
+        begin = time.monotonic()
+        with pytest.raises(BadInput, match=f"at --address {address}; what listens there is no head of one"):
+            addresses.check_address(address)
+        assert time.monotonic() - begin < 2 * addresses.ANSWER_SECONDS + 1
+        # With TLS nobody without certificates can tell.
+        monkeypatch.setenv("RAY_USE_TLS", "1")
+        addresses.check_address(address)
+        server.shutdown()
 
 
 @pytest.mark.parametrize("port", ["65536", "9" * 5000])

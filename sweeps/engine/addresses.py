@@ -9,6 +9,12 @@ import socket
 from sweeps.core.errors import BadInput
 
 MOST_PORT = 65535
+# As long as an address is given to take a connection, and then to answer, before anything starts.
+ANSWER_SECONDS = 3.0
+# How a client of Ray's head begins, by HTTP/2: the preface and an empty frame of settings. The answer begins with such
+# a frame too; its kind is the fourth of nine bytes.
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
+_FRAME_HEAD, _SETTINGS = 9, 4
 
 
 def cluster_address(option: str | None) -> str | None:
@@ -17,10 +23,10 @@ def cluster_address(option: str | None) -> str | None:
 
 
 def check_address(address: str) -> None:
-    """Refuse at once an address at which nothing listens; Ray itself tries for a long time.
+    """Refuse at once an address at which no head of Ray's listens; Ray itself tries for a long time.
 
     Raises:
-        BadInput: It is neither "auto" nor host:port, or nothing answers.
+        BadInput: It is neither "auto" nor host:port, or nothing answers, or something else does.
     """
     if address == "auto":
         return
@@ -35,9 +41,27 @@ def check_address(address: str) -> None:
             f'Expected --address as host:port, the port a number up to {MOST_PORT}, or "auto"; got {address!r}.'
         )
     try:
-        socket.create_connection((host, int(port)), timeout=3).close()
+        with socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS) as connection:
+            # One with TLS answers only those who have its certificates.
+            is_head = bool(os.environ.get("RAY_USE_TLS")) or _speaks_http2(connection)
     except (OSError, ValueError) as error:
         raise BadInput(
             f"Expected a Ray cluster at --address {address}; nothing answers there ({error}). "
             "Start one with `ray start --head`, or omit the option to use this machine."
         ) from None
+    if not is_head:
+        raise BadInput(
+            f"Expected a Ray cluster at --address {address}; what listens there is no head of one. Give the address "
+            "that `ray start --head` prints, which is not the dashboard's, or omit the option to use this machine."
+        )
+
+
+def _speaks_http2(connection: socket.socket) -> bool:
+    """Whether the other side answers as Ray's head does, and not as a web page or not at all."""
+    try:
+        connection.sendall(_GREETING)
+        with connection.makefile("rb") as answer:
+            head = answer.read(_FRAME_HEAD)
+    except OSError:
+        return False
+    return len(head) == _FRAME_HEAD and head[3] == _SETTINGS
