@@ -8,7 +8,7 @@ from sweeps.challenge1 import CHALLENGE
 from sweeps.core.errors import BadInput
 from sweeps.core.seeds import MOST_SEEDS
 from sweeps.run.command_line import parse, resume_command
-from sweeps.run.options import SweepOptions
+from sweeps.run.options import RESULTS_VARIABLE, SweepOptions
 
 NAMES = tuple(approach.name for approach in CHALLENGE.approaches)
 
@@ -208,3 +208,10 @@ def test_bad_input_prints_nothing_by_itself(capsys):
     with pytest.raises(BadInput):
         parse(CHALLENGE, ["--seeds", "many"])
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_resume_command_goes_where_the_results_are_whatever_the_environment_says_then(monkeypatch):
+    monkeypatch.setenv(RESULTS_VARIABLE, "/shared/results")
+    for folder in ("/shared/results", "results"):
+        options = SweepOptions(**({} if folder == "/shared/results" else {"results_dir": folder}))
+        assert f"--results-dir {folder} --resume a" in resume_command(CHALLENGE, options, "a")

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from sweeps.core.challenge import Challenge
 from sweeps.core.commands import command
 from sweeps.core.errors import BadInput, path_of
-from sweeps.run.options import AnyOptions, Declaration, Options, SweepOptions, declarations, flag
+from sweeps.run.options import RESULTS, AnyOptions, Declaration, Options, SweepOptions, declarations, flag
 from sweeps.store.spec import OptionValue
 
 # Options that were given, or are remembered, by name.
@@ -206,7 +206,9 @@ def resume_command(challenge: Challenge, options: Options, folder_name: str) -> 
     defaults = type(options)()
     for name, declared in declarations(type(options)).items():
         value = getattr(options, name)
-        if not declared.is_repeated or value == getattr(defaults, name):
+        # A default from the environment may be another one where the command is typed.
+        is_usual = value == getattr(defaults, name) and not (name == "results_dir" and value != RESULTS)
+        if not declared.is_repeated or is_usual:
             continue
         # The parser of times takes no exponent.
         text = f"{Decimal(str(value)):f}s" if isinstance(value, float) else str(value)

@@ -31,6 +31,7 @@ from trainables.parts.protocol import MOST_POOL, STUDY_SHOTS, STUDY_VALIDATION
 
 # The variable of the environment that says where results go; jobs of a cluster have it from the machine they run on.
 RESULTS_VARIABLE = "SEEDSWEEP_RESULTS_DIR"
+RESULTS = "results"
 # More than any cluster of Ray has CPUs.
 MOST_WORKERS = 100_000
 
@@ -182,11 +183,11 @@ class Options:
         default_help="",
     )
     results_dir: str = _option(
-        lambda: os.environ.get(RESULTS_VARIABLE) or "results",
+        lambda: os.environ.get(RESULTS_VARIABLE) or RESULTS,
         "folder of all sweeps' folders",
         read=non_empty,
         metavar="PATH",
-        default_help=f"{RESULTS_VARIABLE}, else results",
+        default_help=f"{RESULTS_VARIABLE}, else {RESULTS}",
         is_repeated=True,
     )
     tracking_uri: str | None = _option(
