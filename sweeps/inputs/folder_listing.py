@@ -89,6 +89,16 @@ def listed(folder: Path, *, with_test: bool = True) -> Listing:
     return Listing(classes=classes, train=found[TRAIN], test=found.get(TEST), notices=tuple(notices))
 
 
+def folders_of_classes(folder: Path) -> list[Path]:
+    """The folders of which each sub-folder is a class: those of train and test, or the whole folder.
+
+    Raises:
+        BadInput: It cannot be read, or has two folders for one split.
+    """
+    roots = _roots(folder, _folders(folder))
+    return list(roots.values()) if TRAIN in roots else [folder]
+
+
 def _folders(folder: Path) -> list[str]:
     """The names of its sub-folders, sorted, without hidden ones."""
     try:

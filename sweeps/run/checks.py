@@ -14,11 +14,15 @@ from sweeps.core.cpus import usable_cpus
 from sweeps.core.errors import BadInput, path_of
 from sweeps.engine.addresses import check_address, cluster_address
 from sweeps.engine.temp_folder import check_temp_folder
+from sweeps.inputs.downloads import AUTO
+from sweeps.inputs.folder_listing import folders_of_classes
 from sweeps.inputs.images import check_there
+from sweeps.inputs.medmnist_sets import MEDMNIST
 from sweeps.run import command_line, resuming
 from sweeps.run.options import RESULTS_VARIABLE, AnyOptions, Options
 from sweeps.store.spec import OptionValue
 from sweeps.tracking import location
+from trainables.parts.datasets import PHANTOM
 
 # A sweep's journal, tables and report take a few megabytes.
 LEAST_FREE_BYTES = 50 << 20
@@ -58,6 +62,7 @@ def check(challenge: Challenge, given: Mapping[str, OptionValue], kind: type[Any
     if not cluster_address(options.address):
         check_temp_folder()
     check_there(options.dataset)
+    check_apart(options.dataset, results, uri)
     if hasattr(options, "confirm_seeds"):
         resuming.check_confirmation(earlier, options.confirm_seeds)
     settings = getattr(options, "set", ())
@@ -66,6 +71,27 @@ def check(challenge: Challenge, given: Mapping[str, OptionValue], kind: type[Any
         names = {*options.approaches, *earlier.approaches} & {each.name for each in challenge.approaches}
         challenge = challenge.with_settings(settings, names)
     return Checked(challenge=challenge, options=options, earlier=earlier, tracking_uri=uri)
+
+
+def check_apart(dataset: str, results: Path, uri: str) -> None:
+    """Refuse to write among the images: what is written would be classes of theirs, to this sweep and all later ones.
+
+    Raises:
+        BadInput: Results, or what MLflow keeps beside its database, would lie in a folder of classes.
+    """
+    if dataset in (AUTO, PHANTOM, *MEDMNIST) or not path_of(dataset).is_dir():
+        return
+    # MLflow makes this folder where a sweep starts, wherever its database is.
+    written = [results, *([Path("mlruns")] if uri.startswith("sqlite") else [])]
+    for folder in folders_of_classes(path_of(dataset).resolve()):
+        for place in (each.resolve() for each in written):
+            # Hidden folders are no classes.
+            below = place.relative_to(folder).parts if place.is_relative_to(folder) else None
+            if below is not None and not any(part.startswith(".") for part in below):
+                raise BadInput(
+                    f"Expected results outside of {folder}, in which each sub-folder is a class of images; got "
+                    f"{place}. Start in another folder, with the images' path as --dataset."
+                )
 
 
 def check_workers(options: Options) -> None:
