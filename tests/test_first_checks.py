@@ -105,6 +105,21 @@ def test_what_the_images_do_not_allow_is_refused_before_weights_are_fetched(
     assert says in refused(prepare, command, checked)
 
 
+@pytest.mark.parametrize(
+    ("command", "asked", "says"),
+    [
+        (sweep_command(), {"weights": "nowhere"}, "there is no such file or folder as nowhere."),
+        (reproduction_command([CHALLENGE]), {"sweep": ("nowhere",)}, "Expected the journal of a sweep"),
+    ],
+    ids=["weights", "sweep"],
+)
+def test_paths_that_are_not_there_are_refused_before_images_are_fetched(tmp_path, monkeypatch, command, asked, says):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(inputs, "find_dataset", None)
+    given = {"approaches": ("alexnet",), **asked}
+    assert says in refused(lambda: prepare(command, checks.check(CHALLENGE, given, command.options)))
+
+
 def test_no_more_workers_than_the_machine_has_cpus(monkeypatch):
     monkeypatch.setattr(checks, "usable_cpus", lambda: Cpus(allowed=1, there=2, limit="NCPUS"))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)

@@ -15,7 +15,7 @@ from sweeps.core.files import FEATURES
 from sweeps.inputs import changed_images, content_checks, features
 from sweeps.inputs.groups import is_table
 from sweeps.inputs.images import check_also, find_dataset, find_other
-from sweeps.inputs.weights import Weights, find_weights
+from sweeps.inputs.weights import Weights, check_weights_there, find_weights
 from sweeps.store.spec import BALANCED_ACCURACY, Content, OptionValue, Source, Spec
 from trainables.parts.backbones import FeatureSpec, size_near
 from trainables.parts.datasets import PHANTOM, Dataset, OtherDataset, small
@@ -71,6 +71,8 @@ class Inputs:
         Raises:
             BadInput: It cannot be had, or cannot be used.
         """
+        # First, because images may be downloaded.
+        check_weights_there(weights)
         needed = sorted({name for approach in approaches for name in approach.learner.may_need.other_datasets})
         wanted = check_also(also, needed)
         found, notice = find_dataset(dataset, size_px=size, shots=shots, validation=validation, group_by=group_by)

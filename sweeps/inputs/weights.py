@@ -48,6 +48,18 @@ class Weights:
         return self.source == RANDOM
 
 
+def check_weights_there(option: str) -> None:
+    """Refuse what `--weights` cannot be, as far as that is seen without reading any.
+
+    Raises:
+        BadInput: It is a path where nothing is.
+    """
+    if option not in (AUTO, IMAGENET, RANDOM) and not path_of(option).exists():
+        raise BadInput(
+            f"Expected --weights as imagenet, random, auto or a path; there is no such file or folder as {option}."
+        )
+
+
 def find_weights(
     option: str, backbones: Sequence[str], had: Mapping[str, str] | None = None
 ) -> tuple[dict[str, Weights], str | None]:
@@ -65,10 +77,7 @@ def find_weights(
     Raises:
         BadInput: They were asked for by name, or had before, and cannot be had; or a file does not fit.
     """
-    if option not in (AUTO, IMAGENET, RANDOM) and not path_of(option).exists():
-        raise BadInput(
-            f"Expected --weights as imagenet, random, auto or a path; there is no such file or folder as {option}."
-        )
+    check_weights_there(option)
     if not backbones:
         return {}, None
     untrained = {name: _random_weights(name) for name in backbones if not backbone_of(name).pretrained}

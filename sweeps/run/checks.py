@@ -20,6 +20,7 @@ from sweeps.inputs.images import check_there
 from sweeps.inputs.medmnist_sets import MEDMNIST
 from sweeps.run import command_line, resuming
 from sweeps.run.options import RESULTS_VARIABLE, AnyOptions, Options
+from sweeps.store.journal import Journal
 from sweeps.store.spec import OptionValue
 from sweeps.tracking import location
 from trainables.parts.datasets import PHANTOM
@@ -63,6 +64,9 @@ def check(challenge: Challenge, given: Mapping[str, OptionValue], kind: type[Any
         check_temp_folder()
     check_there(options.dataset)
     check_apart(options.dataset, results, uri)
+    for folder in getattr(options, "sweep", ()):
+        # Reading refuses what is no journal of a sweep.
+        Journal(path_of(folder), write=False)
     if hasattr(options, "confirm_seeds"):
         resuming.check_confirmation(earlier, options.confirm_seeds)
     settings = getattr(options, "set", ())
