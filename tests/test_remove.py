@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
-from commands import ROOT, environment, run_here
+from commands import ROOT, empty_database, environment, run_here
 from made_up import SPEC, START, changed
 from sweeps.run import removal
 from sweeps.store.journal import Journal
@@ -24,12 +24,18 @@ EXPERIMENT = experiment_of(SPEC.challenge)
 
 
 @pytest.fixture
-def sweep(tmp_path, monkeypatch):
+def uri():
+    """Where the journal says that MLflow's database is; earlier versions wrote no whole path."""
+    return "sqlite:///mlflow.db"
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch, uri):
     """The folder of a sweep, with files as a sweep has them and four runs in MLflow, beside those of another one."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "results" / "sweep"
     journal = Journal(folder, write=True)
-    journal.begin(SPEC, changed(START, {"tracking_uri": "sqlite:///mlflow.db"}))
+    journal.begin(SPEC, changed(START, {"tracking_uri": uri}))
     (folder / "plots").mkdir()
     for name in ("seeds.csv", "report.html", "plots/history.png"):
         (folder / name).write_text(name)
@@ -144,6 +150,22 @@ def test_without_the_database_the_folder_goes_and_that_is_said(tmp_path, sweep):
     assert "gc" not in done.stdout
     assert not sweep.exists()
     assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize("uri", ["sqlite:////gone/mlflow.db"])
+def test_a_sweep_that_was_moved_with_its_database_goes_with_its_runs(tmp_path, sweep, uri):
+    done = run_here(tmp_path, "remove", "results/sweep", "--yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "  and 4 runs in MLflow at sqlite:///mlflow.db" in done.stdout
+    assert uri not in done.stdout
+    assert {run.data.tags["sweep.id"] for run in runs(tmp_path)} == {"other"}
+
+
+@pytest.mark.parametrize("uri", ["sqlite:////gone/mlflow.db"])
+def test_another_database_of_that_name_is_not_taken_for_the_sweep_s(tmp_path, sweep, uri):
+    shutil.copy(empty_database(), tmp_path / "mlflow.db")
+    done = run_here(tmp_path, "remove", "results/sweep", "--yes")
+    assert f"but no run in MLflow at {uri}: there is no such database here (--tracking-uri names one)" in done.stdout
 
 
 def test_what_went_wrong_in_the_middle_can_be_typed_again(tmp_path, sweep, monkeypatch):

@@ -359,6 +359,8 @@ def test_a_database_that_was_given_is_the_same_from_any_folder(here, monkeypatch
     begin(here, challenge1.CHALLENGE, *PIXELS, ("name", "other"))
     other = Journal(here / "results" / "other", write=False)
     assert other.starts[-1].options["tracking_uri"] is None
+    # Which that was is known from any other folder.
+    assert other.starts[-1].tracking_uri == f"sqlite:///{here}/elsewhere/mlflow.db"
 
 
 def test_from_within_a_sweep_s_folder_features_are_those_of_all_sweeps(here, monkeypatch):

@@ -127,7 +127,8 @@ class Pipeline(Generic[AnyOptions]):
         return Start(
             **asdict(provenance.of_this_start()),
             resume=prepared.resume_command,
-            tracking_uri=provenance.without_password(prepared.tracking_uri),
+            # Also of the default, which is of the folder that this start is in.
+            tracking_uri=provenance.without_password(location.as_opened(prepared.tracking_uri)),
             options=command_line.as_remembered(prepared.options, {**prepared.inputs.found(), **given_uri}),
             caveats=caveats.of_sweep(prepared.whole_spec),
             notices=(*prepared.inputs.notices, *prepared.inputs.notes),

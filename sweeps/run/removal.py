@@ -100,18 +100,36 @@ def _stores(journal: Journal, given: str | None) -> dict[str, RunsOfSweep | None
     experiment = sweep_run.experiment_of(journal.spec.challenge)
     found: dict[str, RunsOfSweep | None] = {}
     for uri in [given] if given else dict.fromkeys(start.tracking_uri for start in journal.starts):
-        if uri.startswith("sqlite:///") and not location.sqlite_path(uri).exists():
-            found[uri] = None
+        if not _is_gone(uri):
+            found[uri] = _runs(uri, experiment, journal.id)
             continue
-        location.check_uri(uri)
-        try:
-            found[uri] = RunsOfSweep(uri, experiment, journal.id)
-        except Exception as error:
-            raise BadInput(
-                f"Expected an MLflow that answers at {without_password(uri)}; got {in_one_line(error)}. "
-                "Nothing was removed."
-            ) from None
+        found[uri] = None
+        # Results that were moved with their database have it here, where they are removed from.
+        moved = f"sqlite:///{location.sqlite_path(uri).name}"
+        if not given and not _is_gone(moved) and (runs := _runs(moved, experiment, journal.id)).ids:
+            del found[uri]
+            found[moved] = runs
     return found
+
+
+def _is_gone(uri: str) -> bool:
+    return uri.startswith("sqlite:///") and not location.sqlite_path(uri).exists()
+
+
+def _runs(uri: str, experiment: str, journal_id: str) -> RunsOfSweep:
+    """The sweep's runs in one MLflow.
+
+    Raises:
+        BadInput: It cannot be used.
+    """
+    location.check_uri(uri)
+    try:
+        return RunsOfSweep(uri, experiment, journal_id)
+    except Exception as error:
+        raise BadInput(
+            f"Expected an MLflow that answers at {without_password(uri)}; got {in_one_line(error)}. "
+            "Nothing was removed."
+        ) from None
 
 
 def _what_goes(folder: Path, stores: dict[str, RunsOfSweep | None]) -> list[str]:
