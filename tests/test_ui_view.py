@@ -33,7 +33,7 @@ def decode(value: str) -> tuple[str, dict[str, Any]]:
 
 
 def state_of(examples: list[dict[str, Any]]) -> dict[str, Any]:
-    return decode(saved_view("c1", examples, created_ms=1).value)[1]
+    return decode(saved_view("c1", "id 1", examples, created_ms=1).value)[1]
 
 
 def shown_params(state: dict[str, Any]) -> list[str]:
@@ -52,7 +52,7 @@ def axes(state: dict[str, Any]) -> list[str]:
 
 @pytest.fixture
 def view() -> SavedView:
-    return saved_view("c1", [NETWORK], created_ms=1_700_000_000_000)
+    return saved_view("c1", "id 1", [NETWORK], created_ms=1_700_000_000_000)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_view_is_packed_as_mlflow_itself_packs_one():
 
 
 def test_names_of_any_letters_survive():
-    name, state = decode(saved_view("Näme", [{"é": 1}], created_ms=1).value)
+    name, state = decode(saved_view("Näme", "id 1", [{"é": 1}], created_ms=1).value)
     assert name == "Sweep Näme"
     assert shown_params(state) == ["é"]
 
@@ -97,13 +97,15 @@ def test_both_links_name_the_tag(view: SavedView):
         }
 
 
-def test_a_sweep_keeps_its_tag_and_sweeps_do_not_share_one(view: SavedView):
-    assert saved_view("c1", [], created_ms=1).tag == view.tag
-    assert saved_view("c2", [], created_ms=1).tag != view.tag
+def test_a_sweep_keeps_its_tag_and_sweeps_of_one_name_do_not_share_one(view: SavedView):
+    assert saved_view("c1", "id 1", [], created_ms=1).tag == view.tag
+    other = saved_view("c1", "id 2", [], created_ms=1)
+    assert other.tag != view.tag
+    assert decode(other.value)[1]["searchFilter"] != decode(view.value)[1]["searchFilter"]
 
 
 def test_the_table_shows_the_trials_best_first(state: dict[str, Any]):
-    assert state["searchFilter"] == search_filter("c1") == "tags.role = 'trial' AND tags.sweep = 'c1'"
+    assert state["searchFilter"] == search_filter("id 1") == "tags.role = 'trial' AND tags.`sweep.id` = 'id 1'"
     assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`accuracy_mean`", False)
     wanted = ["params.`approach`", *(f"metrics.`{m}`" for m in METRICS), "tags.`state`"]
     assert state["selectedColumns"] == [*wanted, *(f"params.`{p}`" for p in PARAMS)]
@@ -111,11 +113,12 @@ def test_the_table_shows_the_trials_best_first(state: dict[str, Any]):
 
 
 def test_once_a_mean_is_confirmed_it_comes_first_and_sorts():
-    state = decode(saved_view("c1", [NETWORK], created_ms=1, confirmed=True).value)[1]
+    view = saved_view("c1", "id 1", [NETWORK], created_ms=1, confirmed=True)
+    state = decode(view.value)[1]
     assert state["orderByKey"] == "metrics.`confirmed_accuracy_mean`"
     means = [name for name in state["selectedColumns"] if name.endswith("_mean`")]
     assert means == ["metrics.`confirmed_accuracy_mean`", "metrics.`accuracy_mean`"]
-    assert saved_view("c1", [NETWORK], created_ms=1, confirmed=True).tag == saved_view("c1", [], created_ms=1).tag
+    assert view.tag == saved_view("c1", "id 1", [], created_ms=1).tag
 
 
 def test_the_charts_stand_in_the_section_that_is_open(state: dict[str, Any]):
@@ -129,9 +132,9 @@ def test_the_charts_stand_in_the_section_that_is_open(state: dict[str, Any]):
 
 
 def test_the_plain_link_filters_and_sorts():
-    assert query(plain_table("c1")) == {
+    assert query(plain_table("id 1")) == {
         "workflowType": ["machine_learning"],
-        "searchFilter": [search_filter("c1")],
+        "searchFilter": [search_filter("id 1")],
         "orderByKey": ["metrics.`accuracy_mean`"],
         "orderByAsc": ["false"],
     }
@@ -157,7 +160,7 @@ def test_a_view_that_does_not_fit_is_refused():
     # What no compression makes small.
     names = ["".join(sha256(f"{of} {at}".encode()).hexdigest() for at in range(100)) for of in range(8)]
     with pytest.raises(ValueError, match="20000"):
-        saved_view("c1", [dict.fromkeys(names, 1)], created_ms=1)
+        saved_view("c1", "id 1", [dict.fromkeys(names, 1)], created_ms=1)
 
 
 @pytest.fixture(scope="module")

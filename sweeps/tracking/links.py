@@ -26,10 +26,10 @@ def runs_page(**query: str) -> str:
     return "runs?" + urllib.parse.urlencode(whole, quote_via=urllib.parse.quote)
 
 
-def plain_table(sweep: str, ranked_by: str = "accuracy", *, confirmed: bool = False) -> str:
+def plain_table(journal_id: str, ranked_by: str = "accuracy", *, confirmed: bool = False) -> str:
     """The end of a link that needs no saved view: the sweep's trials, best first, with the columns MLflow chooses."""
     order = best_first(ranked_by, confirmed=confirmed)
-    return runs_page(searchFilter=trial_runs.search_filter(sweep), orderByKey=order, orderByAsc="false")
+    return runs_page(searchFilter=trial_runs.search_filter(journal_id), orderByKey=order, orderByAsc="false")
 
 
 def where_to_look(uri: str, experiment_id: str, table: str, charts: str | None) -> list[str]:

@@ -103,10 +103,8 @@ class Tracker:
         """What a person types and opens to see the sweep; nothing if MLflow never answered."""
         if self._experiment_id is None:
             return []
-        name, ranked_by = self.sweep.name, self.sweep.spec.ranked_by
-        table = (
-            links.plain_table(name, ranked_by, confirmed=self._has_confirmed) if not self._view else self._view.table
-        )
+        of_sweep = self.sweep.journal_id, self.sweep.spec.ranked_by
+        table = self._view.table if self._view else links.plain_table(*of_sweep, confirmed=self._has_confirmed)
         charts = self._view.charts if self._view else None
         return links.where_to_look(self.uri, self._experiment_id, table, charts)
 

@@ -27,9 +27,10 @@ LOGARITHM_PREFIX = "log10_"
 CONFIRMED_PREFIX = "confirmed_"
 
 
-def search_filter(sweep: str) -> str:
+def search_filter(journal_id: str) -> str:
     """MLflow's search expression for the trials of a sweep's search, without the sweep's run and confirmations."""
-    return f"tags.role = 'trial' AND tags.sweep = '{sweep}'"
+    # Not by its name: those who share a store may have given the same.
+    return f"tags.role = 'trial' AND tags.`sweep.id` = '{journal_id}'"
 
 
 # What follows the approach in the name of a run of a stage after the search, and the run's role.

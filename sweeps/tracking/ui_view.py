@@ -45,6 +45,7 @@ class SavedView:
 
 def saved_view(
     sweep: str,
+    journal_id: str,
     examples: Iterable[Mapping[str, Any]],
     created_ms: int,
     ranked_by: str = "accuracy",
@@ -54,7 +55,8 @@ def saved_view(
     """Make the view of one sweep. The same sweep always gets the same tag, so that writing again replaces the view.
 
     Args:
-        sweep: The sweep's name.
+        sweep: The sweep's name, which a person sees.
+        journal_id: What tells it from another sweep of that name.
         examples: The parameters of a trial of each approach. Columns are those that most of them have.
         created_ms: When the sweep began. The newest view is the first in MLflow's menu of views.
         ranked_by: The metric whose mean is shown, with its interval, and sorts the trials.
@@ -64,8 +66,8 @@ def saved_view(
         ValueError: The view does not fit an experiment's tag.
     """
     columns, axes = _columns_and_axes(examples)
-    key = _uuid(sweep, "view")
-    value = _encoded(f"Sweep {sweep}", _state(sweep, columns, axes, ranked_by, confirmed), created_ms)
+    key = _uuid(journal_id, "view")
+    value = _encoded(f"Sweep {sweep}", _state(sweep, journal_id, columns, axes, ranked_by, confirmed), created_ms)
     if len(value) > _MAX_TAG_LENGTH:
         raise ValueError(f"Expected a view of at most {_MAX_TAG_LENGTH} characters; got {len(value)}.")
     # Filter and order must not stand beside the key: MLflow then ignores the view.
@@ -100,7 +102,9 @@ def _encoded(name: str, state: Mapping[str, Any], created_ms: int) -> str:
     return json.dumps(view)
 
 
-def _state(sweep: str, params: Sequence[str], axes: Sequence[str], ranked_by: str, confirmed: bool) -> dict[str, Any]:
+def _state(
+    sweep: str, journal_id: str, params: Sequence[str], axes: Sequence[str], ranked_by: str, confirmed: bool
+) -> dict[str, Any]:
     shown = [f"{ranked_by}_mean", f"{ranked_by}_ci_low", f"{ranked_by}_ci_high"]
     if confirmed:
         # More of the search's would push parameters off the screen.
@@ -114,7 +118,7 @@ def _state(sweep: str, params: Sequence[str], axes: Sequence[str], ranked_by: st
     }
     ours = _uuid(sweep, "section")
     return {
-        "searchFilter": trial_runs.search_filter(sweep),
+        "searchFilter": trial_runs.search_filter(journal_id),
         "orderByKey": links.best_first(ranked_by, confirmed=confirmed),
         "orderByAsc": False,
         "startTime": "ALL",

@@ -98,6 +98,7 @@ class Writer:
         try:
             view = ui_view.saved_view(
                 self.sweep.name,
+                self.sweep.journal_id,
                 self.sweep.examples,
                 self.sweep.begun_ms,
                 self.sweep.spec.ranked_by,
