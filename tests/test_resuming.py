@@ -31,6 +31,8 @@ from trainables.parts import protocol
 from trainables.parts.backbones import random_backbone
 from trainables.parts.datasets import phantom_arrays
 
+WHERE_IT_WAS = argparse.Namespace(dataset=None, group_by=None, also=None, weights=None)
+
 
 def begin(folder, challenge, *arguments, unknown=()):
     """A sweep that has begun, as its driver would have left it, or one that did not know some options."""
@@ -191,19 +193,15 @@ def test_not_with_weights_that_were_changed_meanwhile_or_of_another_kind(here, c
 
 
 def test_files_behind_links_are_found_again_by_the_links_names(here, capfd):
-    # As caches of large files keep them: by checksums, without endings.
     np.savez(here / "images.npz", **phantom_arrays())
-    (here / "images.npz").rename(here / "0a1b")
-    (here / "pneumoniamnist.npz").symlink_to("0a1b")
-    safetensors.torch.save_file(random_backbone("alexnet").state_dict(), here / "2c3d")
-    (here / "mine.safetensors").symlink_to("2c3d")
-    given = (("dataset", "pneumoniamnist.npz"), ("weights", "mine.safetensors"), ("approaches", ("alexnet_focal",)))
-    sweep = begin(here, challenge2.CHALLENGE, *given)
-    assert sweep.inputs.dataset.source == str(here / "pneumoniamnist.npz")
-    assert sweep.inputs.weights["alexnet"].source == str(here / "mine.safetensors")
+    safetensors.torch.save_file(random_backbone("alexnet").state_dict(), here / "mine.safetensors")
+    for number, name in enumerate(("images.npz", "mine.safetensors")):
+        # As caches of large files keep them: by checksums, without endings.
+        (here / name).rename(here / f"0a1b{number}").with_name(name).symlink_to(f"0a1b{number}")
+    given = (("dataset", "images.npz"), ("weights", "mine.safetensors"), ("approaches", ("alexnet_focal",)))
+    assert begin(here, challenge2.CHALLENGE, *given).inputs.dataset.source == str(here / "images.npz")
     code, said, complaint = go_on(capfd, challenge2.CHALLENGE, "--dry-run")
-    assert code == 0, complaint
-    assert str(here / "mine.safetensors") in said
+    assert (code, str(here / "mine.safetensors") in said) == (0, True), complaint
 
 
 def other_space(suggest):
@@ -359,15 +357,13 @@ def test_a_database_that_was_given_is_the_same_from_any_folder(here, monkeypatch
     begin(here, challenge1.CHALLENGE, *PIXELS, ("name", "other"))
     other = Journal(here / "results" / "other", write=False)
     assert other.starts[-1].options["tracking_uri"] is None
-    # Which that was is known from any other folder.
     assert other.starts[-1].tracking_uri == f"sqlite:///{here}/elsewhere/mlflow.db"
 
 
 def test_from_within_a_sweep_s_folder_features_are_those_of_all_sweeps(here, monkeypatch):
     sweep = begin(here, challenge1.CHALLENGE, *PIXELS)
     monkeypatch.chdir(sweep.folder)
-    asked = argparse.Namespace(dataset=None, group_by=None, also=None, weights=None)
-    found = one_seed.inputs_of(Journal(Path(), write=False), challenge1.CHALLENGE, sweep.approaches[0], asked)
+    found = one_seed.inputs_of(Journal(Path(), write=False), challenge1.CHALLENGE, sweep.approaches[0], WHERE_IT_WAS)
     assert found.features_folder == sweep.inputs.features_folder
 
 
@@ -383,8 +379,7 @@ def test_a_set_of_medmnist_is_found_again_on_another_machine(here, capfd, monkey
     assert (code, complaint) == (0, "")
     assert f"Images    {here / 'two' / 'pneumoniamnist.npz'}" in printed
     (approach,) = sweep.approaches
-    asked = argparse.Namespace(dataset=None, group_by=None, also=None, weights=None)
-    found = one_seed.inputs_of(Journal(sweep.folder, write=False), challenge1.CHALLENGE, approach, asked)
+    found = one_seed.inputs_of(Journal(sweep.folder, write=False), challenge1.CHALLENGE, approach, WHERE_IT_WAS)
     assert found.dataset.source == str(here / "two" / "pneumoniamnist.npz")
 
 
