@@ -16,6 +16,10 @@ from trainables.parts.calibration import folds, held_out, shared_temperature, te
 from trainables.parts.image_sets import PIXELS, POOL, ImageSet
 from trainables.parts.learner import Learner
 from trainables.parts.protocol import Protocol
+from trainables.parts.run_seed import classify, support_of
+from trainables.parts.streams import Streams
+from trainables.pixel_baseline import PixelBaseline
+from trainables.tapped_head import EfficientNetLite0
 
 RNG = np.random.default_rng(0)
 
@@ -88,6 +92,31 @@ def test_what_is_held_out_was_not_learned_from(shots, count):
     assert logits.tolist() == [0.0] * count
     assert sorted(labels) == sorted([0, 1] * (count // 2))
     assert shared_temperature([(logits, labels)] * 2) == 1
+
+
+PENALISED = {
+    "pixels": (PixelBaseline, {"representation": "none", "classifier": "logistic"}),
+    "inner layer": (EfficientNetLite0, {"tap": "2@80", "cut": 1, "shrink": 0.2, "mirror": False, "head": "logistic"}),
+}
+
+
+@pytest.mark.parametrize(("learner", "params"), PENALISED.values(), ids=PENALISED)
+@pytest.mark.parametrize("logistic_c", [1e-4, 1.0])
+def test_logistic_regression_is_sure_of_what_it_tells_apart_whatever_its_penalty(learner, params, logistic_c):
+    config = learner.Config(**params, logistic_c=logistic_c)
+    (view,) = learner.needs(config).view_names
+    pixels = np.random.default_rng(0).integers(0, 100, (40, 28, 28), dtype=np.uint8)
+    pixels[20:, 7:21, 7:21] += 100
+    protocol = Protocol(classes=("a", "b"), shots=(5, 5), validation=5, confirmation=5, pool=(20, 20))
+    shown = pixels if view == PIXELS else pixels.reshape(40, -1).astype(np.float32)
+    pool = ImageSet(labels=protocol.labels, views={view: shown}, protocol=protocol)
+    rows, others = protocol.split(0)
+    support = support_of(learner.needs(config), rows, {POOL: pool}, {})
+    logits = classify(learner.fit(config, support, Streams(0)), [pool.view(view)], others, 2)
+    if learner.gives_margins(config):
+        logits = logits / shared_temperature([held_out(learner, config, rows, 0, {POOL: pool}, {})])
+    certain = np.where(pool.labels[others] == 1, expit(logits), expit(-logits))
+    assert certain.min() > 0.7
 
 
 @pytest.mark.parametrize("approach", APPROACHES, ids=lambda approach: approach.name)

@@ -23,8 +23,8 @@ from trainables.parts.streams import Streams
 
 # Images (N, 28, 28) or (N, 3, 28, 28) -> vectors (N, D).
 Representation = Callable[[Tensor], np.ndarray]
-# Vectors (M, D) -> log-odds of class 1 of two (M,), or logits of more (M, K). A classifier without probabilities gives
-# margins: of two classes 0 is at the border, of more the greatest decides.
+# Vectors (M, D) -> margins, of any scale: of class 1 of two (M,), where 0 is at the border, or of more (M, K), where the
+# greatest decides.
 Decision = Callable[[np.ndarray], np.ndarray]
 
 
@@ -239,8 +239,8 @@ class PixelBaseline(Learner):
 
     @classmethod
     def gives_margins(cls, config: PixelBaselineConfig) -> bool:
-        """All but logistic regression."""
-        return config.classifier != "logistic"
+        """Always: even the logits of logistic regression are as large as its penalty lets them be, not log-odds."""
+        return True
 
     @classmethod
     def fit(cls, config: PixelBaselineConfig, support: Support, streams: Streams) -> Classifier:
