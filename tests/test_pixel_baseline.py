@@ -5,6 +5,7 @@ import pytest
 import scipy.spatial
 import torch
 from skimage.feature import hog
+from sklearn.linear_model import LogisticRegression
 
 from trainables.pixel_baseline import PixelBaselineConfig, Remembered, decision, hog_of, represent, representation
 
@@ -215,3 +216,14 @@ def test_another_copy_of_a_class_s_images_changes_no_decision_s_border(classifie
     once = decision(config, vectors, labels)(queries)
     twice = decision(config, vectors[more], labels[more])(queries)
     assert np.array_equal(once.argmax(1), twice.argmax(1))
+
+
+@pytest.mark.parametrize("counts", [(5, 5), (3, 4, 5)])
+def test_logistic_regression_far_from_zero_is_at_its_optimum(counts):
+    """As the logarithms of scattering coefficients are, and pixels of bright images."""
+    vectors, labels = groups(counts, 0)
+    queries, _ = groups([5] * len(counts), 1)
+    config = PixelBaselineConfig(representation="none", classifier="logistic", logistic_c=1e-3)
+    found = decision(config, (vectors - 3000).astype(np.float32), labels)((queries - 3000).astype(np.float32))
+    tight = LogisticRegression(C=1e-3, tol=1e-10, max_iter=10000, class_weight="balanced").fit(vectors, labels)
+    np.testing.assert_allclose(found, tight.decision_function(queries), rtol=1e-2, atol=1e-4)

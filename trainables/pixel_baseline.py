@@ -23,8 +23,8 @@ from trainables.parts.streams import Streams
 
 # Images (N, 28, 28) or (N, 3, 28, 28) -> vectors (N, D).
 Representation = Callable[[Tensor], np.ndarray]
-# Vectors (M, D) -> margins, of any scale: of class 1 of two (M,), where 0 is at the border, or of more (M, K), where the
-# greatest decides.
+# Vectors (M, D) -> margins of any scale: of class 1 of two (M,), where 0 is at the border, or of more (M, K), of which
+# the greatest decides.
 Decision = Callable[[np.ndarray], np.ndarray]
 
 
@@ -195,13 +195,27 @@ def nearest_neighbour(vectors_ND: np.ndarray, labels_N: np.ndarray) -> Decision:
     return decide
 
 
+def logistic_regression(vectors_ND: np.ndarray, labels_N: np.ndarray, inverse_penalty: float | None) -> Decision:
+    """Logistic regression on the vectors less their mean.
+
+    The optimum is the same, since the intercept has no penalty. But far from 0, as the logarithms of scattering are,
+    the solver stops long before it with a strong penalty.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    mean_D = vectors_ND.mean(0, dtype=np.float64)
+    model = LogisticRegression(C=inverse_penalty, max_iter=1000, class_weight="balanced")
+    decide = model.fit(vectors_ND - mean_D, labels_N).decision_function
+    return lambda queries_MD: decide(queries_MD - mean_D)
+
+
 def decision(config: PixelBaselineConfig, vectors_ND: np.ndarray, labels_N: np.ndarray) -> Decision:
     """The configuration's classifier, fitted. Every class counts the same, however many images it has.
 
     Raises:
         ValueError: There is no classifier of that name.
     """
-    from sklearn.linear_model import LogisticRegression, RidgeClassifier
+    from sklearn.linear_model import RidgeClassifier
     from sklearn.svm import SVC
 
     match config.classifier:
@@ -212,7 +226,7 @@ def decision(config: PixelBaselineConfig, vectors_ND: np.ndarray, labels_N: np.n
         case "ridge":
             model = RidgeClassifier(alpha=config.ridge_alpha, class_weight="balanced")
         case "logistic":
-            model = LogisticRegression(C=config.logistic_c, max_iter=1000, class_weight="balanced")
+            return logistic_regression(vectors_ND, labels_N, config.logistic_c)
         case "svm":
             # sklearn's "scale", 1 / (D * variance), times a factor.
             gamma = (config.svm_gamma_factor or 1.0) / (vectors_ND.shape[1] * max(vectors_ND.var(), 1e-12))
