@@ -6,6 +6,7 @@ import scipy.spatial
 import torch
 from skimage.feature import hog
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
 
 from trainables.pixel_baseline import PixelBaselineConfig, Remembered, decision, hog_of, represent, representation
 
@@ -227,3 +228,44 @@ def test_logistic_regression_far_from_zero_is_at_its_optimum(counts):
     found = decision(config, (vectors - 3000).astype(np.float32), labels)((queries - 3000).astype(np.float32))
     tight = LogisticRegression(C=1e-3, tol=1e-10, max_iter=10000, class_weight="balanced").fit(vectors, labels)
     np.testing.assert_allclose(found, tight.decision_function(queries), rtol=1e-2, atol=1e-4)
+
+
+def noisy(counts, seed):
+    """Points of many dimensions whose classes' means are apart by less than images of a class are."""
+    rng, labels = np.random.default_rng(seed), np.repeat(np.arange(len(counts)), counts)
+    return 6 * np.eye(len(counts), 300)[labels] + rng.standard_normal((len(labels), 300)), labels
+
+
+def worst_recall(classifier, counts, seeds=range(10)):
+    recalls = []
+    for seed in seeds:
+        queries, truth = noisy([40] * len(counts), 100 + seed)
+        found = decided(classifier, *noisy(counts, seed), queries)
+        said = found >= 0 if len(counts) == 2 else found.argmax(1)
+        recalls.append([np.mean(said[truth == label] == label) for label in range(len(counts))])
+    return np.mean(recalls, axis=0).min()
+
+
+@pytest.mark.parametrize("counts", [(2, 8), (8, 2), (2, 5, 10)])
+@pytest.mark.parametrize("classifier", ["svm"])
+def test_a_class_of_few_images_is_found_too(classifier, counts):
+    assert worst_recall(classifier, counts) > 0.75
+
+
+@pytest.mark.parametrize("counts", [(5, 5), (4, 4, 4)])
+def test_a_machine_of_classes_of_as_many_images_is_sklearn_s(counts):
+    vectors, labels = noisy(counts, 0)
+    queries, _ = noisy(counts, 1)
+    gamma = 1 / (vectors.shape[1] * vectors.var())
+    model = SVC(C=10, gamma=gamma, class_weight="balanced").fit(vectors, labels)
+    assert np.array_equal(decided("svm", vectors, labels, queries), model.decision_function(queries))
+
+
+def test_uneven_machines_add_up_to_sklearn_s_where_no_border_moves(monkeypatch):
+    monkeypatch.setattr("trainables.pixel_baseline.border", lambda *_: 0.0)
+    for counts in ((2, 8), (2, 4, 3), (1, 2, 3, 4)):
+        vectors, labels = noisy(counts, 0)
+        queries, _ = noisy([10] * len(counts), 1)
+        model = SVC(C=10, class_weight="balanced").fit(vectors, labels)
+        found = decided("svm", vectors, labels, queries)
+        np.testing.assert_allclose(found, model.decision_function(queries), atol=2e-3)
