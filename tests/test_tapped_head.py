@@ -72,6 +72,11 @@ def standardised(known, new, shrink):
     return np.stack(columns, 1)
 
 
+def _leave_borders(monkeypatch):
+    """Where they are without regard to classes' unlike numbers of images."""
+    monkeypatch.setattr(tapped_head, "are_uneven", lambda _: False)
+
+
 TEXTBOOK = {
     "ridge": ("ridge_alpha", RidgeClassifier, "alpha", 0.3),
     "svm": ("svm_c", SVC, "C", 5.0),
@@ -82,7 +87,8 @@ TEXTBOOK = {
 @each_task
 @pytest.mark.parametrize("head", TEXTBOOK)
 @pytest.mark.parametrize("mirror", [False, True])
-def test_a_head_is_what_it_is_on_all_features(head, mirror, labels):
+def test_a_head_is_what_it_is_on_all_features(head, mirror, labels, monkeypatch):
+    _leave_borders(monkeypatch)
     own, textbook, name, strength = TEXTBOOK[head]
     views = (features(len(labels), 0), features(len(labels), 1))[: 1 + mirror]
     new = features(30, 2)
@@ -103,7 +109,8 @@ def test_a_head_is_what_it_is_on_all_features(head, mirror, labels):
 
 @each_task
 @pytest.mark.parametrize("shrink", [0.0, 1.0])
-def test_centroid_of_any_classes_is_sklearn_s_and_the_difference_of_two_logits_a_margin(shrink, labels):
+def test_centroid_of_any_classes_is_sklearn_s_and_the_difference_of_two_logits_a_margin(shrink, labels, monkeypatch):
+    _leave_borders(monkeypatch)
     known, new = features(len(labels), 0), features(200, 2)
     seen, seen_new = standardised(known, known, shrink), standardised(known, new, shrink)
     found = logits(replace(CONFIG, shrink=shrink), of_labels(labels, known), new)
@@ -148,6 +155,35 @@ def test_every_head_tells_apart_any_number_of_classes_of_any_number_of_images(he
     found = classifier(*(seen(new_labels, 10 + seed) for seed in range(steps)))
     assert found.shape == ((len(new_labels),) if classes == 2 else (len(new_labels), classes))
     assert (decided(found.numpy()) == new_labels.numpy()).mean() > 0.9
+
+
+@each_head
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("counts", [(2, 8), (8, 2), (2, 5, 10)])
+def test_a_class_of_few_images_is_found_too(head, mirror, counts):
+    """Images of a class are farther apart than the classes are."""
+    recalls = []
+    for seed in range(10):
+        rng, labels = np.random.default_rng(seed), np.repeat(np.arange(len(counts)), counts)
+        asked = np.repeat(np.arange(len(counts)), 40)
+        known, new = (10 * np.eye(len(counts), 600)[of] + rng.normal(size=(len(of), 600)) for of in (labels, asked))
+        views = [torch.from_numpy(known + 0.1 * rng.normal(size=known.shape)) for _ in range(1 + mirror)]
+        config = replace(CONFIG, mirror=mirror, shrink=1.0, **head)
+        said = decided(logits(config, of_labels(torch.from_numpy(labels), *views), torch.from_numpy(new)))
+        recalls.append([np.mean(said[asked == label] == label) for label in range(len(counts))])
+    assert np.mean(recalls, axis=0).min() > 0.6
+
+
+@pytest.mark.parametrize("labels", [TASKS["two and eight"], TASKS["three classes"]], ids=["two", "three"])
+def test_centroid_takes_off_what_a_mean_of_few_images_is_farther_by(labels):
+    """Chan and Hall 2009: the squared distance to a mean of n images less the variance inside classes over n."""
+    known, new = features(len(labels), 0), features(200, 2)
+    seen, seen_new = standardised(known, known, 0.2), standardised(known, new, 0.2)
+    own = [seen[labels.numpy() == label] for label in range(len(labels.unique()))]
+    variance = sum(np.square(each - each.mean(0)).sum() for each in own) / (len(labels) - len(own))
+    squares = [np.square(seen_new - each.mean(0)).sum(1) - variance / len(each) for each in own]
+    found = decided(logits(CONFIG, of_labels(labels, known), new))
+    assert (found == np.argmin(squares, axis=0)).all()
 
 
 @each_task

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from trainables.parts.backbones import FeatureSpec
+from trainables.parts.borders import are_uneven, border, image_weights, lean
 from trainables.parts.learner import Classifier, Learner, Needs, Support
 from trainables.parts.streams import Streams
 from trainables.parts.taps import CUTS, LITE0_TAPS, TAPPED_INTERPOLATION, features_at
@@ -147,7 +148,8 @@ def svm(points_NR: np.ndarray, labels_N: np.ndarray, price: float | None) -> Lin
 def head(config: TappedHeadConfig, points_NR: np.ndarray, labels_N: np.ndarray) -> Linear:
     """Weights and bias of the configuration's head. Every class counts the same, however many images it has.
 
-    With two and eight images, and classes weighted by these numbers, heads may call everything the larger class.
+    With two and eight images, and classes weighted by these numbers, heads may call everything the larger class. What
+    is left of that is for `evened`.
 
     Of more than two classes ridge regression, as the machines, asks for each class against all others; logistic
     regression and LDA are of all classes together.
@@ -172,6 +174,27 @@ def head(config: TappedHeadConfig, points_NR: np.ndarray, labels_N: np.ndarray) 
             return lda(points_NR, labels_N, config.lda_shrinkage)
         case unknown:
             raise ValueError(f"Expected a head from centroid, ridge, svm, logistic, lda; got {unknown!r}.")
+
+
+def evened(config: TappedHeadConfig, points_NR: np.ndarray, labels_N: np.ndarray, fitted: Linear) -> np.ndarray:
+    """What is added to the bias, () or (K,), for new images of the class with fewer images to be found as often.
+
+    An image and its mirror image are one image, their mean.
+
+    Args:
+        config: Of the head.
+        points_NR: Images that are learned from, perhaps followed by as many mirror images.
+        labels_N: Of the images, without mirror images.
+        fitted: The head.
+    """
+    own_NR = points_NR.reshape(-1, len(labels_N), points_NR.shape[1]).mean(0)
+    weights, bias = fitted
+    logits_N = own_NR @ weights.T + bias
+    if config.head == "svm" and logits_N.ndim == 1:
+        # Its own images' margins are not even.
+        weight = image_weights(own_NR, logits_N)[labels_N == 1].sum()
+        return -np.asarray(border(own_NR @ own_NR.T, labels_N, logits_N, weight))
+    return lean(own_NR, labels_N, logits_N)
 
 
 class TappedHead(Learner):
@@ -265,6 +288,8 @@ def linear(config: TappedHeadConfig, images_ND: np.ndarray, labels: np.ndarray) 
     span_RD = span_RD[is_spanned_R]
     points_NR = standardised_ND @ span_RD.T
     weights, bias = head(config, points_NR, labels_N)
+    if are_uneven(labels):
+        bias = bias + evened(config, points_NR, labels, (weights, bias))
     if "&" in config.tap:
         # Else the head with the larger margins would decide alone.
         margins = points_NR @ weights.T + bias

@@ -45,3 +45,35 @@ def variance_inside(kernel_NN: np.ndarray, labels_N: np.ndarray) -> float:
         of_class = kernel_NN[np.ix_(labels_N == label, labels_N == label)]
         squares += of_class.trace() - count * of_class.mean()
     return float(squares / max(len(labels_N) - len(counts_K), 1))
+
+
+def image_weights(vectors_ND: np.ndarray, logits_N: np.ndarray) -> np.ndarray:
+    """The weights (N,), or (N, K), of images in the normal vectors of linear logits; they sum to 0.
+
+    They are found from what the logits say of the images, so it does not matter how these were learned.
+    """
+    left_NN, lengths_N, _ = np.linalg.svd(vectors_ND - vectors_ND.mean(0), full_matrices=False)
+    is_spanned_N = lengths_N > 1e-6 * max(lengths_N.max(), 1e-12)
+    left_NN = left_NN[:, is_spanned_N] / lengths_N[is_spanned_N]
+    weights: np.ndarray = left_NN @ (left_NN.T @ (logits_N - logits_N.mean(0)))
+    return weights
+
+
+def lean(vectors_ND: np.ndarray, labels_N: np.ndarray, logits_N: np.ndarray) -> np.ndarray:
+    """What linear logits (N,) or (N, K) lack on average, () or (K,), to have their border in the middle for new images.
+
+    Of two classes it is meant for margins whose class means over their own images are even, as those of distances to
+    means are.
+    """
+    weights_N, counts_K = image_weights(vectors_ND, logits_N), np.bincount(labels_N)
+    variance = variance_inside(vectors_ND @ vectors_ND.T, labels_N)
+    # By class of the images, and of more than two classes by logit.
+    of_class = np.stack([weights_N[labels_N == label].sum(0) for label in range(len(counts_K))])
+    short = variance * (of_class.T / counts_K).T
+    if short.ndim == 1:
+        return np.asarray(short.mean())
+    # What new images of each class have. Of logits k and l those of classes k and l alone tell where their border is; a
+    # logit gets the mean over l.
+    new = np.stack([logits_N[labels_N == label].mean(0) for label in range(len(counts_K))]) - short
+    lacking_K: np.ndarray = (new.mean(1) - np.diag(new) - new.mean(0) + np.diag(new).mean()) / 2
+    return lacking_K
