@@ -124,7 +124,8 @@ def test_both_means_are_named(journal):
     assert cell["adjusted"] == f"{100 * row.adjusted.mean:.1f}"
     assert text_table.ADJUSTED in text_table.legend(summary)
     assert f"without that luck its mean would be about {cell['adjusted']} %" in " ".join(verdict(summary))
-    card = " ".join(model_card._sweep_s_numbers(summary, row, SimpleNamespace(members=[None])))
+    model = SimpleNamespace(members=[None], temperature=1.0)
+    card = " ".join(model_card._sweep_s_numbers(summary, row, model, is_on_all=False))
     assert f"- The same without the luck of these seeds: {cell['adjusted']} % (95 % interval " in card
 
 
