@@ -5,7 +5,6 @@ Shapes: N = images that are learned from, M = images that are classified, K = cl
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.parts.borders import are_uneven, border
+from trainables.parts.borders import are_uneven
 from trainables.parts.learner import Classifier, Learner, Support
 from trainables.parts.normalisation import normalise, unit, zscore
 from trainables.parts.scattering import scattering
@@ -211,54 +210,25 @@ def logistic_regression(vectors_ND: np.ndarray, labels_N: np.ndarray, inverse_pe
     return lambda queries_MD: decide(queries_MD - mean_D)
 
 
-def machine(price: float | None, gamma: float, class_weight: str | dict[int, float]) -> Any:
-    """A support vector machine that is not fitted yet."""
+def support_vector_machine(vectors_ND: np.ndarray, labels_N: np.ndarray, price: float | None, gamma: float) -> Decision:
+    """A support vector machine with a Gaussian kernel; with borders moved where classes have unlike numbers of images.
+
+    Of more than two classes each is told from each other one, and these answers are added up by class.
+    """
+    from sklearn.multiclass import OneVsOneClassifier
     from sklearn.svm import SVC
 
     # The fit is not random, but without a random state sklearn draws from numpy's global one.
-    return SVC(
-        C=price, kernel="rbf", gamma=gamma, class_weight=class_weight, decision_function_shape="ovr", random_state=0
-    )
+    options: dict[str, Any] = {"C": price, "gamma": gamma, "class_weight": "balanced", "random_state": 0}
+    if not are_uneven(labels_N):
+        model = SVC(decision_function_shape="ovr", **options)
+    else:
+        from trainables.parts.even_svc import EvenSVC
 
-
-def even_machines(vectors_ND: np.ndarray, labels_N: np.ndarray, price: float | None, gamma: float) -> Decision:
-    """Machines for each pair of classes with unlike numbers of images, each with its border in the middle.
-
-    Weights of classes move no border where the machine tells all its images apart, as it nearly always does: without
-    another border all new images may get the larger class. Of more than two classes the machines' answers are added up
-    as sklearn does: a vote for each, and among as many votes the sum of margins.
-    """
-    from sklearn.metrics.pairwise import rbf_kernel
-
-    counts_K = np.bincount(labels_N)
-    balanced_K = len(labels_N) / (len(counts_K) * counts_K)
-
-    def of_pair(one: int, other: int) -> Decision:
-        is_of_pair_N = (labels_N == one) | (labels_N == other)
-        own_ND, own_N = vectors_ND[is_of_pair_N], (labels_N[is_of_pair_N] == other).astype(int)
-        model = machine(price, gamma, {0: balanced_K[one], 1: balanced_K[other]}).fit(own_ND, own_N)
-        decide: Decision = model.decision_function
-        weight = np.maximum(model.dual_coef_[0], 0).sum()
-        middle = border(rbf_kernel(own_ND, gamma=gamma), own_N, decide(own_ND), weight)
-        return lambda queries_MD: decide(queries_MD) - middle
-
-    pairs = list(itertools.combinations(range(len(counts_K)), 2))
-    machines = [of_pair(*pair) for pair in pairs]
-    if len(machines) == 1:
-        return machines[0]
-
-    def decide(queries_MD: np.ndarray) -> np.ndarray:
-        votes_MK, sums_MK = np.zeros((2, len(queries_MD), len(counts_K)))
-        for (one, other), margins in zip(pairs, machines, strict=True):
-            for_other_M = margins(queries_MD)
-            votes_MK[:, one] += for_other_M < 0
-            votes_MK[:, other] += for_other_M >= 0
-            sums_MK[:, one] -= for_other_M
-            sums_MK[:, other] += for_other_M
-        # Less than half a vote, so that no sum outdoes one.
-        found_MK: np.ndarray = votes_MK + sums_MK / (3 * (np.abs(sums_MK) + 1))
-        return found_MK
-
+        model = EvenSVC(**options)
+        if labels_N.max() > 1:
+            model = OneVsOneClassifier(model)
+    decide: Decision = model.fit(vectors_ND, labels_N).decision_function
     return decide
 
 
@@ -282,10 +252,7 @@ def decision(config: PixelBaselineConfig, vectors_ND: np.ndarray, labels_N: np.n
         case "svm":
             # sklearn's "scale", 1 / (D * variance), times a factor.
             gamma = (config.svm_gamma_factor or 1.0) / (vectors_ND.shape[1] * max(vectors_ND.var(), 1e-12))
-            if are_uneven(labels_N):
-                return even_machines(vectors_ND, labels_N, config.svm_c, gamma)
-            # Of more than two classes each is told from each other one, and "ovr" adds these answers up by class.
-            model = machine(config.svm_c, gamma, "balanced")
+            return support_vector_machine(vectors_ND, labels_N, config.svm_c, gamma)
         case unknown:
             raise ValueError(f"Expected a classifier from centroid, 1nn, ridge, logistic, svm; got {unknown!r}.")
     decide: Decision = model.fit(vectors_ND, labels_N).decision_function

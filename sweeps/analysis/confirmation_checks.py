@@ -144,8 +144,8 @@ def intervals(sweep: CheckedSweep) -> Check:
         else f"The intervals hold for other draws from these {images} images."
     )
     text = (
-        f"{adds} The search chose on images of this pool, which flatters what fresh seeds are scored on too, by 0.5 "
-        "points with 300 images a class and 3 with 30; the test split has other images. Intervals say nothing of other "
-        "sources, such as other hospitals, machines or diseases."
+        f"{adds} What was searched was chosen on images of this pool, on which it looks better on fresh seeds too: of "
+        "PneumoniaMNIST by 0.5 points with 300 images a class and by 3 with 30. The test split has other images. "
+        "Intervals say nothing of other sources, such as other hospitals, machines or diseases."
     )
     return Check(mark=KNOW, title="What the intervals cover", text=text)

@@ -103,12 +103,12 @@ def _stores(journal: Journal, given: str | None) -> dict[str, RunsOfSweep | None
         if not _is_gone(uri):
             found[uri] = _runs(uri, experiment, journal.id)
             continue
-        found[uri] = None
         # Results that were moved with their database have it here, where they are removed from.
         moved = f"sqlite:///{location.sqlite_path(uri).name}"
         if not given and not _is_gone(moved) and (runs := _runs(moved, experiment, journal.id)).ids:
-            del found[uri]
             found[moved] = runs
+        else:
+            found[uri] = None
     return found
 
 

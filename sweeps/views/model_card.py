@@ -127,7 +127,7 @@ def _sweep_s_numbers(summary: Summary, row: ApproachSummary, model: ExportedMode
         this = f"what is kept, which has learned from all {sum(spec.protocol.pool)}"
     yield "## What the sweep measured"
     yield ""
-    yield (f"Of single models of this configuration, each trained on {spec.protocol.support} images, so not of {this}:")
+    yield f"Of single models of this configuration, each trained on {spec.protocol.support} images, so not of {this}:"
     yield ""
     if row.quoted is None:
         yield "- Not confirmed on fresh seeds: its numbers in the search flatter it."

@@ -21,8 +21,7 @@ def heading(summary: Summary, found: Robustness) -> str:
     return (
         f"Balanced accuracy on {counted(found.images, 'test image')} of each class as they are, in per cent, and the "
         f"points that are lost when they are changed (severity {severities} of 5; below 0 is a gain), with 95 % "
-        "intervals; "
-        f"{fresh_seeds(found.seeds)}"
+        f"intervals; {fresh_seeds(found.seeds)}"
     )
 
 

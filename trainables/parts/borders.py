@@ -52,10 +52,8 @@ def image_weights(vectors_ND: np.ndarray, logits_N: np.ndarray) -> np.ndarray:
 
     They are found from what the logits say of the images, so it does not matter how these were learned.
     """
-    left_NN, lengths_N, _ = np.linalg.svd(vectors_ND - vectors_ND.mean(0), full_matrices=False)
-    is_spanned_N = lengths_N > 1e-6 * max(lengths_N.max(), 1e-12)
-    left_NN = left_NN[:, is_spanned_N] / lengths_N[is_spanned_N]
-    weights: np.ndarray = left_NN @ (left_NN.T @ (logits_N - logits_N.mean(0)))
+    inverse_DN = np.linalg.pinv(vectors_ND - vectors_ND.mean(0), rcond=1e-6)
+    weights: np.ndarray = inverse_DN.T @ (inverse_DN @ (logits_N - logits_N.mean(0)))
     return weights
 
 
