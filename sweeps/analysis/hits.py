@@ -109,7 +109,6 @@ class Hits:
         there_K = np.maximum(units_K, LEAST_UNITS)
         kept_SK = np.where(is_known_K, (1 - 1 / alone_SK) * np.sqrt(there_K / (there_K - 1)), 1.0)
         parts_SN = weight_SN * (self.hits - self._recalls[:, self.labels]) / kept_SK[:, self.labels]
-        # What a seed learns from is not scored, which moves its metric the other way.
         share_N = (known_K / self._left)[self.labels]
         units = int(self.units.max()) + 1
         shots_SG, drawn_G, kept_G = self._shots

@@ -18,6 +18,9 @@ Of the hits `x_si` of a seed, less its class's recall, and its metric `d_s`, les
     var(g)    = slope of d_s d_t        over pairs of seeds, on the number of shots that both have
     cov(p, g) = mean of x_si d_t        over images i, seeds s that were scored on it and t that learned from it
 
+A seed is not scored on what it learns from, and so seems better with shots that are hard. What its shots would have
+added to its metric, by the hits of other seeds, is therefore a part of `d_s`.
+
 With all images scored by all seeds the first is that of a two-way analysis of variance; of other designs see Gao and
 Owen 2017, Efficient moment calculations for variance components in large unbalanced crossed random effects models. A
 paired difference is treated alike, with the differences of hits and of metrics. Groups of images, such as a patient's,
@@ -148,19 +151,28 @@ class ImageTable:
 
     def variances(self, values_S: np.ndarray) -> Variances:
         """Its parts; two seeds at least."""
-        off_S = values_S - values_S.mean()
-        scored = max(_ratio(_of_two(self.parts), _of_two(self.weights)) * _squares(self.share), 0.0)
+        whole_S = values_S + self._unscored()
+        off_S = whole_S - whole_S.mean()
+        seeds = len(off_S)
+        scored = max(_of_two(self.parts), 0.0) / (seeds * (seeds - 1))
         learned = self._learned(off_S)
         if not self.is_pool:
             return Variances(scored=scored + self.bound, learned=learned, both=0.0)
         product = float(self.parts.sum(0) @ ((off_S @ self.shots) / self.kept))
         pairs = float(self.weights.sum(0) @ self.shots.sum(0))
-        both = 2 * _ratio(product, pairs) * float(self.share @ self.drawn)
+        both = 2 * _ratio(product, pairs) * float(self.weights.mean(0) @ self.drawn)
         most = 2 * math.sqrt(scored * learned)
-        # Rough estimates of the parts may cancel all of it; what the scored images show by themselves is left of them.
-        seeds = len(off_S)
-        least = max(_of_two(self.parts), 0.0) / (seeds * (seeds - 1)) - scored - learned
-        return Variances(scored=scored + self.bound, learned=learned, both=max(min(max(both, -most), most), least))
+        # The estimate is rough. What the scored images show by themselves is left, whatever it says.
+        return Variances(scored=scored + self.bound, learned=learned, both=min(max(both, -most, -learned), most))
+
+    def _unscored(self) -> np.ndarray:
+        """What its own shots would have added to each seed's metric (S,), had they been scored as by others."""
+        if not self.is_pool:
+            return np.zeros(len(self.seeds))
+        weight_U = self.weights.sum(0)
+        mean_U = np.divide(self.parts.sum(0), weight_U, out=np.zeros_like(weight_U), where=weight_U > 0)
+        unscored_S: np.ndarray = (self.shots > 0) @ (mean_U * self.share)
+        return unscored_S
 
     def _learned(self, off_S: np.ndarray) -> float:
         """The variance of the mean that comes from which units can be learned from.
