@@ -14,7 +14,7 @@ where FOLDER has scikit-learn's digits as 8 x 8 PNGs, odd ones in one folder and
 
 and that of networks, in 20 minutes of two cores each, by
 
-    python benchmarks/make_table.py --approaches cnn starter_cnn cnn_cirillo --seeds 60
+    python benchmarks/make_table.py --approaches cnn starter_cnn cnn_cirillo cnn_satoto --seeds 60
         --to benchmarks/tables/networks.parquet
 
 The first configuration of each approach is the one that its search starts from, the others are drawn at random from
