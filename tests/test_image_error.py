@@ -217,7 +217,7 @@ def test_images_of_one_patient_stand_together(patients, images):
 
 
 def test_groups_of_very_different_sizes():
-    """60 single images and ten patients of twelve: 1.5 times the variance that there is, if taken for alike."""
+    """60 single images and ten patients of twelve: 1.7 times the variance that there is, if taken for alike."""
     rng = np.random.default_rng(17)
     sizes = np.random.default_rng(0).permutation([1] * 60 + [12] * 10)
     groups = np.repeat(np.arange(len(sizes)), sizes)

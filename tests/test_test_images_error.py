@@ -13,28 +13,6 @@ from trainables.parts.protocol import TEST
 from trainables.parts.results import SeedResult, packed
 
 
-def test_the_test_split_has_an_error_of_its_own():
-    made = protocol((300, 300))
-    rng = np.random.default_rng(11)
-    chance = np.clip(rng.normal(0.8, 0.3, 60), 0, 1)
-    own = [
-        SeedResult(
-            seed=seed,
-            split=TEST,
-            seconds=1.0,
-            timestamp_ms=0,
-            hits=packed(hits),
-            accuracy=float(hits.mean()),
-            sensitivity=float(hits[20:].mean()),
-        )
-        for seed in range(1000, 1030)
-        for hits in [rng.uniform(size=60) < chance]
-    ]
-    found = estimates(own, TEST, "confirm", changed(SPEC, {"protocol": made, "test_counts": (20, 40)}))
-    assert found["accuracy"].images_error == pytest.approx(chance.std(ddof=1) / np.sqrt(60), rel=0.15)
-    assert found["sensitivity"].images_error == pytest.approx(chance[20:].std(ddof=1) / np.sqrt(40), rel=0.15)
-
-
 def on_test(hits_SN, counts, seeds=range(1000, 1020)):
     """Results on a test split, with what two classes have."""
     return [
@@ -51,6 +29,15 @@ def on_test(hits_SN, counts, seeds=range(1000, 1020)):
         )
         for seed, hits in zip(seeds, hits_SN, strict=True)
     ]
+
+
+def test_the_test_split_has_an_error_of_its_own():
+    rng = np.random.default_rng(11)
+    counts, chance = (20, 40), np.clip(rng.normal(0.8, 0.3, 60), 0, 1)
+    own = on_test(rng.uniform(size=(30, 60)) < chance, counts, range(1000, 1030))
+    found = estimates(own, TEST, "confirm", changed(SPEC, {"protocol": protocol((300, 300)), "test_counts": counts}))
+    assert found["accuracy"].images_error == pytest.approx(chance.std(ddof=1) / np.sqrt(60), rel=0.15)
+    assert found["sensitivity"].images_error == pytest.approx(chance[20:].std(ddof=1) / np.sqrt(40), rel=0.15)
 
 
 def test_a_class_of_one_image_leaves_the_others_images_their_error():

@@ -105,7 +105,7 @@ class ImageTable:
         seeds: The S seeds.
         parts: (S, U), what a unit adds to the metric, beyond what others of its class would; 0 if it is not scored.
         weights: (S, U), the weight that its images have in the metric of that seed.
-        share: (U,), the weight that they have in the mean over all seeds.
+        share: (U,), the mean of that over seeds that do not learn from the unit.
         shots: (S, G), how many images of a unit a seed learns from.
         drawn: (G,), the mean of that over all seeds.
         bound: The most variance of a mean over all seeds by classes of too few scored units to estimate it.
