@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -135,6 +137,17 @@ def test_the_two_networks_vote_by_their_mean_probability(support, others):
     ]
     found = scored(CNNResNet18Ensemble.fit(config, support, Streams(3)), others)
     assert found.numpy() == pytest.approx(mean_of_probabilities(singles, others), abs=1e-4)
+
+
+@pytest.mark.parametrize("combination", ["joint", "average"])
+@pytest.mark.parametrize(("shape", "differs"), [("7x7-64", True), ("7x7-8", False)])
+def test_a_wide_resnet18_is_trained_in_the_precision_of_the_support(combination, shape, differs, support, others):
+    config = two(combination, shape=shape, steps=2)
+    exact, fast = (
+        scored(CNNResNet18Ensemble.fit(config, replace(support, precision=precision), Streams(3)), others)
+        for precision in ("float32", "bfloat16")
+    )
+    assert torch.equal(exact, fast) is not differs
 
 
 def test_members_of_several_differ_in_everything_random(support, others, fitted):

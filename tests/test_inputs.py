@@ -237,6 +237,7 @@ def test_auto_precision_is_the_processor_s_and_is_in_the_spec(tmp_path):
     found = find([PIXELS_ONLY], tmp_path, precision="auto")
     assert found.precision == found.spec("c").precision == fastest_precision()
     assert found.precision in ("float32", "bfloat16")
+    assert found.image_sets([PIXELS_ONLY], [POOL], slots=lambda: 1)[POOL].precision == found.precision
 
 
 @pytest.mark.parametrize(("has", "expected"), [("avx512_bf16", "bfloat16"), ("bf16", "bfloat16"), ("avx2", "float32")])

@@ -251,6 +251,46 @@ def test_resnet18_s_every_weight_gets_a_gradient(shape):
         assert parameter.grad.abs().max() > 0, name
 
 
+def resnet18s(shape):
+    """The same network in float32 and in bfloat16."""
+    found = []
+    for precision in ("float32", "bfloat16"):
+        torch.manual_seed(0)
+        found.append(pooled_classifying(resnet18_stages(shape, precision=precision)))
+    return found
+
+
+def test_a_wide_resnet18_in_bfloat16_is_the_same_one_rounded():
+    exact, rounded = resnet18s("7x7-64")
+    batch = images(10)
+    for network in (exact, rounded):
+        network.train()(batch).square().sum().backward()
+    for before, after in zip(exact.parameters(), rounded.parameters(), strict=True):
+        assert torch.equal(before, after)
+        assert after.grad.dtype == torch.float32
+        # Twenty layers round to eight binary digits each, and BatchNorm over ten images magnifies that.
+        assert torch.cosine_similarity(before.grad.flatten(), after.grad.flatten(), 0) > 0.8
+    with torch.inference_mode():
+        expected, found = (network.eval()(batch) for network in (exact, rounded))
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, expected)
+    torch.testing.assert_close(found, expected, rtol=0.05, atol=0.02)
+
+
+def test_no_stage_of_a_wide_resnet18_hands_on_bfloat16():
+    outputs = images(4)
+    for stage in resnet18_stages("7x7-64", precision="bfloat16"):
+        outputs = stage.module(outputs)
+        assert outputs.dtype == torch.float32
+
+
+def test_a_narrow_resnet18_computes_in_float32():
+    exact, asked = (network.eval() for network in resnet18s("7x7-8"))
+    batch = images(4)
+    with torch.inference_mode():
+        assert torch.equal(exact(batch), asked(batch))
+
+
 @pytest.mark.parametrize("shape", ["5x5-64", "-64"])
 def test_unknown_stem_is_an_error_with_the_choices(shape):
     with pytest.raises(ValueError, match=f"Expected a shape such as 7x7-64 or 3x3-16; got '{shape}'"):

@@ -112,7 +112,6 @@ def test_a_sweep_from_before_there_was_a_choice_of_samplers_goes_on_with_tpe(her
         (["--seeds", "5"], "Expected the --seeds that this sweep began with (4); got 5."),
         (["--search-seed", "1"], "Expected the --search-seed that this sweep began with (0); got 1."),
         (["--smoke"], "Expected the --smoke that this sweep began with (False); got True."),
-        (["--precision", "float32"], "Expected no --precision, since no approach of challenge1 takes any; omit it."),
         (["--weights", "random"], "Expected no --weights, since no approach of challenge1 takes any; omit it."),
         (["--also", "breastmnist=phantom"], "Expected no --also, since no approach of challenge1 takes any; omit it."),
         (["--dataset", "other.npz"], "Expected the images that this sweep began with"),

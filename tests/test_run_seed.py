@@ -66,6 +66,13 @@ def test_fit_gets_the_ten_images_of_the_split(phantom, seed):
     assert Watched.seen.labels.dtype == torch.int64
     assert Watched.seen.labels.tolist() == [0] * 5 + [1] * 5
     assert Watched.seen.classes == 2
+    assert Watched.seen.precision == "float32"
+
+
+def test_fit_gets_the_precision_of_the_pool(phantom):
+    (result,) = run_seed(Watched, {}, 0, {POOL: replace(phantom.pixel_sets()[POOL], precision="bfloat16")})
+    assert result.error is None
+    assert Watched.seen.precision == "bfloat16"
 
 
 def test_accuracy_is_over_the_1000_validation_images(phantom):

@@ -42,7 +42,7 @@ class JointNetwork(nn.Module):
 
     def __init__(self, config: EnsembleConfig, ends: Ends) -> None:
         super().__init__()
-        resnet = resnet18_stages(config.shape, inputs=ends.inputs)
+        resnet = resnet18_stages(config.shape, inputs=ends.inputs, precision=ends.precision)
         custom = custom_stages(inputs=ends.inputs, channels=CUSTOM_CHANNELS[config.blocks])
         self.branches = nn.ModuleList([pooled_features(custom), pooled_features(resnet)])
         self.dropout = nn.Dropout(config.dropout)
@@ -79,7 +79,8 @@ class CNNResNet18Ensemble(AugmentedNetwork):
                         outputs=ends.outputs,
                     ),
                     "resnet18": lambda ends: pooled_classifying(
-                        resnet18_stages(config.shape, inputs=ends.inputs), outputs=ends.outputs
+                        resnet18_stages(config.shape, inputs=ends.inputs, precision=ends.precision),
+                        outputs=ends.outputs,
                     ),
                 }
                 augment = partial(cls.augment, config)

@@ -35,7 +35,8 @@ class ResNet18(AugmentedNetwork):
     @classmethod
     def network(cls, config: ResNet18Config, ends: Ends) -> nn.Module:
         """See `resnet18_stages`."""
-        return pooled_classifying(resnet18_stages(config.shape, inputs=ends.inputs), outputs=ends.outputs)
+        stages = resnet18_stages(config.shape, inputs=ends.inputs, precision=ends.precision)
+        return pooled_classifying(stages, outputs=ends.outputs)
 
 
 class ResNet18Attention(AugmentedNetwork):
@@ -46,7 +47,7 @@ class ResNet18Attention(AugmentedNetwork):
     @classmethod
     def network(cls, config: ResNet18AttentionConfig, ends: Ends) -> nn.Module:
         """The network with attention blocks after the stages of `position`."""
-        stages = resnet18_stages(config.shape, inputs=ends.inputs)
+        stages = resnet18_stages(config.shape, inputs=ends.inputs, precision=ends.precision)
         for index in attended(stages, config.position):
             stages[index] = with_attention(stages[index], config)
         return pooled_classifying(stages, outputs=ends.outputs)

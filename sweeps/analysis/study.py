@@ -265,9 +265,8 @@ def confirmed_elsewhere(folders: Sequence[str], challenges: Sequence[Challenge],
 
 def _check_comparable(folder: str, of_sweep: Spec, ours: Spec) -> None:
     for difference in differences(of_sweep, ours):
-        # What the sweep does not have cannot differ, nor can the precision of backbones that one of them does not use.
-        is_unused = difference.part == "precision" and not (of_sweep.weights and ours.weights)
-        if difference.before is not None and not is_unused:
+        # What the sweep does not have cannot differ.
+        if difference.before is not None:
             raise BadInput(
                 f"Expected --sweep as a sweep with the same {difference.what} as this run ({difference.now}); {folder} "
                 f"has {difference.before}. Name another sweep, or omit --sweep."

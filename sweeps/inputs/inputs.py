@@ -38,7 +38,7 @@ class Inputs:
     # Whom or what images belong to, as an option that finds it again from any folder.
     group_by: str | None
     features_folder: Path
-    # What backbones compute in.
+    # What backbones and wide ResNets compute in.
     precision: str
     smoke: bool
     # What was not found as one would have hoped.
@@ -215,7 +215,9 @@ class Inputs:
                 of_set = {spec.name: tables[self.as_computed(spec)][begin:end] for spec in specs}
                 protocol = self.dataset.protocol if name == POOL else None
                 views_of_set = {PIXELS: pixels[name]} | of_set
-                sets[name] = ImageSet(labels=self.labels(name), views=views_of_set, protocol=protocol)
+                sets[name] = ImageSet(
+                    labels=self.labels(name), views=views_of_set, protocol=protocol, precision=self.precision
+                )
         return sets
 
     def seconds_to_change(self, approaches: Sequence[Approach]) -> float:

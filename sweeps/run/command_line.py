@@ -19,7 +19,7 @@ Given = dict[str, OptionValue]
 # The approaches that `--approaches all` stands for are known when it is known whether there is a backbone.
 ALL = "all"
 # What does nothing where no approach takes weights or other images.
-NOT_FROM_SCRATCH = ("weights", "also", "precision")
+NOT_FROM_SCRATCH = ("weights", "also")
 
 
 class OneSentenceParser(argparse.ArgumentParser):

@@ -161,8 +161,8 @@ class Options:
     )
     precision: str = _option(
         "auto",
-        f"(challenge 2 only) what the backbones compute in: {', '.join(PRECISIONS)}, or auto: bfloat16 where this "
-        "processor computes in it, in half the time",
+        f"what backbones and ResNets of 64 channels compute in: {', '.join(PRECISIONS)}, or auto: bfloat16 where this "
+        "processor computes in it, in half to .7 of the time",
         read=one_of("auto", *PRECISIONS),
         metavar="WHAT",
         is_remembered=True,

@@ -241,7 +241,7 @@ def text(
         "",
         *plan_of_images.lines(inputs.dataset, inputs.notes),
         *(f"Weights   {name}: {each.source} (fingerprint {each.fingerprint})" for name, each in inputs.weights.items()),
-        *([f"Precision {inputs.precision} in the backbones"] if inputs.weights else []),
+        f"Precision {inputs.precision} in backbones and ResNets of 64 channels",
         *(
             f"Others    {name}: {each.source} (fingerprint {each.fingerprint})"
             for name, each in inputs.other_datasets.items()

@@ -139,7 +139,7 @@ class Spec(Stored):
         content: What was counted in the images.
         weights: Of every backbone.
         other_datasets: Data sets besides the images, that an approach may learn from.
-        precision: What the backbones compute in.
+        precision: What backbones and wide ResNets compute in.
         metric: What ranks configurations and approaches, by its name in `RANKED_BY`.
         smoke: Whether everything is tiny.
         seeds: Search seeds of a configuration; None where nothing is searched.
@@ -318,9 +318,8 @@ def _in_order(value: Any) -> Any:
 def differences(before: Spec, now: Spec) -> Iterator[Difference]:
     """What makes numbers of two specs incomparable, one by one.
 
-    Seeds count only where both search, and a backbone only where both have one. The precision always counts; it matters
-    only where both use backbones. Weights and data sets that only `before` has do not count; those that only `now` has
-    are told with None as what was before.
+    Seeds count only where both search, and a backbone only where both have one. Weights and data sets that only
+    `before` has do not count; those that only `now` has are told with None as what was before.
     """
     if before.dataset.fingerprint != now.dataset.fingerprint:
         old, new = before.dataset.fingerprint, now.dataset.fingerprint

@@ -14,7 +14,7 @@ PIXELS = "pixels"
 # The image set that seeds draw their training and validation images from. It is no split: a seed's validation images
 # are a part of it.
 POOL = "pool"
-# What frozen backbones may compute in, by PyTorch's names.
+# What backbones and wide ResNets may compute in, by PyTorch's names.
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -45,12 +45,14 @@ class LabelledImages:
 class ImageSet:
     """Labelled images in one or more views; a view is an array (N, ...), or one that is stored elsewhere.
 
-    `protocol` says which images of the pool a seed learns from and is scored on; other sets have none.
+    `protocol` says which images of the pool a seed learns from and is scored on; other sets have none. `precision` is
+    what wide networks compute in that learn from the pool, one of `PRECISIONS`.
     """
 
     labels: np.ndarray
     views: Mapping[str, np.ndarray | StoredElsewhere]
     protocol: SeedProtocol | None = None
+    precision: str = "float32"
     # Views that this process has fetched, each once.
     _loaded: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False, compare=False)
 

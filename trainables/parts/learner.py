@@ -57,6 +57,7 @@ class Support:
         more: The same images in the further views.
         other_datasets: Images of other data sets, by the data set's name, in the first view.
         weights: The state dict of the backbone that is trained further; a copy of its own.
+        precision: What wide networks compute in, one of `PRECISIONS`.
     """
 
     images: Tensor
@@ -65,6 +66,7 @@ class Support:
     more: tuple[Tensor, ...] = ()
     other_datasets: Mapping[str, LabelledImages] = field(default_factory=dict)
     weights: Mapping[str, Tensor] = field(default_factory=dict)
+    precision: str = "float32"
 
 
 class Learner:

@@ -131,6 +131,7 @@ def support_of(
             for name in needs.other_datasets
         },
         weights={key: torch.from_numpy(value.copy()) for key, value in state.items()},
+        precision=pool.precision,
     )
 
 

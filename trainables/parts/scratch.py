@@ -102,7 +102,7 @@ def colours(pixels: Tensor) -> int:
 def ends_of(config: ScratchConfig, support: Support) -> Ends:
     """Those of a network for these images: as many outputs as `outputs_for` says, but K for a cosine loss."""
     outputs = outputs_for(support.classes) if config.loss == "cross_entropy" else support.classes
-    return Ends(inputs=colours(support.images), outputs=outputs)
+    return Ends(inputs=colours(support.images), outputs=outputs, precision=support.precision)
 
 
 def loss_of(config: ScratchConfig) -> Loss:
