@@ -57,24 +57,24 @@ CHALLENGE = Challenge(
             is_baseline=True,
         ),
         Approach(name="starter_cnn", learner=StarterCNN, space=starter_cnn, seconds_per_seed=0.2),
-        Approach(name="cnn", learner=CNN, space=cnn, seconds_per_seed=0.25),
-        Approach(name="cnn_satoto", learner=CNNSatoto, space=cnn_satoto, seconds_per_seed=0.3),
-        Approach(name="cnn_cirillo", learner=CNNCirillo, space=cnn_cirillo, seconds_per_seed=0.3),
-        Approach(name="cnn_attention", learner=CNNAttention, space=cnn_attention, seconds_per_seed=0.6),
-        Approach(name="resnet18", learner=ResNet18, space=resnet18, seconds_per_seed=3.0),
-        Approach(name="resnet18_attention", learner=ResNet18Attention, space=resnet18_attention, seconds_per_seed=3.5),
+        Approach(name="cnn", learner=CNN, space=cnn, seconds_per_seed=0.3),
+        Approach(name="cnn_satoto", learner=CNNSatoto, space=cnn_satoto, seconds_per_seed=0.35),
+        Approach(name="cnn_cirillo", learner=CNNCirillo, space=cnn_cirillo, seconds_per_seed=0.35),
+        Approach(name="cnn_attention", learner=CNNAttention, space=cnn_attention, seconds_per_seed=0.5),
+        Approach(name="resnet18", learner=ResNet18, space=resnet18, seconds_per_seed=1.0),
+        Approach(name="resnet18_attention", learner=ResNet18Attention, space=resnet18_attention, seconds_per_seed=1.0),
         Approach(
             name="cnn_resnet18_ensemble",
             learner=CNNResNet18Ensemble,
             space=cnn_resnet18_ensemble,
             seconds_per_seed=1.0,
         ),
-        Approach(name="siamese_bce", learner=SiameseBCE, space=siamese_bce, seconds_per_seed=0.5),
+        Approach(name="siamese_bce", learner=SiameseBCE, space=siamese_bce, seconds_per_seed=0.55),
         Approach(
             name="siamese_contrastive", learner=SiameseContrastive, space=siamese_contrastive, seconds_per_seed=0.5
         ),
-        Approach(name="cnn_ensemble", learner=CNNEnsemble, space=cnn_ensemble, seconds_per_seed=1.2),
-        Approach(name="cnn_hog", learner=CNNHog, space=cnn_hog, seconds_per_seed=1.3),
+        Approach(name="cnn_ensemble", learner=CNNEnsemble, space=cnn_ensemble, seconds_per_seed=0.8),
+        Approach(name="cnn_hog", learner=CNNHog, space=cnn_hog, seconds_per_seed=0.9),
     ),
 )
 

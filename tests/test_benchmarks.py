@@ -12,7 +12,7 @@ import pytest
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 WITH_IMAGES = [
     *("training", "stock_tune", "frozen_features", "search_worth", "calibration", "fresh_block"),
-    *("unbalanced_shots", "transfer", "side_by_side", "random_weights"),
+    *("unbalanced_shots", "transfer", "side_by_side", "random_weights", "wide_resnets"),
 ]
 OF_THE_DRIVER = ["soak", "scaling"]
 REPLAYED = ["racing", "search_lengths", "allocation", "surrogate_benchmark", "portfolio"]

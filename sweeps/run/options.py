@@ -99,7 +99,8 @@ class Options:
     )
     size: int | None = _option(
         None,
-        "pixels of the images' sides: which of MedMNIST's files, or what larger images are reduced to, "
+        "pixels of the images' sides: which of MedMNIST's files, or what images are reduced to (in a folder smaller "
+        "ones are enlarged), "
         f"{', '.join(map(str, SIZES_PX))}",
         read=one_number_of(*SIZES_PX),
         metavar="N",
@@ -136,7 +137,7 @@ class Options:
     )
     weights: str = _option(
         "auto",
-        "(challenge 2 only) imagenet, random, the path of a state dict (or a folder of <backbone>.pth or "
+        "(not in challenge 1) imagenet, random, the path of a state dict (or a folder of <backbone>.pth or "
         ".safetensors), or auto: ImageNet's (of timm's networks those that timm publishes) if they are here or can be "
         "downloaded, else random with a notice",
         read=non_empty,
@@ -147,9 +148,9 @@ class Options:
     )
     also: tuple[str, ...] = _option(
         (),
-        "(challenge 2 only) other images that an approach learns from: breastmnist=WHAT, for triplet and cnn_transfer; "
-        "WHAT is the name of a MedMNIST set, a path, phantom (synthetic images), or auto: BreastMNIST if it is here or "
-        "can be downloaded, else (or with --dataset phantom) the phantom",
+        "(not in challenge 1) other images that an approach learns from: breastmnist=WHAT, for triplet and "
+        "cnn_transfer; WHAT is the name of a MedMNIST set, a path, phantom (synthetic images), or auto: BreastMNIST if "
+        "it is here or can be downloaded, else (or with --dataset phantom) the phantom",
         read=named_source(*OTHER_PHANTOMS),
         metavar="NAME=WHAT",
         takes_many=True,
@@ -162,7 +163,7 @@ class Options:
     precision: str = _option(
         "auto",
         f"what backbones and ResNets of 64 channels compute in: {', '.join(PRECISIONS)}, or auto: bfloat16 where this "
-        "processor computes in it, in half to .7 of the time",
+        "processor computes in it, in half to three quarters of the time",
         read=one_of("auto", *PRECISIONS),
         metavar="WHAT",
         is_remembered=True,
@@ -211,7 +212,7 @@ class Options:
         "trials at the same time, one CPU each",
         read=whole_number(1, MOST_WORKERS),
         metavar="N",
-        default_help="all CPUs that this process may use",
+        default_help="all CPUs that this process may use, or that the cluster has or may grow to",
         is_repeated=True,
     )
     seed_timeout: float = _option(
