@@ -61,13 +61,13 @@ CHALLENGE = Challenge(
         Approach(name="cnn_satoto", learner=CNNSatoto, space=cnn_satoto, seconds_per_seed=0.35),
         Approach(name="cnn_cirillo", learner=CNNCirillo, space=cnn_cirillo, seconds_per_seed=0.35),
         Approach(name="cnn_attention", learner=CNNAttention, space=cnn_attention, seconds_per_seed=0.5),
-        Approach(name="resnet18", learner=ResNet18, space=resnet18, seconds_per_seed=1.0),
-        Approach(name="resnet18_attention", learner=ResNet18Attention, space=resnet18_attention, seconds_per_seed=1.0),
+        Approach(name="resnet18", learner=ResNet18, space=resnet18, seconds_per_seed=1.2),
+        Approach(name="resnet18_attention", learner=ResNet18Attention, space=resnet18_attention, seconds_per_seed=1.2),
         Approach(
             name="cnn_resnet18_ensemble",
             learner=CNNResNet18Ensemble,
             space=cnn_resnet18_ensemble,
-            seconds_per_seed=1.0,
+            seconds_per_seed=1.2,
         ),
         Approach(name="siamese_bce", learner=SiameseBCE, space=siamese_bce, seconds_per_seed=0.55),
         Approach(
