@@ -91,8 +91,8 @@ MOST_RESNET18_STEPS = 80
 def suggest_resnet18(trial: Trial) -> None:
     """The shape of a ResNet18, its stem and channels in one choice: the study's, and narrow ones.
 
-    The 3 x 3 stem keeps four times as many positions: with 64 channels a seed takes 8 s instead of 3, with 32 channels
-    over 2 s. Sweeps of those would take most of the time of a whole study.
+    The 3 x 3 stem keeps four times as many positions: with 64 channels a seed takes 5 to 8 s instead of 2, with 32
+    channels over 2 s. Sweeps of those would take most of the time of a whole study.
     """
     trial.suggest_categorical("shape", ["7x7-64", "7x7-16", "7x7-8", "3x3-8", "3x3-4"])  # Scientific.
 
