@@ -3,35 +3,36 @@
 python benchmarks/wide_resnets.py [--dataset PATH] [--configurations 4] [--seeds 30]
 
 Of `resnet18`, `resnet18_attention` and `cnn_resnet18_ensemble` the published setting and random configurations of the
-shape 7x7-64 are trained and validated on the same seeds (from 10000 on) in either precision, one after the other, in as
-many single-threaded processes as there are CPUs. "accuracy" is in per cent, with its difference in points and the
-standard error of that over seeds; "ratio" is the median of the seeds' own ratios of seconds. The last line is the mean
-difference over configurations, with its standard error by their spread.
+shape 7x7-64 are trained and validated on the same seeds (from 10000 on), in float32 and then in bfloat16. A row's
+accuracy is bfloat16's, in per cent, with its difference in points and the 95 % interval of that over seeds; "ratio" is
+of the seconds that all seeds of a configuration took. The last line is the mean difference over configurations, with
+its standard error by their spread.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+import time
 from dataclasses import replace
 from typing import Any
 
 import joblib
 import numpy as np
 import optuna
+from many_seeds import BATCH, compared, percentages
+from scipy import stats
+from searching import quiet
 
 from search_spaces.published.challenge1 import PUBLISHED
 from sweeps.challenge1 import CHALLENGE
 from sweeps.core.challenge import Approach
 from sweeps.inputs.images import find_dataset
 from sweeps.views.text_table import aligned
-from trainables.parts.image_sets import POOL, PRECISIONS, ImageSet
-from trainables.parts.learner import Learner
-from trainables.parts.run_seed import prepare_worker, run_seed
+from trainables.parts.image_sets import POOL, PRECISIONS
 
-APPROACHES = ("resnet18", "resnet18_attention", "cnn_resnet18_ensemble")
+APPROACHES = ["resnet18", "resnet18_attention", "cnn_resnet18_ensemble"]
 SHAPE = "7x7-64"
-SEEDS_FROM = 10_000
+FIRST_SEED = 10_000
 
 
 def configurations(approach: Approach, number: int) -> list[dict[str, Any]]:
@@ -46,41 +47,6 @@ def configurations(approach: Approach, number: int) -> list[dict[str, Any]]:
     return found
 
 
-def in_both(learner: type[Learner], params: Mapping[str, Any], seed: int, pool: ImageSet) -> list[tuple[float, float]]:
-    """Accuracy in per cent and seconds of a seed, in each of `PRECISIONS`.
-
-    Raises:
-        RuntimeError: A seed failed.
-    """
-    prepare_worker()
-    found = []
-    for precision in PRECISIONS:
-        (result,) = run_seed(learner, params, seed, {POOL: replace(pool, precision=precision)})
-        if result.accuracy is None:
-            raise RuntimeError(f"Seed {seed} failed: {result.error}.")
-        found.append((100 * result.accuracy, result.seconds))
-    return found
-
-
-def row(
-    approach: Approach, params: Mapping[str, Any], seeds: Sequence[int], pool: ImageSet
-) -> tuple[dict[str, str], float]:
-    """A row of the table, and the mean difference of accuracy in points."""
-    jobs = [joblib.delayed(in_both)(approach.learner, params, seed, pool) for seed in seeds]
-    found_NPM = np.array(joblib.Parallel(n_jobs=joblib.cpu_count())(jobs))
-    accuracy_NP, seconds_NP = found_NPM[..., 0], found_NPM[..., 1]
-    difference_N = accuracy_NP[:, 1] - accuracy_NP[:, 0]
-    error = difference_N.std(ddof=1) / np.sqrt(len(seeds)) if len(seeds) > 1 else 0.0
-    cells = {
-        "approach": approach.name,
-        **{f"accuracy, {name}": f"{mean:.1f}" for name, mean in zip(PRECISIONS, accuracy_NP.mean(0), strict=True)},
-        "difference": f"{difference_N.mean():+.1f} +- {error:.1f}",
-        **{f"seconds, {name}": f"{mean:.2f}" for name, mean in zip(PRECISIONS, seconds_NP.mean(0), strict=True)},
-        "ratio": f"{np.median(seconds_NP[:, 1] / seconds_NP[:, 0]):.2f}",
-    }
-    return cells, float(difference_N.mean())
-
-
 def main() -> None:
     """Train all and print the table."""
     parser = argparse.ArgumentParser(description="A ResNet18 of 64 channels in bfloat16, against float32.")
@@ -88,18 +54,29 @@ def main() -> None:
     parser.add_argument("--configurations", type=int, default=4, help="of each approach (default: 4)")
     parser.add_argument("--seeds", type=int, default=30, help="of each configuration (default: 30)")
     options = parser.parse_args()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    quiet()
     pool = find_dataset(options.dataset)[0].pixel_sets()[POOL]
-    seeds = range(SEEDS_FROM, SEEDS_FROM + options.seeds)
+    seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
     rows, differences = [], []
-    for approach in CHALLENGE.named(list(APPROACHES)):
-        for params in configurations(approach, options.configurations):
-            cells, difference = row(approach, params, seeds, pool)
-            rows.append(cells)
-            differences.append(difference)
-    print(aligned(rows, left=("approach",)))
-    error = np.std(differences, ddof=1) / np.sqrt(len(differences))
-    print(f"\nMean difference: {np.mean(differences):+.2f} points, standard error {error:.2f}")
+    for approach in CHALLENGE.named(APPROACHES):
+        for number, params in enumerate(configurations(approach, options.configurations)):
+            if not rows:
+                # Each process imports what it needs before the clock starts.
+                short = params | {"steps": 1}
+                percentages(approach.learner, short, range(joblib.cpu_count() * BATCH), {POOL: pool})
+            found, seconds = [], []
+            for precision in PRECISIONS:
+                begin = time.perf_counter()
+                images = {POOL: replace(pool, precision=precision)}
+                found.append(percentages(approach.learner, params, seeds, images))
+                seconds.append(time.perf_counter() - begin)
+            exact_N, rounded_N = found
+            differences.append(rounded_N.mean() - exact_N.mean())
+            cells = {"approach": approach.name, "configuration": "published" if number == 0 else f"random {number}"}
+            ratio = {"ratio": f"{seconds[1] / seconds[0]:.2f}"}
+            rows.append(cells | compared(rounded_N, exact_N, PRECISIONS[0]) | ratio)
+    print(aligned(rows, left=("approach", "configuration")))
+    print(f"\nMean difference: {np.mean(differences):+.2f} points, standard error {stats.sem(differences):.2f}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from made_up import SPEC
 from pretended import approach, confirm, finish, outcome, search, work
 from sweeps.analysis.approach_summary import summarise_approach
@@ -66,13 +68,20 @@ def test_a_confirmation_that_always_loses_its_worker_is_given_up_at_once(journal
     assert (trial.state, trial.reason) == ("FAIL", "its worker was lost 3 times")
 
 
-def test_what_was_given_up_and_is_completed_later_has_not_failed(journal):
+TOO_LONG = "a seed took longer than 10 min (--seed-timeout)"
+
+
+@pytest.mark.parametrize("reason", ["its worker was lost 3 times", TOO_LONG])
+def test_what_was_given_up_and_is_completed_later_has_not_failed(journal, reason):
     finish(search(journal))
     stage = confirm(journal)
-    for _ in range(MOST_ATTEMPTS):
-        work(stage, stage.next_task(), stop_after=0)
+    if reason == TOO_LONG:
+        stage.expired(stage.next_task(), reason)
+    else:
+        for _ in range(MOST_ATTEMPTS):
+            work(stage, stage.next_task(), stop_after=0)
     best = best_complete(journal.trials(), "a")
-    assert failure(journal.trials(), "a", best.number) == "its worker was lost 3 times"
+    assert failure(journal.trials(), "a", best.number) == reason
     assert not summarised(journal).is_confirmed
     finish(confirm(journal))
     assert [trial.state for trial in journal.trials() if trial.stage == "confirm"] == ["FAIL", "COMPLETE"]

@@ -30,7 +30,7 @@ from trainables.parts.protocol import Protocol
 STARTUP_SECONDS = 15.0
 # A confirmation seed is scored on the test split too, and winners are often among the slower configurations.
 CONFIRM_FACTOR = 1.4
-# What racing usually saves of a search of ten seeds: 69 % of whole sweeps of both challenges, and 52 to 72 % of an
+# What racing usually saves of a search of ten seeds: 69 % of whole sweeps of both challenges, and 49 to 72 % of an
 # approach (`benchmarks/racing.py`), where so many images of a class are scored or more; 34 to 60 % where fewer are.
 MANY_SCORED, SAVED, SAVED_OF_FEW = 100, (2 / 3, "two thirds"), (0.45, "nearly half")
 # Where configurations come from after those that a search starts with, by the kinds of `--sampler`.

@@ -16,8 +16,9 @@ from torch.nn import functional
 
 from trainables.parts.training import logits_of
 
-# Channels of a ResNet18's first pair of blocks from which on bfloat16 is faster, where the processor has it. A seed of
-# "7x7-64" takes three quarters of float32's time; of "7x7-16" 1.1, since converting costs more there than it saves.
+# Channels of a ResNet18's first pair of blocks from which on bfloat16 is used, where the processor has it. A seed of
+# "7x7-64" takes three quarters of float32's time so, of "7x7-32" as much as in float32, and of "7x7-16" 1.1 times that,
+# since converting costs more there than it saves.
 WIDE = 64
 
 
