@@ -162,8 +162,8 @@ class Options:
     )
     precision: str = _option(
         "auto",
-        f"what backbones and ResNets of 64 channels compute in: {', '.join(PRECISIONS)}, or auto: bfloat16 where this "
-        "processor computes in it, in half to three quarters of the time",
+        f"what frozen backbones, and ResNets of 64 channels from scratch, compute in: {', '.join(PRECISIONS)}, or "
+        "auto: bfloat16 where this processor computes in it, in half to three quarters of the time",
         read=one_of("auto", *PRECISIONS),
         metavar="WHAT",
         is_remembered=True,

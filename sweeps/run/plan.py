@@ -241,7 +241,7 @@ def text(
         "",
         *plan_of_images.lines(inputs.dataset, inputs.notes),
         *(f"Weights   {name}: {each.source} (fingerprint {each.fingerprint})" for name, each in inputs.weights.items()),
-        f"Precision {inputs.precision} in backbones and ResNets of 64 channels",
+        f"Precision {inputs.precision} in frozen backbones, and in a ResNet18 of 64 channels from scratch",
         *(
             f"Others    {name}: {each.source} (fingerprint {each.fingerprint})"
             for name, each in inputs.other_datasets.items()

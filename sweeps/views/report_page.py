@@ -241,7 +241,7 @@ def _inputs(summary: Summary) -> list[Named]:
         *_protocol(spec),
         *(Named(name=f"Images of {name}", text=_with_fingerprint(own)) for name, own in spec.other_datasets.items()),
         *(Named(name=f"Weights of {name}", text=_with_fingerprint(own)) for name, own in spec.weights.items()),
-        Named(name="Precision of backbones and wide ResNets", text=spec.precision),
+        Named(name="Precision of frozen backbones, and of wide ResNets from scratch", text=spec.precision),
         *([Named(name="Set of the spaces (--set)", text=", ".join(spec.settings))] if spec.settings else []),
         Named(name="Version of the training code", text=str(spec.numbers_version)),
     ]
