@@ -11,10 +11,11 @@ Each search has 50 configurations x 10 seeds, drawn from the table in the three 
 - complete: how many configurations are; the three finalists are the best of them.
 
 What either search hands on is the best of its three finalists by ten further seeds, too. Rules are compared on one half
-of the tables' configurations and seeds, and told of again on the other half: a sweep's, the one that sweeps had before
-(Wilcoxon's test), and those that save most while no approach and kind has a regret above a limit. The last table is
-about repeated looks: how often all looks together stop a configuration that is truly so much better than the table's
-best, which is no better on these seeds than usual.
+of the tables' configurations and seeds, and told of again on the other half: a sweep's, those that sweeps had before (a
+single rival, and at first Wilcoxon's test), and those that save most while no approach and kind has a regret above a
+limit. A sweep's and the one before are compared in shorter and longer searches, too. The last table is about repeated
+looks: how often all looks together stop a configuration that is truly so much better than the table's best, where it
+and the two that follow are the rivals, no better on these seeds than usual.
 
 `--validation 4 10 25` is about searches whose scores are of so many images of each class; what is true is still told by
 all images. It needs tables with hits, and omits the last table.
@@ -29,17 +30,21 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-from replay import KINDS, Rule, Searches, drawn, replayed, tables_asked, with_interval, with_more_seeds
+from replay import KINDS, Rule, Searches, drawn, is_losing, replayed, tables_asked, with_interval, with_more_seeds
 from tables import Table, read_tables, scored_on_fewer
 
 from sweeps.stages.racing import Racing
 from sweeps.views.text_table import aligned
 
 TODAYS = Rule(racing=Racing())
-BEFORE = Rule(racing=Racing(p=0.3, first=3), test="wilcoxon")
+# What sweeps had before, and before that.
+BEFORE = Rule(racing=Racing(p=0.15, rivals=1))
+FIRST = Rule(racing=Racing(p=0.3, first=3, rivals=1), test="wilcoxon")
+OF_SWEEPS = (TODAYS, BEFORE, FIRST)
 # In points.
 LIMITS = (0.02, 0.05, 0.1)
 FINALISTS = 3
+LENGTHS = (5, 10, 25, 75)
 GAPS = (-3, -2, -1, 0, 1, 2)
 CLOSE = 5.0
 
@@ -62,29 +67,30 @@ class Outcome:
 
 
 def rules() -> list[Rule]:
-    """Today's first, then the one before."""
+    """Those of sweeps first."""
     found = [
-        Rule(racing=Racing(p=p, prior=prior, first=first))
-        for p in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
-        for prior in (2.0, 4.0, 8.0)
-        for first in (1, 2, 3)
+        Rule(racing=Racing(p=p / rivals, rivals=rivals, prior=prior, first=first))
+        for p in (0.1, 0.15, 0.2, 0.24, 0.3, 0.36, 0.4)
+        for rivals in (1, 2, 3, 5)
+        for prior, first in ((2.0, 1), (4.0, 1), (2.0, 2))
     ]
     # Without what the best one's scores tell: Student's test, which needs two differences.
-    found += [Rule(racing=Racing(p=p, prior=0.0, first=first)) for p in (0.1, 0.2, 0.3) for first in (2, 3)]
     found += [
-        Rule(racing=Racing(p=p, first=3, growth=growth), test="wilcoxon")
-        for p in (0.1, 0.2, 0.3, 0.4)
-        for growth in (1.25, 1.5)
+        Rule(racing=Racing(p=p / rivals, prior=0.0, first=2, rivals=rivals))
+        for p in (0.1, 0.2, 0.3)
+        for rivals in (1, 3)
     ]
-    return [TODAYS, BEFORE, *(rule for rule in found if rule not in (TODAYS, BEFORE))]
+    found += [Rule(racing=Racing(p=p, first=3, rivals=1), test="wilcoxon") for p in (0.1, 0.2, 0.4)]
+    return [*OF_SWEEPS, *(rule for rule in found if rule not in OF_SWEEPS)]
 
 
 def named(rule: Rule, seeds: int = 10) -> str:
     """What it does, in a few words."""
     looks = ", ".join(map(str, rule.racing.looks(seeds)))
     test = f"weight {rule.racing.prior:g}" if rule.test == "moderated" else "Wilcoxon's"
-    known = {TODAYS: " (a sweep's)", BEFORE: " (before)"}
-    return f"{looks}: p < {rule.racing.p:g}, {test}{known.get(rule, '')}"
+    known = {TODAYS: " (a sweep's)", BEFORE: " (before)", FIRST: " (at first)"}
+    racing = rule.racing
+    return f"{looks}: rivals {racing.rivals}, p < {racing.p * racing.rivals:.2g}, {test}{known.get(rule, '')}"
 
 
 def outcome(searches: Searches, rule: Rule) -> Outcome:
@@ -112,7 +118,7 @@ def half(table: Table, which: int) -> Table:
 
 
 def all_searches(
-    tables: dict[str, Table], judged: dict[str, Table], searches: int, seeds: int = 10
+    tables: dict[str, Table], judged: dict[str, Table], searches: int, seeds: int = 10, configurations: int = 50
 ) -> dict[tuple[str, str], Searches]:
     """By approach and kind; a table of few seeds has none left for finalists."""
     rng = np.random.default_rng(0)
@@ -120,6 +126,7 @@ def all_searches(
         (name, kind): drawn(
             table,
             searches,
+            configurations=configurations,
             seeds=seeds,
             fresh=seeds if 2 * seeds < len(table.seeds) else 0,
             judged=judged[name],
@@ -134,13 +141,14 @@ def all_searches(
 def stopped(rule: Rule, table: Table, gap: float, seeds: int = 10) -> np.ndarray:
     """Whether the rule stops, at any look, what is so much better than the table's best; on blocks of other seeds."""
     means = table.accuracies.mean(axis=1)
-    best = means.argmax()
-    close = np.flatnonzero((means > means[best] - CLOSE) & (np.arange(len(means)) != best))
+    best = np.argsort(-means)[: rule.racing.rivals]
+    close = np.setdiff1d(np.flatnonzero(means > means[best[0]] - CLOSE), best)
     blocks = len(table.seeds) // seeds
-    rival = table.accuracies[best, : blocks * seeds].reshape(blocks, seeds)
-    own = table.accuracies[close, : blocks * seeds] + (means[best] + gap - means[close])[:, None]
-    pairs = np.stack(np.broadcast_arrays(rival, own.reshape(-1, blocks, seeds)), axis=2).reshape(-1, 2, seeds)
-    return replayed(pairs, rule).ran[:, 1] < seeds
+    rivals_BRN = table.accuracies[best, : blocks * seeds].reshape(-1, blocks, seeds).transpose(1, 0, 2)
+    own_CN = table.accuracies[close, : blocks * seeds] + (means[best[0]] + gap - means[close])[:, None]
+    own_PN = own_CN.reshape(-1, seeds)
+    rivals_PRN = np.tile(rivals_BRN, (len(close), 1, 1))
+    return np.any([is_losing(own_PN[:, :look], rivals_PRN, rule) for look in rule.racing.looks(seeds)], axis=0)
 
 
 def main() -> None:
@@ -160,7 +168,7 @@ def main() -> None:
     found = {rule: [next(outcomes) for _ in one] for rule in rules()}
     print(f"\nOne half of the table, {asked.searches} searches of each approach and kind: the worst of them\n")
     print(aligned([_worst(rule, outcomes) for rule, outcomes in found.items()], left=("rule",)))
-    shown = [TODAYS, BEFORE]
+    shown = [*OF_SWEEPS]
     for limit in LIMITS:
         admitted = [rule for rule in found if _most_regret(found[rule]) < limit]
         best = max(admitted, key=lambda rule: min(each.saved for each in found[rule]), default=TODAYS)
@@ -170,6 +178,11 @@ def main() -> None:
     for seeds in (5, 20):
         print(f"\nThe other half, {seeds} seeds a configuration\n")
         _print_rows(shown, all_searches(*halves[1], asked.searches, seeds), seeds)
+    for configurations in LENGTHS:
+        print(f"\nThe other half, searches of {configurations} configurations: the worst approach and kind\n")
+        some = all_searches(*halves[1], asked.searches, configurations=configurations).values()
+        rows = [_worst(rule, [outcome(each, rule) for each in some]) for rule in (TODAYS, BEFORE)]
+        print(aligned(rows, left=("rule",)))
     if asked.validation:
         return
     print("\nStopped at any look, by how many points the configuration is truly better\n")

@@ -1,8 +1,8 @@
 """Searches replayed on a table of real results, thousands a minute: nothing is trained, and no study is kept.
 
 A search draws configurations of the table at random, the first one where real searches start, and a block of its seeds
-that all of them share. They run one after the other, raced as `sweeps/stages/search.py` does it: the best complete one
-so far, by its mean over the block, is the rival of the next, and the best complete one at the end is handed on. That
+that all of them share. They run one after the other, raced as `sweeps/stages/search.py` does it: the best complete ones
+so far, by their means over the block, are the rivals of the next, and the best one at the end is handed on. That
 workers run at the same time is left out. `tests/test_replay.py` compares this with the real search.
 """
 
@@ -133,19 +133,23 @@ def replayed(scores_SCN: np.ndarray, rule: Rule | None) -> Raced:
     searches, configurations, seeds = scores_SCN.shape
     means_SC = scores_SCN.mean(axis=2)
     ran = np.full((searches, configurations), seeds)
-    best = np.zeros(searches, dtype=int)
-    at = np.arange(searches)
-    for number in range(1, configurations):
-        own, rival = scores_SCN[:, number], scores_SCN[at, best]
-        alive = at
-        for look in rule.racing.looks(seeds) if rule else []:
-            assert rule is not None
-            losing = is_losing(own[alive, :look], rival[alive], rule)
+    for number in range(1, configurations) if rule else ():
+        assert rule is not None
+        own, rivals = scores_SCN[:, number], _rivals(scores_SCN[:, :number], ran[:, :number], rule.racing.rivals)
+        alive = np.arange(searches)
+        for look in rule.racing.looks(seeds):
+            losing = is_losing(own[alive, :look], rivals[alive], rule)
             ran[alive[losing], number] = look
             alive = alive[~losing]
-        better = alive[means_SC[alive, number] > means_SC[alive, best[alive]]]
-        best[better] = number
-    return Raced(ran=ran, best=best)
+    return Raced(ran=ran, best=np.where(ran == seeds, means_SC, -np.inf).argmax(axis=1))
+
+
+def _rivals(scores_SCN: np.ndarray, ran_SC: np.ndarray, number: int) -> np.ndarray:
+    """The scores (S, R, N) of the best complete ones of each search, best first; NaN where there are fewer."""
+    means_SC = np.where(ran_SC == scores_SCN.shape[2], scores_SCN.mean(axis=2), -np.inf)
+    best_SR = np.argsort(-means_SC, axis=1, kind="stable")[:, :number]
+    is_complete_SR = np.take_along_axis(means_SC, best_SR, axis=1) > -np.inf
+    return np.where(is_complete_SR[:, :, None], np.take_along_axis(scores_SCN, best_SR[:, :, None], axis=1), np.nan)
 
 
 def with_more_seeds(
@@ -164,16 +168,21 @@ def with_more_seeds(
     return chosen_S, is_complete_SF.sum(axis=1)
 
 
-def is_losing(own_SL: np.ndarray, rival_SN: np.ndarray, rule: Rule) -> np.ndarray:
-    """Whether each configuration is stopped after its L first seeds, as a sweep decides it."""
+def is_losing(own_SL: np.ndarray, rivals_SRN: np.ndarray, rule: Rule) -> np.ndarray:
+    """Whether each configuration is stopped after its L first seeds, as a sweep decides it.
+
+    Its rivals are complete and come with the best one first; those that are missing are NaN.
+    """
     looked = own_SL.shape[1]
+    best_SN, rival_SN = rivals_SRN[:, 0], np.nanmean(rivals_SRN, axis=1)
+    number_S = np.isfinite(rivals_SRN[:, :, 0]).sum(axis=1)
     differences = own_SL - rival_SN[:, :looked]
     if rule.test == "wilcoxon":
         p_values = wilcoxon(differences.round(EXACT_DIGITS))
     else:
-        p_values = p_of_less(differences, rival_SN.std(axis=1, ddof=1), rule.racing.prior)
+        p_values = p_of_less(differences, best_SN.std(axis=1, ddof=1), rule.racing.prior)
     ahead = (own_SL.mean(axis=1) - rival_SN.mean(axis=1)).round(EXACT_DIGITS) >= 0
-    return (p_values < rule.racing.p) & ~ahead
+    return (p_values < rule.racing.p * number_S) & ~ahead
 
 
 def wilcoxon(differences_DN: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ SEEDS = 10
 # As many of the best meet as many seeds more.
 FINALISTS = 3
 RULE = Rule(racing=Racing())
-RULE_BEFORE = Rule(racing=Racing(p=0.2, first=3), test="wilcoxon")
+RULE_BEFORE = Rule(racing=Racing(p=0.2, first=3, rivals=1), test="wilcoxon")
 PORTFOLIO = 6
 # Searches at random have so many times as many configurations, to be compared with methods that cost more.
 LONGER = 3
@@ -182,9 +182,8 @@ def searched(
         study.enqueue_trial(dict(params))
     found: list[tuple[dict[str, Any], float, float, float, int, float, float]] = []
     tried: set[str] = set()
-    # The scores of complete configurations, and which of those is the best.
+    # The scores of complete configurations.
     complete: list[np.ndarray] = []
-    best = 0
     asked = repeats = 0
     sampler_seconds = 0.0
     while len(found) < number and repeats < MOST_REPEATS_IN_A_ROW:
@@ -204,7 +203,7 @@ def searched(
         repeats = 0
         truth, all_scores, seconds = answer(trial.params, search_seed)
         scores = all_scores[:SEEDS]
-        ran = _seeds_run(scores, complete[best], method.rule) if complete else len(scores)
+        ran = _seeds_run(scores, complete, method.rule) if complete else len(scores)
         for at, score in enumerate(scores[:ran]):
             trial.report(score, step=at)
         said = -np.inf
@@ -212,7 +211,6 @@ def searched(
             said = float(scores.mean())
             study.tell(trial, said)
             complete.append(scores)
-            best = max(best, len(complete) - 1, key=lambda at: (complete[at].mean(), -at))
         elif method.fair:
             study.tell(trial, float(scores[:ran].mean() - _difficulty(complete, ran)))
         else:
@@ -226,9 +224,10 @@ def searched(
     return Trajectory(params=list(params), most_finalists=method.finalists, **arrays)
 
 
-def _seeds_run(scores_N: np.ndarray, rival_N: np.ndarray, rule: Rule) -> int:
+def _seeds_run(scores_N: np.ndarray, complete: Sequence[np.ndarray], rule: Rule) -> int:
     looks = rule.racing.looks(len(scores_N))
-    return next((look for look in looks if is_losing(scores_N[None, :look], rival_N[None], rule)[0]), len(scores_N))
+    rivals = np.array(sorted(complete, key=lambda scores: -scores.mean())[: rule.racing.rivals])[None]
+    return next((look for look in looks if is_losing(scores_N[None, :look], rivals, rule)[0]), len(scores_N))
 
 
 def _difficulty(complete: Sequence[np.ndarray], seeds: int) -> float:

@@ -52,9 +52,17 @@ def test_a_configuration_is_stopped_below_p(looked):
     freedom = Racing().prior + looked - 1
     # The differences themselves are all alike.
     root = np.sqrt(Racing().prior * 0.03**2 / freedom / looked)
-    least = -stats.t.ppf(Racing().p, freedom) * root
-    for behind, is_stopped in ((1.02 * least, True), (0.98 * least, False)):
-        assert Racing().is_worse(numbered(best[:looked] - behind), numbered(best)) == is_stopped
+    for rivals in (1, 2, 3):
+        # Those beside the best one are a little worse, and have another spread.
+        complete = [best - 0.001 * number * (1 + np.arange(10) % 2) for number in range(rivals)]
+        mean = np.mean(complete, axis=0)
+        least = -stats.t.ppf(rivals * Racing().p, freedom) * root
+        for behind, is_stopped in ((1.02 * least, True), (0.98 * least, False)):
+            own, known = numbered(mean[:looked] - behind), [numbered(each) for each in complete]
+            assert Racing().is_worse(own, known) == is_stopped
+            if rivals == Racing().rivals:
+                # One more is no rival.
+                assert Racing().is_worse(own, [*known, numbered(best - 0.5)]) == is_stopped
 
 
 @pytest.mark.parametrize("images", [20, 30, 1000])
@@ -64,28 +72,29 @@ def test_equal_means_are_equal_whatever_their_last_digits(images):
         own = least + np.array([0, 1, 0, 1, 0, 1, 0, 1, -4])
         best = np.append(own + 1, least - 9)
         assert own.mean() == best.mean()
-        assert not Racing().is_worse(numbered(own / images), numbered(best / images))
-        assert Racing().is_worse(numbered((own - 1) / images), numbered(best / images))
+        assert not Racing().is_worse(numbered(own / images), [numbered(best / images)])
+        assert Racing().is_worse(numbered((own - 1) / images), [numbered(best / images)])
 
 
 def test_what_is_not_finite_and_what_has_no_seed_in_common_is_never_stopped():
     best = dict.fromkeys(range(9), 0.9)
     worse = dict.fromkeys(range(9), 0.5)
-    assert Racing().is_worse(worse, best)
-    assert not Racing().is_worse(worse | {3: float("nan")}, best)
+    assert Racing().is_worse(worse, [best])
+    assert not Racing().is_worse(worse | {3: float("nan")}, [best])
     # Also on a seed that the configuration does not have.
-    assert not Racing().is_worse(dict.fromkeys(range(4), 0.5), best | {8: float("nan")})
-    assert not Racing().is_worse({}, best)
-    assert not Racing().is_worse(worse, {})
-    assert not Racing().is_worse({9: 0.5}, best)
+    assert not Racing().is_worse(dict.fromkeys(range(4), 0.5), [best | {8: float("nan")}])
+    assert not Racing().is_worse({}, [best])
+    assert not Racing().is_worse(worse, [{}])
+    assert not Racing().is_worse(worse, [])
+    assert not Racing().is_worse({9: 0.5}, [best])
 
 
 def test_one_seed_says_nothing_against_scores_that_are_all_alike():
     best = dict.fromkeys(range(10), 1.0)
-    assert not Racing().is_worse({0: 0.9}, best)
-    assert Racing().is_worse(dict.fromkeys(range(4), 0.9), best)
+    assert not Racing().is_worse({0: 0.9}, [best])
+    assert Racing().is_worse(dict.fromkeys(range(4), 0.9), [best])
 
 
 def test_the_rule_is_the_one_that_is_measured_and_told():
     """In docs/method.md, docs/evidence.md and `benchmarks/racing.py`."""
-    assert Racing() == Racing(p=0.15, prior=2.0, first=1, growth=1.25)
+    assert Racing() == Racing(p=0.12, prior=2.0, first=1, growth=1.25, rivals=3)

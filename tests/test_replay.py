@@ -51,7 +51,9 @@ def test_wilcoxon_s_p_values_are_those_of_scipy_with_ties_and_zeros(number, tied
     assert replay.wilcoxon(differences) == pytest.approx(np.array(scipys), abs=1e-12)
 
 
-@pytest.mark.parametrize(("racing", "seeds"), [(Racing(), 10), (Racing(p=0.3, prior=1.0, first=2, growth=1.5), 8)])
+@pytest.mark.parametrize(
+    ("racing", "seeds"), [(Racing(), 10), (Racing(p=0.3, prior=1.0, first=2, growth=1.5, rivals=1), 8)]
+)
 def test_a_replayed_search_stops_and_hands_on_what_the_real_one_does(tmp_path, monkeypatch, racing, seeds):
     def accuracy(params, seed):
         """In hundredths, so that ties and zeros are frequent."""

@@ -114,15 +114,19 @@ def test_looks_come_seldomer_the_more_seeds_there_are(seeds, looks):
     assert Racing().looks(seeds) == looks
 
 
-@pytest.mark.parametrize(("points_better", "share"), [(-2, 0.9), (0, 0.34), (1, 0.14), (2, 0.05)])
-def test_all_looks_together_stop_as_many_as_is_said(points_better, share):
-    """Against a rival that was not chosen on these seeds; its scores and the paired differences have an sd of 3."""
+@pytest.mark.parametrize(
+    ("rivals", "points_better", "share"),
+    [(3, -1, 0.9), (3, 0, 0.6), (3, 1, 0.28), (3, 2, 0.11), (1, -1, 0.59), (1, 0, 0.27), (1, 1, 0.09)],
+)
+def test_all_looks_together_stop_as_many_as_is_said(rivals, points_better, share):
+    """Against rivals that were not chosen on these seeds; scores have an sd of 3, half of the variance in common."""
     racing, rng = Racing(), np.random.default_rng(0)
     stopped = 0
     for _ in range(1000):
-        best = dict(enumerate(rng.normal(size=10)))
-        own = {seed: best[seed] + rng.normal(points_better / 3) for seed in range(10)}
-        stopped += any(racing.is_worse({seed: own[seed] for seed in range(look)}, best) for look in racing.looks(10))
+        scores = (rng.normal(size=10) + rng.normal(size=(1 + rivals, 10))) * 0.5**0.5
+        own = scores[0] + points_better / 3
+        complete = [dict(enumerate(each)) for each in sorted(scores[1:], key=np.mean, reverse=True)]
+        stopped += any(racing.is_worse(dict(enumerate(own[:look])), complete) for look in racing.looks(10))
     assert stopped / 1000 == pytest.approx(share, abs=3 * (share * (1 - share) / 1000) ** 0.5)
 
 

@@ -95,11 +95,12 @@ def end_as_repeat(study: Study, trial: Trial, of: int) -> None:
 
 
 class Completed:
-    """The complete trials of a search: the best of them, and which have the same results as another one."""
+    """The complete trials of a search: which are the best, and which have the same results as another one."""
 
     def __init__(self, trials: Sequence[FrozenTrial]) -> None:
         """Take in those of these trials that are complete."""
-        self.best: FrozenTrial | None = None
+        # Best first; of equally good ones the first is the best.
+        self.ranked: list[FrozenTrial] = []
         # By a seed and the images that it got right; each list by number.
         self._by_hits: dict[tuple[int, str | None], list[FrozenTrial]] = {}
         self._seed: int | None = None
@@ -108,11 +109,8 @@ class Completed:
                 self.add(trial)
 
     def add(self, trial: FrozenTrial) -> None:
-        """Take in a complete trial. Of equally good ones the first is the best."""
-        assert trial.value is not None
-        rank = (trial.value, -trial.number)
-        if self.best is None or self.best.value is None or rank > (self.best.value, -self.best.number):
-            self.best = trial
+        """Take in a complete trial."""
+        insort(self.ranked, trial, key=_rank)
         found = _by_seed(trial)
         # All complete trials have the same seeds; one tells nearly all others apart.
         self._seed = min(found, default=None) if self._seed is None else self._seed
@@ -132,6 +130,11 @@ class Completed:
         same = [] if seed is None else self._by_hits.get((seed, own.get(seed)), [])
         alike = (other for other in same if scores.items() <= other.intermediate_values.items())
         return next((other.number for other in alike if own.items() <= _by_seed(other).items()), None)
+
+
+def _rank(trial: FrozenTrial) -> tuple[float, int]:
+    assert trial.value is not None
+    return -trial.value, trial.number
 
 
 def _by_seed(trial: Trial | FrozenTrial) -> dict[int, str | None]:

@@ -37,7 +37,7 @@ class SearchStage(Stage):
     The first configuration of each approach is the published one, or what stands for it where there is none; then comes
     its portfolio, where it has one; then a sampler suggests. What it suggests again is not trained again: the search
     asks anew until it has `num_samples` distinct configurations, or nothing but repeats. Between two blocks of seeds a
-    configuration is stopped if a test finds it worse than the approach's best complete one on their common seeds
+    configuration is stopped if a test finds it worse than the approach's best complete ones on their common seeds
     (`racing.py`), or if a complete one has the same results. An approach whose configurations fail one after the
     other is stopped, and the others go on; the next start tries it again. With an allocation, approaches that fall
     behind get no more (`allocation.py`).
@@ -256,13 +256,13 @@ class SearchStage(Stage):
 
     def best_of(self, approach: str) -> str:
         """The approach's best complete configuration, on the same seeds."""
-        best = self.completed[approach].best
-        return "" if best is None or best.value is None else f"best {percent(best.value)} %"
+        best = self._best().get(approach)
+        return "" if best is None else f"best {percent(best)} %"
 
     def _best(self) -> dict[str, float]:
         """The greatest mean of each approach's complete configurations, where there are any."""
-        best = {name: completed.best for name, completed in self.completed.items()}
-        return {name: trial.value for name, trial in best.items() if trial is not None and trial.value is not None}
+        best = {name: completed.ranked[0].value for name, completed in self.completed.items() if completed.ranked}
+        return {name: value for name, value in best.items() if value is not None}
 
     def is_losing(self, task: Task) -> bool:
         """Whether to stop it at a look; looks come after fixed numbers of seeds, so that they do not depend on timing.
@@ -277,10 +277,11 @@ class SearchStage(Stage):
     def _raced_out(self, task: Task) -> Outcome | None:
         trial, completed = task.trial, self.completed[task.approach]
         seeds = len(seeds_of(trial.user_attrs))
-        if self.racing is None or trial.number == 0 or seeds not in self.looks or completed.best is None:
+        if self.racing is None or trial.number == 0 or seeds not in self.looks or not completed.ranked:
             return None
         scores = as_stored(trial).intermediate_values
-        if self.racing.is_worse(scores, completed.best.intermediate_values):
+        rivals = [complete.intermediate_values for complete in completed.ranked[: self.racing.rivals]]
+        if self.racing.is_worse(scores, rivals):
             return RACED_OUT
         other = completed.same_results(trial, scores)
         return None if other is None else NOTHING_NEW.because(f"{NOTHING_NEW.reason} as {other} on {seeds} seeds")
