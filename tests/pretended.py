@@ -58,9 +58,9 @@ def intensify(journal, approaches=None, number=3, seeds=10, search_seed=0):
     return IntensificationStage(journal, made, lambda *who: None, number=number, seeds=seeds, search_seed=search_seed)
 
 
-def confirm(journal, approaches=None, seeds=8):
+def confirm(journal, approaches=None, seeds=8, changed=None):
     """The confirmation of what that search found."""
-    return ConfirmationStage(journal, approaches or [approach()], lambda *who: None, seeds=seeds)
+    return ConfirmationStage(journal, approaches or [approach()], lambda *who: None, seeds=seeds, changed=changed)
 
 
 def outcome(task, seed, split, error=None):
@@ -79,8 +79,9 @@ def work(stage, task, fails=lambda task, seed: None, stop_after=None):
                 stage.lost(task)
                 return
             error = fails(task, seed)
-            for split in task.splits if not error else task.splits[:1]:
-                stage.take(task, outcome(task, seed, split, error))
+            with stage.journal.together():
+                for split in (*task.splits, *task.besides) if not error else task.splits[:1]:
+                    stage.take(task, outcome(task, seed, split, error))
             ran += 1
             if error:
                 stage.close(task)

@@ -49,7 +49,9 @@ def _finish(stage, learners, image_sets):
         if task is None:
             continue
         for seed in (seed for block in task.blocks for seed in block):
-            for result in run_seed(learners[task.approach], task.params, seed, image_sets, task.splits):
+            for result in run_seed(
+                learners[task.approach], task.params, seed, image_sets, task.splits, besides=task.besides
+            ):
                 stage.take(task, result)
         stage.close(task)
 

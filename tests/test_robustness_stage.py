@@ -14,18 +14,19 @@ from sweeps.inputs.inputs import Inputs
 from sweeps.run import robustness
 from sweeps.run.options import SweepOptions
 from sweeps.stages.confirmation import ConfirmationStage
-from sweeps.stages.outcomes import SUPERSEDED
+from sweeps.stages.intensification import IntensificationStage
+from sweeps.stages.outcomes import NOT_CONFIRMED, SUPERSEDED
 from sweeps.stages.ranking import best_complete, confirmed_results
-from sweeps.stages.robustness import SEEDS, RobustnessStage
+from sweeps.stages.robustness import SEEDS, ChangedImages, RobustnessStage
 from sweeps.stages.search import SearchStage
 from sweeps.stages.shot_curve import ShotCurveStage
 from sweeps.store.journal import Journal
-from sweeps.store.trials import ROBUSTNESS
+from sweeps.store.trials import CONFIRM, ROBUSTNESS
 from trainables.parts.backbones import FeatureSpec
 from trainables.parts.corruptions import KINDS, UNCHANGED, Change, changed
 from trainables.parts.image_sets import PIXELS, POOL
 from trainables.parts.learner import Learner, Needs
-from trainables.parts.protocol import TEST
+from trainables.parts.protocol import TEST, VALIDATION
 from trainables.parts.run_seed import run_seed
 
 SPLITS = changed_images.splits(smoke=False)
@@ -130,12 +131,95 @@ def test_a_new_best_configuration_is_scored_anew(journal):
     ]
 
 
+# Beside the confirmation, so that nothing is trained twice.
+
+
+def changed_of(journal, seeds=12):
+    return ChangedImages(journal, confirm_seeds=seeds, smoke=False)
+
+
+@pytest.fixture
+def searched(journal):
+    finish(search(journal, num_samples=2, seeds=3))
+    return journal
+
+
+def seeds_with(stage, what):
+    return [seed for task in stage.waiting if task.besides == what for block in task.blocks for seed in block]
+
+
+def test_what_confirms_the_first_seeds_scores_them_changed_and_the_stage_has_no_more_to_do(searched):
+    stage = confirm(searched, seeds=12, changed=changed_of(searched))
+    assert seeds_with(stage, SPLITS) == list(range(2000, 2000 + SEEDS))
+    assert seeds_with(stage, ()) == [2010, 2011]
+    finish(stage)
+    assert stage.seeds_left == 0
+    closed = []
+    after = RobustnessStage(searched, [approach()], closed.append, confirm_seeds=12, smoke=False)
+    assert after.is_finished()
+    (trial,) = trials_of(searched)
+    best = best_complete(searched.trials(), "a")
+    assert (trial.state, trial.of_trial, trial.params) == ("COMPLETE", best.number, best.params)
+    assert {(r.seed, r.split) for r in trial.results} == {(s, p) for s in range(2000, 2000 + SEEDS) for p in SPLITS}
+    assert [record.results for record in closed] == [trial.results]
+    # The confirmation has nothing of it.
+    assert {r.split for r in confirmed_results(searched.trials(), "a", best.number)} == {VALIDATION, TEST}
+
+
+@pytest.mark.parametrize("reported", [1, 2, 3, 9])
+def test_a_driver_that_dies_beside_the_confirmation_loses_what_was_not_in_the_journal(searched, reported):
+    """The confirmation's own two splits come first."""
+    stage = confirm(searched, seeds=12, changed=changed_of(searched))
+    task = stage.next_task()
+    for split in (*task.splits, *task.besides):
+        stage.take(task, outcome(task, 2000, split))
+    for split in (*task.splits, *task.besides)[:reported]:
+        stage.take(task, outcome(task, 2001, split))
+    folder = searched.folder
+    searched.close()
+    journal = Journal(folder, write=True)
+    finish(confirm(journal, seeds=12, changed=changed_of(journal)))
+    again = shift(journal)
+    # Of a seed that is confirmed, what it lacks is trained again.
+    assert queued(again) == ([] if reported == 1 else [2001])
+    finish(again)
+    (trial,) = trials_of(journal)
+    assert (trial.state, len(trial.results)) == ("COMPLETE", SEEDS * len(SPLITS))
+    journal.close()
+
+
+def test_what_fails_on_changed_images_alone_is_confirmed_all_the_same(searched):
+    stage = confirm(searched, seeds=12, changed=changed_of(searched))
+    while task := stage.next_task():
+        for seed in [seed for block in task.blocks for seed in block]:
+            for split in task.splits:
+                stage.take(task, outcome(task, seed, split))
+            if task.besides:
+                stage.take(task, outcome(task, seed, task.besides[0], error="diverged"))
+        stage.close(task)
+    assert shift(searched).is_finished()
+    (trial,) = trials_of(searched)
+    assert (trial.state, trial.reason) == ("FAIL", "seed 2000: diverged")
+    (trial,) = [trial for trial in searched.trials() if trial.stage == CONFIRM]
+    assert (trial.state, len(trial.results)) == ("COMPLETE", 24)
+
+
+def test_what_fails_in_the_confirmation_ends_what_was_scored_beside_it(searched):
+    stage = confirm(searched, seeds=12, changed=changed_of(searched))
+    finish(stage, fails=lambda task, seed: "diverged" if seed == 2003 else None)
+    assert [trial.state for trial in trials_of(searched)] == ["RUNNING"]
+    assert shift(searched).is_finished()
+    assert [(trial.state, trial.reason) for trial in trials_of(searched)] == [("FAIL", NOT_CONFIRMED.reason)]
+
+
 # The lock, and what workers see.
 
 
 def test_no_other_stage_asks_for_what_is_made_from_the_test_split():
     for stage in (SearchStage, ConfirmationStage, ShotCurveStage):
         assert not any(changed_images.is_changed(split) for split in stage.splits)
+    assert "besides" in vars(ConfirmationStage)
+    assert not any("besides" in vars(stage) for stage in (SearchStage, IntensificationStage, ShotCurveStage))
     assert TEST not in (SearchStage.splits + ShotCurveStage.splits + SPLITS)
 
 

@@ -215,6 +215,24 @@ def test_a_failure_is_one_result_with_its_reason(phantom, learner, params, reaso
     assert all(getattr(result, metric) is None for metric in METRICS)
 
 
+def test_what_fails_besides_leaves_what_was_scored_before(phantom):
+    """And of what is scored besides it fails as a whole."""
+    sets = phantom.pixel_sets()
+    sets |= {"good": sets[TEST], "odd": replace(sets[TEST], views={})}
+
+    def accuracies(results):
+        return [(result.seed, result.split, result.accuracy) for result in results]
+
+    splits = (VALIDATION, TEST)
+    (*whole, good) = run_seed(Watched, {}, 6, sets, splits, besides=("good",))
+    assert accuracies(whole) == accuracies(run_seed(Watched, {}, 6, sets, splits))
+    assert (good.split, good.accuracy) == ("good", whole[1].accuracy)
+    (*kept, failed) = run_seed(Watched, {}, 6, sets, splits, besides=("good", "odd"))
+    assert accuracies(kept) == accuracies(whole)
+    assert (failed.seed, failed.split) == (6, "good")
+    assert failed.error
+
+
 def test_ctrl_c_is_not_a_result(phantom, monkeypatch):
     def interrupted(config, support, streams):
         raise KeyboardInterrupt

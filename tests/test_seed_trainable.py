@@ -64,12 +64,13 @@ def image_sets(phantom):
     return phantom.pixel_sets()
 
 
-def request(blocks, *, approach="stepwise", splits=(VALIDATION,), shots=None, image_sets=STORED, **params):
+def request(blocks, *, approach="stepwise", splits=(VALIDATION,), besides=(), shots=None, image_sets=STORED, **params):
     return {
         "approach": approach,
         "params": params,
         "blocks": blocks,
         "splits": list(splits),
+        "besides": list(besides),
         "shots": shots,
         "image_sets": image_sets,
     }

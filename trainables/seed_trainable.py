@@ -44,9 +44,10 @@ class SeedTrainable(tune.Trainable):
     So one Tune run serves all approaches: no slot waits at the end of one, and actors, which cost seconds to start,
     are used again by all. The Tune configuration of a trial is a request: `approach`, `params` (the hyperparameters),
     `blocks` (lists of seeds; a step never runs past the end of one, so that the driver can stop a loser there),
-    `splits`, `shots` (images of each class to learn from; None is as the protocol says), and `image_sets` (where all by
-    their names lie: the pool, other data sets, and the test split if it is scored, so that no search can reach it). A
-    step reports `results` (a list of `SeedResult` as dictionaries), the worker's `processor`, and `done`.
+    `splits`, `besides` (splits that are scored, too, whose failure ends nothing), `shots` (images of each class to
+    learn from; None is as the protocol says), and `image_sets` (where all by their names lie: the pool, other data
+    sets, and the test split if it is scored, so that no search can reach it). A step reports `results` (a list of
+    `SeedResult` as dictionaries), the worker's `processor`, and `done`.
 
     A configuration that raises or diverges is a result with its reason, and ends the trial; the actor lives on.
     """
@@ -95,10 +96,11 @@ class SeedTrainable(tune.Trainable):
                 block.pop(0),
                 self.image_sets,
                 self.request["splits"],
+                besides=self.request["besides"],
                 weights=self.weights,
                 shots=self.request["shots"],
             )
-            failed = results[-1].error is not None
+            failed = results[-1].error is not None and results[-1].split in self.request["splits"]
         if not block:
             self.blocks_left.pop(0)
         return {

@@ -53,6 +53,7 @@ class StageSearcher(Searcher):
             "params": task.params,
             "blocks": task.blocks,
             "splits": list(task.splits),
+            "besides": list(task.besides),
             "shots": task.shots,
             "image_sets": self.dispatcher.work.image_sets,
         }

@@ -17,12 +17,12 @@ from trainables.parts.corruptions import KINDS
 
 
 def seconds(options: SweepOptions, approaches: Sequence[Approach], inputs: Inputs) -> float:
-    """About how long it takes one CPU: features of changed images, and seeds that are trained again and scored."""
+    """About how long it takes one CPU: features of changed images, and scoring them."""
     if options.robustness == "off":
         return 0.0
     seeds = len(seeds_of_stage(options.confirm_seeds))
-    # Each is trained once more, and scored on about 600 images of each class.
-    of_seeds = sum(2 * seeds * approach.seconds_per_seed for approach in approaches)
+    # What confirms a seed is scored on about 600 images of each class besides.
+    of_seeds = sum(seeds * approach.seconds_per_seed for approach in approaches)
     return of_seeds + inputs.seconds_to_change(approaches)
 
 

@@ -23,7 +23,7 @@ from sweeps.stages.control import ControlStage, seeds_of_stage
 from sweeps.stages.decision import DecisionStage
 from sweeps.stages.intensification import IntensificationStage
 from sweeps.stages.racing import Racing
-from sweeps.stages.robustness import RobustnessStage
+from sweeps.stages.robustness import ChangedImages, RobustnessStage
 from sweeps.stages.sampling import SAMPLERS
 from sweeps.stages.search import SearchStage
 from sweeps.stages.shot_curve import ShotCurveStage
@@ -109,30 +109,27 @@ def _stages(
         search_seed=options.search_seed,
     )
     yield PlannedStage(stage=intensification, title="Intensify")
-    confirmation = ConfirmationStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds)
+    seeds, smoke = options.confirm_seeds, prepared.spec.smoke
+    is_changed = options.robustness == "on"
+    changed = ChangedImages(journal, confirm_seeds=seeds, smoke=smoke) if is_changed else None
+    confirmation = ConfirmationStage(journal, prepared.approaches, on_closed, seeds=seeds, changed=changed)
     yield PlannedStage(stage=confirmation, title="Confirm")
     # Approaches that only earlier starts had may be among those that cannot be told apart; they are run when asked for.
     members, before = undecided(journal, prepared.all_approaches(journal)), None
     while members != before:
-        decision = DecisionStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds, members=members)
+        decision = DecisionStage(journal, prepared.approaches, on_closed, seeds=seeds, members=members)
         yield PlannedStage(stage=decision, title="Decide")
         # Where one fails on them, others may have to meet them too.
         members, before = undecided(journal, prepared.all_approaches(journal)), members
-    if options.confirm_seeds >= LEAST_SEEDS:
-        seeds = seeds_of_stage(options.confirm_seeds, is_decided=bool(members))
-        yield PlannedStage(stage=ControlStage(journal, seeds=seeds), title="Control")
+    if seeds >= LEAST_SEEDS:
+        control = ControlStage(journal, seeds=seeds_of_stage(seeds, is_decided=bool(members)))
+        yield PlannedStage(stage=control, title="Control")
     if options.shot_curve:
         shots = shot_curve.to_run(options.shot_curve, prepared.spec.protocol)
-        curve = ShotCurveStage(journal, prepared.approaches, on_closed, seeds=options.confirm_seeds, shots=shots)
+        curve = ShotCurveStage(journal, prepared.approaches, on_closed, seeds=seeds, shots=shots)
         yield PlannedStage(stage=curve, title="Shots")
-    if options.robustness == "on":
-        robustness = RobustnessStage(
-            journal,
-            prepared.approaches,
-            on_closed,
-            confirm_seeds=options.confirm_seeds,
-            smoke=prepared.spec.smoke,
-        )
+    if is_changed:
+        robustness = RobustnessStage(journal, prepared.approaches, on_closed, confirm_seeds=seeds, smoke=smoke)
         yield PlannedStage(stage=robustness, title="Changed")
 
 

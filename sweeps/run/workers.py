@@ -147,7 +147,8 @@ class Workers(Generic[AnyOptions]):
 
     def _names(self, stage: Stage) -> list[str]:
         """The image sets that the stage's tasks may reach."""
-        scored = [POOL if split == VALIDATION else split for split in stage.splits]
+        besides = [split for task in stage.waiting for split in task.besides]
+        scored = [POOL if split == VALIDATION else split for split in (*stage.splits, *besides)]
         return list(dict.fromkeys([POOL, *scored, *self.prepared.inputs.other_datasets]))
 
     def _lacking(self, stage: Stage) -> list[str]:

@@ -9,9 +9,12 @@ from sweeps.core.challenge import Approach
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM
 from sweeps.stages.fixed import FixedStage
 from sweeps.stages.ranking import best_complete, confirmed_results
+from sweeps.stages.robustness import ChangedImages
+from sweeps.stages.tasks import Task
 from sweeps.store.journal import Journal
 from sweeps.store.trials import CONFIRM, TrialRecord
 from trainables.parts.protocol import TEST, VALIDATION
+from trainables.parts.results import SeedResult
 
 
 class ConfirmationStage(FixedStage):
@@ -29,9 +32,14 @@ class ConfirmationStage(FixedStage):
         on_closed: Callable[[TrialRecord], None],
         *,
         seeds: int,
+        changed: ChangedImages | None = None,
     ) -> None:
-        """Queue what the journal lacks of `seeds` fresh seeds for each approach's present winner."""
+        """Queue what the journal lacks of `seeds` fresh seeds for each approach's present winner.
+
+        `changed` says what some of them are scored on, too, and takes those results.
+        """
         super().__init__(journal, approaches, on_closed)
+        self.changed = changed
         self.wanted = range(self.seeds_from, self.seeds_from + seeds)
         trials = journal.trials([approach.name for approach in approaches])
         for approach in approaches:
@@ -39,3 +47,18 @@ class ConfirmationStage(FixedStage):
             if winner is not None:
                 results = confirmed_results(trials, approach.name, winner.number, self.name)
                 self.queue_missing(approach, winner, results, next(iter(self.interrupted_of(approach, winner)), None))
+                if changed is not None and any(
+                    task.approach == approach.name and task.besides for task in self.waiting
+                ):
+                    changed.begin(approach, winner)
+
+    def besides(self, seed: int) -> tuple[str, ...]:
+        """Changed images, if this seed is to meet them."""
+        return self.changed.splits if self.changed is not None and seed in self.changed.seeds else ()
+
+    def take(self, task: Task, result: SeedResult) -> None:
+        """Write a result into the journal, that on changed images as the robustness stage's own."""
+        if self.changed is not None and result.split in task.besides:
+            self.changed.take(task, result)
+        else:
+            super().take(task, result)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeps.core.challenge import Approach
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM, CONTROL_SEEDS, DECISION_SEEDS_FROM
-from sweeps.stages.fixed import FixedStage
+from sweeps.stages.fixed import FixedStage, begin
 from sweeps.store.journal import Journal
 from sweeps.store.trials import CONTROL, TrialRecord
 from trainables.parts.protocol import VALIDATION
@@ -61,6 +61,6 @@ class ControlStage(FixedStage):
         if trial is not None:
             ZSCORE_RIDGE.suggest(trial)
         elif missing and not any(result.error for result in results):
-            trial = self.new_trial(ZSCORE_RIDGE, PARAMS, {})
+            trial = begin(self.studies[ZSCORE_RIDGE.name], ZSCORE_RIDGE, PARAMS, {})
         if trial is not None:
             self.queue(ZSCORE_RIDGE.name, trial, PARAMS, missing)

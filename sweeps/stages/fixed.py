@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
+from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from sweeps.core.challenge import Approach
@@ -29,7 +31,8 @@ class FixedStage(Stage):
             self.end(approach, trial, outcome)
             return
         shots = trial.user_attrs.get(SHOTS)
-        for block in in_blocks(seeds):
+        blocks = [(besides, block) for besides, own in groupby(seeds, self.besides) for block in in_blocks(list(own))]
+        for besides, block in blocks:
             self.waiting.append(
                 Task(
                     approach=approach,
@@ -37,10 +40,15 @@ class FixedStage(Stage):
                     params=dict(params),
                     blocks=[block],
                     splits=self.splits,
+                    besides=besides,
                     shots=shots,
                 )
             )
         self.tallies[approach].seeds_left += len(seeds)
+
+    def besides(self, seed: int) -> tuple[str, ...]:
+        """What this seed is scored on besides, for another stage."""
+        return ()
 
     def queue_missing(
         self,
@@ -63,18 +71,14 @@ class FixedStage(Stage):
         done = {result.seed for result in results if result.split == self.splits[-1] or result.error}
         missing = [seed for seed in self.wanted if seed not in done]
         if trial is None and missing and not any(result.error for result in results):
-            trial = self.new_trial(approach, winner.params, {OF_TRIAL: winner.number, **(attributes or {})})
+            given = {OF_TRIAL: winner.number, **(attributes or {})}
+            trial = begin(self.studies[approach.name], approach, winner.params, given)
         if trial is not None:
             self.queue(approach.name, trial, winner.params, missing)
 
     def interrupted(self, approach: Approach) -> list[Trial]:
         """The trials of this approach that a dead driver left; they may lack parameters."""
-        study = self.studies[approach.name]
-        # The driver may have died between queueing a trial and beginning it.
-        for _ in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            study.ask()
-        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return [Trial(study, frozen._trial_id) for frozen in running]
+        return interrupted(self.studies[approach.name])
 
     def interrupted_of(self, approach: Approach, *winners: TrialRecord) -> list[Trial]:
         """Those of these winners, with every parameter; those of earlier winners are ended."""
@@ -88,10 +92,19 @@ class FixedStage(Stage):
                 self.end(approach.name, trial, SUPERSEDED)
         return found
 
-    def new_trial(self, approach: Approach, params: Mapping[str, Any], attributes: Mapping[str, Any]) -> Trial:
-        """Begin a trial of this configuration with these attributes."""
-        study = self.studies[approach.name]
-        study.enqueue_trial(dict(params), user_attrs=dict(attributes))
-        trial = study.ask()
-        approach.suggest(trial)
-        return trial
+
+def interrupted(study: Study) -> list[Trial]:
+    """The trials that a dead driver left; they may lack parameters."""
+    # The driver may have died between queueing a trial and beginning it.
+    for _ in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        study.ask()
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return [Trial(study, frozen._trial_id) for frozen in running]
+
+
+def begin(study: Study, approach: Approach, params: Mapping[str, Any], attributes: Mapping[str, Any]) -> Trial:
+    """Begin a trial of this configuration with these attributes."""
+    study.enqueue_trial(dict(params), user_attrs=dict(attributes))
+    trial = study.ask()
+    approach.suggest(trial)
+    return trial

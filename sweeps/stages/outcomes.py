@@ -63,6 +63,7 @@ GIVEN_UP = Outcome(state=TrialState.FAIL, is_failure=True, is_loss=True, reason=
 # No task of it came back: a stage ends it, since its configuration is the winner no more.
 SUPERSEDED = Outcome(state=TrialState.FAIL, reason="it is no longer among the best that are asked for")
 NOT_UNDECIDED = Outcome(state=TrialState.FAIL, reason="it was told apart from the best without these seeds")
+NOT_CONFIRMED = Outcome(state=TrialState.FAIL, reason="its configuration was not confirmed")
 NOT_ASKED = Outcome(state=TrialState.FAIL, reason="this number of shots is no longer asked for")
 LOST = Outcome(state=TrialState.RUNNING, is_loss=True)
 TAKEN_UP = Outcome(state=TrialState.RUNNING)

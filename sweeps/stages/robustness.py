@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from optuna.trial import Trial
+
 from sweeps.core.challenge import Approach
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM
 from sweeps.inputs import changed_images
-from sweeps.stages.fixed import FixedStage
+from sweeps.stages.fixed import FixedStage, begin, interrupted
+from sweeps.stages.outcomes import NOT_CONFIRMED
 from sweeps.stages.ranking import best_complete, confirmed_results, confirmed_trials
+from sweeps.stages.tasks import Task
 from sweeps.store.journal import Journal
-from sweeps.store.trials import ROBUSTNESS, TrialRecord
+from sweeps.store.trials import OF_TRIAL, ROBUSTNESS, TrialRecord, write_seed
 from trainables.parts.protocol import TEST
+from trainables.parts.results import SeedResult
 
-# The first of the confirmation's seeds; each is trained again and scored on all changed images.
+# The first of the confirmation's seeds; each is scored on all changed images.
 SEEDS = 10
 
 
@@ -25,7 +30,9 @@ def seeds_of_stage(confirm_seeds: int) -> range:
 class RobustnessStage(FixedStage):
     """Some of the test images as they are and after each change, for each winner that has been scored on all of them.
 
-    So it opens the test split for no configuration that the confirmation has not opened it for.
+    So it opens the test split for no configuration that the confirmation has not opened it for. Most of it is done when
+    it begins, since what confirms a seed scores it on changed images, too (`ChangedImages`). Seeds that were confirmed
+    without are trained again.
     """
 
     name = ROBUSTNESS
@@ -46,9 +53,39 @@ class RobustnessStage(FixedStage):
         trials = journal.trials([approach.name for approach in approaches])
         for approach in approaches:
             winner = best_complete(trials, approach.name)
-            if winner is not None and _is_confirmed(trials, approach.name, winner.number):
-                results = confirmed_results(trials, approach.name, winner.number, ROBUSTNESS)
-                self.queue_missing(approach, winner, results, next(iter(self.interrupted_of(approach, winner)), None))
+            if winner is None or not _is_confirmed(trials, approach.name, winner.number):
+                for trial in self.interrupted(approach):
+                    self.end(approach.name, trial, NOT_CONFIRMED)
+                continue
+            results = confirmed_results(trials, approach.name, winner.number, ROBUSTNESS)
+            self.queue_missing(approach, winner, results, next(iter(self.interrupted_of(approach, winner)), None))
+
+
+class ChangedImages:
+    """Changed images for what confirms the same seeds, so that nothing is trained twice.
+
+    Results go where the stage has its own, which takes them up as it does what a dead driver left.
+    """
+
+    def __init__(self, journal: Journal, *, confirm_seeds: int, smoke: bool) -> None:
+        """Begin with nothing; the arguments are the stage's."""
+        self.splits = changed_images.splits(smoke=smoke)
+        self.seeds = seeds_of_stage(confirm_seeds)
+        self._journal = journal
+        self._trials: dict[str, Trial] = {}
+
+    def begin(self, approach: Approach, winner: TrialRecord) -> None:
+        """Begin the stage's trial of this winner, unless a dead driver did."""
+        study = self._journal.study(approach.name, ROBUSTNESS)
+        left = [trial for trial in interrupted(study) if trial.user_attrs.get(OF_TRIAL) == winner.number]
+        for trial in left:
+            # The driver may have died while it got its parameters.
+            approach.suggest(trial)
+        self._trials[approach.name] = (left or [begin(study, approach, winner.params, {OF_TRIAL: winner.number})])[0]
+
+    def take(self, task: Task, result: SeedResult) -> None:
+        """Write a result of a task of the confirmation into the journal."""
+        write_seed(self._trials[task.approach], result, self._journal.ranked_by)
 
 
 def _is_confirmed(trials: Sequence[TrialRecord], approach: str, number: int) -> bool:

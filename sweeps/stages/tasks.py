@@ -26,6 +26,8 @@ class Task:
     params: dict[str, Any]
     blocks: list[list[int]]
     splits: tuple[str, ...]
+    # Splits that each seed is scored on besides, for another stage; they are no part of a seed's end.
+    besides: tuple[str, ...] = ()
     # Images of each class to learn from; None is as the sweep's protocol says.
     shots: int | None = None
     # How often its worker was lost since a seed of it finished.

@@ -49,13 +49,15 @@ def run_seed(
     image_sets: Mapping[str, ImageSet],
     splits: Sequence[str] = (VALIDATION,),
     *,
+    besides: Sequence[str] = (),
     weights: Mapping[str, Any] | None = None,
     shots: int | None = None,
 ) -> list[SeedResult]:
     """Train one configuration on one seed's images and score it on each of `splits`.
 
-    A failure is one result with `error` set, on the first split. `seconds` counts training and scoring; the second
-    split's counts only its scoring.
+    A failure is one result with `error` set, on the first split; one after all `splits` were scored leaves them as they
+    are, and is on the first of `besides`. `seconds` counts training and scoring, and that of all splits but the first
+    only their scoring.
 
     Args:
         learner: What learns.
@@ -64,6 +66,7 @@ def run_seed(
         image_sets: `POOL` with its protocol, `TEST` if that split is scored, and the other data sets that the
             configuration needs.
         splits: What is scored, in this order.
+        besides: What is scored after it, for another purpose.
         weights: By backbone, the state dict of those that are trained further, of arrays, or what loads it.
         shots: Images of each class that are learned from; None is as the pool's protocol says.
     """
@@ -83,7 +86,7 @@ def run_seed(
         train_rows, validation_rows = protocol.split(seed)
         support = support_of(needs, train_rows, image_sets, weights or {})
         classifier = learner.fit(config, support, Streams(seed))
-        for split in splits:
+        for split in (*splits, *besides):
             images = image_sets[POOL if split == VALIDATION else split]
             rows = validation_rows if split == VALIDATION else np.arange(len(images.labels))
             views = [images.view(name) for name in needs.view_names]
@@ -98,7 +101,10 @@ def run_seed(
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
-        return [result(splits[0], error=reason)]
+        done = results[: len(splits)]
+        return (
+            [*done, result(besides[0], error=reason)] if len(done) == len(splits) else [result(splits[0], error=reason)]
+        )
     return results
 
 
