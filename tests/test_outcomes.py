@@ -80,6 +80,7 @@ def test_every_row_has_one_state_of_optuna_and_only_failures_count_as_such():
         "GIVEN_UP": TrialState.FAIL,
         "SUPERSEDED": TrialState.FAIL,
         "NOT_ASKED": TrialState.FAIL,
+        "NOT_CONFIRMED": TrialState.FAIL,
         "NOT_UNDECIDED": TrialState.FAIL,
         "LOST": TrialState.RUNNING,
         "TAKEN_UP": TrialState.RUNNING,
