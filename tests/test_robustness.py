@@ -122,6 +122,18 @@ def test_an_older_winner_s_results_do_not_count():
     assert summary([*made[:2], replace(made[2], of_trial=3)]).robustness is None
 
 
+def test_what_is_not_confirmed_has_no_losses():
+    """It may have been scored on changed images beside its confirmation."""
+    searched, confirmed, changed = scored("a", by_severity)
+    assert summary([searched, confirmed, changed]).robustness is not None
+    torn = replace(confirmed, state="RUNNING", results=confirmed.results[:4])
+    failed = SeedResult(seed=2003, split="validation", seconds=0.1, timestamp_ms=0, error="diverged")
+    for other in (torn, replace(torn, state="FAIL", results=(*torn.results, failed))):
+        assert summary([searched, other, changed]).robustness is None
+        beside = summary([searched, other, changed], scored("b", by_severity)).robustness
+        assert [each.approach for each in beside.approaches] == ["b"]
+
+
 def test_groups_of_the_images_are_those_of_the_test_split():
     spec = found([], names=("a",)).spec
     grouped = spec.model_copy(update={"test_groups": tuple(at // 3 for at in range(sum(spec.test_counts)))})

@@ -212,14 +212,46 @@ def test_what_fails_in_the_confirmation_ends_what_was_scored_beside_it(searched)
     assert [(trial.state, trial.reason) for trial in trials_of(searched)] == [("FAIL", NOT_CONFIRMED.reason)]
 
 
+def test_what_the_stage_has_already_is_not_scored_beside_the_confirmation(searched):
+    """Also seeds that the confirmation had lost, and the stage has trained."""
+    stage = confirm(searched, seeds=12, changed=changed_of(searched))
+    work(stage, stage.next_task(), stop_after=2)
+    while task := stage.next_task():
+        stage.expired(task, "a seed took too long")
+    assert [trial.state for trial in searched.trials() if trial.stage == CONFIRM] == ["FAIL"]
+    finish(shift(searched))
+    stage = confirm(searched, seeds=12, changed=changed_of(searched))
+    assert {task.besides for task in stage.waiting} == {()}
+    finish(stage)
+    assert shift(searched).is_finished()
+    (trial,) = trials_of(searched)
+    assert len(trial.results) == SEEDS * len(SPLITS)
+
+
+def test_more_seeds_of_what_has_failed_on_changed_images_are_not_scored_there(searched):
+    stage = confirm(searched, seeds=3, changed=changed_of(searched, seeds=3))
+    task = stage.next_task()
+    for split in task.splits:
+        stage.take(task, outcome(task, 2000, split))
+    stage.take(task, outcome(task, 2000, task.besides[0], error="diverged"))
+    stage.close(task)
+    finish(stage)
+    assert shift(searched, seeds=3).is_finished()
+    stage = confirm(searched, seeds=12, changed=changed_of(searched))
+    assert {task.besides for task in stage.waiting} == {()}
+    finish(stage)
+    assert shift(searched).is_finished()
+    assert [trial.state for trial in trials_of(searched)] == ["FAIL"]
+
+
 # The lock, and what workers see.
 
 
 def test_no_other_stage_asks_for_what_is_made_from_the_test_split():
     for stage in (SearchStage, ConfirmationStage, ShotCurveStage):
         assert not any(changed_images.is_changed(split) for split in stage.splits)
-    assert "besides" in vars(ConfirmationStage)
-    assert not any("besides" in vars(stage) for stage in (SearchStage, IntensificationStage, ShotCurveStage))
+    assert "besides_of" in vars(ConfirmationStage)
+    assert not any("besides_of" in vars(stage) for stage in (SearchStage, IntensificationStage, ShotCurveStage))
     assert TEST not in (SearchStage.splits + ShotCurveStage.splits + SPLITS)
 
 

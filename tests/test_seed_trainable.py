@@ -130,6 +130,14 @@ def test_every_split_of_the_request_is_scored(image_sets):
     ]
 
 
+def test_what_fails_besides_ends_nothing(image_sets):
+    trainable = started({**image_sets, "odd": None}, request([[1, 2], [3]], besides=("odd",)))
+    steps = [trainable.step(), trainable.step()]
+    found = [(result["seed"], result["split"], bool(result["error"])) for step in steps for result in step["results"]]
+    assert found == [(seed, split, split == "odd") for seed in (1, 2, 3) for split in (VALIDATION, "odd")]
+    assert [step["done"] for step in steps] == [False, True]
+
+
 def test_a_reused_actor_gives_what_a_fresh_one_gives(image_sets):
     used = started(image_sets, request([[7]], fail_at=7))
     used.step()

@@ -44,7 +44,7 @@ class SeedTrainable(tune.Trainable):
     So one Tune run serves all approaches: no slot waits at the end of one, and actors, which cost seconds to start,
     are used again by all. The Tune configuration of a trial is a request: `approach`, `params` (the hyperparameters),
     `blocks` (lists of seeds; a step never runs past the end of one, so that the driver can stop a loser there),
-    `splits`, `besides` (splits that are scored, too, whose failure ends nothing), `shots` (images of each class to
+    `splits`, `besides` (splits that are scored, too; an error there ends nothing), `shots` (images of each class to
     learn from; None is as the protocol says), and `image_sets` (where all by their names lie: the pool, other data
     sets, and the test split if it is scored, so that no search can reach it). A step reports `results` (a list of
     `SeedResult` as dictionaries), the worker's `processor`, and `done`.

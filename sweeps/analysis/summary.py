@@ -106,7 +106,8 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
             for each in approaches
         ]
     )
-    first = decision.compared(trials, _best_of(rows), CONFIRM, spec)
+    confirmed = _best_of(rows)
+    first = decision.compared(trials, confirmed, CONFIRM, spec)
     decided, rows, comparisons = _decided(trials, rows, first, _baseline(approaches), wanted, spec)
     control = control_scores(journal.trials([ZSCORE_RIDGE.name]), spec.ranked_by)
     rows = _adjusted(trials, rows, control)
@@ -123,7 +124,8 @@ def summarise(journal: Journal, approaches: Sequence[Approach]) -> Summary:
         processors=journal.processors(),
         shot_curve=shot_curve(trials, winners, wanted, spec, decision.as_quoted(first, comparisons), control),
         decision=decided,
-        robustness=robustness(trials, winners, wanted, spec),
+        # The others may have been scored on changed images beside a confirmation that failed, or has not ended.
+        robustness=robustness(trials, {name: winners[name] for name in winners if name in confirmed}, wanted, spec),
         other_searches=other_searches(journal, [approach.name for approach in approaches]),
     )
 

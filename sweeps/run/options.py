@@ -316,7 +316,7 @@ class SweepOptions(Options):
     )
     robustness: str = _option(
         "on",
-        "on or off: after the confirmation each approach's best configuration is also scored on test images that are "
+        "on or off: beside its confirmation each approach's best configuration is also scored on test images that are "
         "changed as other scanners and files change them",
         read=one_of("on", "off"),
         metavar="on|off",

@@ -46,19 +46,21 @@ class ConfirmationStage(FixedStage):
             winner = best_complete(trials, approach.name)
             if winner is not None:
                 results = confirmed_results(trials, approach.name, winner.number, self.name)
+                if changed is not None:
+                    changed.look(trials, approach, winner)
                 self.queue_missing(approach, winner, results, next(iter(self.interrupted_of(approach, winner)), None))
-                if changed is not None and any(
-                    task.approach == approach.name and task.besides for task in self.waiting
-                ):
-                    changed.begin(approach, winner)
+        for task in self.waiting:
+            if changed is not None and task.besides:
+                changed.begin(task)
 
-    def besides(self, seed: int) -> tuple[str, ...]:
-        """Changed images, if this seed is to meet them."""
-        return self.changed.splits if self.changed is not None and seed in self.changed.seeds else ()
+    def besides_of(self, approach: str, seed: int) -> tuple[str, ...]:
+        """Changed images, if this seed is to meet them and has not."""
+        return self.changed.splits if self.changed is not None and self.changed.lacks(approach, seed) else ()
 
     def take(self, task: Task, result: SeedResult) -> None:
         """Write a result into the journal, that on changed images as the robustness stage's own."""
         if self.changed is not None and result.split in task.besides:
             self.changed.take(task, result)
+            self.tallies[task.approach].seconds_done += result.seconds
         else:
             super().take(task, result)

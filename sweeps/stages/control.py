@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeps.core.challenge import Approach
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM, CONTROL_SEEDS, DECISION_SEEDS_FROM
-from sweeps.stages.fixed import FixedStage, begin
+from sweeps.stages.fixed import FixedStage, begin_trial, left_by_a_driver
 from sweeps.store.journal import Journal
 from sweeps.store.trials import CONTROL, TrialRecord
 from trainables.parts.protocol import VALIDATION
@@ -57,10 +57,10 @@ class ControlStage(FixedStage):
         done = {result.seed for result in results}
         missing = [seed for seed in seeds if seed not in done]
         # What a dead driver left; it may lack parameters.
-        trial = next(iter(self.interrupted(ZSCORE_RIDGE)), None)
+        trial = next(iter(left_by_a_driver(self.studies[ZSCORE_RIDGE.name])), None)
         if trial is not None:
             ZSCORE_RIDGE.suggest(trial)
         elif missing and not any(result.error for result in results):
-            trial = begin(self.studies[ZSCORE_RIDGE.name], ZSCORE_RIDGE, PARAMS, {})
+            trial = begin_trial(self.studies[ZSCORE_RIDGE.name], ZSCORE_RIDGE, PARAMS, {})
         if trial is not None:
             self.queue(ZSCORE_RIDGE.name, trial, PARAMS, missing)

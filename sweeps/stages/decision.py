@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from sweeps.core.challenge import Approach
 from sweeps.core.seeds import DECISION_SEEDS_FROM
 from sweeps.stages.confirmation import ConfirmationStage
+from sweeps.stages.fixed import left_by_a_driver
 from sweeps.stages.outcomes import NOT_UNDECIDED
 from sweeps.store.journal import Journal
 from sweeps.store.trials import DECIDE, TrialRecord
@@ -36,5 +37,5 @@ class DecisionStage(ConfirmationStage):
         super().__init__(journal, [each for each in approaches if each.name in members], on_closed, seeds=seeds)
         for approach in others:
             self.studies[approach.name] = journal.study(approach.name, DECIDE)
-            for trial in self.interrupted(approach):
+            for trial in left_by_a_driver(self.studies[approach.name]):
                 self.end(approach.name, trial, NOT_UNDECIDED)

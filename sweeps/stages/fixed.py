@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -31,7 +32,8 @@ class FixedStage(Stage):
             self.end(approach, trial, outcome)
             return
         shots = trial.user_attrs.get(SHOTS)
-        blocks = [(besides, block) for besides, own in groupby(seeds, self.besides) for block in in_blocks(list(own))]
+        besides_of = partial(self.besides_of, approach)
+        blocks = [(besides, block) for besides, own in groupby(seeds, besides_of) for block in in_blocks(list(own))]
         for besides, block in blocks:
             self.waiting.append(
                 Task(
@@ -46,7 +48,7 @@ class FixedStage(Stage):
             )
         self.tallies[approach].seeds_left += len(seeds)
 
-    def besides(self, seed: int) -> tuple[str, ...]:
+    def besides_of(self, approach: str, seed: int) -> tuple[str, ...]:
         """What this seed is scored on besides, for another stage."""
         return ()
 
@@ -72,18 +74,14 @@ class FixedStage(Stage):
         missing = [seed for seed in self.wanted if seed not in done]
         if trial is None and missing and not any(result.error for result in results):
             given = {OF_TRIAL: winner.number, **(attributes or {})}
-            trial = begin(self.studies[approach.name], approach, winner.params, given)
+            trial = begin_trial(self.studies[approach.name], approach, winner.params, given)
         if trial is not None:
             self.queue(approach.name, trial, winner.params, missing)
-
-    def interrupted(self, approach: Approach) -> list[Trial]:
-        """The trials of this approach that a dead driver left; they may lack parameters."""
-        return interrupted(self.studies[approach.name])
 
     def interrupted_of(self, approach: Approach, *winners: TrialRecord) -> list[Trial]:
         """Those of these winners, with every parameter; those of earlier winners are ended."""
         found, numbers = [], {winner.number for winner in winners}
-        for trial in self.interrupted(approach):
+        for trial in left_by_a_driver(self.studies[approach.name]):
             if trial.user_attrs.get(OF_TRIAL) in numbers:
                 # The driver may have died while it got its parameters.
                 approach.suggest(trial)
@@ -93,7 +91,7 @@ class FixedStage(Stage):
         return found
 
 
-def interrupted(study: Study) -> list[Trial]:
+def left_by_a_driver(study: Study) -> list[Trial]:
     """The trials that a dead driver left; they may lack parameters."""
     # The driver may have died between queueing a trial and beginning it.
     for _ in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
@@ -102,7 +100,7 @@ def interrupted(study: Study) -> list[Trial]:
     return [Trial(study, frozen._trial_id) for frozen in running]
 
 
-def begin(study: Study, approach: Approach, params: Mapping[str, Any], attributes: Mapping[str, Any]) -> Trial:
+def begin_trial(study: Study, approach: Approach, params: Mapping[str, Any], attributes: Mapping[str, Any]) -> Trial:
     """Begin a trial of this configuration with these attributes."""
     study.enqueue_trial(dict(params), user_attrs=dict(attributes))
     trial = study.ask()

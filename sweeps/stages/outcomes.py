@@ -55,7 +55,7 @@ class Outcome:
 
 
 COMPLETE = Outcome(state=TrialState.COMPLETE)
-RACED_OUT = Outcome(state=TrialState.PRUNED, reason=f"{RACED}: worse than the best so far")
+RACED_OUT = Outcome(state=TrialState.PRUNED, reason=f"{RACED}: worse than the best ones so far")
 # Optuna's samplers do not look at what failed: told as pruned it would count against the place of what it equals.
 NOTHING_NEW = Outcome(state=TrialState.FAIL, reason=SAME_RESULTS)
 FAILED = Outcome(state=TrialState.FAIL, is_failure=True)

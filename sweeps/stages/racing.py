@@ -57,14 +57,13 @@ class Racing:
             look = math.ceil(look * self.growth)
         return found
 
-    def is_worse(self, own: Mapping[int, float], complete: Sequence[Mapping[int, float]]) -> bool:
+    def is_worse(self, own: Mapping[int, float], rivals: Sequence[Mapping[int, float]]) -> bool:
         """Whether a configuration loses; one whose mean is not below that of its rivals never does.
 
         Args:
             own: Its score by seed.
-            complete: Those of the complete ones, the best first, each with the same seeds.
+            rivals: Those of its rivals, the best first, each with the same seeds.
         """
-        rivals = complete[: self.rivals]
         mean = {seed: float(np.mean([rival[seed] for rival in rivals])) for seed in rivals[0]} if rivals else {}
         own_N, mean_M = np.array(list(own.values())), np.array(list(mean.values()))
         differences_N = np.array([value - mean[seed] for seed, value in own.items() if seed in mean])

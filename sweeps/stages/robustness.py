@@ -9,7 +9,7 @@ from optuna.trial import Trial
 from sweeps.core.challenge import Approach
 from sweeps.core.seeds import CONFIRM_SEEDS_FROM
 from sweeps.inputs import changed_images
-from sweeps.stages.fixed import FixedStage, begin, interrupted
+from sweeps.stages.fixed import FixedStage, begin_trial, left_by_a_driver
 from sweeps.stages.outcomes import NOT_CONFIRMED
 from sweeps.stages.ranking import best_complete, confirmed_results, confirmed_trials
 from sweeps.stages.tasks import Task
@@ -32,7 +32,7 @@ class RobustnessStage(FixedStage):
 
     So it opens the test split for no configuration that the confirmation has not opened it for. Most of it is done when
     it begins, since what confirms a seed scores it on changed images, too (`ChangedImages`). Seeds that were confirmed
-    without are trained again.
+    without, or not at all since their workers were lost, are trained here.
     """
 
     name = ROBUSTNESS
@@ -54,7 +54,7 @@ class RobustnessStage(FixedStage):
         for approach in approaches:
             winner = best_complete(trials, approach.name)
             if winner is None or not _is_confirmed(trials, approach.name, winner.number):
-                for trial in self.interrupted(approach):
+                for trial in left_by_a_driver(self.studies[approach.name]):
                     self.end(approach.name, trial, NOT_CONFIRMED)
                 continue
             results = confirmed_results(trials, approach.name, winner.number, ROBUSTNESS)
@@ -70,18 +70,36 @@ class ChangedImages:
     def __init__(self, journal: Journal, *, confirm_seeds: int, smoke: bool) -> None:
         """Begin with nothing; the arguments are the stage's."""
         self.splits = changed_images.splits(smoke=smoke)
-        self.seeds = seeds_of_stage(confirm_seeds)
+        self._wanted = seeds_of_stage(confirm_seeds)
         self._journal = journal
+        # By approach: itself, the seeds that the stage lacks of its winner, and the stage's trial of that.
+        self._approaches: dict[str, Approach] = {}
+        self._lacking: dict[str, set[int]] = {}
         self._trials: dict[str, Trial] = {}
 
-    def begin(self, approach: Approach, winner: TrialRecord) -> None:
-        """Begin the stage's trial of this winner, unless a dead driver did."""
-        study = self._journal.study(approach.name, ROBUSTNESS)
-        left = [trial for trial in interrupted(study) if trial.user_attrs.get(OF_TRIAL) == winner.number]
+    def look(self, trials: Sequence[TrialRecord], approach: Approach, winner: TrialRecord) -> None:
+        """See what the stage has of this winner; one that has failed there once is left at that."""
+        results = confirmed_results(trials, approach.name, winner.number, ROBUSTNESS)
+        done = {result.seed for result in results if result.split == self.splits[-1]}
+        has_failed = any(result.error for result in results)
+        self._approaches[approach.name] = approach
+        self._lacking[approach.name] = set() if has_failed else {*self._wanted} - done
+
+    def lacks(self, approach: str, seed: int) -> bool:
+        """Whether this seed of the winner is to be scored on changed images."""
+        return seed in self._lacking[approach]
+
+    def begin(self, task: Task) -> None:
+        """Begin the stage's trial of the winner that this task confirms, unless it was begun, or a dead driver did."""
+        name, number = task.approach, task.trial.user_attrs[OF_TRIAL]
+        if name in self._trials:
+            return
+        study, approach = self._journal.study(name, ROBUSTNESS), self._approaches[name]
+        left = [trial for trial in left_by_a_driver(study) if trial.user_attrs.get(OF_TRIAL) == number]
         for trial in left:
             # The driver may have died while it got its parameters.
             approach.suggest(trial)
-        self._trials[approach.name] = (left or [begin(study, approach, winner.params, {OF_TRIAL: winner.number})])[0]
+        self._trials[name] = (left or [begin_trial(study, approach, task.params, {OF_TRIAL: number})])[0]
 
     def take(self, task: Task, result: SeedResult) -> None:
         """Write a result of a task of the confirmation into the journal."""

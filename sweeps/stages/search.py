@@ -280,8 +280,7 @@ class SearchStage(Stage):
         if self.racing is None or trial.number == 0 or seeds not in self.looks or not completed.ranked:
             return None
         scores = as_stored(trial).intermediate_values
-        rivals = [complete.intermediate_values for complete in completed.ranked[: self.racing.rivals]]
-        if self.racing.is_worse(scores, rivals):
+        if self.racing.is_worse(scores, [each.intermediate_values for each in completed.ranked[: self.racing.rivals]]):
             return RACED_OUT
         other = completed.same_results(trial, scores)
         return None if other is None else NOTHING_NEW.because(f"{NOTHING_NEW.reason} as {other} on {seeds} seeds")

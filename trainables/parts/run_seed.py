@@ -101,10 +101,9 @@ def run_seed(
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
-        done = results[: len(splits)]
-        return (
-            [*done, result(besides[0], error=reason)] if len(done) == len(splits) else [result(splits[0], error=reason)]
-        )
+        if len(results) < len(splits):
+            return [result(splits[0], error=reason)]
+        return [*results[: len(splits)], result(besides[0], error=reason)]
     return results
 
 
