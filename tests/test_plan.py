@@ -56,7 +56,7 @@ def test_what_racing_usually_saves_is_told_where_it_races(tmp_path):
         return run_here(tmp_path, "challenge1", *SWEEP, *more).stdout.splitlines()[-1]
 
     told = re.fullmatch(
-        r"In all about (\d+) min here; racing usually saves about two thirds of the search: then (\d+) min\.", last()
+        r"In all about (\d+) min here; racing usually saves about seven tenths of the search: then (\d+) min\.", last()
     )
     assert told
     assert float(told[2]) < 0.6 * float(told[1])

@@ -29,8 +29,8 @@ class Racing:
     With ten seeds, seven looks, three rivals that are equally good and not lucky on these seeds, and scores that spread
     by 3 points, half of whose variance is the seed's, all looks together stop 90 % of the configurations that are a
     point worse, 60 % of those as good, which loses nothing, 28 % of those a point better and 11 % of those two points
-    better; with a single rival 59, 27, 9 and 3 %. In searches replayed on real results it saves two thirds of the seeds
-    and hardly loses anything (`benchmarks/racing.py`, which compares it with other rules).
+    better; with a single rival 59, 27, 9 and 3 %. In searches replayed on real results it saves seven tenths of the
+    seeds and hardly loses anything (`benchmarks/racing.py`, which compares it with other rules).
 
     Attributes:
         p: The one-sided p-value of one look below which a configuration is stopped, for each of its rivals: the first
