@@ -30,7 +30,7 @@ from trainables.parts.protocol import Protocol
 STARTUP_SECONDS = 15.0
 # A confirmation seed is scored on the test split too, and winners are often among the slower configurations.
 CONFIRM_FACTOR = 1.4
-# What racing usually saves of a search of ten seeds: 73 % of a whole sweep of challenge 1, and 63 to 73 % of an
+# What racing usually saves of a search of ten seeds: 73 and 70 % of whole sweeps of both challenges, 63 to 73 % of an
 # approach (`benchmarks/racing.py`), where so many images of a class are scored or more; 53 to 69 % where fewer are.
 MANY_SCORED, SAVED, SAVED_OF_FEW = 100, (0.7, "seven tenths"), (0.6, "three fifths")
 # Where configurations come from after those that a search starts with, by the kinds of `--sampler`.
