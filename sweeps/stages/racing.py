@@ -64,7 +64,7 @@ class Racing:
             own: Its score by seed.
             rivals: Those of its rivals, the best first, each with the same seeds.
         """
-        mean = {seed: float(np.mean([rival[seed] for rival in rivals])) for seed in rivals[0]} if rivals else {}
+        mean = {seed: sum(rival[seed] for rival in rivals) / len(rivals) for seed in rivals[0]} if rivals else {}
         own_N, mean_M = np.array(list(own.values())), np.array(list(mean.values()))
         differences_N = np.array([value - mean[seed] for seed, value in own.items() if seed in mean])
         if not len(differences_N) or not np.isfinite([*own_N, *mean_M]).all():
