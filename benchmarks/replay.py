@@ -131,25 +131,31 @@ def drawn(
 def replayed(scores_SCN: np.ndarray, rule: Rule | None) -> Raced:
     """The searches with these scores, raced by this rule; None lets every configuration run to its end."""
     searches, configurations, seeds = scores_SCN.shape
-    means_SC = scores_SCN.mean(axis=2)
     ran = np.full((searches, configurations), seeds)
-    for number in range(1, configurations) if rule else ():
-        assert rule is not None
-        own, rivals = scores_SCN[:, number], _rivals(scores_SCN[:, :number], ran[:, :number], rule.racing.rivals)
-        alive = np.arange(searches)
-        for look in rule.racing.looks(seeds):
-            losing = is_losing(own[alive, :look], rivals[alive], rule)
-            ran[alive[losing], number] = look
-            alive = alive[~losing]
-    return Raced(ran=ran, best=np.where(ran == seeds, means_SC, -np.inf).argmax(axis=1))
+    if rule is not None:
+        for number in range(1, configurations):
+            before = scores_SCN[:, :number]
+            best_SR, is_complete_SR = best_complete(before, ran[:, :number], rule.racing.rivals)
+            scores_SRN = np.take_along_axis(before, best_SR[:, :, None], axis=1)
+            rivals = np.where(is_complete_SR[:, :, None], scores_SRN, np.nan)
+            alive = np.arange(searches)
+            for look in rule.racing.looks(seeds):
+                losing = is_losing(scores_SCN[alive, number, :look], rivals[alive], rule)
+                ran[alive[losing], number] = look
+                alive = alive[~losing]
+    return Raced(ran=ran, best=complete_means(scores_SCN, ran).argmax(axis=1))
 
 
-def _rivals(scores_SCN: np.ndarray, ran_SC: np.ndarray, number: int) -> np.ndarray:
-    """The scores (S, R, N) of the best complete ones of each search, best first; NaN where there are fewer."""
-    means_SC = np.where(ran_SC == scores_SCN.shape[2], scores_SCN.mean(axis=2), -np.inf)
+def complete_means(scores_SCN: np.ndarray, ran_SC: np.ndarray) -> np.ndarray:
+    """The means (S, C) of complete configurations; minus infinity for those that were stopped."""
+    return np.where(ran_SC == scores_SCN.shape[2], scores_SCN.mean(axis=2), -np.inf)
+
+
+def best_complete(scores_SCN: np.ndarray, ran_SC: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """The best complete ones of each search (S, R), best first, and where they are complete: there may be fewer."""
+    means_SC = complete_means(scores_SCN, ran_SC)
     best_SR = np.argsort(-means_SC, axis=1, kind="stable")[:, :number]
-    is_complete_SR = np.take_along_axis(means_SC, best_SR, axis=1) > -np.inf
-    return np.where(is_complete_SR[:, :, None], np.take_along_axis(scores_SCN, best_SR[:, :, None], axis=1), np.nan)
+    return best_SR, np.take_along_axis(means_SC, best_SR, axis=1) > -np.inf
 
 
 def with_more_seeds(
@@ -159,9 +165,7 @@ def with_more_seeds(
 
     The one with the greatest mean over all its seeds is handed on.
     """
-    first_SC = np.where(ran_SC == scores_SCN.shape[2], scores_SCN.mean(axis=2), -np.inf)
-    best_SF = np.argsort(-first_SC, axis=1, kind="stable")[:, :finalists]
-    is_complete_SF = np.take_along_axis(first_SC, best_SF, axis=1) > -np.inf
+    best_SF, is_complete_SF = best_complete(scores_SCN, ran_SC, finalists)
     sums_SC = scores_SCN.sum(axis=2) + further_SCM.sum(axis=2)
     sums_SF = np.where(is_complete_SF, np.take_along_axis(sums_SC, best_SF, axis=1), -np.inf)
     chosen_S = np.take_along_axis(best_SF, sums_SF.argmax(axis=1)[:, None], axis=1)[:, 0]

@@ -22,7 +22,7 @@ import argparse
 from dataclasses import dataclass
 
 import numpy as np
-from replay import KINDS, Raced, Rule, Searches, drawn, replayed, tables_asked, with_interval
+from replay import KINDS, Raced, Rule, Searches, complete_means, drawn, replayed, tables_asked, with_interval
 
 from sweeps.stages.racing import Racing
 from sweeps.views.text_table import aligned
@@ -44,7 +44,7 @@ class Ended:
 
 def plain(searches: Searches, raced: Raced, length: int) -> Ended:
     """Searches of so many configurations."""
-    means_SC = _complete(searches, raced)[:, :length]
+    means_SC = complete_means(searches.scores, raced.ran)[:, :length]
     best = means_SC.argmax(axis=1)
     cost = raced.ran[:, :length].sum(axis=1) / searches.scores.shape[2]
     return Ended(best=best, said=_of(means_SC, best), cost=cost)
@@ -52,7 +52,7 @@ def plain(searches: Searches, raced: Raced, length: int) -> Ended:
 
 def with_finalists(searches: Searches, raced: Raced, finalists: int, *, by_all: bool) -> Ended:
     """A search of `LENGTH` whose best ones run `FURTHER` seeds more, and are ranked by all seeds or by those alone."""
-    means_SC = _complete(searches, raced)[:, :LENGTH]
+    means_SC = complete_means(searches.scores, raced.ran)[:, :LENGTH]
     chosen = np.argsort(-means_SC, axis=1)[:, :finalists]
     old = np.take_along_axis(means_SC, chosen, axis=1)
     new = np.take_along_axis(searches.fresh.mean(axis=2), chosen, axis=1)
@@ -69,11 +69,6 @@ def as_dear(raced: Raced, cost: float) -> int:
     """How many configurations cost no more, on average over searches."""
     seeds = raced.ran.max()
     return int(np.searchsorted(raced.ran.cumsum(axis=1).mean(axis=0) / seeds, cost, side="right"))
-
-
-def _complete(searches: Searches, raced: Raced) -> np.ndarray:
-    """The means (S, C) of complete configurations; minus infinity for those that were stopped."""
-    return np.where(raced.ran == searches.scores.shape[2], searches.scores.mean(axis=2), -np.inf)
 
 
 def _of(values_SC: np.ndarray, chosen_S: np.ndarray) -> np.ndarray:

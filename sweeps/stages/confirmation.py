@@ -47,11 +47,10 @@ class ConfirmationStage(FixedStage):
             if winner is not None:
                 results = confirmed_results(trials, approach.name, winner.number, self.name)
                 if changed is not None:
-                    changed.look(trials, approach, winner)
+                    changed.look(trials, winner)
                 self.queue_missing(approach, winner, results, next(iter(self.interrupted_of(approach, winner)), None))
-        for task in self.waiting:
-            if changed is not None and task.besides:
-                changed.begin(task)
+                if changed is not None and any(task.besides for task in self.waiting if task.approach == approach.name):
+                    changed.begin(approach, winner)
 
     def besides_of(self, approach: str, seed: int) -> tuple[str, ...]:
         """Changed images, if this seed is to meet them and has not."""

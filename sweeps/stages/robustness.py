@@ -72,34 +72,30 @@ class ChangedImages:
         self.splits = changed_images.splits(smoke=smoke)
         self._wanted = seeds_of_stage(confirm_seeds)
         self._journal = journal
-        # By approach: itself, the seeds that the stage lacks of its winner, and the stage's trial of that.
-        self._approaches: dict[str, Approach] = {}
+        # By approach: the seeds that the stage lacks of its winner, and the stage's trial of that.
         self._lacking: dict[str, set[int]] = {}
         self._trials: dict[str, Trial] = {}
 
-    def look(self, trials: Sequence[TrialRecord], approach: Approach, winner: TrialRecord) -> None:
+    def look(self, trials: Sequence[TrialRecord], winner: TrialRecord) -> None:
         """See what the stage has of this winner; one that has failed there once is left at that."""
-        results = confirmed_results(trials, approach.name, winner.number, ROBUSTNESS)
+        results = confirmed_results(trials, winner.approach, winner.number, ROBUSTNESS)
         done = {result.seed for result in results if result.split == self.splits[-1]}
         has_failed = any(result.error for result in results)
-        self._approaches[approach.name] = approach
-        self._lacking[approach.name] = set() if has_failed else {*self._wanted} - done
+        self._lacking[winner.approach] = set() if has_failed else {*self._wanted} - done
 
     def lacks(self, approach: str, seed: int) -> bool:
         """Whether this seed of the winner is to be scored on changed images."""
         return seed in self._lacking[approach]
 
-    def begin(self, task: Task) -> None:
-        """Begin the stage's trial of the winner that this task confirms, unless it was begun, or a dead driver did."""
-        name, number = task.approach, task.trial.user_attrs[OF_TRIAL]
-        if name in self._trials:
-            return
-        study, approach = self._journal.study(name, ROBUSTNESS), self._approaches[name]
-        left = [trial for trial in left_by_a_driver(study) if trial.user_attrs.get(OF_TRIAL) == number]
+    def begin(self, approach: Approach, winner: TrialRecord) -> None:
+        """Begin the stage's trial of this winner, unless a dead driver did."""
+        study = self._journal.study(approach.name, ROBUSTNESS)
+        left = [trial for trial in left_by_a_driver(study) if trial.user_attrs.get(OF_TRIAL) == winner.number]
         for trial in left:
             # The driver may have died while it got its parameters.
             approach.suggest(trial)
-        self._trials[name] = (left or [begin_trial(study, approach, task.params, {OF_TRIAL: number})])[0]
+        found = left or [begin_trial(study, approach, winner.params, {OF_TRIAL: winner.number})]
+        self._trials[approach.name] = found[0]
 
     def take(self, task: Task, result: SeedResult) -> None:
         """Write a result of a task of the confirmation into the journal."""
