@@ -151,7 +151,7 @@ def images_of(approaches: Sequence[Approach], dataset: str, weights: str = AUTO)
     try:
         return inputs.image_sets(approaches, names, slots=cluster.Slots(None))
     finally:
-        cluster.stop_ray(0, None)
+        cluster.stop_ray(0)
 
 
 def _asked() -> argparse.Namespace:

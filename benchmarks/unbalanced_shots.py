@@ -78,7 +78,7 @@ def _images(dataset: str) -> dict[str, ImageSet]:
     try:
         return inputs.image_sets([APPROACH], [POOL], slots=cluster.Slots(None), views=views)
     finally:
-        cluster.stop_ray(0, None)
+        cluster.stop_ray(0)
 
 
 def _with_shots(images: Mapping[str, ImageSet], shots: tuple[int, int]) -> dict[str, ImageSet]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from sweeps.core.interrupts import begin_command, importing
+from sweeps.core.interrupts import begin_command
 
 if __name__ == "__main__":
     begin_command()
@@ -19,10 +20,12 @@ from search_spaces.published import challenge2 as challenge2_published
 from sweeps import challenge1, challenge2
 from sweeps.challenge2 import on_demand
 from sweeps.core.challenge import Challenge, with_published
-from sweeps.run.checks import Checked
 from sweeps.run.options import ReproduceOptions
 from sweeps.run.start import start
 from trainables.parts.lazy import lazily
+
+if TYPE_CHECKING:
+    from sweeps.run.command import Command
 
 with lazily():
     from trainables.pixel_sequences import PixelLSTM, PixelRNN, VGG11LSTMHidden1000, VGG11RNNHidden1000
@@ -76,13 +79,12 @@ CHALLENGE = Challenge(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code, as `exit_code` has them."""
 
-    def go(checked: Checked[ReproduceOptions]) -> int:
-        with importing():
-            from sweeps.run.pipeline import run_checked
-            from sweeps.run.reproduction import reproduction_command
-        return run_checked(reproduction_command(TABLES), checked)
+    def load() -> Command[ReproduceOptions]:
+        from sweeps.run.reproduction import reproduction_command
 
-    return start(CHALLENGE, ReproduceOptions, arguments, go)
+        return reproduction_command(TABLES)
+
+    return start(CHALLENGE, ReproduceOptions, arguments, load)
 
 
 if __name__ == "__main__":

@@ -129,11 +129,7 @@ def test_ray_is_started_with_what_is_allowed(monkeypatch):
     monkeypatch.setattr(cluster, "usable_cpus", lambda: cpus.Cpus(allowed=3, there=64, limit="NCPUS"))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
-    def init(**options):
-        started.update(options)
-        return type("Context", (), {"address_info": {"session_dir": "there"}})
-
-    monkeypatch.setattr(cluster.ray, "init", init)
+    monkeypatch.setattr(cluster.ray, "init", lambda **options: started.update(options))
     cluster.start_ray(None, None)
     assert (started["address"], started["num_cpus"]) == ("local", 3)
     cluster.start_ray(None, 8)

@@ -14,7 +14,7 @@ from sweeps.core.environment import set_defaults
 from sweeps.engine import environment
 
 ROOT = Path(__file__).resolve().parent.parent
-EVERY_VARIABLE = [*environment.READ_AT_IMPORT, *environment.READ_AT_START, *environment.READ_BY_TUNE]
+EVERY_VARIABLE = [*environment.READ_AT_IMPORT, *environment.READ_AT_START]
 
 
 @pytest.mark.parametrize("variable", EVERY_VARIABLE, ids=lambda variable: variable.name)
@@ -27,7 +27,7 @@ def test_ray_still_reads_it(variable):
 def test_what_a_person_has_set_stays(monkeypatch):
     monkeypatch.setenv("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "0")
     monkeypatch.delenv("TUNE_GLOBAL_CHECKPOINT_S", raising=False)
-    set_defaults(environment.READ_BY_TUNE)
+    set_defaults(environment.READ_AT_START)
     assert (os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"], os.environ["TUNE_GLOBAL_CHECKPOINT_S"]) == ("0", "3600")
 
 

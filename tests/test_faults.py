@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
-from commands import ROOT, command, environment, run, start, terminal, wait_for, wait_for_seeds
+from commands import ROOT, command, environment, run, start, terminal, title, wait_for, wait_for_seeds
 from faults import (
     TINY,
     assert_same,
@@ -151,6 +154,39 @@ def test_ctrl_c_twice_ends_at_once_also_when_nobody_reads_what_it_says(tmp_path)
     time.sleep(0.3)
     driver.send_signal(signal.SIGINT)
     assert driver.wait(timeout=30) == 130
+
+
+def rays_own():
+    """The processes of every Ray that runs here, but its workers."""
+    return {each.pid for each in psutil.process_iter() if re.search("raylet|gcs_server|absent_agent", title(each))}
+
+
+def test_a_signal_while_ray_starts_ahead_leaves_nothing(tmp_path):
+    """Amid the start of Ray, amid imports, amid the checks of the images."""
+    before, sessions = rays_own(), set(Path("/tmp/ray").glob("session_*"))
+    for sent, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        for seconds in (0, 0.4, 1, 2, 3):
+            driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY)
+            wait_for(lambda: rays_own() - before)
+            time.sleep(seconds)
+            driver.send_signal(sent)
+            printed, complaint = driver.communicate(timeout=60)
+            assert driver.returncode == code, complaint
+            assert "Traceback" not in printed + complaint
+            wait_for(lambda: not rays_own() - before, 20)
+            if (tmp_path / "results").exists():
+                break
+    assert set(Path("/tmp/ray").glob("session_*")) <= sessions
+
+
+def test_images_that_are_refused_once_ray_has_started_leave_nothing(tmp_path):
+    before = rays_own()
+    images = np.arange(24 * 28 * 28, dtype=np.uint8).reshape(24, 28, 28)
+    np.savez(tmp_path / "one.npz", train_images=images, train_labels=np.zeros(24, np.uint8))
+    done = run(tmp_path, "challenge1", "--dataset", "one.npz")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert not rays_own() - before
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_second_driver_is_refused_and_the_first_one_goes_on(tmp_path, undisturbed):

@@ -39,9 +39,9 @@ def little_memory(monkeypatch):
     monkeypatch.setenv("RAY_memory_usage_threshold", str(limit))
     for module in (test_tune_loop, sys.modules[__name__]):
         ray.cloudpickle.register_pickle_by_value(module)
-    logs = cluster.start_ray(None, 2)
+    cluster.start_ray(None, 2)
     yield
-    cluster.stop_ray(0, logs)
+    cluster.stop_ray(0)
 
 
 def test_who_takes_all_memory_fails_and_the_others_do_not(journal, little_memory):

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from unittest.mock import Mock
 
+import psutil
 import pytest
+import ray
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.execution.class_cache import _ActorClassCache
 from ray.tune.registry import TRAINABLE_CLASS, _global_registry
 from ray.tune.utils.object_cache import _ObjectCache
 
+from commands import title
+from sweeps.engine import cluster
 from sweeps.engine.ray_patches import (
     OUT_OF_MEMORY,
     idle_workers_are_kept,
     memory_deaths_are_lost_workers,
     trainable_is_looked_up_once,
+    waiting_workers_are_used,
 )
 
 
@@ -67,6 +74,29 @@ def test_tune_fetches_the_trainable_once_and_again_in_the_next_run(monkeypatch):
                 assert _global_registry.get(TRAINABLE_CLASS, "ours") == "ours"
                 assert _global_registry.contains(TRAINABLE_CLASS, "ours")
         assert fetched == ["ours"]
+
+
+class Somewhere:
+    """An actor that says where it runs."""
+
+    def where(self):
+        return os.getpid(), os.environ.get("PL_DISABLE_FORK"), os.environ.get("RAY_CHDIR_TO_TRIAL_DIR")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("two_workers")
+def test_tune_s_actors_run_in_the_workers_that_wait_with_what_tune_wants_in_their_environment():
+    waiting = {each.pid for each in psutil.Process().children(recursive=True) if "ray::" in title(each)}
+    assert cluster.started_here()
+    with waiting_workers_are_used():
+        actor = _ActorClassCache().get(Somewhere).options(num_cpus=1).remote()
+    process, only_tune_s, ours = ray.get(actor.where.remote())
+    assert (process in waiting, only_tune_s, ours) == (True, None, "0")
+
+
+def test_tune_by_itself_wants_workers_with_an_environment_of_their_own():
+    plain = _ActorClassCache().get(Somewhere)
+    assert plain._default_options["runtime_env"], "Tune asks for none now; delete the patch"
 
 
 def test_every_idle_worker_is_kept_until_the_run_ends():

@@ -49,7 +49,7 @@ AT_ONCE = (signal.SIGINT, signal.SIGTERM)
 def exit_code(command: str, run: Callable[[], int]) -> int:
     """Run a command with our own lines as its only output.
 
-    0 is done, 1 failed, 2 bad input (one sentence on stderr, nothing started), 130 after Ctrl-C, 143 after SIGTERM, 129
+    0 is done, 1 failed, 2 bad input (one sentence on stderr, no sweep begun), 130 after Ctrl-C, 143 after SIGTERM, 129
     after SIGHUP and 138 after SIGUSR1.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)

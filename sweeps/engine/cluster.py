@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import utils
+from ray._private import utils, worker
+from ray._private.node import Node
 
 from sweeps.core.cpus import usable_cpus
 from sweeps.core.environment import set_defaults
@@ -33,14 +34,15 @@ PACKAGES = ("trainables", "search_spaces", "sweeps")
 MAX_TRIALS = "max_trials"
 # As a worker starts, it imports this.
 PRELOADED = "trainables.preloaded"
-# What Ray's processes miss; they are groups of their own, which Ctrl-C does not reach.
-DEAF_TO = ENDING.keys() - {signal.SIGINT}
+# Ray's own second is too short for what starts ahead: as Tune takes the CPUs, 30 ms before its actors take the workers,
+# Ray looks for idle ones that no CPU is left for.
+IDLE_SECONDS = 60
 # How often it is asked how many CPUs there are, and which workers are silent.
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
-def start_ray(address: str | None, workers: int | None) -> Path | None:
-    """Start Ray here, or connect to a running cluster; returns the folder of logs of one that was started here.
+def start_ray(address: str | None, workers: int | None) -> None:
+    """Start Ray here, or connect to a running cluster.
 
     Args:
         address: "host:port" of a cluster's head or "auto"; None is the one in RAY_ADDRESS, else this machine alone.
@@ -59,14 +61,17 @@ def start_ray(address: str | None, workers: int | None) -> Path | None:
         if not address:
             cpus = workers or usable_cpus().allowed
             with without_extras():
-                context: Any = ray.init(
+                ray.init(
                     address="local",
                     num_cpus=cpus,
                     include_dashboard=False,
-                    _system_config={"preload_python_modules": [PRELOADED]},
+                    _system_config={
+                        "preload_python_modules": [PRELOADED],
+                        "idle_worker_killing_time_threshold_ms": 1000 * IDLE_SECONDS,
+                    },
                     **quiet,
                 )
-            return Path(context.address_info["session_dir"])
+            return
         check_address(address)
         try:
             ray.init(address=address, runtime_env=runtime_env(), **quiet)
@@ -75,7 +80,12 @@ def start_ray(address: str | None, workers: int | None) -> Path | None:
                 f"Expected a Ray cluster at --address {address}; Ray says: {first_line(error).rstrip('.')}. "
                 "RAY_AUTH_MODE must be the same here as where the cluster was started."
             ) from None
-        return None
+
+
+def started_here() -> Node | None:
+    """Ray's node, if it was started here and not connected to."""
+    node: Node | None = worker._global_node
+    return node if node is not None and node.head else None
 
 
 @contextlib.contextmanager
@@ -83,22 +93,30 @@ def _signals_are_ours_alone() -> Iterator[None]:
     """Start Ray's processes deaf to what ends a sweep, and let Ray put no handler of SIGTERM in the place of ours.
 
     A batch system and a process manager send signals to every process, and a driver whose Ray dies with it ends
-    wherever it is, with code 1 and no word. One that comes meanwhile waits until Ray has started, or is taken by the
-    thread that takes a sweep's.
+    wherever it is, with code 1 and no word. One that comes meanwhile, Ctrl-C too, waits until Ray has started, or is
+    taken by the thread that takes a sweep's.
     """
     ours, of_ray = signal.getsignal(signal.SIGTERM), utils.set_sigterm_handler
     utils.set_sigterm_handler = lambda handler: None
-    signal.pthread_sigmask(signal.SIG_BLOCK, DEAF_TO)
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
     finally:
         utils.set_sigterm_handler = of_ray
         # Ray's part in C++ has put another one there.
         signal.signal(signal.SIGTERM, ours)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, DEAF_TO)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
-def stop_ray(code: int, logs: Path | None) -> None:
+def kill_ray() -> None:
+    """End a Ray that was started here, at once."""
+    node = started_here()
+    if node is not None:
+        node.kill_all_processes(check_alive=False, allow_graceful=False)
+        shutil.rmtree(node.get_session_dir_path(), ignore_errors=True)
+
+
+def stop_ray(code: int, *, keep_logs: bool = False) -> None:
     """Shut Ray down if it runs.
 
     If its processes have died, Ray waits a minute for them and then aborts. So after `STOP_SECONDS` the process ends
@@ -107,6 +125,7 @@ def stop_ray(code: int, logs: Path | None) -> None:
     """
     if not ray.is_initialized():
         return
+    node = started_here()
     stopping = threading.Thread(target=ray.shutdown, daemon=True)
     stopping.start()
     stopping.join(STOP_SECONDS)
@@ -114,8 +133,8 @@ def stop_ray(code: int, logs: Path | None) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    if logs and code != 1:
-        shutil.rmtree(logs, ignore_errors=True)
+    if node is not None and not keep_logs:
+        shutil.rmtree(node.get_session_dir_path(), ignore_errors=True)
 
 
 class Slots:

@@ -22,8 +22,7 @@ READ_AT_START = (
         read_in="ray._common.usage.usage_constants",
         reason="A sweep sends nothing to anybody.",
     ),
-)
-READ_BY_TUNE = (
+    # By Tune. Workers that start here inherit what is for them.
     Variable(
         name="RAY_AIR_NEW_OUTPUT",
         value="0",

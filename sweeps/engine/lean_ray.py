@@ -7,22 +7,39 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
-from ray._private import services, utils
+from ray._private import ray_constants, services, worker
 from ray._private.node import Node
 from ray._private.services import ConsolePopen
 
-from sweeps.engine.ray_patches import replaced
+from sweeps.engine import absent_agent
+from sweeps.engine.replacing import replaced
+
+# What runs in the place of the agents, as it comes before the path of one in a command.
+NOBODY = (sys.executable, "-I", "-S", str(absent_agent.__file__))
+AGENTS = (ray_constants.PROCESS_TYPE_DASHBOARD_AGENT, ray_constants.PROCESS_TYPE_RUNTIME_ENV_AGENT)
 
 
 def _nothing(*args: Any, **options: Any) -> None:
     pass
 
 
-def _not_wanted() -> ImportError:
-    return ImportError("a sweep shows no dashboard")
+def _as_it_is(runtime_env: Any, *args: Any) -> Any:
+    return runtime_env
+
+
+_python_for = services._build_python_executable_command_memory_profileable
+
+
+def _python_or_nobody(component: str, *args: Any, **options: Any) -> list[str]:
+    """What comes before the path of one of Ray's scripts in a command: of an agent, another script and its Python."""
+    if component in AGENTS:
+        return [*NOBODY]
+    command: list[str] = _python_for(component, *args, **options)
+    return command
 
 
 class OwnGroup(ConsolePopen):
@@ -44,15 +61,17 @@ INSTEAD = (
     (Node, "start_monitor", _nothing),
     (Node, "start_log_monitor", _nothing),
     (services, "ConsolePopen", OwnGroup),
-    (utils, "get_dashboard_dependency_error", _not_wanted),
+    (services, _python_for.__name__, _python_or_nobody),
+    # Workers here have the driver's own environment. Only an agent could make them another, as Ray asks for by itself
+    # below `uv run`.
+    (worker, "_maybe_modify_runtime_env", _as_it_is),
 )
 
 
 def without_extras() -> AbstractContextManager[None]:
-    """Let Ray start no dashboard, no autoscaler, no monitor of log files, and the agent that `pip install ray` has.
+    """Let Ray start no dashboard, no autoscaler, no monitor of log files, and no agents.
 
-    Ray starts the first three one after another, whatever `include_dashboard` and `log_to_driver` say, and the agent
-    of `ray[default]` imports a web server. Tune needs the store, the scheduler and workers. A cluster of several
-    machines, which `ray start` starts, has it all.
+    Ray starts them whatever `include_dashboard` and `log_to_driver` say, and waits for all but one. Tune needs the
+    store, the scheduler and workers. A cluster of several machines, which `ray start` starts, has it all.
     """
     return replaced(*INSTEAD)

@@ -5,28 +5,19 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
+import ray
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.execution.class_cache import _ActorClassCache
 from ray.tune.registry import _Registry
 from ray.tune.utils.object_cache import _ObjectCache
 
+from sweeps.engine.replacing import replaced
+
 OUT_OF_MEMORY = "ran out of memory"
-
-
-@contextmanager
-def replaced(*instead: tuple[Any, str, Any]) -> Iterator[None]:
-    """Set attributes, each given as (owner, name, value), and afterwards set them back."""
-    plain = [(owner, name, getattr(owner, name)) for owner, name, _ in instead]
-    for owner, name, value in instead:
-        setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        for owner, name, value in plain:
-            setattr(owner, name, value)
 
 
 def memory_deaths_are_lost_workers() -> AbstractContextManager[None]:
@@ -58,6 +49,21 @@ def trainable_is_looked_up_once() -> AbstractContextManager[None]:
         return (category, key) in found or plain_contains(self, category, key)
 
     return replaced((_Registry, "get", get), (_Registry, "contains", contains))
+
+
+def waiting_workers_are_used() -> AbstractContextManager[None]:
+    """Have Tune's actors run in the workers that started with Ray, which have imported what they need.
+
+    Tune gives each actor variables of the environment, and Ray starts a new worker for those, beside the ones that
+    wait. Only for a Ray that was started here: its workers have the driver's environment anyway.
+    """
+
+    def get(self: _ActorClassCache, trainable_cls: type) -> Any:
+        if trainable_cls not in self._cache:
+            self._cache[trainable_cls] = ray.remote(trainable_cls)
+        return self._cache[trainable_cls]
+
+    return replaced((_ActorClassCache, "get", get))
 
 
 def tune_takes_no_signal() -> AbstractContextManager[None]:

@@ -11,18 +11,18 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from ray import tune
 
-from sweeps.core.environment import set_defaults
+from sweeps.engine import cluster
 from sweeps.engine.dispatcher import Dispatcher, Work
-from sweeps.engine.environment import READ_BY_TUNE
 from sweeps.engine.ray_patches import (
     idle_workers_are_kept,
     memory_deaths_are_lost_workers,
     trainable_is_looked_up_once,
     tune_takes_no_signal,
+    waiting_workers_are_used,
 )
 from sweeps.engine.tune_hooks import StageScheduler, StageSearcher, StopOnError
 from trainables.parts.image_sets import StoredElsewhere
@@ -59,8 +59,8 @@ def run(
     if dispatcher.is_finished():
         return
     trainable = tune.with_parameters(SeedTrainable, learners=dict(learners), weights=dict(weights))
-    set_defaults(READ_BY_TUNE)
     with (
+        waiting_workers_are_used() if cluster.started_here() else nullcontext(),
         _silence(),
         _scratch_folder() as scratch,
         memory_deaths_are_lost_workers(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -154,14 +153,13 @@ def image_sets_of(inputs: Inputs, approach: Approach, trial: TrialRecord, splits
     """What the configuration looks at, with features that are missing computed by Ray."""
     views = approach.learner.needs(approach.learner.Config(**trial.params)).view_names
     names = [*(POOL if split == VALIDATION else split for split in splits), *inputs.other_datasets]
-    logs = cluster.start_ray(None, None) if inputs.seconds_to_compute([approach], names, views) else None
+    if inputs.seconds_to_compute([approach], names, views):
+        cluster.start_ray(None, None)
     try:
         return inputs.image_sets([approach], names, slots=cluster.Slots(None), views=views)
     finally:
         # Should Ray not end, nothing was compared.
-        cluster.stop_ray(1, None)
-        if logs:
-            shutil.rmtree(logs, ignore_errors=True)
+        cluster.stop_ray(1)
 
 
 def trial_of(trials: Sequence[TrialRecord], approach: str, number: int) -> TrialRecord:

@@ -97,7 +97,7 @@ class Pipeline(Generic[AnyOptions]):
             finally:
                 if journal is not None:
                     journal.close()
-                cluster.stop_ray(code, workers.logs)
+                cluster.stop_ray(code, keep_logs=code == 1)
                 self.signals.restore()
         return code
 

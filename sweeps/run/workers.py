@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Generic
 
 import ray
@@ -37,8 +36,6 @@ class Workers(Generic[AnyOptions]):
 
     prepared: Prepared[AnyOptions]
     signals: Signals
-    # Where a Ray that was started here has its logs.
-    logs: Path | None = None
     # The stage with which the next Tune run begins.
     _next: PlannedStage | None = None
     # What is in Ray's object store so far.
@@ -51,7 +48,7 @@ class Workers(Generic[AnyOptions]):
     def start(self) -> None:
         """Start Ray, or connect to the cluster."""
         options = self.prepared.options
-        self.logs = cluster.start_ray(options.address, options.workers)
+        cluster.start_ray(options.address, options.workers)
 
     def start_if_on_a_cluster(self) -> None:
         """Connect to a cluster, if one is asked for: only connecting tells whether it is there."""
@@ -61,7 +58,8 @@ class Workers(Generic[AnyOptions]):
     def slots_now(self) -> int:
         """How many trials can run at the same time, also before Ray is started."""
         workers = self.prepared.options.workers
-        return self._slots() if ray.is_initialized() else workers or usable_cpus().allowed
+        is_connected = ray.is_initialized() and not cluster.started_here()
+        return self._slots() if is_connected else workers or usable_cpus().allowed
 
     def limit(self) -> str:
         """What allows fewer CPUs than this machine has, if it says how many slots there are, or there are more."""

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 DRAIN_SECONDS = 60.0
 # And at most so long when a person has pressed Ctrl-C or something failed.
 HURRIED_DRAIN_SECONDS = 10.0
+# How long a sweep's own run waits for the first trial: importing MLflow and making its database take seconds of a CPU,
+# which workers that start need for their own imports.
+FIRST_SECONDS = 5.0
 # After a failure MLflow is left alone for so long; what came in meanwhile is written then, or at the end.
 RETRY_SECONDS = 30.0
 # And so long at the end, where somebody waits.
@@ -109,13 +112,17 @@ class Tracker:
         return links.where_to_look(self.uri, self._experiment_id, table, charts)
 
     def _run(self) -> None:
-        # At once, with nothing to write yet: importing MLflow and making its database take seconds that Ray hides by
-        # starting meanwhile.
-        self._try_to_write()
-        while not isinstance(item := self._queue.get(), SweepEnd):
+        item: TrialRecord | SweepEnd
+        try:
+            item = self._queue.get(timeout=FIRST_SECONDS)
+        except queue.Empty:
+            self._try_to_write()
+            item = self._queue.get()
+        while not isinstance(item, SweepEnd):
             self._waiting.append(item)
             if time.monotonic() >= self._not_before:
                 self._try_to_write()
+            item = self._queue.get()
         while not self._try_to_write(item) and time.monotonic() + LAST_RETRY_SECONDS <= self._give_up:
             time.sleep(LAST_RETRY_SECONDS)
 
