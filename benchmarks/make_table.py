@@ -12,10 +12,10 @@ The tables that are kept were made by
 
 where FOLDER has scikit-learn's digits as 8 x 8 PNGs, odd ones in one folder and even ones in another;
 
-and that of networks, in 20 to 40 minutes of two cores each, by
+and that of networks, in 20 to 45 minutes of two cores each, by
 
     python benchmarks/make_table.py --approaches cnn starter_cnn cnn_cirillo cnn_satoto siamese_bce
-        cnn_attention --seeds 60 --to benchmarks/tables/networks.parquet
+        siamese_contrastive cnn_attention --seeds 60 --to benchmarks/tables/networks.parquet
 
 The first configuration of each approach is the one that its search starts from, the others are drawn at random from
 its space; none is drawn twice, and each runs all its seeds, without racing. The seeds are in no block that sweeps use.

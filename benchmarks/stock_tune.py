@@ -66,6 +66,11 @@ def suggest(trial: optuna.Trial) -> None:
 
 def ours(dataset: str, configurations: int) -> Measured:
     """Run the project's own sweep in the working directory."""
+    from sweeps.engine import cluster
+
+    # Ahead of the other imports, as `sweeps/run/start.py` does.
+    cluster.start_ray(None, None)
+
     from types import SimpleNamespace
 
     from measuring import Clock, watched

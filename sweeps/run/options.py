@@ -257,7 +257,7 @@ class SweepOptions(Options):
     sampler: str = _option(
         AT_RANDOM,
         f"{AT_RANDOM}: Optuna draws each configuration by itself; {TPE}: after ten of them, near those that were good, "
-        "which with 50 in all was shown to find better ones in as much time for one approach of eight",
+        "which with 50 in all was shown to find better ones in as much time for one approach of nine",
         read=one_of(AT_RANDOM, TPE),
         metavar=f"{AT_RANDOM}|{TPE}",
         is_remembered=True,
