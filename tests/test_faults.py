@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -156,36 +155,69 @@ def test_ctrl_c_twice_ends_at_once_also_when_nobody_reads_what_it_says(tmp_path)
     assert driver.wait(timeout=30) == 130
 
 
-def rays_own():
-    """The processes of every Ray that runs here, but its workers."""
-    return {each.pid for each in psutil.process_iter() if re.search("raylet|gcs_server|absent_agent", title(each))}
+def wait_for_ray(driver, until="gcs_server"):
+    """Until that one of Ray's processes is there."""
+    wait_for(lambda: any(until in title(each) for each in psutil.Process(driver.pid).children(recursive=True)))
 
 
-def test_a_signal_while_ray_starts_ahead_leaves_nothing(tmp_path):
+def wait_until_gone(processes):
+    wait_for(lambda: not [each for each in processes if each.is_running() and title(each)], 20)
+
+
+def folders_of_ray(driver):
+    return list(Path("/tmp/ray").glob(f"session_*_{driver.pid}"))
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_ray_starts_ahead_leaves_nothing(tmp_path, sent, code):
     """Amid the start of Ray, amid imports, amid the checks of the images."""
-    before, sessions = rays_own(), set(Path("/tmp/ray").glob("session_*"))
-    for sent, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        for seconds in (0, 0.4, 1, 2, 3):
-            driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY)
-            wait_for(lambda: rays_own() - before)
-            time.sleep(seconds)
-            driver.send_signal(sent)
-            printed, complaint = driver.communicate(timeout=60)
-            assert driver.returncode == code, complaint
-            assert "Traceback" not in printed + complaint
-            wait_for(lambda: not rays_own() - before, 20)
-            if (tmp_path / "results").exists():
-                break
-    assert set(Path("/tmp/ray").glob("session_*")) <= sessions
+    for number, seconds in enumerate((0, 0.4, 1, 2)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        driver = start(folder, "challenge1", "--name", "sweep", *TINY)
+        wait_for_ray(driver)
+        time.sleep(seconds)
+        below = psutil.Process(driver.pid).children(recursive=True)
+        driver.send_signal(sent)
+        printed, complaint = driver.communicate(timeout=60)
+        assert driver.returncode == code, complaint
+        assert "Traceback" not in printed + complaint
+        wait_until_gone(below)
+        assert not folders_of_ray(driver)
 
 
-def test_images_that_are_refused_once_ray_has_started_leave_nothing(tmp_path):
-    before = rays_own()
+def test_ctrl_c_while_a_ray_that_starts_ahead_hangs(tmp_path):
+    driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY)
+    wait_for_ray(driver, "absent_agent")
+    below = psutil.Process(driver.pid).children(recursive=True)
+    for each in below:
+        each.suspend()
+    driver.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    driver.send_signal(signal.SIGINT)
+    printed, complaint = driver.communicate(timeout=20)
+    assert (driver.returncode, printed) == (130, ""), complaint
+    wait_until_gone(below)
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_images_that_are_refused_once_ray_has_started(tmp_path, hangs):
+    """What is wrong is said first, and with its code the command ends, whether Ray does or not."""
     images = np.arange(24 * 28 * 28, dtype=np.uint8).reshape(24, 28, 28)
     np.savez(tmp_path / "one.npz", train_images=images, train_labels=np.zeros(24, np.uint8))
-    done = run(tmp_path, "challenge1", "--dataset", "one.npz")
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert not rays_own() - before
+    driver = start(tmp_path, "challenge1", "--dataset", "one.npz")
+    wait_for_ray(driver)
+    maps = Path(f"/proc/{driver.pid}/maps")
+    wait_for(lambda: "libtorch" in maps.read_text())
+    below = psutil.Process(driver.pid).children(recursive=True)
+    if hangs:
+        for each in below:
+            each.suspend()
+    printed, complaint = driver.communicate(timeout=60)
+    assert (driver.returncode, printed, complaint.count("\n")) == (2, "", 1)
+    assert "class" in complaint
+    wait_until_gone(below)
+    assert hangs or not folders_of_ray(driver)
     assert not (tmp_path / "results").exists()
 
 

@@ -63,8 +63,8 @@ def test_ray_starts_none_of_them_and_its_workers_work_beside_another_cluster(of_
 
 
 STARTS = """
-import subprocess, sys
-print(subprocess.Popen(sys.argv[1:]).pid, flush=True)
+import os, subprocess, sys
+print(subprocess.Popen(sys.argv[1:], env={"RAY_RAYLET_PID": str(os.getpid())}).pid, flush=True)
 input()
 """
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from trainables.parts.garbage import pause_collection, resume_collection
 
@@ -33,32 +32,19 @@ def begin_command() -> None:
     pause_collection()
 
 
-def exit_quietly_on_interrupt(before: Callable[[], None] = lambda: None) -> None:
-    """End the process at once with code 130 on Ctrl-C: until all is imported there is nothing to save or to say.
-
-    Args:
-        before: Done before that.
-    """
-
-    def end(number: int, frame: FrameType | None) -> None:
-        before()
-        os._exit(130)
-
-    signal.signal(signal.SIGINT, end)
+def exit_quietly_on_interrupt() -> None:
+    """End the process at once with code 130 on Ctrl-C: until all is imported there is nothing to save or to say."""
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
 
 
 @contextmanager
-def importing(before_end: Callable[[], None] = lambda: None) -> Iterator[None]:
+def importing() -> Iterator[None]:
     """Import the last of a command's libraries in this block, in which Ctrl-C ends the process quietly, too.
 
     An exception amid an import could come out of it as another one.
-
-    Args:
-        before_end: What is done if Ctrl-C ends it.
     """
     before = signal.getsignal(signal.SIGINT)
-    exit_quietly_on_interrupt(before_end)
-    pause_collection()
+    exit_quietly_on_interrupt()
     try:
         yield
     finally:

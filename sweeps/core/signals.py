@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
@@ -54,12 +54,7 @@ def exit_code(command: str, run: Callable[[], int]) -> int:
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _terminate)
-    for each in (signal.SIGHUP, signal.SIGUSR1):
-        # What was ignored stays so, as `nohup` asks for.
-        if signal.getsignal(each) != signal.SIG_IGN:
-            signal.signal(each, _terminate)
+    _raise_at_once()
     print_for_whoever_reads()
     try:
         return run()
@@ -68,6 +63,16 @@ def exit_code(command: str, run: Callable[[], int]) -> int:
         return 2
     except tuple(ENDED_BY) as signalled:
         return ENDED_BY[type(signalled)]
+
+
+def _raise_at_once() -> None:
+    """Let a signal raise what it means, wherever the main thread is."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminate)
+    for each in (signal.SIGHUP, signal.SIGUSR1):
+        # What was ignored stays so, as `nohup` asks for.
+        if signal.getsignal(each) != signal.SIG_IGN:
+            signal.signal(each, _terminate)
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
@@ -156,3 +161,31 @@ class Signals:
         for each in _heeded():
             plain = signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL
             signal.signal(each, signal.SIG_IGN if self.came else plain)
+
+
+@contextlib.contextmanager
+def noted_until_the_end() -> Iterator[None]:
+    """Let a signal that comes in this block raise what it means at the block's end: within, it would do harm.
+
+    As while a sweep runs, the process ends at once if somebody insists, or if the end does not come in time.
+    """
+    signals = Signals()
+    signals.listen()
+    try:
+        yield
+        signals.stop_if_one_came()
+    finally:
+        signals.restore()
+        if not signals.came:
+            _raise_at_once()
+
+
+@contextlib.contextmanager
+def ignored() -> Iterator[None]:
+    """Ignore them in this block, with which a process that has said why it ends."""
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in _heeded()}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

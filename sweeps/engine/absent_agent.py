@@ -23,7 +23,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 
 def main(command: list[str]) -> None:
     """Write the files into the session's folder, and end when the raylet has ended, as Ray's agents do."""
-    raylet = os.getppid()
+    raylet = int(os.environ["RAY_RAYLET_PID"])
     given = dict(each.removeprefix("--").split("=", 1) for each in command[1:] if "=" in each)
     for name in PORTS[Path(command[0]).name]:
         part = Path(given["session-dir"], f"{name}.part")

@@ -34,8 +34,8 @@ PACKAGES = ("trainables", "search_spaces", "sweeps")
 MAX_TRIALS = "max_trials"
 # As a worker starts, it imports this.
 PRELOADED = "trainables.preloaded"
-# Ray's own second is too short for what starts ahead: as Tune takes the CPUs, 30 ms before its actors take the workers,
-# Ray looks for idle ones that no CPU is left for.
+# How long an idle worker is kept, by Ray itself one second. Tune takes the CPUs 30 ms before its actors take the
+# workers, and meanwhile Ray would end those that no CPU is left for.
 IDLE_SECONDS = 60
 # How often it is asked how many CPUs there are, and which workers are silent.
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -108,20 +108,15 @@ def _signals_are_ours_alone() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
-def kill_ray() -> None:
-    """End a Ray that was started here, at once."""
-    node = started_here()
-    if node is not None:
-        node.kill_all_processes(check_alive=False, allow_graceful=False)
-        shutil.rmtree(node.get_session_dir_path(), ignore_errors=True)
-
-
 def stop_ray(code: int, *, keep_logs: bool = False) -> None:
     """Shut Ray down if it runs.
 
     If its processes have died, Ray waits a minute for them and then aborts. So after `STOP_SECONDS` the process ends
-    here and now, with the exit code it was about to have. Ray's logs, which it leaves behind, stay only if something
-    failed.
+    here and now, with the exit code it was about to have. Ray leaves its logs behind, which go, too.
+
+    Args:
+        code: With which the process ends if Ray does not.
+        keep_logs: Leave Ray's logs, since something failed.
     """
     if not ray.is_initialized():
         return

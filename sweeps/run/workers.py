@@ -56,7 +56,7 @@ class Workers(Generic[AnyOptions]):
             self.start()
 
     def slots_now(self) -> int:
-        """How many trials can run at the same time, also before Ray is started."""
+        """How many trials can run at the same time; only a cluster is asked, and only once it is connected to."""
         workers = self.prepared.options.workers
         is_connected = ray.is_initialized() and not cluster.started_here()
         return self._slots() if is_connected else workers or usable_cpus().allowed
