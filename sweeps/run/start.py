@@ -105,7 +105,7 @@ def _ray_ahead(workers: int | None) -> Iterator[None]:
 
 def _stop_ray(code: int) -> None:
     """Stop a Ray that started ahead of a pipeline that was never reached: images were refused, or a signal came."""
-    with importing():
-        from sweeps.engine import cluster
+    from sweeps.engine import cluster
+
     with ignored():
         cluster.stop_ray(code)
