@@ -164,8 +164,9 @@ def wait_until_gone(processes):
     wait_for(lambda: not [each for each in processes if each.is_running() and title(each)], 20)
 
 
-def folders_of_ray(driver):
-    return list(Path("/tmp/ray").glob(f"session_*_{driver.pid}"))
+def folders_of_ray(driver, since):
+    """Those of this driver, and not of an earlier one that had its number."""
+    return [path for path in Path("/tmp/ray").glob(f"session_*_{driver.pid}") if path.stat().st_ctime >= since]
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -174,6 +175,7 @@ def test_a_signal_while_ray_starts_ahead_leaves_nothing(tmp_path, sent, code):
     for number, seconds in enumerate((0, 0.4, 1, 2)):
         folder = tmp_path / str(number)
         folder.mkdir()
+        begin = time.time()
         driver = start(folder, "challenge1", "--name", "sweep", *TINY)
         wait_for_ray(driver)
         time.sleep(seconds)
@@ -183,7 +185,7 @@ def test_a_signal_while_ray_starts_ahead_leaves_nothing(tmp_path, sent, code):
         assert driver.returncode == code, complaint
         assert "Traceback" not in printed + complaint
         wait_until_gone(below)
-        assert not folders_of_ray(driver)
+        assert not folders_of_ray(driver, begin)
 
 
 def test_ctrl_c_while_a_ray_that_starts_ahead_hangs(tmp_path):
@@ -205,6 +207,7 @@ def test_images_that_are_refused_once_ray_has_started(tmp_path, hangs):
     """What is wrong is said first, and with its code the command ends, whether Ray does or not."""
     images = np.arange(24 * 28 * 28, dtype=np.uint8).reshape(24, 28, 28)
     np.savez(tmp_path / "one.npz", train_images=images, train_labels=np.zeros(24, np.uint8))
+    begin = time.time()
     driver = start(tmp_path, "challenge1", "--dataset", "one.npz")
     wait_for_ray(driver)
     maps = Path(f"/proc/{driver.pid}/maps")
@@ -217,7 +220,7 @@ def test_images_that_are_refused_once_ray_has_started(tmp_path, hangs):
     assert (driver.returncode, printed, complaint.count("\n")) == (2, "", 1)
     assert "class" in complaint
     wait_until_gone(below)
-    assert hangs or not folders_of_ray(driver)
+    assert hangs or not folders_of_ray(driver, begin)
     assert not (tmp_path / "results").exists()
 
 
