@@ -38,7 +38,8 @@ def first_seed(checkout: Path) -> tuple[float, float]:
         driver = subprocess.Popen(
             command,
             cwd=folder,
-            env=environment | {"PYTHONPATH": str(checkout)},
+            # Ray, too, keeps its files where they go afterwards.
+            env=environment | {"PYTHONPATH": str(checkout), "RAY_TMPDIR": folder},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

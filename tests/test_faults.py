@@ -188,18 +188,35 @@ def test_a_signal_while_ray_starts_ahead_leaves_nothing(tmp_path, sent, code):
         assert not folders_of_ray(driver, begin)
 
 
-def test_ctrl_c_while_a_ray_that_starts_ahead_hangs(tmp_path):
+def wait_for_imports(driver):
+    """Until Ray has started and the driver imports PyTorch."""
+    maps = Path(f"/proc/{driver.pid}/maps")
+    wait_for(lambda: "libtorch" in maps.read_text())
+
+
+def test_ctrl_c_while_a_ray_that_started_ahead_hangs(tmp_path):
     driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY)
-    wait_for_ray(driver, "absent_agent")
+    wait_for_imports(driver)
     below = psutil.Process(driver.pid).children(recursive=True)
     for each in below:
         each.suspend()
     driver.send_signal(signal.SIGINT)
     time.sleep(0.5)
     driver.send_signal(signal.SIGINT)
-    printed, complaint = driver.communicate(timeout=20)
+    printed, complaint = driver.communicate(timeout=30)
     assert (driver.returncode, printed) == (130, ""), complaint
     wait_until_gone(below)
+
+
+def test_a_ray_that_does_not_start_ahead_is_started_again(tmp_path, undisturbed):
+    driver = start(tmp_path, "challenge1", "--name", "sweep", *TINY)
+    wait_for_ray(driver, "/raylet/raylet")
+    for each in psutil.Process(driver.pid).children():
+        if "/raylet/raylet" in title(each):
+            each.kill()
+    _, complaint = driver.communicate(timeout=180)
+    assert driver.returncode == 0, complaint
+    assert_same(tmp_path, undisturbed)
 
 
 @pytest.mark.parametrize("hangs", [False, True])
@@ -209,9 +226,7 @@ def test_images_that_are_refused_once_ray_has_started(tmp_path, hangs):
     np.savez(tmp_path / "one.npz", train_images=images, train_labels=np.zeros(24, np.uint8))
     begin = time.time()
     driver = start(tmp_path, "challenge1", "--dataset", "one.npz")
-    wait_for_ray(driver)
-    maps = Path(f"/proc/{driver.pid}/maps")
-    wait_for(lambda: "libtorch" in maps.read_text())
+    wait_for_imports(driver)
     below = psutil.Process(driver.pid).children(recursive=True)
     if hangs:
         for each in below:

@@ -71,7 +71,8 @@ INSTEAD = (
 def without_extras() -> AbstractContextManager[None]:
     """Let Ray start no dashboard, no autoscaler, no monitor of log files, and no agents.
 
-    Ray starts them whatever `include_dashboard` and `log_to_driver` say, and waits for all but one. Tune needs the
-    store, the scheduler and workers. A cluster of several machines, which `ray start` starts, has it all.
+    Ray starts the first three one after another, whatever `include_dashboard` and `log_to_driver` say, and its raylet
+    waits for the agents. Tune needs the store, the scheduler and workers. A cluster of several machines, which
+    `ray start` starts, has it all.
     """
     return replaced(*INSTEAD)
